@@ -1,0 +1,64 @@
+"""Media: bytes known by their digest. The name shown to people belongs to the message, not to the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+Kind = Literal["image", "video", "voice", "file"]
+
+
+class Media(Struct, frozen=True, omit_defaults=True):
+    """What is known about some bytes in the library."""
+
+    sha256: str
+    """Lower-case hex; the identity."""
+    md5: str
+    crc32: int
+    size: int
+    """Bytes."""
+    kind: Kind
+    """By content, not by extension."""
+    mime: str
+    format: str
+    """Short name of the container: png, jpeg, gif, mp4, silk, mp3, pdf …; empty when not recognised."""
+    width: int = 0
+    """Pixels; 0 when not known."""
+    height: int = 0
+    duration_ms: int = 0
+    name: str = ""
+    """The name the bytes came with; a message may show another."""
+
+
+class Content(Protocol):
+    """Bytes that can be read again and again without being held in memory."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes from `start` up to `stop` (the end if None) in pieces of at most 1 MiB."""
+
+
+class BytesContent:
+    """Content that is already in memory; for small things and tests."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        view = self.data[start:stop]
+        for offset in range(0, len(view), 1 << 20):
+            yield view[offset : offset + (1 << 20)]
+
+
+async def read_all(content: Content, start: int = 0, stop: int | None = None) -> bytes:
+    """Return the bytes of `content` in one piece; only for what is known to be small."""
+    return b"".join([piece async for piece in content.chunks(start, stop)])

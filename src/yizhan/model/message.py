@@ -1,0 +1,213 @@
+"""A message is an ordered list of segments, the same for every platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.errors import Refused
+from yizhan.model.media import Media
+
+if TYPE_CHECKING:
+    Source: TypeAlias = Media | str | PathLike[str] | bytes
+else:
+    # Stored messages hold Media only; paths and bytes are replaced while the message is taken in.
+    Source = Media | str
+
+
+class Text(Struct, frozen=True, tag="text"):
+    text: str
+
+
+class Image(Struct, frozen=True, tag="image", omit_defaults=True):
+    """A picture. `media`: a path, bytes, or `Media` from the library. `name`: what people see, if anything."""
+
+    media: Source
+    name: str = ""
+
+
+class Video(Struct, frozen=True, tag="video", omit_defaults=True):
+    media: Source
+    name: str = ""
+
+
+class Voice(Struct, frozen=True, tag="voice", omit_defaults=True):
+    media: Source
+    name: str = ""
+
+
+class File(Struct, frozen=True, tag="file", omit_defaults=True):
+    media: Source
+    name: str = ""
+
+
+class Sticker(Struct, frozen=True, tag="sticker", omit_defaults=True):
+    """An animated picture, or one that the platform already knows by `md5`."""
+
+    media: Source | None = None
+    md5: str = ""
+
+
+class Link(Struct, frozen=True, tag="link", omit_defaults=True):
+    url: str
+    title: str
+    description: str = ""
+    thumb_url: str = ""
+
+
+class MiniProgram(Struct, frozen=True, tag="mini_program", omit_defaults=True):
+    app_id: str
+    username: str
+    """The `gh_…@app` name."""
+    title: str
+    path: str = ""
+    thumb_url: str = ""
+    display_name: str = ""
+    icon_url: str = ""
+
+
+class ChannelVideo(Struct, frozen=True, tag="channel_video", omit_defaults=True):
+    """A video of a WeChat channel, by its ids."""
+
+    object_id: str
+    object_nonce_id: str
+    nickname: str = ""
+    username: str = ""
+    description: str = ""
+    url: str = ""
+    cover_url: str = ""
+    thumb_url: str = ""
+    avatar_url: str = ""
+    duration_seconds: int = 0
+    width: int = 0
+    height: int = 0
+
+
+class ContactCard(Struct, frozen=True, tag="contact_card", omit_defaults=True):
+    username: str
+    nickname: str = ""
+    alias: str = ""
+    xml: str = ""
+    """The card as received, when it is sent on."""
+
+
+class Quote(Struct, frozen=True, tag="quote", omit_defaults=True):
+    """The message that this one answers, shown above it."""
+
+    message_id: str
+    text: str = ""
+    sender: str = ""
+    sender_name: str = ""
+
+
+class Mention(Struct, frozen=True, tag="mention", omit_defaults=True):
+    user: str
+    """The platform's id; `all` for everyone."""
+    name: str = ""
+
+
+class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
+    """Something received, sent on by the platform's own reference, without download or upload."""
+
+    kind: str
+    """text, image, video, voice, file, sticker, link, mini_program, channel_video."""
+    reference: dict[str, Any]
+    """Opaque; made by the platform that received it, good for that account only unless it says otherwise."""
+    name: str = ""
+
+
+class Native(Struct, frozen=True, tag="native"):
+    """The platform's own body, sent as it is: `call` names the raw call, `body` its fields."""
+
+    call: str
+    body: dict[str, Any]
+
+
+Segment: TypeAlias = (
+    Text
+    | Image
+    | Video
+    | Voice
+    | File
+    | Sticker
+    | Link
+    | MiniProgram
+    | ChannelVideo
+    | ContactCard
+    | Quote
+    | Mention
+    | Forward
+    | Native
+)
+MediaSegment: TypeAlias = Image | Video | Voice | File | Sticker
+
+
+class Reply(Struct, frozen=True, omit_defaults=True):
+    """What a message answers. Windows and quotas count from it."""
+
+    id: str
+    """The platform's id of the message or event."""
+    at: float = 0.0
+    """When it arrived, seconds since the epoch; 0 when not known."""
+    kind: str = "message"
+    """`message`, or `event` for something that is not a message (a friend added, a button pressed)."""
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
+    """What is sent: segments in order, and what it replies to, if anything."""
+
+    segments: tuple[Segment, ...]
+    reply: Reply | None = None
+
+    @property
+    def text(self) -> str:
+        """The text segments alone, joined."""
+        return "".join(s.text for s in self.segments if isinstance(s, Text))
+
+
+SegmentLike: TypeAlias = Segment | str
+
+
+def message_of(*content: SegmentLike | Message | Sequence[SegmentLike], reply: Reply | None = None) -> Message:
+    """Build one message from segments, strings (text) and lists of them.
+
+    Raises:
+        Refused: there is nothing in it, or something in it is not a segment.
+    """
+    segments: list[Segment] = []
+    for piece in content:
+        if isinstance(piece, Message):
+            segments.extend(piece.segments)
+            reply = reply or piece.reply
+        elif isinstance(piece, str):
+            segments.append(Text(piece))
+        elif isinstance(piece, Struct):
+            segments.append(piece)
+        elif isinstance(piece, (list, tuple)):
+            segments.extend(message_of(*piece).segments)
+        else:
+            raise Refused(
+                f"A message takes segments and text, not {type(piece).__name__}. "
+                "Wrap files as Image(path), Video(path), Voice(path) or File(path)."
+            )
+    if not segments or all(isinstance(s, Text) and not s.text.strip() for s in segments):
+        raise Refused("The message is empty. Give it text or at least one segment.")
+    return Message(tuple(segments), reply)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Message).decode
+
+
+def dump_message(message: Message) -> bytes:
+    """Return `message` as JSON for the store; every media must already be `Media`."""
+    return _encode(message)
+
+
+def load_message(data: bytes | str) -> Message:
+    """Read back what `dump_message` wrote."""
+    return _decode(data)

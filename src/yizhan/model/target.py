@@ -1,0 +1,57 @@
+"""Where a message goes: `platform.account/kind/id`, one notation for library, command line, API and console."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from yizhan.errors import UnknownTarget
+
+_TARGET = re.compile(r"(?P<platform>[a-z][a-z0-9]*)\.(?P<name>[\w-]+)/(?P<kind>[a-z]+)/(?P<id>\S.*)", re.DOTALL)
+_ACCOUNT = re.compile(r"[a-z][a-z0-9]*\.[\w-]+")
+
+
+class Target(Struct, frozen=True, order=True):
+    """One person, group or channel as one account reaches it. Never holds a secret."""
+
+    account: str
+    """`platform.name`, such as `qqbot.main`."""
+    kind: str
+    """`user`, `group`, `channel` or `dm`; which exist is the platform's matter."""
+    id: str
+
+    @property
+    def platform(self) -> str:
+        return self.account.partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.kind}/{self.id}"
+
+    @classmethod
+    def parse(cls, text: str | Target) -> Target:
+        """Read `platform.account/kind/id`; the printed form can always be pasted back.
+
+        Raises:
+            UnknownTarget: `text` is not of that form.
+        """
+        if isinstance(text, Target):
+            return text
+        match = _TARGET.fullmatch(text.strip())
+        if match is None:
+            raise UnknownTarget(
+                f"'{text}' is not a target. Expected platform.account/kind/id, such as qqbot.main/group/GROUP_OPENID "
+                "or webwechat.me/user/filehelper; @name for a saved contact, #tag for an audience."
+            )
+        return cls(f"{match['platform']}.{match['name']}", match["kind"], match["id"])
+
+
+def check_account_name(text: str) -> str:
+    """Return `text` if it is a well-formed account name (`platform.name`).
+
+    Raises:
+        UnknownTarget: it is not.
+    """
+    if not _ACCOUNT.fullmatch(text):
+        raise UnknownTarget(f"'{text}' is not an account name. Expected platform.name, such as qqbot.main.")
+    return text

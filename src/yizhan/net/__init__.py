@@ -1,0 +1,1 @@
+"""The two ends of the wire: `caller` (client) and `router` (server). aiohttp lives here, and only here."""

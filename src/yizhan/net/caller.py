@@ -1,0 +1,263 @@
+"""The client's end of the wire: one pooled session per account, media streamed, errors told apart by what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp import payload
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable
+from yizhan.model.media import Content
+from yizhan.net.socket import Socket, SocketClosed
+from yizhan.wire import (
+    Base64,
+    Endpoint,
+    Fault,
+    HttpRequest,
+    HttpResponse,
+    Piece,
+    decode_response,
+    encode_request,
+)
+
+Res = TypeVar("Res")
+Progress = Callable[[int], None]
+"""Called with the number of media bytes that have left since the last call."""
+
+MAX_ANSWER = 64 << 20
+"""Bytes: an answer larger than this is not read into memory."""
+
+
+class Caller:
+    """Sends the calls of one account.
+
+    `bases`: the platform's hosts by role (`api`, `token`, `file` …), scheme and host, no slash at the end; a role that
+    is not named falls back to `api`.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        bases: Mapping[str, str] | str,
+        *,
+        connections: int = 100,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.account = account
+        self.bases = {"api": bases} if isinstance(bases, str) else dict(bases)
+        self._connections = connections
+        self._headers = dict(headers or {})
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+
+    async def call(
+        self,
+        endpoint: Endpoint[Any, Res],
+        request: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> Res:
+        """Carry out one call and return its answer.
+
+        Raises:
+            PlatformError: the class says what happened: the platform said no (by its fault table), could not be
+                reached (Unavailable), or did not answer after the request had left (OutcomeUnknown,
+                for calls that act).
+        """
+        return self.read(endpoint, await self.exchange(endpoint, request, headers=headers, progress=progress))
+
+    def read(self, endpoint: Endpoint[Any, Res], answer: HttpResponse) -> Res:
+        """Return the struct of an answer that `exchange` brought; a fault becomes the error that it means."""
+        try:
+            return decode_response(endpoint, answer)
+        except Fault as fault:
+            if answer.status in (502, 504) and endpoint.acts and issubclass(fault.row.means, Unavailable):
+                # A gateway in front gave up; whether the platform behind it acted is not known.
+                raise OutcomeUnknown(
+                    f"{self.account}: {endpoint.name}: {fault}; it may have been carried out.",
+                    fault=fault,
+                    account=self.account,
+                    endpoint=endpoint.name,
+                ) from fault
+            raise fault.error(self.account, endpoint.name) from fault
+        except PlatformError as error:
+            error.account = error.account or self.account
+            raise
+
+    async def exchange(
+        self,
+        endpoint: Endpoint[Any, Any],
+        request: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> HttpResponse:
+        """Carry out one call and return the raw answer, whole. For calls whose headers or cookies matter.
+
+        Raises:
+            Unavailable: it never reached the platform, or repeating is harmless.
+            OutcomeUnknown: it left, and no answer was read.
+        """
+        http = encode_request(endpoint, request)
+        if headers:
+            http.headers.update(headers)
+        try:
+            async with self._open(endpoint, http, progress) as response:
+                body = await response.content.read(MAX_ANSWER)
+                return HttpResponse(response.status, list(response.headers.items()), body)
+        except Exception as error:
+            raise self._explain(endpoint, error) from error
+
+    @asynccontextmanager
+    async def stream(
+        self, endpoint: Endpoint[Any, Any], request: Any, *, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[HttpResponse, AsyncIterator[bytes]]]:
+        """Carry out a download: yields the head of the answer and its body in pieces."""
+        http = encode_request(endpoint, request)
+        if headers:
+            http.headers.update(headers)
+        try:
+            async with self._open(endpoint, http, None) as response:
+                head = HttpResponse(response.status, list(response.headers.items()))
+                yield head, response.content.iter_chunked(1 << 18)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._explain(endpoint, error) from error
+
+    async def socket(self, url: str, headers: Mapping[str, str] | None = None) -> Socket:
+        """Open a WebSocket.
+
+        Raises:
+            Unavailable: it could not be opened.
+        """
+        try:
+            raw = await self._client().ws_connect(url, headers=headers or {}, max_msg_size=16 << 20, heartbeat=None)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(
+                f"{self.account}: the event socket did not open: {error}", account=self.account
+            ) from error
+        return Socket(raw)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def base(self, role: str) -> str:
+        return self.bases.get(role) or self.bases["api"]
+
+    def _open(self, endpoint: Endpoint[Any, Any], http: HttpRequest, progress: Progress | None) -> Any:
+        url = URL(self.base(endpoint.role) + http.path + _query(http.query), encoded=True)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=endpoint.timeout)
+        return self._client().request(
+            http.method,
+            url,
+            headers=http.headers,
+            data=_payload(http.body, progress),
+            allow_redirects=False,
+            timeout=timeout,
+        )
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=20)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+            )
+        return self._session
+
+    def _explain(self, endpoint: Endpoint[Any, Any], error: Exception) -> Exception:
+        if isinstance(error, PlatformError):
+            return error
+        never_left = isinstance(
+            error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+        )
+        words = f"{type(error).__name__}: {error}".rstrip(": ")
+        where = f"{self.account}: {endpoint.name} at {self.base(endpoint.role)}"
+        if never_left:
+            return Unavailable(f"{where} could not be reached ({words}). Nothing was sent.", account=self.account)
+        if not isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError, OSError, SocketClosed)):
+            return error
+        if not endpoint.acts:
+            return Unavailable(f"{where} gave no answer ({words}). Trying again is safe.", account=self.account)
+        return OutcomeUnknown(
+            f"{where} gave no answer ({words}). The request had left; it may have been carried out.",
+            account=self.account,
+            endpoint=endpoint.name,
+        )
+
+
+def _query(pairs: Sequence[tuple[str, str]]) -> str:
+    if not pairs:
+        return ""
+    from urllib.parse import quote, urlencode
+
+    return "?" + urlencode(pairs, quote_via=quote, safe="")
+
+
+def _payload(body: Sequence[Piece], progress: Progress | None) -> Any:
+    if not body:
+        return None
+    if len(body) == 1 and isinstance(body[0], bytes):
+        return body[0]
+    return _PiecesPayload(body, progress)
+
+
+class _PiecesPayload(payload.Payload):
+    """A body of pieces with a known length, written without ever being joined."""
+
+    _default_content_type = "application/octet-stream"
+
+    def __init__(self, pieces: Sequence[Piece], progress: Progress | None) -> None:
+        super().__init__(pieces)
+        self._pieces = pieces
+        self._progress = progress
+        self._size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a streamed body has no text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        async for data, media in stream_pieces(self._pieces):
+            await writer.write(data)
+            if media and self._progress is not None:
+                self._progress(media)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await self.write(writer)
+
+
+async def stream_pieces(pieces: Sequence[Piece]) -> AsyncIterator[tuple[bytes, int]]:
+    """Yield the bytes of a body, each with the number of media bytes that it carries."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            if piece:
+                yield piece, 0
+        elif isinstance(piece, Base64):
+            async for data in _base64(piece.content):
+                yield data, len(data) * 3 // 4
+        else:
+            async for data in piece.chunks():
+                yield data, len(data)
+
+
+async def _base64(content: Content) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in content.chunks():
+        data = rest + chunk
+        whole = len(data) // 3 * 3
+        rest = data[whole:]
+        if whole:
+            yield base64.b64encode(data[:whole])
+    if rest:
+        yield base64.b64encode(rest)

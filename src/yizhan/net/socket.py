@@ -1,0 +1,56 @@
+"""WebSockets, the same on both ends: text in, text out, a close code at the end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+
+class SocketClosed(Exception):
+    """The other side closed, or the line broke. `code` is the close code, 1006 when there was none."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(f"closed with {code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class Socket:
+    """One open WebSocket."""
+
+    def __init__(self, raw: aiohttp.ClientWebSocketResponse | web.WebSocketResponse) -> None:
+        self._raw = raw
+
+    async def send(self, text: str) -> None:
+        """Send one text frame.
+
+        Raises:
+            SocketClosed: the line is gone.
+        """
+        try:
+            await self._raw.send_str(text)
+        except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+            raise SocketClosed(self._raw.close_code or 1006, str(error)) from error
+
+    async def receive(self) -> str:
+        """Return the next text frame (a binary frame is read as UTF-8).
+
+        Raises:
+            SocketClosed: the other side closed, or the line broke.
+        """
+        message = await self._raw.receive()
+        match message.type:
+            case aiohttp.WSMsgType.TEXT:
+                return str(message.data)
+            case aiohttp.WSMsgType.BINARY:
+                return bytes(message.data).decode("utf-8", "replace")
+        raise SocketClosed(self._raw.close_code or 1006, str(message.extra or ""))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await asyncio.wait_for(self._raw.close(code=code, message=reason.encode()), 5)
+
+    @property
+    def closed(self) -> bool:
+        return self._raw.closed

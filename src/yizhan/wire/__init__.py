@@ -1,0 +1,70 @@
+"""An HTTP call described once, used from both ends. No I/O."""
+
+from yizhan.wire.codec import (
+    FORM,
+    JSON,
+    JSON_OR_MULTIPART,
+    MULTIPART,
+    NO_BODY,
+    Codec,
+    JsonCodec,
+    decode_javascript,
+    decode_xml,
+    encode_xml,
+)
+from yizhan.wire.endpoint import (
+    Endpoint,
+    Header,
+    MalformedRequest,
+    Path,
+    Query,
+    Whole,
+    decode_request,
+    decode_response,
+    encode_request,
+    encode_response,
+)
+from yizhan.wire.envelope import Envelope, as_struct, json_object, mismatch
+from yizhan.wire.fault import Fault, FaultCode, FaultTable, meaning_of_status
+from yizhan.wire.http import Base64, FormPart, HttpRequest, HttpResponse, Piece, RawAnswer
+from yizhan.wire.mask import is_secret, mask_text, mask_value
+
+__all__ = [
+    "FORM",
+    "JSON",
+    "JSON_OR_MULTIPART",
+    "MULTIPART",
+    "NO_BODY",
+    "Base64",
+    "Codec",
+    "Endpoint",
+    "Envelope",
+    "Fault",
+    "FaultCode",
+    "FaultTable",
+    "FormPart",
+    "Header",
+    "HttpRequest",
+    "HttpResponse",
+    "JsonCodec",
+    "MalformedRequest",
+    "Path",
+    "Piece",
+    "Query",
+    "RawAnswer",
+    "Whole",
+    "as_struct",
+    "decode_javascript",
+    "decode_request",
+    "decode_response",
+    "decode_xml",
+    "encode_request",
+    "encode_response",
+    "encode_xml",
+    "is_secret",
+    "json_object",
+    "mask_text",
+    "mask_value",
+    "meaning_of_status",
+    "mismatch",
+]

@@ -1,0 +1,276 @@
+"""An HTTP call described once. Client and server are derived from the same value.
+
+Four pure functions: `encode_request` and `decode_response` for the client, `decode_request` and `encode_response` for
+the server. Reading an answer is lenient; reading a request is as strict as the vendor, and no stricter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.wire.codec import JSON, Codec
+from yizhan.wire.http import HttpRequest, HttpResponse
+
+if TYPE_CHECKING:
+    from yizhan.wire.envelope import Envelope
+
+Req = TypeVar("Req", bound=Struct)
+Res = TypeVar("Res")
+
+
+class Mark:
+    """Where a field travels; an unmarked field is in the body. `name` overrides the field's own name."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+
+class Path(Mark):
+    """A placeholder of the path; percent-encoded."""
+
+
+class Query(Mark):
+    """A query parameter; left out when it is None or UNSET."""
+
+
+class Header(Mark):
+    """A header; left out when it is None."""
+
+
+class Whole(Mark):
+    """The field *is* the body: bytes or content, with no codec around it."""
+
+
+class MalformedRequest(Exception):
+    """A request that does not fit the endpoint: the text says which field and why."""
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[Req, Res]):
+    """One call of a platform.
+
+    `path` may hold placeholders, `{openid}`, each matched by a field marked `Path()`; this is checked at import.
+    `constants` are body or query fields with a fixed value; several endpoints may share one path and be told apart by
+    them. `acts` says that doing it twice matters (it sends, it recalls); `repeatable` that the wire itself recognises a
+    repeat under the same key. `target` names the request field (dotted) that says whom it concerns.
+    """
+
+    name: str
+    method: str
+    path: str
+    request: type[Req]
+    response: type[Res]
+    envelope: Envelope
+    source: str
+    codec: Codec = JSON
+    also: tuple[str, ...] = ()
+    """Further methods that real clients use and the server accepts."""
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    constant_query: Mapping[str, str] = field(default_factory=dict)
+    acts: bool = False
+    repeatable: bool = False
+    target: str = ""
+    role: str = "api"
+    """Which of the platform's hosts serves it."""
+    timeout: float = 30.0
+    """Seconds that a client waits for the whole answer."""
+    max_bytes: int = 1 << 20
+    """Largest body that the server reads into memory; files of a multipart body are streamed and do not count."""
+
+    def __post_init__(self) -> None:
+        named = {name for name, mark in self._marks.items() if isinstance(mark, Path)}
+        wire_names = {self._wire_name(name) for name in named}
+        wanted = set(re.findall(r"{(\w+)}", self.path))
+        if wire_names != wanted:
+            raise TypeError(f"{self.name}: path wants {sorted(wanted)}, the struct marks {sorted(wire_names)}")
+
+    @cached_property
+    def _marks(self) -> dict[str, Mark]:
+        marks: dict[str, Mark] = {}
+        for name, hint in get_type_hints(self.request, include_extras=True).items():
+            if get_origin(hint) is Annotated:
+                for extra in get_args(hint)[1:]:
+                    if isinstance(extra, type) and issubclass(extra, Mark):
+                        marks[name] = extra()
+                    elif isinstance(extra, Mark):
+                        marks[name] = extra
+        return marks
+
+    def _wire_name(self, attribute: str) -> str:
+        mark = self._marks.get(attribute)
+        if mark is not None and mark.name:
+            return mark.name
+        return self._encoded_names[attribute]
+
+    @cached_property
+    def _encoded_names(self) -> dict[str, str]:
+        return {f.name: f.encode_name for f in msgspec.structs.fields(self.request)}
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Where every field travels, worked out once."""
+        return Plan(self)
+
+
+class Plan:
+    """The fields of an endpoint's request sorted by where they travel."""
+
+    def __init__(self, endpoint: Endpoint[Any, Any]) -> None:
+        fields = msgspec.structs.fields(endpoint.request)
+        marks = endpoint._marks
+        self.template = re.sub(r"{(\w+)}", r"{\1}", endpoint.path)
+        self.path: list[tuple[str, str]] = []
+        self.query: list[tuple[str, str]] = []
+        self.header: list[tuple[str, str]] = []
+        self.body: list[tuple[str, str]] = []
+        self.whole: str | None = None
+        self.defaults: dict[str, Any] = {}
+        omit = endpoint.request.__struct_config__.omit_defaults
+        for f in fields:
+            wire = endpoint._wire_name(f.name)
+            match marks.get(f.name):
+                case Path():
+                    self.path.append((f.name, wire))
+                case Query():
+                    self.query.append((f.name, wire))
+                case Header():
+                    self.header.append((f.name, wire))
+                case Whole():
+                    self.whole = f.name
+                case _:
+                    self.body.append((f.name, wire))
+            if omit and f.default is not msgspec.NODEFAULT:
+                self.defaults[f.name] = f.default
+            elif omit and f.default_factory is not msgspec.NODEFAULT:
+                self.defaults[f.name] = f.default_factory()
+        self.optional = {wire for f in fields if not f.required for wire in (endpoint._wire_name(f.name),)}
+        self.direct = (
+            len(self.body) == len(fields)
+            and not endpoint.constants
+            and all(endpoint._encoded_names[a] == w for a, w in self.body)
+        )
+
+
+_MISSING: Any = object()
+
+
+def encode_request(endpoint: Endpoint[Req, Any], request: Req) -> HttpRequest:
+    """Return the HTTP request for `request`."""
+    plan = endpoint.plan
+    path = endpoint.path
+    if plan.path:
+        path = path.format_map({wire: quote(str(getattr(request, name)), safe="") for name, wire in plan.path})
+    query = [*endpoint.constant_query.items()]
+    for name, wire in plan.query:
+        value = getattr(request, name)
+        if value is not None and value is not msgspec.UNSET:
+            query.append((wire, _text(value)))
+    headers = {
+        wire: _text(value)
+        for name, wire in plan.header
+        if (value := getattr(request, name)) is not None and value is not msgspec.UNSET
+    }
+    if plan.whole is not None:
+        whole = getattr(request, plan.whole)
+        return HttpRequest(endpoint.method, path, query, headers, (whole,) if whole is not None else ())
+    if not plan.body and not endpoint.constants:
+        return HttpRequest(endpoint.method, path, query, headers)
+    fields: Any = request if plan.direct else _body_fields(endpoint, request)
+    body, content_type = endpoint.codec.encode(fields)
+    if content_type:
+        headers.setdefault("Content-Type", content_type)
+    return HttpRequest(endpoint.method, path, query, headers, body)
+
+
+def _body_fields(endpoint: Endpoint[Any, Any], request: Struct) -> dict[str, Any]:
+    fields: dict[str, Any] = dict(endpoint.constants)
+    defaults = endpoint.plan.defaults
+    for name, wire in endpoint.plan.body:
+        value = getattr(request, name)
+        if value is msgspec.UNSET or (name in defaults and defaults[name] == value):
+            continue
+        fields[wire] = value
+    return fields
+
+
+def decode_request(endpoint: Endpoint[Req, Any], http: HttpRequest, fields: Mapping[str, Any] | None = None) -> Req:
+    """Return the struct that `http` carries. `fields`: the body, if it was decoded already.
+
+    Raises:
+        MalformedRequest: the body cannot be read, a field is missing, or has a value of the wrong kind.
+    """
+    plan = endpoint.plan
+    values: dict[str, Any] = {}
+    if plan.whole is not None:
+        values[plan.whole] = http.body[0] if http.body else b""
+    elif plan.body:
+        body = endpoint.codec.decode(http) if fields is None else fields
+        wanted = {wire: name for name, wire in plan.body}
+        for wire, value in body.items():
+            # null means absent: several real clients send null for everything they leave out.
+            if wire in wanted and not (value is None and wire in plan.optional):
+                values[wanted[wire]] = value
+    for name, wire in plan.path:
+        values[name] = http.params.get(wire, "")
+    for name, wire in plan.query:
+        value = next((v for k, v in http.query if k == wire), _MISSING)
+        if value is not _MISSING:
+            values[name] = value
+    for name, wire in plan.header:
+        value = http.header(wire, _MISSING)
+        if value is not _MISSING:
+            values[name] = value
+    return _build(endpoint, values)
+
+
+def _build(endpoint: Endpoint[Req, Any], values: dict[str, Any]) -> Req:
+    names = endpoint._encoded_names
+    whole = endpoint.plan.whole
+    taken = values.pop(whole, _MISSING) if whole else _MISSING
+    wire_values = {names[name]: value for name, value in values.items()}
+    if taken is not _MISSING and whole:
+        wire_values[names[whole]] = b""
+    try:
+        request = msgspec.convert(wire_values, endpoint.request, strict=False, dec_hook=_as_it_is)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise MalformedRequest(str(error)) from error
+    if taken is not _MISSING and whole:
+        msgspec.structs.force_setattr(request, whole, taken)
+    return request
+
+
+def _as_it_is(_kind: type, value: Any) -> Any:
+    """Content and form parts pass through as they are."""
+    return value
+
+
+def encode_response(endpoint: Endpoint[Any, Res], answer: Res | HttpResponse) -> HttpResponse:
+    """Return the HTTP answer for `answer`; what a handler made by hand passes as it is."""
+    if isinstance(answer, HttpResponse):
+        return answer
+    return endpoint.envelope.wrap(endpoint, answer)
+
+
+def decode_response(endpoint: Endpoint[Any, Res], http: HttpResponse) -> Res:
+    """Return the struct that the answer carries.
+
+    Raises:
+        Fault: the platform said no.
+        WireMismatch: the answer does not have the documented shape.
+    """
+    result: Res = endpoint.envelope.unwrap(endpoint, http)
+    return result
+
+
+def _text(value: Any) -> str:
+    if value is True or value is False:
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,110 @@
+"""Fault tables: one row per code, read by the client for what it means, written by the server as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from yizhan.errors import LoginNeeded, PlatformError, Rejected, Throttled, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class FaultCode:
+    """One row: the vendor's code and words, the HTTP status it comes with, and what it means to a sender."""
+
+    code: int | str
+    message: str
+    http: int = 200
+    means: type[PlatformError] = Rejected
+    also: int | str | None = None
+    """A second code that stands beside the first in the same body (QQ's `err_code`)."""
+    retry_after: float | None = None
+    """Seconds to wait before the same request may succeed, where the vendor says so."""
+    concerns: Literal["account", "target"] = "account"
+    """For throttling: whom it slows."""
+    name: str = ""
+    """For addressing the row from outside (chaos); the code when empty."""
+
+
+class Fault(Exception):
+    """A platform's 'no': raised by a server's handler, and read back from the answer by the client."""
+
+    def __init__(
+        self,
+        row: FaultCode,
+        message: str = "",
+        *,
+        http: int | None = None,
+        trace_id: str = "",
+        retry_after: float | None = None,
+        opens_at: float | None = None,
+        data: Any = None,
+    ) -> None:
+        super().__init__(message or row.message)
+        self.row = row
+        self.message = message or row.message
+        self.http = row.http if http is None else http
+        self.trace_id = trace_id
+        self.retry_after = row.retry_after if retry_after is None else retry_after
+        self.opens_at = opens_at
+        self.data = data
+
+    def __str__(self) -> str:
+        trace = f", trace {self.trace_id}" if self.trace_id else ""
+        also = f"/{self.row.also}" if self.row.also not in (None, self.row.code) else ""
+        return f"{self.message or 'no text'} (code {self.row.code}{also}, HTTP {self.http}{trace})"
+
+    def error(self, account: str, endpoint: str) -> PlatformError:
+        """Return the error that this fault means, with the platform's words kept in it."""
+        kind = self.row.means
+        text = f"{account}: {endpoint}: {self}"
+        if issubclass(kind, Throttled):
+            return kind(
+                text,
+                fault=self,
+                account=account,
+                endpoint=endpoint,
+                retry_after=self.retry_after,
+                concerns=self.row.concerns,
+            )
+        error = kind(text, fault=self, account=account, endpoint=endpoint)
+        if self.opens_at is not None and hasattr(error, "opens_at"):
+            error.opens_at = self.opens_at
+        return error
+
+
+class FaultTable:
+    """The rows of one platform, found by code (either of the two) or by name."""
+
+    def __init__(self, rows: Iterable[FaultCode]) -> None:
+        self.rows = tuple(rows)
+        self._by_code: dict[str, FaultCode] = {}
+        for row in self.rows:
+            self._by_code.setdefault(str(row.code), row)
+        for row in self.rows:
+            if row.also is not None:
+                self._by_code.setdefault(str(row.also), row)
+        self._by_name = {row.name: row for row in self.rows if row.name}
+
+    def find(self, code: int | str) -> FaultCode | None:
+        """Return the row with that code or name, or None."""
+        return self._by_name.get(str(code)) or self._by_code.get(str(code))
+
+    def row(self, *codes: int | str | None, http: int = 200, message: str = "") -> FaultCode:
+        """Return the row for the first known of `codes`; a code that nobody documented is judged by HTTP status."""
+        given = [code for code in codes if code is not None]
+        for code in given:
+            found = self._by_code.get(str(code))
+            if found is not None:
+                return found
+        return FaultCode(given[0] if given else http, message, http=http, means=meaning_of_status(http))
+
+
+def meaning_of_status(http: int) -> type[PlatformError]:
+    """What an HTTP status means when nothing better is known."""
+    if http == 401:
+        return LoginNeeded
+    if http == 429:
+        return Throttled
+    return Unavailable if http >= 500 else Rejected

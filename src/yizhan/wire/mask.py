@@ -1,0 +1,34 @@
+"""Secrets out of what is logged, recorded or shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SECRET_NAMES = (
+    "access_token|clientsecret|client_secret|secret|secretkey|bot_token|token|authorization|skey|wxsid|sid|"
+    "pass_ticket|webwx_data_ticket|webwx_auth_ticket|webwxuvid|context_token|typing_ticket|get_updates_buf|aeskey|"
+    "aes_key|password|cookie|set-cookie|x-signature-ed25519|ticket|rawfilekey"
+)
+_NAME = re.compile(rf"^(?:{_SECRET_NAMES})$", re.IGNORECASE)
+_PAIR = re.compile(rf"""((?:^|[^\w])["']?(?:{_SECRET_NAMES})["']?\s*[:=]\s*["']?)([^"'&;,\s<>}}]+)""", re.IGNORECASE)
+_BEARER = re.compile(r"\b(QQBot|Bearer|Bot)\s+(?!\w*=)[A-Za-z0-9._~+/=-]{6,}")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field, header or cookie of that name is never to be shown."""
+    return _NAME.match(name) is not None
+
+
+def mask_text(text: str) -> str:
+    """Return `text` with the values of secret fields replaced by `***`."""
+    return _PAIR.sub(r"\1***", _BEARER.sub(r"\1 ***", text))
+
+
+def mask_value(value: Any) -> Any:
+    """Return decoded JSON with the values of secret fields replaced by `***`."""
+    if isinstance(value, dict):
+        return {k: "***" if isinstance(k, str) and is_secret(k) and v else mask_value(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [mask_value(item) for item in value]
+    return value

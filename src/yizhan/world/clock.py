@@ -1,0 +1,51 @@
+"""A clock that tests and the sandbox turn by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class TurnableClock:
+    """Real time plus an offset that tests and the sandbox turn; whoever sleeps on it wakes when it is turned past."""
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self._offset = offset
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def now(self) -> float:
+        return time.time() + self._offset
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._sleepers.add(turned)
+            try:
+                await asyncio.wait_for(turned, left)
+            except TimeoutError:
+                continue
+            finally:
+                self._sleepers.discard(turned)
+        # Give others their turn even when there was nothing to wait for.
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock by `seconds` (negative turns it back) and wake whoever may be due."""
+        self._offset += seconds
+        for sleeper in list(self._sleepers):
+            loop = sleeper.get_loop()
+            loop.call_soon_threadsafe(_wake, sleeper)
+
+    def reset(self) -> None:
+        """Back to the machine's own time."""
+        self.advance(-self._offset)
+
+    def set(self, at: float) -> None:
+        """Turn the clock to `at`, seconds since the epoch."""
+        self.advance(at - self.now())
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
