@@ -1,0 +1,1 @@
+"""Tables, the ledger that writes them, migrations, and the blob store."""

@@ -1,0 +1,231 @@
+"""One writer thread per process: it takes whatever is waiting, runs it in one transaction, commits once, answers all.
+
+Group commit is what makes durable also fast: the more is going on, the more rows share one flush to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from yizhan.errors import StorageError
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+Row = Mapping[str, Any]
+
+BATCH = 512
+"""Most operations that share one commit."""
+
+
+@dataclass(slots=True)
+class _Put:
+    statement: Any
+    row: Row
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Run:
+    work: Work
+    done: asyncio.Future[Any]
+
+
+_Job = _Put | _Run
+
+
+class Ledger:
+    """The store's one writer, and its readers. Open with `await Ledger.open(url)`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.commits = 0
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write_forever, name="yizhan-ledger", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, url: str) -> Ledger:
+        """Open the store at an SQLAlchemy `url`, bring its tables up to date and start the writer.
+
+        Raises:
+            StorageError: it cannot be opened, or is of a newer version than this program knows.
+        """
+        return cls(await asyncio.to_thread(_open_engine, url))
+
+    @classmethod
+    async def open_file(cls, file: Path) -> Ledger:
+        return await cls.open(f"sqlite:///{file}")
+
+    def put(self, statement: Any, row: Row) -> asyncio.Future[Any]:
+        """Have `statement` run with `row`; await the result to know that it is on disk.
+
+        Rows of the same statement that wait together are written together.
+        """
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Put(statement, row, done))
+        return done
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in the writer's transaction and return its result once that is on disk.
+
+        An error inside undoes this work alone, not that of the others in the same commit.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Run(work, done))
+        return await done
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a reader's connection, in a thread; it sees what was committed before."""
+        return await asyncio.to_thread(self._read, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self.engine.connect() as connection:
+                return work(connection)
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(f"the store could not be read: {error}") from error
+
+    async def close(self) -> None:
+        """Write what is waiting, then end."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self.engine.dispose()
+
+    # --- the writer thread ---
+
+    def _write_forever(self) -> None:
+        ending = False
+        while not ending:
+            jobs: list[_Job] = []
+            job = self._jobs.get()
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) >= BATCH:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                ending = True
+            if jobs:
+                self._commit(jobs)
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        try:
+            with self.engine.begin() as connection:
+                for group in _grouped(jobs):
+                    results.extend(_carry_out(connection, group))
+            self.commits += 1
+        except BaseException as error:
+            failure = StorageError(f"the store could not be written: {error}")
+            failure.__cause__ = error
+            results = [(job.done, None, failure) for job in jobs]
+        _answer(results)
+
+
+def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
+    """Rows of one statement together; work of other kinds keeps its place between them."""
+    groups: list[list[_Job]] = []
+    open_groups: dict[int, list[_Job]] = {}
+    for job in jobs:
+        if isinstance(job, _Run):
+            groups.append([job])
+            open_groups.clear()
+            continue
+        group = open_groups.get(id(job.statement))
+        if group is None:
+            group = open_groups[id(job.statement)] = []
+            groups.append(group)
+        group.append(job)
+    return groups
+
+
+def _carry_out(
+    connection: Connection, group: list[_Job]
+) -> list[tuple[asyncio.Future[Any], Any, BaseException | None]]:
+    first = group[0]
+    if isinstance(first, _Put):
+        rows = [dict(job.row) for job in group if isinstance(job, _Put)]
+        try:
+            with connection.begin_nested():
+                connection.execute(first.statement, rows)
+            return [(job.done, None, None) for job in group]
+        except sa.exc.SQLAlchemyError as error:
+            if len(group) > 1:
+                return [result for job in group for result in _carry_out(connection, [job])]
+            return [(first.done, None, _storage_error(error))]
+    try:
+        with connection.begin_nested():
+            return [(first.done, first.work(connection), None)]
+    except sa.exc.SQLAlchemyError as error:
+        return [(first.done, None, _storage_error(error))]
+    except Exception as error:
+        return [(first.done, None, error)]
+
+
+def _storage_error(error: Exception) -> StorageError:
+    failure = StorageError(f"the store refused a write: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def _answer(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    """Wake the waiting coroutines, one call into each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, BaseException | None]]] = {}
+    for result in results:
+        by_loop.setdefault(result[0].get_loop(), []).append(result)
+    for loop, some in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, some)
+
+
+def _settle(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    for done, value, error in results:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(error)
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def _open_engine(url: str) -> Engine:
+    from yizhan.storage.migrations import upgrade
+
+    try:
+        engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        upgrade(engine)
+    except sa.exc.SQLAlchemyError as error:
+        raise StorageError(f"the store at {url.rpartition('@')[2]} cannot be opened: {error}") from error
+    return engine
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling is off; SAVEPOINT and BEGIN are ours.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The writer takes the write lock at once; readers begin plainly and never wait for it.
+        is_writer = threading.current_thread().name == "yizhan-ledger"
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
