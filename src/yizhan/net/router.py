@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -102,6 +103,8 @@ class Router:
         self.routes: dict[tuple[str, str], list[tuple[Endpoint[Any, Any], Handler]]] = {}
         self.sockets: dict[str, SocketHandler] = {}
         self.unknown: Callable[[HttpRequest, Mapping[str, Any]], Fault] | None = None
+        self.any_case = False
+        """Whether paths match without regard to case; for platforms that are said to do so."""
 
     def on(
         self, endpoint: Endpoint[Req, Res]
@@ -130,7 +133,7 @@ class Router:
     def mount(self, app: web.Application) -> None:
         """Add every route to an aiohttp application."""
         for (method, path), candidates in self.routes.items():
-            app.router.add_route(method, path, self._serve(candidates))
+            app.router.add_route(method, _any_case(path) if self.any_case else path, self._serve(candidates))
         for path, handler in self.sockets.items():
             app.router.add_get(path, self._serve_socket(handler))
 
@@ -138,33 +141,50 @@ class Router:
         self, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
-            http = _head(request)
-            exchange = Exchange(self.platform, candidates[0][0].name, "", http, table=self.envelope)
             try:
-                response = await self._answer(request, candidates, exchange)
-                exchange.response = response
-                if self.observer is not None:
-                    await self.observer.after(exchange)
+                response = await self._exchange(request, candidates, _head(request))
             except Cut:
-                exchange.note = exchange.note or "cut"
                 if request.transport is not None:
                     request.transport.abort()
                 raise
-            finally:
-                if self.observer is not None:
-                    self.observer.done(exchange)
             return await _write(request, response)
 
         return serve
 
+    async def answer(self, http: HttpRequest) -> HttpResponse:
+        """Answer a request that came another way (a command on a socket); its body is already in `http`.
+
+        Raises:
+            LookupError: nothing is served under that method and path.
+            Cut: an observer wants the line closed without an answer.
+        """
+        return await self._exchange(None, self.routes[http.method, http.path], http)
+
+    async def _exchange(
+        self, request: web.Request | None, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], http: HttpRequest
+    ) -> HttpResponse:
+        exchange = Exchange(self.platform, candidates[0][0].name, "", http, table=self.envelope)
+        try:
+            response = exchange.response = await self._answer(request, candidates, exchange)
+            if self.observer is not None:
+                await self.observer.after(exchange)
+            return response
+        except Cut:
+            exchange.note = exchange.note or "cut"
+            raise
+        finally:
+            if self.observer is not None:
+                self.observer.done(exchange)
+
     async def _answer(
-        self, request: web.Request, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], exchange: Exchange
+        self, request: web.Request | None, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], exchange: Exchange
     ) -> HttpResponse:
         endpoint: Endpoint[Any, Any] | None = None
         http = exchange.http
         envelope = candidates[0][0].envelope
         try:
-            await self._read_body(request, http, candidates)
+            if request is not None:
+                await self._read_body(request, http, candidates)
             endpoint, handler, fields = self._choose(candidates, http)
             envelope = endpoint.envelope
             exchange.endpoint, exchange.spec, exchange.table = endpoint.name, endpoint, envelope
@@ -270,6 +290,12 @@ def _head(request: web.Request) -> HttpRequest:
         params={k: unquote(v) if "%" in v else v for k, v in request.match_info.items()},
         base_url=f"{request.scheme}://{host}",
     )
+
+
+def _any_case(path: str) -> str:
+    """Return an aiohttp path whose fixed pieces match in any case; placeholders stay as they are."""
+    pieces = path.strip("/").split("/")
+    return "/" + "/".join(p if "{" in p else f"{{_{n}:(?i:{re.escape(p)})}}" for n, p in enumerate(pieces))
 
 
 async def _read_limited(request: web.Request, limit: int) -> bytes:
