@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -156,6 +157,19 @@ def test_secrets_are_masked() -> None:
     assert "zzzzzzzz" not in text
     assert "@crypt_1" not in text
     assert "a=b" in text
+
+
+def test_secrets_in_xml_are_masked() -> None:
+    assert "<error><ret>0</ret><skey>***</skey></error>" == mask_text("<error><ret>0</ret><skey>@c_1</skey></error>")
+
+
+def test_a_strict_endpoint_refuses_what_its_struct_does_not_have() -> None:
+    strict = replace(SEND, strict=True)
+
+    with pytest.raises(MalformedRequest, match=r"no field 'txet'\. Did you mean text"):
+        decode_request(strict, HttpRequest("POST", "", params={"to": "x"}, body=(b'{"text":"hi","txet":"ho"}',)))
+    with pytest.raises(MalformedRequest, match=r"no query parameter 'Lang'\. Did you mean lang"):
+        decode_request(strict, HttpRequest("POST", "", [("Lang", "zh")], params={"to": "x"}, body=(b'{"text":"hi"}',)))
 
 
 class Kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from yizhan.world import Blob, World
 
 ENTRY_POINTS = "yizhan.platforms"
+
+log = logging.getLogger(__name__)
 
 
 # --- what an adapter makes of a message -------------------------------------------------------------------------------
@@ -278,8 +281,9 @@ def platforms() -> Mapping[str, Platform]:
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
             found[entry.name] = entry.load()
-        except ModuleNotFoundError:
-            continue
+        except (ImportError, AttributeError) as error:
+            # One package that is broken, or not finished, must not take the others along.
+            log.warning("platform left out", extra={"platform": entry.name, "reason": str(error)})
     return dict(sorted(found.items()))
 
 

@@ -225,7 +225,7 @@ def _maybe_json(text: str) -> Any:
     if text[:1] in ("{", "["):
         try:
             return msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return text
     return text
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
+from yizhan.errors import did_you_mean
 from yizhan.wire.codec import JSON, Codec
 from yizhan.wire.http import HttpRequest, HttpResponse
 
@@ -84,6 +85,8 @@ class Endpoint(Generic[Req, Res]):
     """Seconds that a client waits for the whole answer."""
     max_bytes: int = 1 << 20
     """Largest body that the server reads into memory; files of a multipart body are streamed and do not count."""
+    strict: bool = False
+    """Whether the server refuses body and query fields that the request struct does not have."""
 
     def __post_init__(self) -> None:
         named = {name for name, mark in self._marks.items() if isinstance(mark, Path)}
@@ -209,6 +212,9 @@ def decode_request(endpoint: Endpoint[Req, Any], http: HttpRequest, fields: Mapp
     """
     plan = endpoint.plan
     values: dict[str, Any] = {}
+    if endpoint.strict:
+        fields = endpoint.codec.decode(http) if fields is None else fields
+        _refuse_strangers(endpoint, http, fields)
     if plan.whole is not None:
         values[plan.whole] = http.body[0] if http.body else b""
     elif plan.body:
@@ -229,6 +235,17 @@ def decode_request(endpoint: Endpoint[Req, Any], http: HttpRequest, fields: Mapp
         if value is not _MISSING:
             values[name] = value
     return _build(endpoint, values)
+
+
+def _refuse_strangers(endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any]) -> None:
+    plan = endpoint.plan
+    for place, given, known in (
+        ("field", fields, [wire for _, wire in plan.body]),
+        ("query parameter", [name for name, _ in http.query], [wire for _, wire in plan.query]),
+    ):
+        for name in given:
+            if name not in known and name not in endpoint.constants and name not in endpoint.constant_query:
+                raise MalformedRequest(f"there is no {place} '{name}'.{did_you_mean(name, known)}")
 
 
 def _build(endpoint: Endpoint[Req, Any], values: dict[str, Any]) -> Req:

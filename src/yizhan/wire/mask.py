@@ -12,6 +12,7 @@ _SECRET_NAMES = (
 )
 _NAME = re.compile(rf"^(?:{_SECRET_NAMES})$", re.IGNORECASE)
 _PAIR = re.compile(rf"""((?:^|[^\w])["']?(?:{_SECRET_NAMES})["']?\s*[:=]\s*["']?)([^"'&;,\s<>}}]+)""", re.IGNORECASE)
+_ELEMENT = re.compile(rf"(<(?:{_SECRET_NAMES})>)[^<]+", re.IGNORECASE)
 _BEARER = re.compile(r"\b(QQBot|Bearer|Bot)\s+(?!\w*=)[A-Za-z0-9._~+/=-]{6,}")
 
 
@@ -22,7 +23,7 @@ def is_secret(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """Return `text` with the values of secret fields replaced by `***`."""
-    return _PAIR.sub(r"\1***", _BEARER.sub(r"\1 ***", text))
+    return _ELEMENT.sub(r"\1***", _PAIR.sub(r"\1***", _BEARER.sub(r"\1 ***", text)))
 
 
 def mask_value(value: Any) -> Any:
