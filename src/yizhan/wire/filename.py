@@ -1,0 +1,36 @@
+"""Names that strangers gave to files, made safe to show and to store under."""
+
+from __future__ import annotations
+
+import re
+
+MAX_NAME_BYTES = 200
+
+# Control characters, and the marks that turn the direction of text around so that `exe.gpj` reads as a picture.
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_FORBIDDEN = re.compile(r'[<>:"|?*]')
+_DEVICE = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+
+
+def safe_name(name: str, default: str = "file") -> str:
+    """Return the last component of `name` without anything that could lead elsewhere; `default` when nothing is left.
+
+    At most 200 bytes of UTF-8; the extension survives the cut.
+    """
+    last = re.split(r"[/\\]", _HIDDEN.sub("", name))[-1]
+    last = _FORBIDDEN.sub("_", last).strip().rstrip(". ")
+    if last in ("", ".", ".."):
+        return default
+    if _DEVICE.match(last):
+        last = f"_{last}"
+    return _cut(last)
+
+
+def _cut(name: str) -> str:
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension.encode()) > 20:
+        stem, dot, extension = name, "", ""
+    room = MAX_NAME_BYTES - len((dot + extension).encode())
+    return stem.encode()[:room].decode("utf-8", "ignore").rstrip(". ") + dot + extension
