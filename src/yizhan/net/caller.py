@@ -13,7 +13,7 @@ from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable
+from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, WireMismatch
 from yizhan.model.media import Content
 from yizhan.net.socket import Socket, SocketClosed
 from yizhan.wire import (
@@ -99,8 +99,11 @@ class Caller:
         *,
         headers: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        url: str | None = None,
     ) -> HttpResponse:
         """Carry out one call and return the raw answer, whole. For calls whose headers or cookies matter.
+
+        `url`: a complete address that the platform gave out, used as it is instead of base, path and query.
 
         Raises:
             Unavailable: it never reached the platform, or repeating is harmless.
@@ -110,22 +113,27 @@ class Caller:
         if headers:
             http.headers.update(headers)
         try:
-            async with self._open(endpoint, http, progress) as response:
-                body = await response.content.read(MAX_ANSWER)
+            async with self._open(endpoint, http, progress, url) as response:
+                body = await self._whole(endpoint, response.content)
                 return HttpResponse(response.status, list(response.headers.items()), body)
         except Exception as error:
             raise self._explain(endpoint, error) from error
 
     @asynccontextmanager
     async def stream(
-        self, endpoint: Endpoint[Any, Any], request: Any, *, headers: Mapping[str, str] | None = None
+        self,
+        endpoint: Endpoint[Any, Any],
+        request: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        url: str | None = None,
     ) -> AsyncIterator[tuple[HttpResponse, AsyncIterator[bytes]]]:
-        """Carry out a download: yields the head of the answer and its body in pieces."""
+        """Carry out a download: yields the head of the answer and its body in pieces. `url` as in `exchange`."""
         http = encode_request(endpoint, request)
         if headers:
             http.headers.update(headers)
         try:
-            async with self._open(endpoint, http, None) as response:
+            async with self._open(endpoint, http, None, url) as response:
                 head = HttpResponse(response.status, list(response.headers.items()))
                 yield head, response.content.iter_chunked(1 << 18)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -153,17 +161,30 @@ class Caller:
     def base(self, role: str) -> str:
         return self.bases.get(role) or self.bases["api"]
 
-    def _open(self, endpoint: Endpoint[Any, Any], http: HttpRequest, progress: Progress | None) -> Any:
-        url = URL(self.base(endpoint.role) + http.path + _query(http.query), encoded=True)
+    def _open(self, endpoint: Endpoint[Any, Any], http: HttpRequest, progress: Progress | None, url: str | None) -> Any:
+        address = url or self.base(endpoint.role) + http.path + _query(http.query)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=endpoint.timeout)
         return self._client().request(
             http.method,
-            url,
+            URL(address, encoded=True),
             headers=http.headers,
             data=_payload(http.body, progress),
             allow_redirects=False,
             timeout=timeout,
         )
+
+    async def _whole(self, endpoint: Endpoint[Any, Any], content: aiohttp.StreamReader) -> bytes:
+        # A single read returns what has arrived so far, which is not the whole of a large answer.
+        data = bytearray()
+        async for piece in content.iter_any():
+            data += piece
+            if len(data) > MAX_ANSWER:
+                raise WireMismatch(
+                    f"{self.account}: {endpoint.name}: the answer is over {MAX_ANSWER} bytes; it was not read.",
+                    account=self.account,
+                    endpoint=endpoint.name,
+                )
+        return bytes(data)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
