@@ -18,6 +18,7 @@ from yizhan.model.media import Content
 from yizhan.net.caller import stream_pieces
 from yizhan.net.socket import Socket
 from yizhan.wire import (
+    BodyTooLarge,
     Endpoint,
     Envelope,
     Fault,
@@ -302,13 +303,13 @@ async def _read_limited(request: web.Request, limit: int) -> bytes:
     length = request.content_length
     if length is not None and length > limit:
         await _drain(request)
-        raise MalformedRequest(f"the body has {length} bytes, the limit is {limit}")
+        raise BodyTooLarge(f"the body has {length} bytes, the limit is {limit}")
     data = bytearray()
     async for chunk in _body_chunks(request):
         data += chunk
         if len(data) > limit:
             await _drain(request)
-            raise MalformedRequest(f"the body is over {limit} bytes")
+            raise BodyTooLarge(f"the body is over {limit} bytes")
     return bytes(data)
 
 

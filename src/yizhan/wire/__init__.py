@@ -13,6 +13,7 @@ from yizhan.wire.codec import (
     encode_xml,
 )
 from yizhan.wire.endpoint import (
+    BodyTooLarge,
     Endpoint,
     Header,
     MalformedRequest,
@@ -36,6 +37,7 @@ __all__ = [
     "MULTIPART",
     "NO_BODY",
     "Base64",
+    "BodyTooLarge",
     "Codec",
     "Endpoint",
     "Envelope",

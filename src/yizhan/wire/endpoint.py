@@ -54,6 +54,10 @@ class MalformedRequest(Exception):
     """A request that does not fit the endpoint: the text says which field and why."""
 
 
+class BodyTooLarge(MalformedRequest):
+    """The body is over what the endpoint reads; platforms often say so in a way of their own."""
+
+
 @dataclass(frozen=True)
 class Endpoint(Generic[Req, Res]):
     """One call of a platform.
