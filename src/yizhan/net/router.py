@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import unquote
 
-import aiohttp
 from aiohttp import web
 from msgspec import Struct
+from multidict import CIMultiDict
 
-from yizhan.model.media import Content
 from yizhan.net.caller import stream_pieces
-from yizhan.net.socket import Socket
+from yizhan.net.intake import Intake, Keep, clean
+from yizhan.net.socket import Socket, SocketClosed
 from yizhan.wire import (
-    BodyTooLarge,
     Endpoint,
     Envelope,
     Fault,
-    FormPart,
+    FaultCode,
     HttpRequest,
     HttpResponse,
     MalformedRequest,
@@ -35,12 +34,7 @@ log = logging.getLogger(__name__)
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
-MAX_PARTS = 64
-"""Parts of one multipart body."""
-MAX_TEXT_PART = 1 << 20
-"""Bytes of one text part."""
-BODY_SECONDS = 60.0
-"""Longest silence while a body is read."""
+_PLAIN_TEXT = [("Content-Type", "text/plain")]
 
 
 @dataclass(slots=True)
@@ -73,6 +67,7 @@ class Exchange:
     note: str = ""
     table: Envelope | None = None
     spec: Endpoint[Any, Any] | None = None
+    started: float = field(default_factory=time.perf_counter)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,8 +81,6 @@ class Observer(Protocol):
 
 Handler = Callable[[Call[Any]], Awaitable[Any]]
 SocketHandler = Callable[[HttpRequest, Socket], Awaitable[None]]
-Keep = Callable[[AsyncIterator[bytes]], Awaitable[Content]]
-"""Takes in the bytes of an uploaded file as they come, and returns them as content."""
 
 
 class Router:
@@ -99,11 +92,15 @@ class Router:
     def __init__(self, platform: str, envelope: Envelope, keep: Keep) -> None:
         self.platform = platform
         self.envelope = envelope
-        self.keep = keep
+        self.intake = Intake(keep)
         self.observer: Observer | None = None
         self.routes: dict[tuple[str, str], list[tuple[Endpoint[Any, Any], Handler]]] = {}
-        self.sockets: dict[str, SocketHandler] = {}
+        self.sockets: dict[str, tuple[str, SocketHandler]] = {}
         self.unknown: Callable[[HttpRequest, Mapping[str, Any]], Fault] | None = None
+        self.not_found: Callable[[HttpRequest, int], HttpResponse] | None = None
+        """Answers what no route takes (404, or 405) in the platform's way; by default the envelope does."""
+        self.prefixes: tuple[str, ...] = ()
+        """Paths below which everything is this platform's; where unset, the closest route decides."""
         self.any_case = False
         """Whether paths match without regard to case; for platforms that are said to do so."""
 
@@ -122,9 +119,14 @@ class Router:
         for method in (endpoint.method, *endpoint.also):
             self.routes.setdefault((method, endpoint.path), []).append((endpoint, handler))
 
-    def socket(self, path: str, handler: SocketHandler) -> None:
-        """Serve a WebSocket at `path`; the handler runs for as long as it is open."""
-        self.sockets[path] = handler
+    def socket(self, path: str, handler: SocketHandler, name: str = "socket") -> None:
+        """Serve a WebSocket at `path`; the handler runs for as long as it is open. Observers see it as `name`."""
+        self.sockets[path] = name, handler
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """Every method and path that is served, sockets too."""
+        return [*self.routes, *(("GET", path) for path in self.sockets)]
 
     @property
     def endpoints(self) -> list[Endpoint[Any, Any]]:
@@ -135,20 +137,17 @@ class Router:
         """Add every route to an aiohttp application."""
         for (method, path), candidates in self.routes.items():
             app.router.add_route(method, _any_case(path) if self.any_case else path, self._serve(candidates))
-        for path, handler in self.sockets.items():
-            app.router.add_get(path, self._serve_socket(handler))
+        for path, (name, handler) in self.sockets.items():
+            app.router.add_get(path, self._serve_socket(name, handler))
 
     def _serve(
         self, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
             try:
-                response = await self._exchange(request, candidates, _head(request))
-            except Cut:
-                if request.transport is not None:
-                    request.transport.abort()
-                raise
-            return await _write(request, response)
+                return await _write(request, await self._exchange(request, candidates, head_of(request)))
+            except (Cut, ConnectionError):
+                return _NoAnswer.after_closing(request)
 
         return serve
 
@@ -189,7 +188,7 @@ class Router:
             endpoint, handler, fields = self._choose(candidates, http)
             envelope = endpoint.envelope
             exchange.endpoint, exchange.spec, exchange.table = endpoint.name, endpoint, envelope
-            exchange.target = _target(endpoint, http, fields)
+            exchange.target, fields = _target(endpoint, http, fields)
             if self.observer is not None:
                 instead = await self.observer.before(exchange)
                 if instead is not None:
@@ -198,16 +197,16 @@ class Router:
             answer = await handler(Call(self.platform, endpoint, decoded, http))
             return encode_response(endpoint, answer)
         except Fault as fault:
-            return envelope.fail(endpoint, fault)
+            return self._fail(envelope, endpoint, fault)
         except MalformedRequest as error:
-            return envelope.fail(endpoint, envelope.malformed(endpoint, error))
+            return self._fail(envelope, endpoint, error)
         except (Cut, asyncio.CancelledError, ConnectionError):
             raise
         except Exception:
             # A handler's own mistake must not look like the platform's answer, nor take the server down.
             log.exception("handler failed", extra={"platform": self.platform, "endpoint": exchange.endpoint})
             exchange.note = "handler failed"
-            return HttpResponse(500, [("Content-Type", "text/plain")], b"the sandbox failed; see its log")
+            return HttpResponse(500, _PLAIN_TEXT, b"the sandbox failed; see its log")
 
     def _choose(
         self, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], http: HttpRequest
@@ -228,68 +227,84 @@ class Router:
     async def _read_body(
         self, request: web.Request, http: HttpRequest, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]]
     ) -> None:
-        if not request.body_exists:
-            return
-        limit = max(endpoint.max_bytes for endpoint, _ in candidates)
-        whole = any(endpoint.plan.whole for endpoint, _ in candidates)
-        try:
-            if whole:
-                http.body = (await self.keep(_body_chunks(request)),)
-            elif request.content_type.startswith("multipart/"):
-                http.parts = [part async for part in self._multipart(request)]
-            else:
-                http.body = (await _read_limited(request, limit),)
-        except TimeoutError as error:
-            raise MalformedRequest("the body did not arrive in time") from error
-        except (ValueError, aiohttp.ClientPayloadError, web.HTTPException) as error:
-            raise MalformedRequest(f"the body cannot be read: {error}") from error
+        if request.body_exists:
+            limit = max(endpoint.max_bytes for endpoint, _ in candidates)
+            whole = any(endpoint.plan.whole for endpoint, _ in candidates)
+            await self.intake.read(request, http, limit, whole)
 
-    async def _multipart(self, request: web.Request) -> AsyncIterator[FormPart]:
-        reader = await request.multipart()
-        count = 0
-        while (part := await asyncio.wait_for(reader.next(), BODY_SECONDS)) is not None:
-            count += 1
-            if count > MAX_PARTS:
-                raise MalformedRequest(f"more than {MAX_PARTS} parts in one multipart body")
-            if not isinstance(part, aiohttp.BodyPartReader):
-                raise MalformedRequest("nested multipart bodies are not read")
-            name, filename = _part_names(part)
-            content_type = part.headers.get("Content-Type")
-            if filename is not None or (content_type or "").startswith(("image/", "application/octet", "video/")):
-                yield FormPart(name, await self.keep(_part_chunks(part)), filename, content_type)
-            else:
-                data = bytearray()
-                async for chunk in _part_chunks(part):
-                    data += chunk
-                    if len(data) > MAX_TEXT_PART:
-                        raise MalformedRequest(f"the part '{name}' is over {MAX_TEXT_PART} bytes")
-                yield _text_part(name, bytes(data), content_type)
-
-    def _serve_socket(self, handler: SocketHandler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _serve_socket(
+        self, name: str, handler: SocketHandler
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
+            exchange = Exchange(self.platform, name, "", head_of(request), table=self.envelope)
             raw = web.WebSocketResponse(max_msg_size=4 << 20)
-            if not raw.can_prepare(request):
-                return await _write(
-                    request, HttpResponse(400, [("Content-Type", "text/plain")], b"a WebSocket lives here")
-                )
-            await raw.prepare(request)
-            await handler(_head(request), Socket(raw))
-            if not raw.closed:
-                await raw.close()
+            try:
+                refusal = await self._before_socket(exchange, raw.can_prepare(request).ok)
+                if refusal is not None:
+                    return await _write(request, refusal)
+                await raw.prepare(request)
+                if self.observer is not None:
+                    await self.observer.after(exchange)
+            except (Cut, ConnectionError):
+                return _NoAnswer.after_closing(request)
+            finally:
+                if self.observer is not None:
+                    self.observer.done(exchange)
+            await self._run_socket(handler, exchange.http, raw)
             return raw
 
         return serve
 
+    async def _before_socket(self, exchange: Exchange, can_open: bool) -> HttpResponse | None:
+        exchange.response = HttpResponse(400, _PLAIN_TEXT, b"a WebSocket lives here")
+        if can_open:
+            try:
+                instead = await self.observer.before(exchange) if self.observer is not None else None
+            except Fault as fault:
+                instead = self._fail(self.envelope, None, fault)
+            exchange.response = instead or HttpResponse(101)
+        return exchange.response if exchange.response.status != 101 else None
 
-def _head(request: web.Request) -> HttpRequest:
-    host = request.headers.get("Host", request.host)
+    async def _run_socket(self, handler: SocketHandler, http: HttpRequest, raw: web.WebSocketResponse) -> None:
+        code = 1000
+        try:
+            await handler(http, Socket(raw))
+        except (SocketClosed, ConnectionError):
+            pass
+        except Exception:
+            log.exception("socket handler failed", extra={"platform": self.platform})
+            code = 1011
+        if not raw.closed:
+            await raw.close(code=code)
+
+    def refuse(self, http: HttpRequest, status: int) -> HttpResponse:
+        """Answer a request of this platform that no endpoint takes: `status` 404, or 405 for a wrong method."""
+        if self.not_found is not None:
+            return self.not_found(http, status)
+        words = f"no such call: {http.method} {http.path}" if status == 404 else f"{http.method} is not allowed here"
+        return self._fail(self.envelope, None, Fault(FaultCode(status, words, http=status)))
+
+    def _fail(
+        self, envelope: Envelope, endpoint: Endpoint[Any, Any] | None, why: Fault | MalformedRequest
+    ) -> HttpResponse:
+        try:
+            fault = why if isinstance(why, Fault) else envelope.malformed(endpoint, why)
+            return envelope.fail(endpoint, fault)
+        except Exception:
+            log.exception("fault could not be written", extra={"platform": self.platform, "fault": str(why)})
+            return HttpResponse(400, _PLAIN_TEXT, str(why).encode("utf-8", "replace"))
+
+
+def head_of(request: web.Request) -> HttpRequest:
+    """Return the request without its body."""
+    headers = {name: clean(value) for name, value in request.headers.items()}
     return HttpRequest(
         request.method,
-        request.raw_path.partition("?")[0],
-        list(request.query.items()),
-        dict(request.headers),
-        params={k: unquote(v) if "%" in v else v for k, v in request.match_info.items()},
-        base_url=f"{request.scheme}://{host}",
+        clean(request.rel_url.raw_path),
+        [(clean(name), clean(value)) for name, value in request.query.items()] if "?" in request.raw_path else (),
+        headers,
+        params={name: clean(value) for name, value in request.match_info.items()},
+        base_url=f"{request.scheme}://{headers.get('Host') or request.host}",
     )
 
 
@@ -299,78 +314,32 @@ def _any_case(path: str) -> str:
     return "/" + "/".join(p if "{" in p else f"{{_{n}:(?i:{re.escape(p)})}}" for n, p in enumerate(pieces))
 
 
-async def _read_limited(request: web.Request, limit: int) -> bytes:
-    length = request.content_length
-    if length is not None and length > limit:
-        await _drain(request)
-        raise BodyTooLarge(f"the body has {length} bytes, the limit is {limit}")
-    data = bytearray()
-    async for chunk in _body_chunks(request):
-        data += chunk
-        if len(data) > limit:
-            await _drain(request)
-            raise BodyTooLarge(f"the body is over {limit} bytes")
-    return bytes(data)
-
-
-async def _drain(request: web.Request) -> None:
-    """Read what is left, up to a bound, so that the client sees the answer rather than a broken pipe."""
-    left = 256 << 20
-    async for chunk in _body_chunks(request):
-        left -= len(chunk)
-        if left < 0:
-            return
-
-
-async def _body_chunks(request: web.Request) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.wait_for(request.content.readany(), BODY_SECONDS):
-        yield chunk
-
-
-async def _part_chunks(part: aiohttp.BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await asyncio.wait_for(part.read_chunk(1 << 18), BODY_SECONDS):
-        yield chunk
-
-
-def _part_names(part: aiohttp.BodyPartReader) -> tuple[str, str | None]:
-    return part.name or "", part.filename
-
-
-def _text_part(name: str, data: bytes, content_type: str | None) -> FormPart:
-    from yizhan.model.media import BytesContent
-
-    try:
-        return FormPart(name, data.decode(), None, content_type)
-    except UnicodeDecodeError:
-        return FormPart(name, BytesContent(data), None, content_type)
-
-
 def _same(given: Any, wanted: Any) -> bool:
     return given == wanted or str(given) == str(wanted)
 
 
-def _target(endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any] | None) -> str:
+def _target(
+    endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any] | None
+) -> tuple[str, Mapping[str, Any] | None]:
+    """Return whom the request concerns, and the body's fields if they are known by now."""
     if not endpoint.target:
-        return ""
+        return "", fields
     first, *rest = endpoint.target.split(".")
     if first in http.params:
-        return http.params[first]
+        return http.params[first], fields
     if fields is None:
-        try:
-            fields = endpoint.codec.decode(http)
-        except MalformedRequest:
-            return ""
+        fields = endpoint.codec.decode(http)
     value: Any = fields.get(first)
     for name in rest:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return str(value) if value is not None else ""
+    return "" if value is None else str(value), fields
 
 
 async def _write(request: web.Request, response: HttpResponse) -> web.StreamResponse:
-    headers = [(k, v) for k, v in response.headers if k.lower() != "content-length"]
+    headers = CIMultiDict((k, _LINE_ENDS.sub(" ", v)) for k, v in response.headers if k.lower() != "content-length")
     if isinstance(response.body, bytes):
-        return _BareResponse(status=response.status, body=response.body, headers=_multi(headers))
-    stream = web.StreamResponse(status=response.status, headers=_multi(headers))
+        return _BareResponse(status=response.status, body=response.body, headers=headers)
+    stream = web.StreamResponse(status=response.status, headers=headers)
     stream.content_length = sum(len(p) if isinstance(p, bytes) else p.size for p in response.body)
     await stream.prepare(request)
     if request.method != "HEAD":
@@ -380,11 +349,21 @@ async def _write(request: web.Request, response: HttpResponse) -> web.StreamResp
     return stream
 
 
+_LINE_ENDS = re.compile(r"[\r\n\0]")
+
+
 class _BareResponse(web.Response):
     """A response that adds no charset to the Content-Type: some clients compare it for equality."""
 
 
-def _multi(headers: Sequence[tuple[str, str]]) -> Any:
-    from multidict import CIMultiDict
+class _NoAnswer(web.Response):
+    """Ends a request whose line is closed; nothing is written, and nothing is logged."""
 
-    return CIMultiDict(headers)
+    @classmethod
+    def after_closing(cls, request: web.Request) -> _NoAnswer:
+        if request.transport is not None:
+            request.transport.abort()
+        return cls()
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        raise ConnectionResetError("the line is closed")
