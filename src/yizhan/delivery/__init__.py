@@ -1,0 +1,1 @@
+"""The durable path: outbox, worker, lanes, runner, retry, budget. Read in that order."""

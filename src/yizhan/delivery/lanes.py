@@ -1,0 +1,202 @@
+"""The lane: order and pace of one account's sends. What is most urgent goes first; one unit per conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Collection
+
+from yizhan.delivery.outbox import Job, Outbox
+from yizhan.delivery.runner import Later, Runner
+from yizhan.model import Clock, Target
+
+log = logging.getLogger(__name__)
+
+REPLY, SINGLE, BROADCAST = 0, 10, 50
+"""Priorities: a person's reply overtakes a single send, which overtakes a broadcast."""
+WINDOW = 256
+"""Deliveries kept in memory per lane; the rest stay in the store."""
+OVERTAKE = 4
+"""Sends beyond the usual number that may run when they are more urgent than a broadcast."""
+
+
+class Lane:
+    """Runs the deliveries of one account until it is closed."""
+
+    def __init__(
+        self,
+        account: str,
+        runner: Runner,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        concurrency: int = 32,
+        on_paused: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.account = account
+        self.paused = ""
+        """Why it does not send; empty when it does."""
+        self._runner = runner
+        self._outbox = outbox
+        self._clock = clock
+        self._concurrency = concurrency
+        self._on_paused = on_paused
+        self._heap: list[tuple[int, int, Job]] = []
+        self._held_in_memory: set[int] = set()
+        self._running: set[int] = set()
+        self._busy: dict[Target, list[Job]] = {}
+        self._reserved: dict[Target, int] = {}
+        self._active: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._look = True
+        self._more = False
+        self._slow_until = 0.0
+        self._next_look: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"lane {self.account}")
+
+    def wake(self) -> None:
+        """Something was submitted, released or turned: look into the store."""
+        self._look = True
+        self._changed.set()
+
+    def resume(self) -> None:
+        """Somebody logged in."""
+        self.paused = ""
+        self.wake()
+
+    def drop(self, seqs: Collection[int]) -> set[int]:
+        """Forget what has not begun; returns those of `seqs` that are being sent and can no longer be stopped."""
+        wanted = set(seqs)
+        self._heap = [entry for entry in self._heap if entry[1] not in wanted]
+        heapq.heapify(self._heap)
+        for target, waiting in self._busy.items():
+            self._busy[target] = [job for job in waiting if job.seq not in wanted]
+        stopped = wanted & self._held_in_memory - self._running
+        self._held_in_memory -= stopped
+        return wanted & self._running
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being sent and nothing waits in memory."""
+        return not (self._heap or self._active or self._look)
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Start nothing more, give what is under way `grace` seconds, then stop."""
+        self._closing = True
+        self._changed.set()
+        if self._active:
+            await asyncio.wait(self._active, timeout=grace)
+        for task in (*self._active, *([self._task] if self._task else [])):
+            task.cancel()
+        await asyncio.gather(*self._active, *([self._task] if self._task else []), return_exceptions=True)
+
+    # --- the loop ---
+
+    async def _run(self) -> None:
+        for seq, target in await self._outbox.begun(self.account):
+            self._reserved.setdefault(target, seq)
+        self._next_look = await self._outbox.next_due(self.account)
+        while not self._closing:
+            try:
+                await self._turn()
+            except Exception:
+                log.exception("lane failed", extra={"account": self.account})
+                await self._clock.sleep(1.0)
+
+    async def _turn(self) -> None:
+        now = self._clock.now()
+        if self._next_look is not None and now >= self._next_look:
+            await self._outbox.release(self.account, now)
+            self._next_look = await self._outbox.next_due(self.account)
+            self._look = True
+        if self._look or (self._more and len(self._heap) < WINDOW // 2):
+            await self._fill(now)
+        self._start_what_may(now)
+        self._changed.clear()
+        if self._look and len(self._heap) < WINDOW:
+            return
+        await self._until_changed(now)
+
+    async def _fill(self, now: float) -> None:
+        self._look = False
+        full = len(self._heap) >= WINDOW
+        # With enough in memory, only what is more urgent than the rest is worth fetching.
+        below = max(priority for priority, _, _ in self._heap) if full else None
+        wanted = len(self._held_in_memory) + (OVERTAKE * 16 if full else WINDOW - len(self._heap))
+        jobs = await self._outbox.due(self.account, now, wanted, below=below)
+        self._more = full or len(jobs) >= wanted
+        for job in jobs:
+            if job.seq not in self._held_in_memory:
+                self._held_in_memory.add(job.seq)
+                heapq.heappush(self._heap, (job.priority, job.seq, job))
+
+    def _start_what_may(self, now: float) -> None:
+        if self.paused or now < self._slow_until or self._closing:
+            return
+        while self._heap and len(self._active) < self._room(self._heap[0][0]):
+            _, _, job = heapq.heappop(self._heap)
+            if job.target in self._busy:
+                self._busy[job.target].append(job)
+                continue
+            if self._reserved.get(job.target, job.seq) != job.seq:
+                # Another message to this target is half sent; this one comes back with the next look.
+                self._held_in_memory.discard(job.seq)
+                continue
+            self._busy[job.target] = []
+            self._running.add(job.seq)
+            task = asyncio.create_task(self._deliver(job))
+            self._active.add(task)
+            task.add_done_callback(self._active.discard)
+
+    def _room(self, priority: int) -> int:
+        return self._concurrency + (OVERTAKE if priority < BROADCAST else 0)
+
+    async def _deliver(self, job: Job) -> None:
+        try:
+            later = await self._runner.deliver(job)
+            self._after(job, later)
+        except Exception:
+            # The store failed under it: the row keeps its state, and a restart settles it.
+            log.exception("delivery failed", extra={"delivery": job.seq})
+            self._slow_until = self._clock.now() + 1.0
+        finally:
+            self._held_in_memory.discard(job.seq)
+            self._running.discard(job.seq)
+            for waiting in self._busy.pop(job.target, ()):
+                heapq.heappush(self._heap, (waiting.priority, waiting.seq, waiting))
+            self._changed.set()
+
+    def _after(self, job: Job, later: Later | None) -> None:
+        if later is None or not later.begun:
+            if self._reserved.pop(job.target, None) is not None:
+                self._look = True
+        else:
+            self._reserved[job.target] = job.seq
+        if later is None:
+            return
+        if later.due_at is not None:
+            self._next_look = later.due_at if self._next_look is None else min(self._next_look, later.due_at)
+        if later.slow:
+            self._slow_until = max(self._slow_until, self._clock.now() + later.slow)
+        if later.paused and not self.paused:
+            self.paused = later.paused
+            if self._on_paused is not None:
+                self._on_paused(self.account, later.paused)
+
+    async def _until_changed(self, now: float) -> None:
+        times = [t for t in (self._next_look, self._slow_until if self._heap else None) if t is not None and t > now]
+        if not times:
+            await self._changed.wait()
+            return
+        changed = asyncio.create_task(self._changed.wait())
+        timer = asyncio.create_task(self._clock.sleep(min(times) - now))
+        try:
+            await asyncio.wait((changed, timer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            timer.cancel()

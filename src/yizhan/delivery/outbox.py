@@ -1,0 +1,604 @@
+"""The outbox: every operation on stored deliveries, each a named statement."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from yizhan.errors import Refused
+from yizhan.model import Clock, Media, MediaSegment, Message, PlatformId, Receipt, State, Target, dump_message
+from yizhan.storage.ledger import Ledger
+from yizhan.storage.tables import attempts, counters, deliveries, message_media, messages, replies
+
+OPEN = (State.QUEUED.value, State.SENDING.value, State.HELD.value)
+
+_ids = msgspec.json.Decoder(list[PlatformId])
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One delivery as the lane hands it to the runner."""
+
+    seq: int
+    message: int
+    target: Target
+    priority: int
+    expires_at: float | None = None
+    first_number: int = 1
+    parts_done: int = 0
+    asked: bool = False
+    attempts: int = 0
+    ids: tuple[PlatformId, ...] = ()
+    notes: str = ""
+    spends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One target's share of a call to `submit`, already checked by compose."""
+
+    target: Target
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a call to `submit` stored: its deliveries' numbers, in the order of the targets."""
+
+    broadcast: int
+    seqs: Sequence[int]
+    repeated: bool = False
+    """The same key had been submitted before; these are the deliveries of then."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """How a delivery ends, or where it waits."""
+
+    state: State
+    due_at: float = 0.0
+    detail: str = ""
+    error: str = ""
+    code: str = ""
+    trace_id: str = ""
+    ids: tuple[PlatformId, ...] = ()
+    parts_done: int = 0
+    notes: str = ""
+    asked: bool = False
+    attempts: int = 0
+
+
+_MARK_SENDING = (
+    deliveries.update()
+    .where(deliveries.c.seq == sa.bindparam("b_seq"))
+    .values(
+        state=State.SENDING.value,
+        sending_at=sa.bindparam("b_now"),
+        repeatable=sa.bindparam("b_repeatable"),
+        spends=sa.bindparam("b_spends"),
+    )
+)
+_PART_DONE = (
+    deliveries.update()
+    .where(deliveries.c.seq == sa.bindparam("b_seq"))
+    .values(parts_done=sa.bindparam("b_done"), ids=sa.bindparam("b_ids"), asked=False)
+)
+_SETTLE = (
+    deliveries.update()
+    .where(deliveries.c.seq == sa.bindparam("b_seq"))
+    .values(
+        state=sa.bindparam("b_state"),
+        due_at=sa.bindparam("b_due"),
+        detail=sa.bindparam("b_detail"),
+        error=sa.bindparam("b_error"),
+        code=sa.bindparam("b_code"),
+        trace_id=sa.bindparam("b_trace"),
+        ids=sa.bindparam("b_ids"),
+        parts_done=sa.bindparam("b_done"),
+        notes=sa.bindparam("b_notes"),
+        asked=sa.bindparam("b_asked"),
+        attempts=sa.bindparam("b_attempts"),
+        settled_at=sa.bindparam("b_settled"),
+    )
+)
+_ATTEMPT = attempts.insert()
+_JOB_COLUMNS = (
+    deliveries.c.seq,
+    deliveries.c.message,
+    deliveries.c.account,
+    deliveries.c.kind,
+    deliveries.c.target,
+    deliveries.c.priority,
+    deliveries.c.expires_at,
+    deliveries.c.first_number,
+    deliveries.c.parts_done,
+    deliveries.c.asked,
+    deliveries.c.attempts,
+    deliveries.c.ids,
+    deliveries.c.notes,
+    deliveries.c.spends,
+)
+
+
+class Outbox:
+    """Stored deliveries of all accounts."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    # --- taking in ---
+
+    async def submit(
+        self,
+        message: Message,
+        submissions: Sequence[Submission],
+        *,
+        priority: int,
+        key: str | None = None,
+        expires_at: float | None = None,
+        due_at: float = 0.0,
+    ) -> Submitted:
+        """Store one delivery per submission in one commit. (key, target) is unique: a repeat finds what is there.
+
+        Raises:
+            Refused: the key was used for another message.
+        """
+        body = dump_message(message)
+        digest = hashlib.sha256(body).hexdigest()
+        media = {
+            segment.media.sha256
+            for segment in message.segments
+            if isinstance(segment, MediaSegment) and isinstance(segment.media, Media)
+        }
+        now = self._clock.now()
+
+        def store(connection: Connection) -> Submitted:
+            known = _known(connection, key, digest) if key is not None else {}
+            missing = [s for s in submissions if s.target not in known]
+            if not missing:
+                seqs = [known[s.target][0] for s in submissions]
+                return Submitted(known[submissions[0].target][1], seqs, repeated=True)
+            first = _take(connection, "delivery", len(missing))
+            message_id = _keep_message(connection, digest, body, now, media)
+            numbers = _numbers(connection, message, missing)
+            for start in range(0, len(missing), 5000):
+                rows = [
+                    {
+                        "seq": first + index,
+                        "message": message_id,
+                        "broadcast": first,
+                        "account": missing[index].target.account,
+                        "kind": missing[index].target.kind,
+                        "target": missing[index].target.id,
+                        "key": key,
+                        "priority": priority,
+                        "state": State.QUEUED.value,
+                        "due_at": due_at,
+                        "expires_at": expires_at,
+                        "first_number": numbers[index] if numbers else 1,
+                        "reply_id": message.reply.id if message.reply else None,
+                        "created_at": now,
+                    }
+                    for index in range(start, min(start + 5000, len(missing)))
+                ]
+                connection.execute(deliveries.insert(), rows)
+            if not known:
+                return Submitted(first, range(first, first + len(missing)))
+            new = {s.target: first + index for index, s in enumerate(missing)}
+            return Submitted(first, [known[s.target][0] if s.target in known else new[s.target] for s in submissions])
+
+        return await self._ledger.write(store)
+
+    # --- going out ---
+
+    async def due(self, account: str, now: float, limit: int, *, after: int = 0, below: int | None = None) -> list[Job]:
+        """Return queued deliveries of `account` that may go now, most urgent first, at most `limit`."""
+        query = (
+            sa.select(*_JOB_COLUMNS)
+            .where(
+                deliveries.c.account == account,
+                deliveries.c.state == State.QUEUED.value,
+                deliveries.c.due_at <= now,
+                deliveries.c.seq > after,
+            )
+            .order_by(deliveries.c.priority, deliveries.c.seq)
+            .limit(limit)
+        )
+        if below is not None:
+            query = query.where(deliveries.c.priority < below)
+        return await self._ledger.read(lambda connection: [_job(row) for row in connection.execute(query)])
+
+    async def next_due(self, account: str) -> float | None:
+        """Return when something of `account` must be looked at again (due or expired), None if nothing waits for it."""
+        waiting = (deliveries.c.account == account) & deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
+        due = sa.select(sa.func.min(deliveries.c.due_at)).where(waiting, deliveries.c.due_at > 0)
+        ends = sa.select(sa.func.min(deliveries.c.expires_at)).where(waiting)
+
+        def earliest(connection: Connection) -> float | None:
+            times = [connection.execute(query).scalar() for query in (due, ends)]
+            return min((at for at in times if at is not None), default=None)
+
+        return await self._ledger.read(earliest)
+
+    async def release(self, account: str, now: float) -> list[int]:
+        """Put held deliveries whose time has come back into the queue; end those that are past their end.
+
+        Returns the numbers of those that expired.
+        """
+        mine = deliveries.c.account == account
+        held = mine & (deliveries.c.state == State.HELD.value)
+        waiting = mine & deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
+        expire = (
+            deliveries.update()
+            .where(waiting, deliveries.c.expires_at <= now, deliveries.c.parts_done == 0, ~deliveries.c.asked)
+            .values(state=State.EXPIRED.value, settled_at=now, detail="Its time ran out before it could be sent.")
+            .returning(deliveries.c.seq)
+        )
+        free = (
+            deliveries.update()
+            .where(held, deliveries.c.due_at > 0, deliveries.c.due_at <= now)
+            .values(state=State.QUEUED.value, due_at=0.0)
+        )
+
+        def both(connection: Connection) -> list[int]:
+            expired = [row.seq for row in connection.execute(expire)]
+            connection.execute(free)
+            return expired
+
+        return await self._ledger.write(both)
+
+    async def begun(self, account: str) -> list[tuple[int, Target]]:
+        """Return the deliveries of `account` that have some parts sent and wait in the queue for the rest."""
+        query = sa.select(deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target).where(
+            deliveries.c.account == account, deliveries.c.state == State.QUEUED.value, deliveries.c.parts_done > 0
+        )
+        rows = await self._ledger.read(lambda connection: connection.execute(query).all())
+        return [(row.seq, Target(row.account, row.kind, row.target)) for row in rows]
+
+    async def release_target(self, target: Target) -> int:
+        """Put everything held for `target` back into the queue, in front: the other side has written."""
+        statement = (
+            deliveries.update()
+            .where(
+                deliveries.c.account == target.account,
+                deliveries.c.kind == target.kind,
+                deliveries.c.target == target.id,
+                deliveries.c.state == State.HELD.value,
+            )
+            .values(state=State.QUEUED.value, due_at=0.0, priority=0)
+        )
+        return await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str) -> None:
+        """Record, on disk, that a part of `job` is about to leave."""
+        await self._ledger.put(
+            _MARK_SENDING,
+            {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable, "b_spends": spends},
+        )
+
+    async def part_done(self, job: Job, ids: Sequence[PlatformId]) -> None:
+        await self._ledger.put(
+            _PART_DONE, {"b_seq": job.seq, "b_done": len(ids), "b_ids": msgspec.json.encode(ids).decode()}
+        )
+
+    async def settle(self, seq: int, end: Settlement) -> None:
+        """Record how the delivery ended or why it waits; returns once that is on disk."""
+        await self._ledger.put(
+            _SETTLE,
+            {
+                "b_seq": seq,
+                "b_state": end.state.value,
+                "b_due": end.due_at,
+                "b_detail": end.detail,
+                "b_error": end.error,
+                "b_code": end.code,
+                "b_trace": end.trace_id,
+                "b_ids": msgspec.json.encode(end.ids).decode(),
+                "b_done": end.parts_done,
+                "b_notes": end.notes,
+                "b_asked": end.asked,
+                "b_attempts": end.attempts,
+                "b_settled": self._clock.now() if end.state.final else 0.0,
+            },
+        )
+
+    async def attempt(self, seq: int, part: int, error: Exception, code: str, trace_id: str, decision: str) -> None:
+        """Keep a try that did not succeed; the one that did is the delivery itself."""
+        await self._ledger.put(
+            _ATTEMPT,
+            {
+                "delivery": seq,
+                "part": part,
+                "at": self._clock.now(),
+                "error": type(error).__name__,
+                "code": code,
+                "trace_id": trace_id,
+                "detail": str(error)[:2000],
+                "decision": decision,
+            },
+        )
+
+    async def recover(self) -> tuple[int, int]:
+        """After a crash: what was being sent is asked again where the wire recognises a repeat, else it is unknown.
+
+        Returns how many are asked again, and how many are unknown.
+        """
+        now = self._clock.now()
+
+        def settle(connection: Connection) -> tuple[int, int]:
+            sending = deliveries.c.state == State.SENDING.value
+            again = connection.execute(
+                deliveries.update()
+                .where(sending, deliveries.c.repeatable)
+                .values(state=State.QUEUED.value, due_at=0.0, asked=True)
+            ).rowcount
+            unknown = connection.execute(
+                deliveries.update()
+                .where(sending, ~deliveries.c.repeatable)
+                .values(
+                    state=State.UNKNOWN.value,
+                    error="OutcomeUnknown",
+                    detail="The program ended between sending and the answer; it may have arrived. "
+                    "It is not sent again by itself.",
+                    settled_at=now,
+                )
+            ).rowcount
+            return again, unknown
+
+        return await self._ledger.write(settle)
+
+    async def spent(self, account: str, since: float) -> list[tuple[str, str, str | None, str, float, int]]:
+        """Return the sends of `account` after `since` that count against budgets, oldest first."""
+        query = (
+            sa.select(
+                deliveries.c.kind,
+                deliveries.c.target,
+                deliveries.c.reply_id,
+                deliveries.c.spends,
+                deliveries.c.sending_at,
+                deliveries.c.parts_done,
+            )
+            .where(deliveries.c.account == account, deliveries.c.sending_at > since, deliveries.c.spends != "")
+            .order_by(deliveries.c.sending_at)
+        )
+        return await self._ledger.read(lambda connection: [tuple(row) for row in connection.execute(query)])
+
+    # --- looking ---
+
+    async def latest(self) -> int:
+        """Return the number of the newest delivery, 0 when there is none."""
+        query = sa.select(sa.func.max(deliveries.c.seq))
+        return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
+
+    async def accounts_after(self, seq: int) -> list[str]:
+        """Return the accounts that have deliveries newer than `seq`."""
+        query = sa.select(deliveries.c.account).where(deliveries.c.seq > seq).distinct()
+        return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
+
+    async def accounts_with_work(self) -> list[str]:
+        """Return the accounts that have something queued or held."""
+        waiting = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
+        query = sa.select(deliveries.c.account).where(waiting).distinct()
+        return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
+
+    async def message(self, message_id: int) -> bytes:
+        query = sa.select(messages.c.body).where(messages.c.id == message_id)
+        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
+        return body
+
+    async def receipts(
+        self,
+        seqs: Iterable[int] | None = None,
+        *,
+        broadcast: int | None = None,
+        account: str | None = None,
+        states: Sequence[State] = (),
+        target: Target | None = None,
+        limit: int = 1000,
+        after: int = 0,
+    ) -> list[Receipt]:
+        """Return receipts, oldest first, of the deliveries that match everything given."""
+        query = sa.select(deliveries).where(deliveries.c.seq > after).order_by(deliveries.c.seq).limit(limit)
+        if broadcast is not None:
+            query = query.where(deliveries.c.broadcast == broadcast)
+        if account is not None:
+            query = query.where(deliveries.c.account == account)
+        if states:
+            query = query.where(deliveries.c.state.in_([state.value for state in states]))
+        if target is not None:
+            query = query.where(
+                deliveries.c.account == target.account,
+                deliveries.c.kind == target.kind,
+                deliveries.c.target == target.id,
+            )
+        if seqs is None:
+            return await self._ledger.read(lambda connection: [_receipt(row) for row in connection.execute(query)])
+        wanted = list(seqs)
+
+        def in_slices(connection: Connection) -> list[Receipt]:
+            found: list[Receipt] = []
+            for start in range(0, len(wanted), 500):
+                part = query.where(deliveries.c.seq.in_(wanted[start : start + 500]))
+                found.extend(_receipt(row) for row in connection.execute(part))
+            return found
+
+        return await self._ledger.read(in_slices)
+
+    async def counts(self, broadcast: int | None = None, account: str | None = None) -> dict[State, int]:
+        """Return how many deliveries stand in each state."""
+        query = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
+        if broadcast is not None:
+            query = query.where(deliveries.c.broadcast == broadcast)
+        if account is not None:
+            query = query.where(deliveries.c.account == account)
+        rows = await self._ledger.read(lambda connection: connection.execute(query).all())
+        return {State(state): count for state, count in rows}
+
+    async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
+        query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
+        return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
+
+    async def cancel(self, seqs: Sequence[int]) -> int:
+        """Take deliveries that have not begun out of the queue; returns how many."""
+        now = self._clock.now()
+
+        def settle(connection: Connection) -> int:
+            done = 0
+            for start in range(0, len(seqs), 500):
+                done += connection.execute(
+                    deliveries.update()
+                    .where(
+                        deliveries.c.seq.in_(seqs[start : start + 500]),
+                        deliveries.c.state.in_((State.QUEUED.value, State.HELD.value)),
+                        deliveries.c.parts_done == 0,
+                        ~deliveries.c.asked,
+                    )
+                    .values(state=State.CANCELLED.value, settled_at=now)
+                ).rowcount
+            return done
+
+        return await self._ledger.write(settle)
+
+    async def resettle(self, seq: int, state: State, detail: str) -> bool:
+        """A person or a policy settles an `unknown` delivery; `queued` sends it again. False if it was not unknown."""
+        statement = (
+            deliveries.update()
+            .where(deliveries.c.seq == seq, deliveries.c.state == State.UNKNOWN.value)
+            .values(
+                state=state.value,
+                detail=detail,
+                due_at=0.0,
+                asked=False,
+                settled_at=self._clock.now() if state.final else 0.0,
+            )
+        )
+        return bool(await self._ledger.write(lambda connection: connection.execute(statement).rowcount))
+
+    async def recalled(self, seq: int) -> None:
+        statement = deliveries.update().where(deliveries.c.seq == seq).values(state=State.RECALLED.value)
+        await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
+
+
+def delivery_id(seq: int) -> str:
+    """The id that people see and paste: `d42`."""
+    return f"d{seq}"
+
+
+def delivery_seq(text: str) -> int:
+    """Read a delivery's id.
+
+    Raises:
+        Refused: it is not one.
+    """
+    digits = text.strip().lower().removeprefix("d")
+    if not digits.isdigit() or len(digits) > 18:
+        raise Refused(f"'{text}' is not a delivery's id. Expected d followed by digits, as `send` printed it.")
+    return int(digits)
+
+
+def _take(connection: Connection, name: str, count: int) -> int:
+    """Reserve `count` numbers and return the first."""
+    updated = connection.execute(
+        counters.update()
+        .where(counters.c.name == name)
+        .values(value=counters.c.value + count)
+        .returning(counters.c.value)
+    ).scalar()
+    if updated is None:
+        connection.execute(counters.insert().values(name=name, value=count))
+        return 1
+    return int(updated) - count + 1
+
+
+def _keep_message(connection: Connection, digest: str, body: bytes, now: float, media: set[str]) -> int:
+    result = connection.execute(messages.insert().values(digest=digest, body=body, created_at=now))
+    key = result.inserted_primary_key
+    message_id = int(key[0]) if key is not None else 0
+    if media:
+        connection.execute(message_media.insert(), [{"message": message_id, "sha256": one} for one in media])
+    return message_id
+
+
+def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:
+    """Give every delivery its first number; empty when all begin at 1.
+
+    Answers to one message count on from where the last answer stopped.
+    """
+    if message.reply is None:
+        return []
+    numbers = []
+    for submission in submissions:
+        where = (replies.c.account == submission.target.account) & (replies.c.reply_id == message.reply.id)
+        parts = max(1, submission.parts)
+        after = connection.execute(
+            replies.update()
+            .where(where)
+            .values(next_number=replies.c.next_number + parts)
+            .returning(replies.c.next_number)
+        ).scalar()
+        if after is None:
+            after = 1 + parts
+            connection.execute(
+                replies.insert().values(account=submission.target.account, reply_id=message.reply.id, next_number=after)
+            )
+        numbers.append(int(after) - parts)
+    return numbers
+
+
+def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[int, int]]:
+    """Return number and broadcast of what was stored under `key` before, by target."""
+    rows = connection.execute(
+        sa.select(
+            deliveries.c.seq,
+            deliveries.c.broadcast,
+            deliveries.c.account,
+            deliveries.c.kind,
+            deliveries.c.target,
+            messages.c.digest,
+        )
+        .join(messages, messages.c.id == deliveries.c.message)
+        .where(deliveries.c.key == key)
+    ).all()
+    if any(row.digest != digest for row in rows):
+        raise Refused(f"The key '{key}' was used before for another message. Use a key per message, or leave it out.")
+    return {Target(row.account, row.kind, row.target): (row.seq, row.broadcast) for row in rows}
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        row.seq,
+        row.message,
+        Target(row.account, row.kind, row.target),
+        row.priority,
+        row.expires_at,
+        row.first_number,
+        row.parts_done,
+        row.asked,
+        row.attempts,
+        tuple(_ids.decode(row.ids)) if row.ids != "[]" else (),
+        row.notes,
+        row.spends,
+    )
+
+
+def _receipt(row: Any) -> Receipt:
+    return Receipt(
+        delivery_id(row.seq),
+        str(Target(row.account, row.kind, row.target)),
+        State(row.state),
+        tuple(_ids.decode(row.ids)),
+        row.attempts,
+        " ".join(filter(None, (row.detail, row.notes))),
+        row.error,
+        row.code,
+        row.trace_id,
+        row.settled_at,
+        row.due_at,
+    )

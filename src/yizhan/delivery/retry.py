@@ -1,0 +1,143 @@
+"""What to do after an error: one table, pure. The runner carries the decision out."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from yizhan.errors import (
+    Duplicate,
+    HandleExpired,
+    LoginNeeded,
+    OutcomeUnknown,
+    PlatformError,
+    Refused,
+    Throttled,
+    Unavailable,
+    WindowClosed,
+    WireMismatch,
+)
+from yizhan.model import State
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient to be. Seconds throughout."""
+
+    first_delay: float = 1.0
+    factor: float = 2.0
+    longest_delay: float = 300.0
+    tries: int = 8
+    """Tries of one part before it counts as failed; waiting for a window or for pace is no try."""
+    asks: int = 5
+    """Repeats under the same key while the outcome is unknown, on wires that recognise a repeat."""
+    closed_delay: float = 3600.0
+    """How long to hold when a platform closed a window without saying until when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try the same part again after `delay`; `slow` also keeps the account's other sends waiting as long."""
+
+    delay: float
+    slow: bool = False
+    counts: bool = True
+    """Whether this was a try that counts against the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The outcome is unknown and the wire recognises a repeat: send again under the same key."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Drop the handles, upload again, and try at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep it until `until`, seconds since the epoch; None: until the other side writes."""
+
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The account cannot send until somebody logs in; the delivery stays queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The delivery ends here, in `state`."""
+
+    state: State
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The platform has it from an earlier try."""
+
+
+Decision: TypeAlias = Again | Ask | Renew | Hold | Pause | GiveUp | Arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What is known when a try failed."""
+
+    number: int
+    """1 for the first try of this part."""
+    repeatable: bool
+    """Whether the wire recognises a repeat under the same key."""
+    asked: bool
+    """Whether an earlier try of this part ended without a readable answer."""
+    renewed: bool
+    """Whether the handles were renewed for this part already."""
+    answers: bool
+    """Whether the message is an answer, whose window does not open again."""
+    now: float
+
+
+def decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -> Decision:
+    """Return what to do after `error`. Pure but for `chance`, which spreads waiting times."""
+    match error:
+        case Refused():
+            return GiveUp(State.FAILED)
+        case Duplicate():
+            if this.asked:
+                return Arrived()
+            return GiveUp(State.FAILED, "the platform has another message under the same key")
+        case HandleExpired():
+            return GiveUp(State.FAILED, "also after a fresh upload") if this.renewed else Renew()
+        case Throttled():
+            delay = _backoff(this.number, policy, chance) if error.retry_after is None else error.retry_after
+            return Again(delay, slow=error.concerns == "account", counts=False)
+        case WindowClosed():
+            if this.answers:
+                return GiveUp(State.FAILED, "the message it answers can no longer be answered")
+            return Hold(error.opens_at if error.opens_at is not None else this.now + policy.closed_delay)
+        case LoginNeeded():
+            return Pause()
+        case Unavailable():
+            if this.asked and not this.repeatable:
+                return GiveUp(State.UNKNOWN)
+            if this.number >= policy.tries:
+                return GiveUp(State.UNKNOWN if this.asked else State.FAILED, f"after {this.number} tries")
+            return Again(_backoff(this.number, policy, chance))
+        case OutcomeUnknown() | WireMismatch():
+            if this.repeatable and this.number < policy.asks:
+                return Ask(_backoff(this.number, policy, chance))
+            return GiveUp(State.UNKNOWN)
+        case PlatformError():
+            return GiveUp(State.UNKNOWN if this.asked and this.repeatable is False else State.FAILED)
+    return GiveUp(State.FAILED, "an error inside yizhan")
+
+
+def _backoff(number: int, policy: Policy, chance: random.Random) -> float:
+    full = min(policy.first_delay * policy.factor ** (number - 1), policy.longest_delay)
+    return full * (0.5 + chance.random() / 2)

@@ -1,0 +1,118 @@
+"""Upload once: a handle is kept until its end, renewed a margin before it, and made by one upload however many ask."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from yizhan.errors import PlatformError, Unavailable
+from yizhan.model import Clock, Content, Handle, Media, Target
+from yizhan.net.single import SingleFlight
+from yizhan.platforms.base import Adapter, MediaNeed
+from yizhan.storage.handles import HandleTable, Key
+
+MARGIN = 60.0
+"""Seconds before its end from which a handle is renewed; a tenth of its life if that is shorter."""
+TRIES = 4
+
+
+@dataclass(slots=True)
+class Tally:
+    """What uploading cost, for the plan, the demo and the metrics."""
+
+    uploads: int = 0
+    uploaded_bytes: int = 0
+    hits: int = 0
+    saved_bytes: int = 0
+
+
+class HandleShelf:
+    """Handles of every account. `variant` makes the bytes that a need asks for; `open_media` reads them."""
+
+    def __init__(
+        self,
+        table: HandleTable,
+        clock: Clock,
+        variant: Callable[[Media, str], Awaitable[Media]],
+        open_media: Callable[[str], Content],
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._variant = variant
+        self._open = open_media
+        self._kept: dict[Key, tuple[Handle, float]] = {}
+        self._flights: SingleFlight[Handle] = SingleFlight()
+        self.tallies: dict[str, Tally] = {}
+        self.on_bytes: Callable[[str, MediaNeed, int], None] | None = None
+        """Called while media leaves: account, need, number of bytes."""
+
+    async def place(self, account: str, need: MediaNeed, target: Target, adapter: Adapter) -> Handle:
+        """Return a handle for `need`, uploading at most once however many callers wait.
+
+        Raises:
+            MediaTooLarge, MediaFormat: the platform does not take it; nothing was sent.
+            PlatformError: the upload itself failed; a later call tries again.
+        """
+        key = _key(account, need)
+        tally = self.tallies.setdefault(account, Tally())
+        kept = self._kept.get(key)
+        if kept is not None and kept[1] > self._clock.now():
+            tally.hits += 1
+            tally.saved_bytes += need.media.size
+            return kept[0]
+        return await self._flights.do(key, lambda: self._make(key, need, target, adapter, tally))
+
+    async def peek(self, account: str, need: MediaNeed) -> Handle | None:
+        """Return the handle that `place` would find without uploading, or None."""
+        key = _key(account, need)
+        kept = self._kept.get(key)
+        handle = kept[0] if kept is not None else await self._table.find(key)
+        return handle if handle is not None and self._good_until(handle) > self._clock.now() else None
+
+    async def drop(self, account: str, need: MediaNeed, refused: Handle) -> None:
+        """Forget `refused`; a handle that was renewed meanwhile stays."""
+        key = _key(account, need)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0].token != refused.token:
+            return
+        self._kept.pop(key, None)
+        await self._table.drop(key)
+
+    async def _make(self, key: Key, need: MediaNeed, target: Target, adapter: Adapter, tally: Tally) -> Handle:
+        stored = await self._table.find(key)
+        if stored is not None and (until := self._good_until(stored)) > self._clock.now():
+            self._kept[key] = stored, until
+            tally.hits += 1
+            tally.saved_bytes += need.media.size
+            return stored
+        media = await self._variant(need.media, need.recipe)
+        handle = await self._upload(need, media, target, adapter)
+        tally.uploads += 1
+        tally.uploaded_bytes += media.size
+        await self._table.keep(key, handle, self._clock.now(), media.size)
+        self._kept[key] = handle, self._good_until(handle)
+        return handle
+
+    async def _upload(self, need: MediaNeed, media: Media, target: Target, adapter: Adapter) -> Handle:
+        def left(count: int) -> None:
+            if self.on_bytes is not None:
+                self.on_bytes(target.account, need, count)
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await adapter.upload(need, self._open(media.sha256), target, left)
+            except Unavailable:
+                if attempt == TRIES:
+                    raise
+                await self._clock.sleep(0.2 * 3**attempt)
+        raise PlatformError("an upload was tried no times")
+
+    def _good_until(self, handle: Handle) -> float:
+        if handle.expires_at is None:
+            return float("inf")
+        left = handle.expires_at - self._clock.now()
+        return handle.expires_at - min(MARGIN, max(0.0, left * 0.1))
+
+
+def _key(account: str, need: MediaNeed) -> Key:
+    return account, need.scope, need.media.sha256, need.use, need.recipe

@@ -1,0 +1,68 @@
+"""Secrets at rest: AES-GCM under a key that lives beside the store, or comes from the environment."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from yizhan.errors import ConfigError, StorageError
+
+KEY_VARIABLE = "YIZHAN_KEY"
+
+
+class Vault:
+    """Encrypts and decrypts small values. `what` binds a value to its place, so that values cannot be swapped."""
+
+    def __init__(self, key: bytes) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def open(cls, file: Path) -> Vault:
+        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`, which is made when it is missing.
+
+        Raises:
+            ConfigError: the key is not one.
+        """
+        text = os.environ.get(KEY_VARIABLE)
+        source = KEY_VARIABLE if text else str(file)
+        if text is None:
+            if not file.exists():
+                _write_key(file)
+            text = file.read_text("ascii", "replace")
+        try:
+            key = base64.b64decode(text.strip(), validate=True)
+        except ValueError as error:
+            raise ConfigError(f"{source} does not hold a key: expected base64 of 32 bytes.") from error
+        if len(key) != 32:
+            raise ConfigError(f"{source} does not hold a key: expected base64 of 32 bytes, it has {len(key)}.")
+        return cls(key)
+
+    def lock(self, value: bytes, what: str) -> bytes:
+        nonce = secrets.token_bytes(12)
+        return nonce + self._cipher.encrypt(nonce, value, what.encode())
+
+    def unlock(self, value: bytes, what: str) -> bytes:
+        """Return the plain value.
+
+        Raises:
+            StorageError: it was written under another key, or tampered with.
+        """
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return self._cipher.decrypt(value[:12], value[12:], what.encode())
+        except InvalidTag as error:
+            raise StorageError(
+                f"{what} cannot be decrypted: the store was written under another key. Bring back its key file "
+                f"or set {KEY_VARIABLE}; failing that, add the account anew."
+            ) from error
+
+
+def _write_key(file: Path) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(base64.b64encode(secrets.token_bytes(32)).decode())
