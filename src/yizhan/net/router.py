@@ -145,7 +145,7 @@ class Router:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
             try:
-                return await _write(request, await self._exchange(request, candidates, head_of(request)))
+                return await write_response(request, await self._exchange(request, candidates, head_of(request)))
             except (Cut, ConnectionError):
                 return _NoAnswer.after_closing(request)
 
@@ -241,7 +241,7 @@ class Router:
             try:
                 refusal = await self._before_socket(exchange, raw.can_prepare(request).ok)
                 if refusal is not None:
-                    return await _write(request, refusal)
+                    return await write_response(request, refusal)
                 await raw.prepare(request)
                 if self.observer is not None:
                     await self.observer.after(exchange)
@@ -335,7 +335,8 @@ def _target(
     return "" if value is None else str(value), fields
 
 
-async def _write(request: web.Request, response: HttpResponse) -> web.StreamResponse:
+async def write_response(request: web.Request, response: HttpResponse) -> web.StreamResponse:
+    """Return `response` as aiohttp's own; bodies in pieces are written at once."""
     headers = CIMultiDict((k, _LINE_ENDS.sub(" ", v)) for k, v in response.headers if k.lower() != "content-length")
     if isinstance(response.body, bytes):
         return _BareResponse(status=response.status, body=response.body, headers=headers)
