@@ -14,7 +14,7 @@ from yizhan.delivery.outbox import Job, Outbox, Settlement
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, YizhanError
 from yizhan.media.handles import HandleShelf
-from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target, load_message
+from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, load_message
 from yizhan.platforms.base import Adapter, MediaNeed, Part
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The worker: one per store, owns the lanes. A lock on the store keeps a second process from driving the same accounts."""
+"""The worker: one per store, owns the lanes. A lock on the store keeps a second process from driving them too."""
 
 from __future__ import annotations
 

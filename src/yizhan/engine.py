@@ -1,0 +1,789 @@
+"""The engine: storage, media, delivery and platforms put together. `async with yizhan.open(path) as yz:`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import sqlalchemy as sa
+
+from yizhan.delivery.budget import Budget
+from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
+from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.retry import Policy
+from yizhan.delivery.runner import Runner
+from yizhan.delivery.worker import Worker
+from yizhan.errors import (
+    ConfigError,
+    DeliveryFailed,
+    LoginNeeded,
+    Refused,
+    StorageError,
+    UnknownAccount,
+    UnknownTarget,
+    Unsupported,
+    did_you_mean,
+)
+from yizhan.media.handles import HandleShelf
+from yizhan.model import (
+    Clock,
+    Content,
+    Event,
+    File,
+    Image,
+    Media,
+    MediaSegment,
+    Message,
+    Receipt,
+    Reply,
+    Segment,
+    SegmentLike,
+    State,
+    Sticker,
+    Target,
+    Video,
+    Voice,
+    check_account_name,
+    message_of,
+)
+from yizhan.net.clock import SystemClock
+from yizhan.platforms.base import AccountContext, Adapter, Finding, LoginStep, Part, platform_named
+from yizhan.storage.accounts import AccountTable, ContactTable
+from yizhan.storage.events import EventTable
+from yizhan.storage.handles import HandleTable
+from yizhan.storage.ledger import Ledger
+from yizhan.storage.secrets import Vault
+from yizhan.storage.tables import counters
+
+if TYPE_CHECKING:
+    from yizhan.media.library import Library
+
+Targets = str | Target | Iterable[str | Target]
+SettledListener = Callable[[Target, State], None]
+
+DAY = 86400.0
+
+
+@dataclass(slots=True)
+class _Open:
+    """An account in use."""
+
+    name: str
+    adapter: Adapter
+    context: AccountContext
+    budget: Budget
+    contexts: dict[Target, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """One part of a plan: what it is, and for each media whether a handle is there."""
+
+    summary: str
+    note: str
+    uploads: tuple[str, ...]
+    """Media that would be uploaded, as `name (bytes)`; empty when every handle is there."""
+    upload_keys: tuple[tuple[str, str, str], ...]
+    """scope, digest and use of each; equal ones share one upload."""
+    upload_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a send would do to one target. Nothing was stored and nothing sent."""
+
+    target: Target
+    parts: tuple[PlannedPart, ...]
+    budget: str
+    """Empty when it may go now, else why it would wait."""
+    opens_at: float | None = None
+
+
+class Broadcast:
+    """A submitted broadcast: ask it how far it is, wait for it, call it back."""
+
+    def __init__(self, engine: Engine, submitted: Submitted) -> None:
+        self._engine = engine
+        self.id = submitted.broadcast
+        self.total = len(submitted.seqs)
+        self.repeated = submitted.repeated
+
+    async def counts(self) -> dict[State, int]:
+        """Return how many deliveries stand in each state."""
+        return await self._engine.outbox.counts(self.id)
+
+    async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
+        """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
+
+        `timeout` in seconds of real time; when it runs out, the counts as they stand.
+        """
+        going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
+
+        async def finished() -> bool:
+            if self._engine.paused(broadcast=None):
+                return True
+            counts = await self.counts()
+            return not any(counts.get(state) for state in going)
+
+        await self._engine.until(finished, timeout)
+        return await self.counts()
+
+    async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
+        return await self._engine.outbox.receipts(broadcast=self.id, states=states, limit=limit)
+
+
+class Engine:
+    """Everything on one store. Made by `Engine.open`; ended by `close`."""
+
+    def __init__(
+        self, ledger: Ledger, vault: Vault, library: Library, clock: Clock, store_id: str, folder: Path, policy: Policy
+    ) -> None:
+        self.clock = clock
+        self.library = library
+        self.outbox = Outbox(ledger, clock)
+        self.shelf = HandleShelf(HandleTable(ledger, vault), clock, self._variant, library.open)
+        self.contacts = ContactTable(ledger)
+        self.event_table = EventTable(ledger, vault)
+        self.folder = folder
+        self.ledger = ledger
+        self._accounts = AccountTable(ledger, vault)
+        self._store_id = store_id
+        self._policy = policy
+        self._open_accounts: dict[str, _Open] = {}
+        self._opening = asyncio.Lock()
+        self._listeners: list[SettledListener] = []
+        self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._event_queues: list[asyncio.Queue[Event]] = []
+        self._listening: dict[str, asyncio.Task[None]] = {}
+        self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane)
+
+    @classmethod
+    async def open(
+        cls, path: str | Path = "yizhan-data", *, clock: Clock | None = None, policy: Policy | None = None
+    ) -> Engine:
+        """Open the store in the folder `path`, making it if need be, and start sending what is due.
+
+        Raises:
+            StorageError: the folder cannot be used, or was written by a newer version.
+        """
+        from yizhan.media.library import Library
+        from yizhan.storage.blobs import open_blobs
+        from yizhan.storage.media_index import SqlMediaIndex
+
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be used as a store: {error}. Name another folder.") from error
+        ledger = await Ledger.open_file(folder / "yizhan.db")
+        vault = Vault.open(folder / "key")
+        used_clock = clock or SystemClock()
+        library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
+        store_id = await ledger.write(_store_id)
+        engine = cls(ledger, vault, library, used_clock, store_id, folder, policy or Policy())
+        await engine.worker.start()
+        return engine
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what is under way (a few seconds at most), then let go of everything. What waits stays stored."""
+        for task in self._listening.values():
+            task.cancel()
+        await asyncio.gather(*self._listening.values(), return_exceptions=True)
+        await self.worker.close()
+        for account in self._open_accounts.values():
+            await account.adapter.close()
+        await self.ledger.close()
+
+    # --- accounts ---
+
+    async def add_account(self, name: str, **settings: Any) -> None:
+        """Add or replace an account, `platform.name`, with the settings that its platform declares.
+
+        Raises:
+            ConfigError: no such platform, or a setting is unknown, missing or of the wrong kind.
+        """
+        check_account_name(name)
+        platform = platform_named(name.partition(".")[0])
+        known = {field.encode_name for field in msgspec.structs.fields(platform.settings)}
+        for setting in settings:
+            if setting not in known:
+                raise ConfigError(
+                    f"{name}: there is no setting '{setting}'.{did_you_mean(setting, known)} "
+                    f"Known: {', '.join(sorted(known))}."
+                )
+        try:
+            checked = msgspec.convert(settings, platform.settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
+        platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
+        await self._accounts.put(name, msgspec.to_builtins(checked), self.clock.now())
+        await self._forget(name)
+
+    async def remove_account(self, name: str) -> bool:
+        """Remove an account with its session; what was sent through it stays on record. False if there was none."""
+        await self._forget(name)
+        return await self._accounts.remove(name)
+
+    async def accounts(self) -> dict[str, dict[str, Any]]:
+        """Return every account's settings by name, secrets masked."""
+        shown: dict[str, dict[str, Any]] = {}
+        for name, settings in (await self._accounts.all()).items():
+            hidden = platform_named(name.partition(".")[0]).secrets
+            shown[name] = {k: "***" if k in hidden and v else v for k, v in settings.items()}
+        return shown
+
+    async def login(self, account: str, show: Callable[[LoginStep], None]) -> str:
+        """Log an account in, or check that it still is; returns its identity in words.
+
+        Raises:
+            LoginNeeded: it was refused, or not confirmed in time.
+        """
+        opened = await self._account(account)
+        identity = await opened.adapter.login(show)
+        lane = self.worker.lanes.get(account)
+        if lane is not None:
+            lane.resume()
+        return identity
+
+    async def check(self, account: str) -> Sequence[Finding]:
+        """Look for what would keep `account` from sending."""
+        return await (await self._account(account)).adapter.check()
+
+    async def adapter(self, account: str) -> Adapter:
+        """Return the account's adapter, with the platform's raw calls.
+
+        Raises:
+            UnknownAccount: no such account.
+        """
+        return (await self._account(account)).adapter
+
+    # --- media ---
+
+    async def upload(self, source: Any, name: str | None = None, *, to: Targets | None = None) -> Media:
+        """Take a path, bytes, a file object or an async stream into the library; the result can be sent many times.
+
+        `to`: also place it at the platforms of those targets now, so that the sends need not.
+
+        Raises:
+            MediaFormat: empty or unreadable.
+            MediaTooLarge: over the library's limit.
+        """
+        media = await self.library.add(source, name=name)
+        if to is not None:
+            segment: MediaSegment = _SEGMENT_OF[media.kind](media, name=media.name)
+            for target in await self.targets(to):
+                opened = await self._account(target.account)
+                for part in opened.adapter.compose(Message((segment,)), target):
+                    for need in part.needs:
+                        await self.shelf.place(target.account, need, target, opened.adapter)
+        return media
+
+    async def take_in(self, message: Message) -> Message:
+        """Return `message` with every path, bytes or stream in it replaced by media of the library.
+
+        Raises:
+            MediaFormat: empty, unreadable, or not of the kind that its segment says.
+        """
+        segments: list[Segment] = []
+        for segment in message.segments:
+            if not isinstance(segment, MediaSegment) or segment.media is None:
+                segments.append(segment)
+                continue
+            kind = _KIND_OF[type(segment)]
+            media = await self.library.add(segment.media, name=getattr(segment, "name", "") or None, kind=kind)
+            named = {} if isinstance(segment, Sticker) or segment.name else {"name": media.name}
+            segments.append(msgspec.structs.replace(segment, media=media, **named))
+        return Message(tuple(segments), message.reply)
+
+    # --- sending ---
+
+    async def send(
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+        key: str | None = None,
+        timeout: float | None = 60.0,
+        expires_in: float | None = None,
+    ) -> Receipt:
+        """Send to one target and return its receipt once it is sent, or held for a window.
+
+        `key`: the same call with the same key finds the first call's delivery. `timeout`: seconds of real time to wait;
+        when it runs out, the receipt says where the delivery stands, and it goes on.
+
+        Raises:
+            Refused: it cannot be sent as it stands; nothing was stored.
+            LoginNeeded: the account must log in first; the delivery waits for that.
+            DeliveryFailed: it failed, or whether it arrived is unknown; holds the receipt.
+        """
+        receipts = await self.submit(to, *content, reply=reply, key=key, expires_in=expires_in)
+        if len(receipts) != 1:
+            raise Refused(f"send() takes one target, this names {len(receipts)}. Use broadcast() for many.")
+        (receipt,) = await self.wait(receipts, timeout=timeout)
+        return receipt
+
+    async def submit(
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+        key: str | None = None,
+        priority: int | None = None,
+        expires_in: float | None = None,
+    ) -> list[Receipt]:
+        """Store one delivery per target in one commit and return their receipts; sending goes on by itself.
+
+        Raises:
+            Refused: it cannot be sent as it stands; nothing was stored.
+        """
+        submitted = await self._submit(
+            await self.targets(to), message_of(*content, reply=reply), key, priority, expires_in
+        )
+        return await self.outbox.receipts(submitted.seqs, limit=len(submitted.seqs))
+
+    async def broadcast(
+        self,
+        message: Message | SegmentLike | Sequence[SegmentLike],
+        to: Targets,
+        *,
+        key: str | None = None,
+        expires_in: float | None = None,
+    ) -> Broadcast:
+        """Send one message to many targets, on any accounts; every media is uploaded once per scope.
+
+        Raises:
+            Refused: it cannot be sent to one of them as it stands; nothing was stored.
+        """
+        targets = await self.targets(to)
+        return Broadcast(self, await self._submit(targets, message_of(message), key, BROADCAST, expires_in))
+
+    async def plan(
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+    ) -> list[Plan]:
+        """Say what sending would do, target by target; nothing is stored but the media themselves.
+
+        Raises:
+            Refused: as sending would.
+        """
+        message = await self.take_in(message_of(*content, reply=reply))
+        return [await self._plan(message, target) for target in await self.targets(to)]
+
+    async def wait(
+        self,
+        which: Broadcast | Receipt | str | Iterable[Receipt | str],
+        *,
+        timeout: float | None = None,
+        until_held: bool = True,
+    ) -> list[Receipt]:
+        """Wait until the deliveries have ended (or are held, with `until_held`) and return their receipts.
+
+        Raises:
+            DeliveryFailed: one of them failed, expired, was cancelled or is unknown.
+            LoginNeeded: an account must log in before they can go on.
+        """
+        if isinstance(which, Broadcast):
+            await which.wait(timeout, until_held=until_held)
+            return _raise_if_failed(await which.receipts())
+        given = [which] if isinstance(which, (Receipt, str)) else list(which)
+        seqs = [delivery_seq(one.delivery if isinstance(one, Receipt) else one) for one in given]
+        receipts: list[Receipt] = []
+
+        async def finished() -> bool:
+            nonlocal receipts
+            receipts = await self.outbox.receipts(seqs, limit=len(seqs))
+            if len(receipts) < len(set(seqs)):
+                known = {receipt.delivery for receipt in receipts}
+                raise Refused(
+                    f"There is no delivery {', '.join(delivery_id(s) for s in seqs if delivery_id(s) not in known)}."
+                )
+            going = [r for r in receipts if not (r.state.final or (until_held and r.state is State.HELD))]
+            if going and all(self._paused_reason(r) for r in going):
+                raise LoginNeeded(f"{self._paused_reason(going[0])} The delivery waits; log in and it goes on.")
+            return not going
+
+        await self.until(finished, timeout, seqs)
+        return _raise_if_failed(receipts)
+
+    async def recall(self, which: Receipt | str) -> Receipt:
+        """Withdraw a sent message, every part of it, and return its receipt.
+
+        Raises:
+            Refused: it is not sent, or there is nothing to withdraw it by.
+            Rejected: the platform says no (its window for that is over, say).
+        """
+        seq = delivery_seq(which.delivery if isinstance(which, Receipt) else which)
+        receipt = await self.receipt(seq)
+        if receipt.state is not State.SENT:
+            raise Refused(f"{receipt.delivery} is {receipt.state.value}; only a sent message can be recalled.")
+        target = Target.parse(receipt.target)
+        adapter = await self.adapter(target.account)
+        for part in receipt.platform_ids:
+            if not part.id:
+                raise Refused(f"{receipt.delivery}: the platform's id of a part is not known; it cannot be recalled.")
+            await adapter.recall(part, target, receipt)
+        await self.outbox.recalled(seq)
+        return await self.receipt(seq)
+
+    async def cancel(self, which: Iterable[Receipt | str]) -> int:
+        """Take deliveries that have not begun out of the queue; returns how many."""
+        seqs = {delivery_seq(one.delivery if isinstance(one, Receipt) else one) for one in which}
+        under_way: set[int] = set()
+        for lane in self.worker.lanes.values():
+            under_way |= lane.drop(seqs)
+        return await self.outbox.cancel(sorted(seqs - under_way))
+
+    async def settle_unknown(self, which: Receipt | str, *, arrived: bool | None) -> Receipt:
+        """A person settles an `unknown` delivery: it arrived, it did not, or (None) it is to be sent again."""
+        seq = delivery_seq(which.delivery if isinstance(which, Receipt) else which)
+        state = State.QUEUED if arrived is None else State.SENT if arrived else State.FAILED
+        if not await self.outbox.resettle(seq, state, "settled by hand"):
+            raise Refused(f"{delivery_id(seq)} is not unknown; there is nothing to settle.")
+        receipt = await self.receipt(seq)
+        await self.worker.wake(Target.parse(receipt.target).account)
+        return receipt
+
+    async def receipt(self, which: int | str) -> Receipt:
+        """Return one delivery's receipt.
+
+        Raises:
+            Refused: there is no such delivery.
+        """
+        seq = which if isinstance(which, int) else delivery_seq(which)
+        receipts = await self.outbox.receipts([seq])
+        if not receipts:
+            raise Refused(f"There is no delivery {delivery_id(seq)}.")
+        return receipts[0]
+
+    async def deliveries(
+        self,
+        *,
+        account: str | None = None,
+        target: str | Target | None = None,
+        states: Sequence[State | str] = (),
+        limit: int = 100,
+        after: str | None = None,
+    ) -> list[Receipt]:
+        """Return receipts, oldest first, that match everything given."""
+        return await self.outbox.receipts(
+            account=account,
+            target=None if target is None else Target.parse(target),
+            states=[State(state) for state in states],
+            limit=limit,
+            after=delivery_seq(after) if after else 0,
+        )
+
+    # --- receiving ---
+
+    async def events(self, accounts: Iterable[str] | None = None) -> AsyncIterator[Event]:
+        """Yield what comes in on `accounts` (all if None), each event once."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._event_queues.append(queue)
+        wanted = set(accounts) if accounts is not None else None
+        try:
+            await self.listen(wanted)
+            while True:
+                event = await queue.get()
+                if wanted is None or event.account in wanted:
+                    yield event
+        finally:
+            self._event_queues.remove(queue)
+
+    async def listen(self, accounts: Iterable[str] | None = None) -> None:
+        """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on."""
+        for name in accounts if accounts is not None else await self._accounts.names():
+            if name not in self._listening or self._listening[name].done():
+                opened = await self._account(name)
+                self._listening[name] = asyncio.create_task(self._listen(opened), name=f"events {name}")
+
+    async def reply(
+        self,
+        event: Event,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        key: str | None = None,
+        timeout: float | None = 60.0,
+    ) -> Receipt:
+        """Answer `event` in its conversation; overtakes everything that is not an answer.
+
+        Raises:
+            Refused: the event has no conversation, or cannot carry this.
+            DeliveryFailed, LoginNeeded: as in `send`.
+        """
+        if event.target is None:
+            raise Refused(f"The event {event.id} ({event.kind.value}) has no conversation to answer in.")
+        receipts = await self.submit(event.target, *content, reply=event.reply, key=key, priority=REPLY)
+        (receipt,) = await self.wait(receipts, timeout=timeout)
+        return receipt
+
+    async def save(self, account: str, reference: Mapping[str, Any], name: str | None = None) -> Media:
+        """Download received media, by the reference in its `Forward` segment, into the library."""
+        adapter: Any = await self.adapter(account)
+        return await self.library.add(adapter.open_reference(dict(reference)), name=name)
+
+    # --- looking at targets ---
+
+    async def targets(self, to: Targets) -> list[Target]:
+        """Resolve targets, `@aliases` and `#tags` to targets, each once, in order.
+
+        Raises:
+            UnknownTarget: malformed, or no such alias or tag; the text names close ones.
+        """
+        given = [to] if isinstance(to, (str, Target)) else list(to)
+        found: dict[Target, None] = {}
+        for one in given:
+            if isinstance(one, str) and one[:1] in ("@", "#"):
+                for text in await self._named(one):
+                    found[Target.parse(text)] = None
+            else:
+                found[Target.parse(one)] = None
+        if not found:
+            raise UnknownTarget("There is no target. Name at least one, such as qqbot.main/user/OPENID.")
+        return list(found)
+
+    def on_settled(self, listener: SettledListener) -> Callable[[], None]:
+        """Call `listener` with target and state whenever a delivery of this process ends or waits."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def paused(self, broadcast: int | None = None) -> str:
+        """Return why accounts of this process do not send, if all of them that were used do not."""
+        lanes = self.worker.lanes.values()
+        return next((lane.paused for lane in lanes), "") if lanes and all(lane.paused for lane in lanes) else ""
+
+    async def until(
+        self, finished: Callable[[], Any], timeout: float | None, seqs: Sequence[int] | None = None
+    ) -> None:
+        """Ask `finished` again whenever something may have changed, until it is true or `timeout` seconds are over."""
+        loop = asyncio.get_running_loop()
+        end = None if timeout is None else loop.time() + timeout
+        while True:
+            # Registered before asking, so that what settles in between is not missed.
+            changed = loop.create_future()
+            watched = list(seqs[:64]) if seqs is not None else []
+            for seq in watched:
+                self._waiting.setdefault(seq, []).append(changed)
+            try:
+                if await finished():
+                    return
+                left = None if end is None else end - loop.time()
+                if left is not None and left <= 0:
+                    return
+                pause = 0.5 if watched else 0.1
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed, pause if left is None else min(pause, left))
+            finally:
+                for seq in watched:
+                    waiters = self._waiting.get(seq, [])
+                    if changed in waiters:
+                        waiters.remove(changed)
+                    if not waiters:
+                        self._waiting.pop(seq, None)
+
+    # --- inside ---
+
+    async def _submit(
+        self,
+        targets: Sequence[Target],
+        message: Message,
+        key: str | None,
+        priority: int | None,
+        expires_in: float | None,
+    ) -> Submitted:
+        message = await self.take_in(message)
+        submissions = []
+        for index, target in enumerate(targets):
+            parts = await self._compose(message, target)
+            submissions.append(Submission(target, len(parts)))
+            if index % 500 == 499:
+                await asyncio.sleep(0)
+        if priority is None:
+            priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
+        submitted = await self.outbox.submit(
+            message,
+            submissions,
+            priority=priority,
+            key=key,
+            expires_at=None if expires_in is None else self.clock.now() + expires_in,
+        )
+        for account in dict.fromkeys(target.account for target in targets):
+            await self.worker.wake(account)
+        return submitted
+
+    async def _compose(self, message: Message, target: Target) -> Sequence[Part]:
+        opened = self._open_accounts.get(target.account) or await self._account(target.account)
+        platform = platform_named(target.platform)
+        if target.kind not in platform.capabilities:
+            raise Unsupported(
+                f"{target} names a '{target.kind}', and {platform.title} has: {', '.join(platform.capabilities)}."
+                f"{did_you_mean(target.kind, platform.capabilities)}"
+            )
+        parts = opened.adapter.compose(message, target)
+        if not parts:
+            raise Unsupported(f"{target}: nothing of this message can be carried by {platform.title}.")
+        return parts
+
+    async def _plan(self, message: Message, target: Target) -> Plan:
+        parts = await self._compose(message, target)
+        opened = await self._account(target.account)
+        planned = []
+        for part in parts:
+            missing = [need for need in part.needs if await self.shelf.peek(target.account, need) is None]
+            planned.append(
+                PlannedPart(
+                    part.summary or part.call,
+                    part.note,
+                    tuple(f"{need.name or need.media.name or need.media.kind} ({need.media.size})" for need in missing),
+                    tuple((f"{target.account} {need.scope}", need.media.sha256, need.use) for need in missing),
+                    sum(need.media.size for need in missing),
+                )
+            )
+        now = self.clock.now()
+        closed = opened.budget.check(opened.adapter.limits(message, target), target, message.reply, now)
+        if closed is None:
+            return Plan(target, tuple(planned), "")
+        return Plan(target, tuple(planned), f"{closed.limit.name} allows {closed.limit.count}", closed.opens_at)
+
+    async def _named(self, text: str) -> list[str]:
+        is_tag = text.startswith("#")
+        found = await self.contacts.find(text[1:], is_tag=is_tag)
+        if not found:
+            known = await self.contacts.names(is_tag=is_tag)
+            what = "tag" if is_tag else "alias"
+            raise UnknownTarget(f"There is no {what} '{text}'.{did_you_mean(text[1:], known)}")
+        return found
+
+    async def _account(self, name: str) -> _Open:
+        async with self._opening:
+            if name in self._open_accounts:
+                return self._open_accounts[name]
+            settings = await self._accounts.get(name)
+            if settings is None:
+                known = await self._accounts.names()
+                raise UnknownAccount(
+                    f"There is no account '{name}'.{did_you_mean(name, known)} "
+                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {name} …"
+                )
+            opened = self._open_accounts[name] = await self._open_account(name, settings)
+            return opened
+
+    async def _open_account(self, name: str, settings: Mapping[str, Any]) -> _Open:
+        platform = platform_named(name.partition(".")[0])
+        checked = msgspec.convert(settings, platform.settings, strict=False)
+        contexts: dict[Target, Mapping[str, Any]] = dict(await self.event_table.contexts(name))
+        context = AccountContext(
+            name=name,
+            settings=checked,
+            clock=self.clock,
+            keeper=await self._accounts.keeper(name),
+            rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
+            open_media=self._open_media,
+            context_of=lambda target: contexts.get(target, {}),
+        )
+        budget = Budget()
+        budget.restore(await self.outbox.spent(name, self.clock.now() - DAY))
+        return _Open(name, platform.load_adapter()(context), context, budget, contexts)
+
+    async def _forget(self, name: str) -> None:
+        """Close an account whose settings changed; it is opened anew when it is next used."""
+        task = self._listening.pop(name, None)
+        if task is not None:
+            task.cancel()
+        lane = self.worker.lanes.pop(name, None)
+        if lane is not None:
+            await lane.close()
+        opened = self._open_accounts.pop(name, None)
+        if opened is not None:
+            await opened.adapter.close()
+
+    async def _make_lane(self, name: str) -> Lane:
+        opened = await self._account(name)
+        runner = Runner(
+            opened.adapter,
+            self.outbox,
+            self.shelf,
+            opened.budget,
+            self.clock,
+            store_id=self._store_id,
+            policy=self._policy,
+            settled=self._note_settled,
+        )
+        concurrency = int(opened.context.rules.get("client.concurrency", 32))
+        return Lane(name, runner, self.outbox, self.clock, concurrency=concurrency, on_paused=self._note_paused)
+
+    def _note_settled(self, job: Job, end: Settlement) -> None:
+        for listener in self._listeners:
+            listener(job.target, end.state)
+        for waiter in self._waiting.pop(job.seq, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _note_paused(self, _account: str, _reason: str) -> None:
+        for waiters in self._waiting.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _paused_reason(self, receipt: Receipt) -> str:
+        lane = self.worker.lanes.get(Target.parse(receipt.target).account)
+        return lane.paused if lane is not None else ""
+
+    async def _listen(self, opened: _Open) -> None:
+        async for event in opened.adapter.events():
+            if not await self.event_table.keep(event):
+                continue
+            if event.target is not None:
+                if event.context:
+                    opened.contexts[event.target] = {"at": event.at, "event_id": event.id, **event.context}
+                if await self.outbox.release_target(event.target):
+                    await self.worker.wake(opened.name)
+            for queue in self._event_queues:
+                queue.put_nowait(event)
+
+    def _open_media(self, sha256: str) -> Content:
+        return self.library.open(sha256)
+
+    async def _variant(self, media: Media, recipe: str) -> Media:
+        if not recipe:
+            return media
+        raise Unsupported(f"there is no recipe '{recipe}'")
+
+
+_KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
+_SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
+
+
+def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:
+    bad = [receipt for receipt in receipts if receipt.state.final and not receipt.ok]
+    if not bad:
+        return receipts
+    first = bad[0]
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    raise DeliveryFailed(
+        f"{first.delivery} to {first.target} is {first.state.value}: {first.detail or first.error}{more}", receipts
+    )
+
+
+def _store_id(connection: sa.engine.Connection) -> str:
+    """The store's own random number, made once; it keeps two stores' send keys apart."""
+    value = connection.execute(sa.select(counters.c.value).where(counters.c.name == "store")).scalar()
+    if value is None:
+        value = secrets.randbits(62)
+        connection.execute(counters.insert().values(name="store", value=value))
+    return f"{value:x}"
