@@ -1,0 +1,224 @@
+"""The library: media taken in once, kept by digest, handed out as content."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import msgspec
+
+from yizhan.errors import MediaFormat, MediaTooLarge, Refused, StorageError
+from yizhan.media.intake import Digests, Progress, take_in
+from yizhan.media.names import clean_name
+from yizhan.media.probe import Findings, probe
+from yizhan.media.sources import Opened, Source, open_source
+from yizhan.model import Clock, Content, Kind, Media
+from yizhan.storage.blobs import Blobs, staged
+
+
+class Held(Protocol):
+    """One row of the index. Times are seconds since the epoch."""
+
+    @property
+    def media(self) -> Media: ...
+    @property
+    def added_at(self) -> float: ...
+    @property
+    def used_at(self) -> float: ...
+    @property
+    def needed(self) -> bool:
+        """Whether a delivery that is not settled yet rests on it."""
+
+
+class MediaIndex(Protocol):
+    """What is known about the media in the blob store."""
+
+    async def find(self, sha256: str) -> Media | None: ...
+
+    async def add(self, media: Media, at: float) -> None:
+        """Note it; one that is known already is only touched."""
+
+    async def touch(self, sha256: str, at: float) -> bool:
+        """Note that it was used; returns whether it is known."""
+
+    async def all(self) -> Sequence[Held]:
+        """Everything, the least recently used first."""
+
+    async def remove(self, sha256: str, unused_since: float) -> bool:
+        """Forget it and what was made of it, unless it is needed or was used after `unused_since`; returns whether."""
+
+    async def variant(self, source: str, recipe: str) -> Media | None: ...
+    async def add_variant(self, source: str, recipe: str, sha256: str) -> None: ...
+
+
+class Library:
+    """Media by SHA-256. `max_bytes`: the most that one medium may have; None sets no limit."""
+
+    def __init__(self, blobs: Blobs, index: MediaIndex, clock: Clock, *, max_bytes: int | None = None) -> None:
+        self.blobs = blobs
+        self.index = index
+        self.clock = clock
+        self.max_bytes = max_bytes
+        self._locks = _Locks()
+
+    async def add(
+        self, source: Source, name: str | None = None, kind: Kind | None = None, progress: Progress | None = None
+    ) -> Media:
+        """Take in `source` and return what it is; the same bytes are kept once, under whatever names they come.
+
+        `name`: what people see, instead of the name it came with. `kind`: what it is wanted as; `file` fits anything,
+        any other must be what the bytes are.
+
+        Raises:
+            MediaFormat: empty, unreadable, or not of the wanted kind; nothing was stored.
+            MediaTooLarge: over the library's own limit; nothing was stored.
+            StorageError: it could not be written; nothing was stored.
+        """
+        if isinstance(source, Media):
+            return wanted_as(await self._known(source), name, kind)
+        opened = open_source(source)
+        shown = clean_name(opened.name if name is None else name)
+        with staged(self.blobs.staging) as file:
+            found = await self._take_in(opened, file, progress)
+            media = await _to_its_end(self._keep(file, found, shown))
+        return wanted_as(media, shown, kind)
+
+    def open(self, media: Media | str) -> Content:
+        """Return the bytes of something in the library, by Media or SHA-256.
+
+        Raises:
+            StorageError: the blob store does not hold it.
+        """
+        return self.blobs.open(media) if isinstance(media, str) else self.blobs.open(media.sha256, media.size)
+
+    async def find(self, sha256: str) -> Media | None:
+        return await self.index.find(sha256)
+
+    async def get(self, sha256: str) -> Media:
+        """Return what is known about `sha256`.
+
+        Raises:
+            Refused: the library does not hold it.
+        """
+        media = await self.index.find(sha256)
+        if media is None:
+            raise Refused(f"The library holds no media {sha256}. Add the file again.")
+        return media
+
+    async def verify(self, sha256: str) -> str:
+        """Read the bytes again; returns what is wrong with them, or the empty string."""
+        try:
+            held = await self._digests(sha256)
+        except StorageError as error:
+            return str(error)
+        return "" if held == sha256 else f"{sha256}: the stored bytes have changed; add the media again."
+
+    async def _take_in(self, opened: Opened, file: IO[bytes], progress: Progress | None) -> Digests:
+        try:
+            digests = await take_in(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
+        except MediaTooLarge as error:
+            raise MediaTooLarge(f"{opened.what} is too large: {error}") from error
+        if not digests.size:
+            raise MediaFormat(f"{opened.what} is empty (0 bytes). Nothing was stored; give a file with content.")
+        return digests
+
+    async def _keep(self, file: IO[bytes], digests: Digests, name: str) -> Media:
+        async with self._locks.of(digests.sha256):
+            known = await self.index.find(digests.sha256)
+            # Touched first: housekeeping in another process then leaves the bytes alone.
+            if known is not None and await self.index.touch(known.sha256, self.clock.now()):
+                if not await self.blobs.exists(known.sha256):
+                    await self.blobs.keep(Path(file.name), known.sha256)
+                return known
+            findings = await asyncio.to_thread(probe, file, digests.size)
+            media = _media(digests, findings, name)
+            there = await self.blobs.exists(media.sha256)
+            await self.blobs.keep(Path(file.name), media.sha256)
+            try:
+                await self.index.add(media, self.clock.now())
+            except BaseException:
+                if not there:
+                    await self.blobs.delete(media.sha256)
+                raise
+            return media
+
+    async def _known(self, media: Media) -> Media:
+        if not await self.index.touch(media.sha256, self.clock.now()):
+            raise Refused(f"The library holds no media {media.sha256}. Add the file itself.")
+        return media
+
+    async def _digests(self, sha256: str) -> str:
+        import hashlib
+
+        digest = hashlib.sha256()
+        async for chunk in self.open(sha256).chunks():
+            await asyncio.to_thread(digest.update, chunk)
+        return digest.hexdigest()
+
+
+def wanted_as(media: Media, name: str | None, kind: Kind | None) -> Media:
+    """Return `media` under another name or as another kind.
+
+    Raises:
+        MediaFormat: the bytes are not of that kind.
+    """
+    if kind not in (None, "file", media.kind):
+        raise MediaFormat(
+            f"{media.name or name or media.sha256[:12]} is wanted as {kind}, but its content is "
+            f"{media.format or 'of no known format'} ({media.kind}). Give {_EXAMPLES[kind]}, or send it as a file."
+        )
+    changed = media if name is None else msgspec.structs.replace(media, name=clean_name(name))
+    return changed if kind is None else msgspec.structs.replace(changed, kind=kind)
+
+
+_EXAMPLES = {"image": "a PNG or JPEG", "video": "an MP4", "voice": "an MP3, WAV or SILK"}
+
+
+def _media(digests: Digests, findings: Findings, name: str) -> Media:
+    return Media(
+        sha256=digests.sha256,
+        md5=digests.md5,
+        crc32=digests.crc32,
+        size=digests.size,
+        kind=findings.kind,
+        mime=findings.mime,
+        format=findings.format,
+        width=findings.width,
+        height=findings.height,
+        duration_ms=findings.duration_ms,
+        name=name,
+    )
+
+
+async def _to_its_end(work: Coroutine[Any, Any, Media]) -> Media:
+    """Await `work`, letting it run to its end when the caller is cancelled: half a move is worse than a late one."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+class _Locks:
+    """One lock per name, for as long as anybody waits for it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        lock, users = self._held.get(name, (asyncio.Lock(), 0))
+        self._held[name] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._held[name]
+            if users == 1:
+                del self._held[name]
+            else:
+                self._held[name] = lock, users - 1
