@@ -193,6 +193,8 @@ class Server(Protocol):
     """The serving end: answers the platform's wire over a World. Made as `Server(world, rules, options)`."""
 
     router: Router
+    rules: Rules
+    """Read at every call; replaced when the sandbox changes profile or numbers."""
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""

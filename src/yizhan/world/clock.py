@@ -16,6 +16,11 @@ class TurnableClock:
     def now(self) -> float:
         return time.time() + self._offset
 
+    @property
+    def turned(self) -> float:
+        """Seconds by which it differs from the machine's clock."""
+        return self._offset
+
     async def sleep(self, seconds: float) -> None:
         until = self.now() + seconds
         while (left := until - self.now()) > 0:

@@ -1,0 +1,156 @@
+"""Faults on demand: what an exchange meets before or after the platform acts. Chance comes from the world's seed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import translate
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import did_you_mean
+from yizhan.net.router import Cut, Exchange
+from yizhan.sandbox.wire import ChaosRule, ChaosView
+from yizhan.wire import Endpoint, Fault, FaultCode, FaultTable, HttpResponse
+
+SOCKET = "socket"
+"""The endpoint name under which the opening of a WebSocket is addressed."""
+
+
+class Standing:
+    """A rule that stands, and how often it has struck."""
+
+    def __init__(self, number: int, rule: ChaosRule) -> None:
+        self.number = number
+        self.rule = rule
+        self.fired = 0
+        self._names = tuple(_glob(text) for text in (rule.platform, rule.endpoint, rule.target))
+
+    def fits(self, exchange: Exchange) -> bool:
+        given = exchange.platform, exchange.endpoint, exchange.target
+        return all(glob is None or glob(name) is not None for glob, name in zip(self._names, given, strict=True))
+
+    @property
+    def spent(self) -> bool:
+        return self.rule.times is not None and self.fired >= self.rule.times
+
+    def view(self) -> ChaosView:
+        return ChaosView(**msgspec.structs.asdict(self.rule), number=self.number, fired=self.fired)
+
+
+class Chaos:
+    """The rules that stand. Stands around every exchange as an observer; each exchange is held against every rule.
+
+    `calls`: the endpoints that are served, by platform; a rule that could never strike is refused.
+    """
+
+    def __init__(self, seed: int, calls: Callable[[], Iterable[tuple[str, Sequence[Endpoint[Any, Any]]]]]) -> None:
+        self._seed = seed
+        self._calls = calls
+        self._standing: list[Standing] = []
+        self._number = 0
+        self._random = random.Random(f"chaos {seed}")
+
+    def set(self, rules: Sequence[ChaosRule], *, replace: bool = False) -> None:
+        """Add `rules`, or put them in the place of all others.
+
+        Raises:
+            ValueError: a rule asks for nothing, or no call, or a fault that its platforms do not have.
+        """
+        for rule in rules:
+            self._check(rule)
+        kept = [] if replace else self._standing
+        added = [Standing(self._number + n, rule) for n, rule in enumerate(rules, 1)]
+        self._number += len(added)
+        self._standing = [*kept, *added]
+
+    def clear(self, number: int | None = None) -> None:
+        """Take away the rule of that number, or all of them.
+
+        Raises:
+            LookupError: there is no rule of that number.
+        """
+        if number is not None and all(s.number != number for s in self._standing):
+            raise LookupError(f"there is no chaos rule {number}")
+        self._standing = [s for s in self._standing if number not in (None, s.number)]
+
+    def reset(self) -> None:
+        """Forget all rules, and begin the same row of chances again."""
+        self._standing = []
+        self._number = 0
+        self._random = random.Random(f"chaos {self._seed}")
+
+    def views(self) -> list[ChaosView]:
+        return [standing.view() for standing in self._standing]
+
+    async def before(self, exchange: Exchange) -> HttpResponse | None:
+        """Meet the exchange before the platform acts; raises Fault or Cut, or returns a bare answer."""
+        for standing in self._standing:
+            rule = standing.rule
+            if standing.spent or not standing.fits(exchange) or self._random.random() >= rule.rate:
+                continue
+            row = None if rule.fault is None or exchange.table is None else exchange.table.faults.find(rule.fault)
+            if rule.fault is not None and row is None:
+                continue
+            standing.fired += 1
+            exchange.note += f"{'; ' if exchange.note else ''}chaos {standing.number}"
+            if rule.delay:
+                await asyncio.sleep(rule.delay)
+            if rule.cut == "before":
+                exchange.note += ": cut before"
+                raise Cut
+            if rule.cut == "after":
+                exchange.extra["cut after"] = True
+            if row is not None:
+                exchange.note += f": fault {rule.fault}"
+                raise Fault(row)
+            if rule.status is not None:
+                exchange.note += f": status {rule.status}"
+                return _bare(rule.status)
+        return None
+
+    async def after(self, exchange: Exchange) -> None:
+        """Cut the line when `before` decided so."""
+        if exchange.extra.pop("cut after", False):
+            exchange.note += ": cut after"
+            raise Cut
+
+    def done(self, exchange: Exchange) -> None:
+        """Nothing is left to do."""
+
+    def _check(self, rule: ChaosRule) -> None:
+        if rule.fault is None and rule.status is None and rule.cut is None and not rule.delay:
+            raise ValueError("a rule needs at least one of fault, status, delay, cut")
+        if rule.fault is not None and rule.status is not None:
+            raise ValueError("a rule has a fault (in the platform's own words) or a bare status, not both")
+        platform, endpoint = _glob(rule.platform), _glob(rule.endpoint)
+        served = [(name, calls) for name, calls in self._calls() if platform is None or platform(name)]
+        if not served:
+            names = [name for name, _ in self._calls()]
+            raise ValueError(f"no platform is called '{rule.platform}'.{did_you_mean(rule.platform, names)}")
+        hit = [call for _, calls in served for call in calls if endpoint is None or endpoint(call.name)]
+        if not hit and not (endpoint and endpoint(SOCKET)):
+            names = [call.name for _, calls in served for call in calls]
+            raise ValueError(f"no call is named '{rule.endpoint}'.{did_you_mean(rule.endpoint, names)}")
+        tables = {id(call.envelope.faults): call.envelope.faults for call in hit}
+        if rule.fault is not None and not any(table.find(rule.fault) for table in tables.values()):
+            raise ValueError(f"no fault '{rule.fault}' there. Known: {_rows(tables.values())}")
+
+
+def _glob(text: str) -> Callable[[str], Any] | None:
+    return None if text == "*" else re.compile(translate(text)).match
+
+
+def _rows(tables: Iterable[FaultTable]) -> str:
+    rows: list[FaultCode] = [row for table in tables for row in table.rows]
+    shown = [f"{row.name} ({row.code})" if row.name else str(row.code) for row in rows]
+    return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "") or "none"
+
+
+def _bare(status: int) -> HttpResponse:
+    # What a gateway in front of a platform says has another shape than the platform's own words.
+    body = f"<html><body><h1>{status}</h1></body></html>\n".encode()
+    return HttpResponse(status, [("Content-Type", "text/html")], b"" if status in (204, 304) else body)

@@ -1,0 +1,216 @@
+"""The record of exchanges: references are stored while requests run, secrets are masked when somebody reads."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from yizhan.net.router import Exchange
+from yizhan.sandbox.wire import Answered, RequestView
+from yizhan.wire import Base64, FormPart, HttpRequest, HttpResponse, Piece, is_secret, mask_text, mask_value
+
+MAX_KEPT = 50_000
+"""Exchanges; the oldest make room."""
+MAX_BODY = 16 << 10
+"""Bytes of a body that is kept; of a longer one only the size is."""
+MAX_BODIES = 64 << 20
+"""Bytes of all kept bodies together; the oldest lose theirs first."""
+MASK = "***"
+
+
+class Entry:
+    """One finished exchange."""
+
+    __slots__ = ("answer_size", "at", "exchange", "ms", "number", "request_size")
+
+    def __init__(self, number: int, at: float, ms: float, exchange: Exchange) -> None:
+        self.number = number
+        self.at = at
+        self.ms = ms
+        self.exchange = exchange
+        http, response = exchange.http, exchange.response
+        self.request_size = _size(http.body) + sum(_part_size(part) for part in http.parts)
+        self.answer_size = 0 if response is None else _size(response.body)
+        if self.request_size > MAX_BODY:
+            exchange.http = replace(http, body=(), parts=[_without_content(part) for part in http.parts])
+        if response is not None and self.answer_size > MAX_BODY:
+            exchange.response = replace(response, body=b"")
+
+    @property
+    def status(self) -> int:
+        response = self.exchange.response
+        return 0 if response is None or "cut" in self.exchange.note else response.status
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(size for size in (self.request_size, self.answer_size) if size <= MAX_BODY)
+
+    def strip(self) -> None:
+        """Let go of the bodies."""
+        exchange = self.exchange
+        exchange.http = replace(exchange.http, body=(), parts=())
+        if exchange.response is not None:
+            exchange.response = replace(exchange.response, body=b"")
+
+
+class Record:
+    """What every exchange was, newest last. `done` is called by the routers for each of them."""
+
+    def __init__(self, now: Callable[[], float], kept: int = MAX_KEPT) -> None:
+        self._now = now
+        self._entries: deque[Entry] = deque(maxlen=kept)
+        self._with_bodies: deque[Entry] = deque()
+        self._bytes = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._number = 0
+
+    def done(self, exchange: Exchange) -> None:
+        """Keep one exchange."""
+        self._number += 1
+        entry = Entry(self._number, self._now(), (time.perf_counter() - exchange.started) * 1000, exchange)
+        self._entries.append(entry)
+        self._counts[exchange.platform, exchange.endpoint] += 1
+        self._with_bodies.append(entry)
+        self._bytes += entry.kept_bytes
+        while self._bytes > MAX_BODIES or len(self._with_bodies) > len(self._entries):
+            oldest = self._with_bodies.popleft()
+            self._bytes -= oldest.kept_bytes
+            oldest.strip()
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._with_bodies.clear()
+        self._bytes = 0
+        self._counts.clear()
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def count(self, *, platform: str = "", endpoint: str = "", **more: Any) -> int:
+        """Return how many exchanges fit. By platform and endpoint all are counted, also those no longer kept."""
+        if any(value not in ("", None, 0) for value in more.values()):
+            return sum(1 for _ in self.select(platform=platform, endpoint=endpoint, **more))
+        return sum(n for (p, e), n in self._counts.items() if _fits(p, platform) and _fits(e, endpoint))
+
+    def select(
+        self, *, platform: str = "", endpoint: str = "", target: str = "", status: int | None = None, since: int = 0
+    ) -> Iterator[Entry]:
+        """Yield the kept entries that fit, in order. Names may be globs; `since` is a number, not included."""
+        for entry in self._entries:
+            exchange = entry.exchange
+            if (
+                entry.number > since
+                and _fits(exchange.platform, platform)
+                and _fits(exchange.endpoint, endpoint)
+                and _fits(exchange.target, target)
+                and status in (None, entry.status)
+            ):
+                yield entry
+
+
+def view(entry: Entry) -> RequestView:
+    """Return what may be shown of an entry: secrets masked."""
+    exchange = entry.exchange
+    http, response = exchange.http, exchange.response or HttpResponse(0)
+    return RequestView(
+        number=entry.number,
+        at=entry.at,
+        ms=round(entry.ms, 3),
+        platform=exchange.platform,
+        endpoint=exchange.endpoint,
+        target=exchange.target,
+        method=http.method,
+        path=http.path,
+        query=[(name, MASK if is_secret(name) else mask_text(value)) for name, value in http.query],
+        headers={name: _header(name, value) for name, value in http.headers.items()},
+        body=_body(http.body, http.header("content-type")),
+        parts=[_part(part) for part in http.parts],
+        size=entry.request_size,
+        status=entry.status,
+        answer=Answered(
+            status=entry.status,
+            headers=[(name, _header(name, value)) for name, value in response.headers],
+            body=_body(response.body, response.content_type),
+            size=entry.answer_size,
+        ),
+        note=exchange.note,
+    )
+
+
+def _fits(value: str, wanted: str) -> bool:
+    return not wanted or value == wanted or fnmatchcase(value, wanted)
+
+
+def _size(body: bytes | Iterable[Piece]) -> int:
+    if isinstance(body, bytes):
+        return len(body)
+    return sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in body)
+
+
+def _part_size(part: FormPart) -> int:
+    return len(part.value) if isinstance(part.value, str) else part.value.size
+
+
+def _without_content(part: FormPart) -> FormPart:
+    small = _part_size(part) <= MAX_BODY // 16
+    return part if small or not isinstance(part.value, str) else FormPart(part.name, "…", part.filename)
+
+
+def _header(name: str, value: str) -> str:
+    lower = name.lower()
+    if lower in ("cookie", "set-cookie"):
+        pairs = value.split(";") if lower == "cookie" else [value]
+        return "; ".join(f"{pair.partition('=')[0].strip()}={MASK}" for pair in pairs if pair.strip())
+    if lower == "authorization" and " " in value:
+        return f"{value.partition(' ')[0]} {MASK}"
+    return MASK if is_secret(name) and value else mask_text(value)
+
+
+def _body(body: bytes | Iterable[Piece], content_type: str) -> Any:
+    pieces = [body] if isinstance(body, bytes) else list(body)
+    if not pieces or not all(isinstance(piece, bytes) for piece in pieces):
+        return [_content(piece) for piece in pieces] or None
+    return _readable(b"".join(piece for piece in pieces if isinstance(piece, bytes)), content_type)
+
+
+def _readable(data: bytes, content_type: str) -> Any:
+    """JSON decoded, forms as pairs, other text as text; bytes that are no text by their number."""
+    if not data:
+        return None
+    try:
+        if data[:1] in (b"{", b"["):
+            return mask_value(msgspec.json.decode(data))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return {"bytes": len(data)}
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return mask_value(dict(parse_qsl(text, keep_blank_values=True)))
+    return mask_text(text)
+
+
+def _part(part: FormPart) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": part.name, "filename": part.filename, "content_type": part.content_type}
+    if isinstance(part.value, str):
+        return shown | {"text": MASK if is_secret(part.name) else _readable(part.value.encode(), "")}
+    return shown | _content(part.value)
+
+
+def _content(piece: Any) -> dict[str, Any]:
+    content = piece.content if isinstance(piece, Base64) else piece
+    if isinstance(content, bytes):
+        return {"size": len(content)}
+    return {"size": content.size, "sha256": getattr(content, "sha256", None)}
+
+
+__all__ = ["MAX_KEPT", "Entry", "HttpRequest", "Record", "view"]
