@@ -90,10 +90,11 @@ class Lane:
         self._closing = True
         self._changed.set()
         if self._active:
-            await asyncio.wait(self._active, timeout=grace)
-        for task in (*self._active, *([self._task] if self._task else [])):
+            await asyncio.wait(set(self._active), timeout=grace)
+        left = [*self._active, *([self._task] if self._task else [])]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._active, *([self._task] if self._task else []), return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
     # --- the loop ---
 
@@ -120,7 +121,7 @@ class Lane:
         self._changed.clear()
         if self._look and len(self._heap) < WINDOW:
             return
-        await self._until_changed(now)
+        await self._until_changed()
 
     async def _fill(self, now: float) -> None:
         self._look = False
@@ -151,7 +152,6 @@ class Lane:
             self._running.add(job.seq)
             task = asyncio.create_task(self._deliver(job))
             self._active.add(task)
-            task.add_done_callback(self._active.discard)
 
     def _room(self, priority: int) -> int:
         return self._concurrency + (OVERTAKE if priority < BROADCAST else 0)
@@ -165,6 +165,8 @@ class Lane:
             log.exception("delivery failed", extra={"delivery": job.seq})
             self._slow_until = self._clock.now() + 1.0
         finally:
+            # Before the wake-up, or the lane would count this one as still under way.
+            self._active.discard(_this_task())
             self._held_in_memory.discard(job.seq)
             self._running.discard(job.seq)
             for waiting in self._busy.pop(job.target, ()):
@@ -188,10 +190,16 @@ class Lane:
             if self._on_paused is not None:
                 self._on_paused(self.account, later.paused)
 
-    async def _until_changed(self, now: float) -> None:
-        times = [t for t in (self._next_look, self._slow_until if self._heap else None) if t is not None and t > now]
+    async def _until_changed(self) -> None:
+        """Wait until something happens here, or the clock reaches what is due next."""
+        now = self._clock.now()
+        times = [] if self._next_look is None else [self._next_look]
+        if self._heap and self._slow_until > now:
+            times.append(self._slow_until)
         if not times:
             await self._changed.wait()
+            return
+        if min(times) <= now:
             return
         changed = asyncio.create_task(self._changed.wait())
         timer = asyncio.create_task(self._clock.sleep(min(times) - now))
@@ -200,3 +208,9 @@ class Lane:
         finally:
             changed.cancel()
             timer.cancel()
+
+
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

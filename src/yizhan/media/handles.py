@@ -66,8 +66,9 @@ class HandleShelf:
         """Return the handle that `place` would find without uploading, or None."""
         key = _key(account, need)
         kept = self._kept.get(key)
-        handle = kept[0] if kept is not None else await self._table.find(key)
-        return handle if handle is not None and self._good_until(handle) > self._clock.now() else None
+        if kept is None and (stored := await self._table.find(key)) is not None:
+            kept = stored[0], _good_until(*stored)
+        return kept[0] if kept is not None and kept[1] > self._clock.now() else None
 
     async def drop(self, account: str, need: MediaNeed, refused: Handle) -> None:
         """Forget `refused`; a handle that was renewed meanwhile stays."""
@@ -80,17 +81,18 @@ class HandleShelf:
 
     async def _make(self, key: Key, need: MediaNeed, target: Target, adapter: Adapter, tally: Tally) -> Handle:
         stored = await self._table.find(key)
-        if stored is not None and (until := self._good_until(stored)) > self._clock.now():
-            self._kept[key] = stored, until
+        if stored is not None and (until := _good_until(*stored)) > self._clock.now():
+            self._kept[key] = stored[0], until
             tally.hits += 1
             tally.saved_bytes += need.media.size
-            return stored
+            return stored[0]
         media = await self._variant(need.media, need.recipe)
         handle = await self._upload(need, media, target, adapter)
         tally.uploads += 1
         tally.uploaded_bytes += media.size
-        await self._table.keep(key, handle, self._clock.now(), media.size)
-        self._kept[key] = handle, self._good_until(handle)
+        made_at = self._clock.now()
+        await self._table.keep(key, handle, made_at, media.size)
+        self._kept[key] = handle, _good_until(handle, made_at)
         return handle
 
     async def _upload(self, need: MediaNeed, media: Media, target: Target, adapter: Adapter) -> Handle:
@@ -107,11 +109,11 @@ class HandleShelf:
                 await self._clock.sleep(0.2 * 3**attempt)
         raise PlatformError("an upload was tried no times")
 
-    def _good_until(self, handle: Handle) -> float:
-        if handle.expires_at is None:
-            return float("inf")
-        left = handle.expires_at - self._clock.now()
-        return handle.expires_at - min(MARGIN, max(0.0, left * 0.1))
+
+def _good_until(handle: Handle, made_at: float) -> float:
+    if handle.expires_at is None:
+        return float("inf")
+    return handle.expires_at - min(MARGIN, max(0.0, handle.expires_at - made_at) / 10)
 
 
 def _key(account: str, need: MediaNeed) -> Key:

@@ -20,11 +20,12 @@ class HandleTable:
         self._ledger = ledger
         self._vault = vault
 
-    async def find(self, key: Key) -> Handle | None:
+    async def find(self, key: Key) -> tuple[Handle, float] | None:
+        """Return the handle and when it was made, or None."""
         row: Any = await self._ledger.read(lambda c: c.execute(sa.select(handles).where(_where(key))).first())
         if row is None:
             return None
-        return Handle(self._vault.unlock(row.token, "handle").decode(), row.scope, row.expires_at)
+        return Handle(self._vault.unlock(row.token, "handle").decode(), row.scope, row.expires_at), row.made_at
 
     async def keep(self, key: Key, handle: Handle, now: float, size: int) -> None:
         """Store `handle` in place of whatever was there; returns once it is on disk."""

@@ -1,0 +1,160 @@
+"""A platform that lives in memory and does what a test tells it: for the durable path alone, without any wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from yizhan.errors import HandleExpired, Unsupported
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target, Text
+from yizhan.platforms.base import (
+    AccountContext,
+    Finding,
+    KindCapabilities,
+    Limit,
+    LoginStep,
+    MediaNeed,
+    Part,
+    Platform,
+    platforms,
+)
+
+
+class FakeSettings(Struct):
+    base_url: str = ""
+    rules_profile: str = ""
+    rules: dict[str, Any] = {}
+
+
+class Network:
+    """What arrived, and what goes wrong."""
+
+    def __init__(self) -> None:
+        self.arrived: list[tuple[Target, str, SendKey]] = []
+        self.uploads: list[MediaNeed] = []
+        self.recalled: list[str] = []
+        self.script: Callable[[Target, int], Exception | None] = lambda target, number: None
+        """Called before every send with the target and the number of tries so far; what it returns is raised."""
+        self.after: Callable[[Target, int], Exception | None] = lambda target, number: None
+        """The same, after the message has arrived."""
+        self.upload_error: Callable[[int], Exception | None] = lambda number: None
+        self.limits: Callable[[Message, Target], Sequence[Limit]] = lambda message, target: ()
+        self.handle_ends: float | None = None
+        self.repeatable = False
+        self.delay = 0.0
+        self.tries: dict[str, int] = {}
+        self.concurrent = 0
+        self.most_concurrent = 0
+        self.order: list[str] = []
+        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.refused_tokens: set[str] = set()
+        self.gate: asyncio.Event | None = None
+
+
+NETWORK = Network()
+
+
+class FakeAdapter:
+    def __init__(self, context: AccountContext) -> None:
+        self.context = context
+
+    def compose(self, message: Message, target: Target) -> Sequence[Part]:
+        parts = []
+        for segment in message.segments:
+            if isinstance(segment, Text):
+                parts.append(Part("send", segment.text, repeatable=NETWORK.repeatable, summary=f"text {segment.text}"))
+            elif hasattr(segment, "media"):
+                need = MediaNeed(segment.media, target.kind, "image", segment.name)
+                parts.append(Part("send", segment.name, (need,), NETWORK.repeatable, "image"))
+            else:
+                raise Unsupported(f"{target} cannot take a {type(segment).__name__}.")
+        return parts
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        return NETWORK.limits(message, target)
+
+    async def upload(self, need: MediaNeed, content: Content, target: Target, progress: Any = None) -> Handle:
+        error = NETWORK.upload_error(len(NETWORK.uploads) + 1)
+        NETWORK.uploads.append(need)
+        await asyncio.sleep(0.01)
+        if error is not None:
+            raise error
+        ends = None if NETWORK.handle_ends is None else self.context.clock.now() + NETWORK.handle_ends
+        return Handle(f"h{len(NETWORK.uploads)}", need.scope, ends)
+
+    async def send(
+        self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
+    ) -> PlatformId:
+        name = f"{target.id}:{part.body}"
+        number = NETWORK.tries[name] = NETWORK.tries.get(name, 0) + 1
+        NETWORK.concurrent += 1
+        NETWORK.most_concurrent = max(NETWORK.most_concurrent, NETWORK.concurrent)
+        try:
+            if NETWORK.gate is not None:
+                await NETWORK.gate.wait()
+            await asyncio.sleep(NETWORK.delay)
+            if NETWORK.refused_tokens & {handle.token for handle in handles.values()}:
+                raise HandleExpired("no such handle")
+            if (error := NETWORK.script(target, number)) is not None:
+                raise error
+            text = f"{part.body} {' '.join(h.token for h in handles.values())}".strip()
+            NETWORK.arrived.append((target, text, key))
+            NETWORK.order.append(f"{target.id} {part.body}")
+            if (error := NETWORK.after(target, number)) is not None:
+                raise error
+        finally:
+            NETWORK.concurrent -= 1
+        return PlatformId(f"m{len(NETWORK.arrived)}")
+
+    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
+        NETWORK.recalled.append(sent.id)
+
+    async def mark_read(self, target: Target) -> None:
+        raise Unsupported("no such call")
+
+    async def events(self) -> AsyncIterator[Event]:
+        while True:
+            yield await NETWORK.inbox.get()
+
+    async def login(self, show: Callable[[LoginStep], None]) -> str:
+        return "fake"
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
+FAKE = Platform(
+    name="fake",
+    title="Fake",
+    network="qq",
+    settings=FakeSettings,
+    secrets=frozenset(),
+    capabilities={
+        "user": KindCapabilities(frozenset({"text", "image"})),
+        "group": KindCapabilities(frozenset({"text", "image"})),
+    },
+    adapter="tests.delivery.fake:FakeAdapter",
+    server="",
+    folder=Path(__file__).parent,
+)
+
+
+@contextmanager
+def fake_network() -> Iterator[Network]:
+    """A fresh network, with the fake platform registered beside the real ones."""
+    global NETWORK  # noqa: PLW0603
+    NETWORK = Network()
+    registered: Any = platforms()
+    registered["fake"] = FAKE
+    try:
+        yield NETWORK
+    finally:
+        del registered["fake"]
