@@ -41,6 +41,7 @@ from yizhan.model import (
     Media,
     MediaSegment,
     Message,
+    PlatformId,
     Receipt,
     Reply,
     Segment,
@@ -51,6 +52,7 @@ from yizhan.model import (
     Video,
     Voice,
     check_account_name,
+    load_message,
     message_of,
 )
 from yizhan.net.clock import SystemClock
@@ -166,9 +168,16 @@ class Engine:
 
     @classmethod
     async def open(
-        cls, path: str | Path = "yizhan-data", *, clock: Clock | None = None, policy: Policy | None = None
+        cls,
+        path: str | Path = "yizhan-data",
+        *,
+        clock: Clock | None = None,
+        policy: Policy | None = None,
+        sending: bool = True,
     ) -> Engine:
         """Open the store in the folder `path`, making it if need be, and start sending what is due.
+
+        `sending=False` only looks and stores: what is submitted waits for a process that sends.
 
         Raises:
             StorageError: the folder cannot be used, or was written by a newer version.
@@ -188,7 +197,8 @@ class Engine:
         library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
         store_id = await ledger.write(_store_id)
         engine = cls(ledger, vault, library, used_clock, store_id, folder, policy or Policy())
-        await engine.worker.start()
+        if sending:
+            await engine.worker.start()
         return engine
 
     async def __aenter__(self) -> Self:
@@ -451,10 +461,20 @@ class Engine:
         return await self.outbox.cancel(sorted(seqs - under_way))
 
     async def settle_unknown(self, which: Receipt | str, *, arrived: bool | None) -> Receipt:
-        """A person settles an `unknown` delivery: it arrived, it did not, or (None) it is to be sent again."""
+        """A person settles an `unknown` delivery: it arrived, it did not, or (None) it is to be sent again.
+
+        Only the part in doubt is meant: what was sent before it stays sent, and once it is known to have arrived, the
+        parts behind it follow.
+        """
         seq = delivery_seq(which.delivery if isinstance(which, Receipt) else which)
-        state = State.QUEUED if arrived is None else State.SENT if arrived else State.FAILED
-        if not await self.outbox.resettle(seq, state, "settled by hand"):
+        state, ids = State.QUEUED if arrived is None else State.FAILED, None
+        if arrived:
+            receipt = await self.receipt(seq)
+            message = load_message(await self.outbox.message_of(seq))
+            parts = await self._compose(message, Target.parse(receipt.target))
+            ids = (*receipt.platform_ids, PlatformId("", self.clock.now(), {"arrived": True}))
+            state = State.SENT if len(ids) >= len(parts) else State.QUEUED
+        if not await self.outbox.resettle(seq, state, "settled by hand", ids):
             raise Refused(f"{delivery_id(seq)} is not unknown; there is nothing to settle.")
         receipt = await self.receipt(seq)
         await self.worker.wake(Target.parse(receipt.target).account)
@@ -480,14 +500,19 @@ class Engine:
         states: Sequence[State | str] = (),
         limit: int = 100,
         after: str | None = None,
+        newest: bool = False,
     ) -> list[Receipt]:
-        """Return receipts, oldest first, that match everything given."""
+        """Return receipts, oldest first, that match everything given.
+
+        At most `limit`: the first ones, or with `newest` the last ones.
+        """
         return await self.outbox.receipts(
             account=account,
             target=None if target is None else Target.parse(target),
             states=[State(state) for state in states],
             limit=limit,
             after=delivery_seq(after) if after else 0,
+            newest=newest,
         )
 
     # --- receiving ---

@@ -17,6 +17,7 @@ from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import attempts, counters, deliveries, message_media, messages, replies
 
 OPEN = (State.QUEUED.value, State.SENDING.value, State.HELD.value)
+STIRS = "stirs"
 
 _ids = msgspec.json.Decoder(list[PlatformId])
 
@@ -377,6 +378,14 @@ class Outbox:
         query = sa.select(sa.func.max(deliveries.c.seq))
         return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
 
+    async def stirs(self) -> int:
+        """Return how often something that rested was put back into the queue; a process that sends looks for changes.
+
+        Submitting does not count: `latest` tells of that.
+        """
+        query = sa.select(counters.c.value).where(counters.c.name == STIRS)
+        return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
+
     async def accounts_after(self, seq: int) -> list[str]:
         """Return the accounts that have deliveries newer than `seq`."""
         query = sa.select(deliveries.c.account).where(deliveries.c.seq > seq).distinct()
@@ -387,6 +396,13 @@ class Outbox:
         waiting = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
         query = sa.select(deliveries.c.account).where(waiting).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
+
+    async def message_of(self, seq: int) -> bytes:
+        """Return the message of a delivery."""
+        query = sa.select(messages.c.body).join(deliveries, deliveries.c.message == messages.c.id)
+        query = query.where(deliveries.c.seq == seq)
+        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
+        return body
 
     async def message(self, message_id: int) -> bytes:
         query = sa.select(messages.c.body).where(messages.c.id == message_id)
@@ -403,9 +419,14 @@ class Outbox:
         target: Target | None = None,
         limit: int = 1000,
         after: int = 0,
+        newest: bool = False,
     ) -> list[Receipt]:
-        """Return receipts, oldest first, of the deliveries that match everything given."""
-        query = sa.select(deliveries).where(deliveries.c.seq > after).order_by(deliveries.c.seq).limit(limit)
+        """Return receipts, oldest first, of the deliveries that match everything given.
+
+        At most `limit`: the first ones, or with `newest` the last ones.
+        """
+        order = deliveries.c.seq.desc() if newest else deliveries.c.seq
+        query = sa.select(deliveries).where(deliveries.c.seq > after).order_by(order).limit(limit)
         if broadcast is not None:
             query = query.where(deliveries.c.broadcast == broadcast)
         if account is not None:
@@ -419,7 +440,8 @@ class Outbox:
                 deliveries.c.target == target.id,
             )
         if seqs is None:
-            return await self._ledger.read(lambda connection: [_receipt(row) for row in connection.execute(query)])
+            found = await self._ledger.read(lambda connection: [_receipt(row) for row in connection.execute(query)])
+            return found[::-1] if newest else found
         wanted = list(seqs)
 
         def in_slices(connection: Connection) -> list[Receipt]:
@@ -466,8 +488,14 @@ class Outbox:
 
         return await self._ledger.write(settle)
 
-    async def resettle(self, seq: int, state: State, detail: str) -> bool:
-        """A person or a policy settles an `unknown` delivery; `queued` sends it again. False if it was not unknown."""
+    async def resettle(self, seq: int, state: State, detail: str, ids: Sequence[PlatformId] | None = None) -> bool:
+        """A person or a policy settles an `unknown` delivery; `queued` sends what is left of it.
+
+        `ids`: of the parts that are known to have arrived now, if that changes. False if it was not unknown.
+        """
+        values: dict[str, Any] = (
+            {} if ids is None else {"parts_done": len(ids), "ids": msgspec.json.encode(ids).decode()}
+        )
         statement = (
             deliveries.update()
             .where(deliveries.c.seq == seq, deliveries.c.state == State.UNKNOWN.value)
@@ -477,9 +505,18 @@ class Outbox:
                 due_at=0.0,
                 asked=False,
                 settled_at=self._clock.now() if state.final else 0.0,
+                **values,
             )
         )
-        return bool(await self._ledger.write(lambda connection: connection.execute(statement).rowcount))
+
+        def settle(connection: Connection) -> bool:
+            if not connection.execute(statement).rowcount:
+                return False
+            if not state.final:
+                _take(connection, STIRS, 1)
+            return True
+
+        return await self._ledger.write(settle)
 
     async def recalled(self, seq: int) -> None:
         statement = deliveries.update().where(deliveries.c.seq == seq).values(state=State.RECALLED.value)

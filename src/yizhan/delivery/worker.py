@@ -74,7 +74,7 @@ class Worker:
             await self.wake(account)
 
     async def _watch_forever(self) -> None:
-        seen = await self._outbox.latest()
+        seen, stirs = await self._outbox.latest(), await self._outbox.stirs()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if not self.leading:
@@ -85,6 +85,11 @@ class Worker:
                 for account in await self._outbox.accounts_after(seen):
                     await self.wake(account)
                 seen = latest
+            stirs_now = await self._outbox.stirs()
+            if stirs_now != stirs:
+                for account in await self._outbox.accounts_with_work():
+                    await self.wake(account)
+                stirs = stirs_now
 
 
 class _StoreLock:
