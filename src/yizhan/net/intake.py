@@ -103,7 +103,9 @@ class Intake:
         content_type = part.headers.get("Content-Type")
         chunks = self._chunks(lambda: part.read_chunk(1 << 18))
         if filename is not None or (content_type or "").startswith(("image/", "application/octet", "video/")):
-            return FormPart(name, await self.keep(chunks), None if filename is None else clean(filename), content_type)
+            shown = None if filename is None else clean(filename)
+            disposition = clean(part.headers.get("Content-Disposition", ""))
+            return FormPart(name, await self.keep(chunks), shown, content_type, disposition)
         data = bytearray()
         async for chunk in chunks:
             data += chunk

@@ -178,7 +178,7 @@ def decode_xml(data: bytes) -> dict[str, str]:
     return {child.tag: child.text or "" for child in root}
 
 
-_ASSIGNMENT = re.compile(r"""window\.([\w.]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\d+)|(\{[^}]*\}))\s*;?""")
+_ASSIGNMENT = re.compile(r"""window\.([\w.]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(-?\d+)|(\{[^}]*\}))\s*;?""")
 _MEMBER = re.compile(r"""["']?(\w+)["']?\s*:\s*["']?([^"',}]*)["']?""")
 
 

@@ -38,15 +38,22 @@ class FormPart:
     Struct fields that hold one are typed Any: the JSON library would otherwise take it apart.
     """
 
-    __slots__ = ("content_type", "filename", "name", "value")
+    __slots__ = ("content_type", "disposition", "filename", "name", "value")
 
     def __init__(
-        self, name: str, value: str | Content, filename: str | None = None, content_type: str | None = None
+        self,
+        name: str,
+        value: str | Content,
+        filename: str | None = None,
+        content_type: str | None = None,
+        disposition: str = "",
     ) -> None:
         self.name = name
         self.value = value
         self.filename = filename
         self.content_type = content_type
+        self.disposition = disposition
+        """On the serving side: the header as it was written, for services that refuse some of its forms."""
 
 
 @dataclass(slots=True)
