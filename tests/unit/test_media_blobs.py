@@ -14,7 +14,9 @@ import pytest
 from tests.media_support import files_in, stream
 from yizhan.errors import ConfigError, StorageError
 from yizhan.model import read_all
-from yizhan.storage.blobs import Blobs, open_blobs, staged, sweep
+from yizhan.storage import staging
+from yizhan.storage.blobs import Blobs, open_blobs
+from yizhan.storage.staging import DIRECT, DirectWriter, staged, sweep
 
 DATA = bytes(range(256)) * 10_000
 NAME = hashlib.sha256(DATA).hexdigest()
@@ -120,7 +122,7 @@ def test_a_folder_that_cannot_be_made_is_a_config_error(tmp_path: Path) -> None:
 CRASH = """
 import os, sys
 from pathlib import Path
-from yizhan.storage.blobs import staged
+from yizhan.storage.staging import staged
 with staged(Path(sys.argv[1])) as file:
     file.write(b"half")
     print("written", flush=True)
@@ -135,3 +137,44 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
 
         assert 1 == sweep(tmp_path)
         assert [Path(living.name)] == files_in(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, DIRECT - 1, DIRECT, DIRECT + 1, 3 * DIRECT + 4097])
+@pytest.mark.parametrize("chunk", [1 << 16, DIRECT, DIRECT + 13])
+@pytest.mark.parametrize("refuses", [False, True])
+def test_written_past_the_cache_or_not_the_bytes_are_the_same(
+    tmp_path: Path, size: int, chunk: int, refuses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if refuses:
+        monkeypatch.setattr(staging, "_set_direct", lambda _file, _on: False)
+    data = (DATA * 4)[:size]
+    with staged(tmp_path) as file:
+        writer = DirectWriter(file)
+        for at in range(0, size, chunk):
+            writer.write(data[at : at + chunk])
+        writer.finish()
+
+        assert data == Path(file.name).read_bytes()
+
+
+def test_a_file_system_that_takes_no_direct_writes_is_written_in_the_ordinary_way(tmp_path: Path) -> None:
+    class Refusing:
+        def __init__(self) -> None:
+            self.data = bytearray()
+            self.refused = 0
+
+        def write(self, view: memoryview) -> int:
+            if not self.refused:
+                self.refused += 1
+                raise OSError(22, "Invalid argument")
+            self.data += view
+            return len(view)
+
+    file = Refusing()
+    writer = DirectWriter(file)  # type: ignore[arg-type]
+    writer._direct = True
+    data = (DATA * 2)[: DIRECT + 5]
+    writer.write(data)
+    writer.finish()
+
+    assert (1, data) == (file.refused, bytes(file.data))

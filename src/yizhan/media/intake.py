@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 from yizhan.errors import MediaTooLarge, StorageError
+from yizhan.storage.staging import DirectWriter, write_all
 
 BLOCK = 2 << 20
 """Bytes: what one step of a digest works on."""
-WAITING = 4
-"""Blocks that may wait for one stage; with three stages this bounds the memory of one intake to about 20 MiB."""
-FLUSH_EVERY = 32
-"""Blocks after which the writer has the system write to disk, so that the last flush is short."""
+WAITING = 8
+"""Blocks that may wait for one stage; as stages share them, one intake holds about 20 MiB."""
 
 Progress = Callable[[int], None]
 """Called on the event loop with the number of bytes taken in since the last call."""
@@ -67,7 +67,7 @@ class _Work:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._crc32 = 0
         self._size = 0
-        self._unflushed = 0
+        self._writer: DirectWriter | None = None
 
     def sha256(self, block: bytes) -> None:
         self._sha256.update(block)
@@ -76,25 +76,33 @@ class _Work:
         self._md5.update(block)
 
     def write(self, block: bytes) -> None:
-        self._crc32 = zlib.crc32(block, self._crc32)
-        self._size += len(block)
-        try:
-            self._put(block)
-        except OSError as error:
-            raise StorageError(f"{self._file.name} could not be written: {error.strerror}. Make room.") from error
+        self._checksum(block)
+        with self._told():
+            if self._writer is None:
+                self._writer = DirectWriter(self._file)
+            self._writer.write(block)
 
-    def _put(self, block: bytes) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self._unflushed += 1
-        if self._unflushed == FLUSH_EVERY:
-            os.fsync(self._file.fileno())
-            self._unflushed = 0
+    def finish(self) -> None:
+        with self._told():
+            if self._writer is not None:
+                self._writer.finish()
 
     def all_at_once(self, block: bytes) -> None:
-        for step in (self.write, self.sha256, self.md5):
+        for step in (self.sha256, self.md5, self._checksum):
             step(block)
+        with self._told():
+            write_all(self._file, block)
+
+    def _checksum(self, block: bytes) -> None:
+        self._crc32 = zlib.crc32(block, self._crc32)
+        self._size += len(block)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self._file.name} could not be written: {error.strerror}. Make room.") from error
 
     def digests(self) -> Digests:
         return Digests(self._sha256.hexdigest(), self._md5.hexdigest(), self._crc32, self._size)
@@ -106,34 +114,76 @@ async def _staged(work: _Work, first: bytes, second: bytes, rest: AsyncIterator[
         async with asyncio.TaskGroup() as group:
             for stage in stages:
                 group.create_task(stage.run())
-            for block in (first, second):
+            async for block in _with(first, second, rest):
                 for stage in stages:
-                    await stage.queue.put(block)
-            async for block in rest:
-                for stage in stages:
-                    await stage.queue.put(block)
+                    await stage.put(block)
             for stage in stages:
-                await stage.queue.put(None)
+                stage.end()
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
+    await _in_thread(work.finish)
+
+
+async def _with(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    yield second
+    async for block in rest:
+        yield block
 
 
 class _Stage:
-    """One step, fed through a short queue, run in a thread."""
+    """One step in a thread, fed through a short queue. The thread works until the queue is empty, then goes home."""
 
     def __init__(self, step: Callable[[bytes], None]) -> None:
-        self.step = step
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING)
+        self._step = step
+        self._blocks: deque[bytes] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._more = asyncio.Event()
+        self._ended = False
+
+    async def put(self, block: bytes) -> None:
+        while len(self._blocks) >= WAITING:
+            self._room.clear()
+            if len(self._blocks) >= WAITING:
+                await self._room.wait()
+        self._blocks.append(block)
+        self._more.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._more.set()
 
     async def run(self) -> None:
-        while (block := await self.queue.get()) is not None:
-            running = asyncio.ensure_future(asyncio.to_thread(self.step, block))
+        try:
+            while self._blocks or not self._ended:
+                await self._more.wait()
+                self._more.clear()
+                await _in_thread(self._drain, on_cancel=self._blocks.clear)
+        finally:
+            self._blocks.clear()
+
+    def _drain(self) -> None:
+        while self._blocks:
             try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                # The thread still uses the file; leave only when it is done with it.
-                await asyncio.wait([running])
-                raise
+                block = self._blocks.popleft()
+            except IndexError:  # emptied by a cancellation
+                return
+            self._step(block)
+            if len(self._blocks) <= WAITING // 2 and not self._room.is_set():
+                self._loop.call_soon_threadsafe(self._room.set)
+
+
+async def _in_thread(step: Callable[[], None], on_cancel: Callable[[], None] | None = None) -> None:
+    running = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if on_cancel is not None:
+            on_cancel()
+        # The thread still uses the file; leave only when it is done with it.
+        await asyncio.wait([running])
+        raise
 
 
 async def _counted(

@@ -16,7 +16,8 @@ from yizhan.media.names import clean_name
 from yizhan.media.probe import Findings, probe
 from yizhan.media.sources import Opened, Source, open_source
 from yizhan.model import Clock, Content, Kind, Media
-from yizhan.storage.blobs import Blobs, staged
+from yizhan.storage.blobs import Blobs
+from yizhan.storage.staging import staged
 
 
 class Held(Protocol):

@@ -9,28 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 from yizhan.errors import ConfigError, StorageError
 from yizhan.model import Content
-
-fcntl: Any
-try:
-    fcntl = import_module("fcntl")
-except ImportError:  # not on this system: what a crash leaves in the staging folder then waits for a person
-    fcntl = None
+from yizhan.storage.staging import staged, sweep, write_all
 
 CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9a-f]{8,128}")
-_PREFIX = "new-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,45 +80,6 @@ def open_blobs(where: str | Path, staging: Path | None = None, options: Mapping[
     return ObjectBlobs(str(where), staging or Path(tempfile.gettempdir()) / "yizhan-staging", options or {})
 
 
-@contextmanager
-def staged(folder: Path) -> Iterator[IO[bytes]]:
-    """Open a new file in `folder` for writing; removed at the end unless it was moved away.
-
-    It stays locked while it is open, so that `sweep` in another process can tell it from what a crash left.
-    """
-    file = _new_file(folder)
-    try:
-        yield file
-    finally:
-        file.close()
-        with suppress(FileNotFoundError):
-            os.unlink(file.name)
-
-
-def sweep(folder: Path) -> int:
-    """Remove unfinished files whose writer is gone; returns how many."""
-    return sum(_abandoned(path) for path in folder.glob(_PREFIX + "*")) if fcntl else 0
-
-
-def _new_file(folder: Path) -> IO[bytes]:
-    while True:
-        file = open(folder / (_PREFIX + secrets.token_hex(12)), "x+b", buffering=0)  # noqa: SIM115
-        if fcntl is None:
-            return file
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            return file
-        file.close()  # a sweep came between
-
-
-def _abandoned(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
-        return True
-    return False
-
-
 class FolderBlobs:
     """Blobs as files below a folder, spread over 256 subfolders by the first two digits."""
 
@@ -145,7 +98,7 @@ class FolderBlobs:
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         with staged(self.staging) as file:
             async for chunk in chunks:
-                await asyncio.to_thread(_write_all, file, chunk)
+                await asyncio.to_thread(write_all, file, chunk)
             await self.keep(Path(file.name), name)
 
     def open(self, name: str, size: int | None = None) -> FileContent:
@@ -215,7 +168,7 @@ class ObjectBlobs:
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         with staged(self.staging) as file:
             async for chunk in chunks:
-                await asyncio.to_thread(_write_all, file, chunk)
+                await asyncio.to_thread(write_all, file, chunk)
             await self.keep(Path(file.name), name)
 
     def open(self, name: str, size: int | None = None) -> ObjectContent:
@@ -232,7 +185,7 @@ class ObjectBlobs:
     async def local(self, name: str) -> AsyncIterator[Path]:
         with staged(self.staging) as file:
             async for chunk in self.open(name).chunks():
-                await asyncio.to_thread(_write_all, file, chunk)
+                await asyncio.to_thread(write_all, file, chunk)
             yield Path(file.name)
 
     async def exists(self, name: str) -> bool:
@@ -324,12 +277,6 @@ def _missing(name: str, where: str, error: Exception | None = None) -> StorageEr
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0][:300]
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _sync(path: Path) -> None:
