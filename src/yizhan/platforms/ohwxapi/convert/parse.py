@@ -1,0 +1,209 @@
+"""Pushes to events, and what an event refers to back to a download."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import Unsupported
+from yizhan.model import (
+    Event,
+    EventKind,
+    Forward,
+    Mention,
+    Message,
+    Reply,
+    Segment,
+    Target,
+    Text,
+)
+from yizhan.platforms.ohwxapi import wire
+from yizhan.platforms.ohwxapi.convert.compose import GAP
+from yizhan.platforms.ohwxapi.wire import cdn, frames
+from yizhan.wire.appmsg import (
+    parse_card,
+    parse_contact,
+    parse_friend_request,
+    parse_media,
+    parse_revoked,
+)
+from yizhan.wire.filename import safe_name
+
+# --- pushes → events --------------------------------------------------------------------------------------------------
+
+
+def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now: float) -> Event:
+    """Return what a push says. Media stand as `Forward`, so that it can be fetched or sent on."""
+    data = push.CurrentPacket.Data
+    if data.EventName == frames.MSG_NEW and data.AddMsg is not None:
+        return _message(data.AddMsg, raw, account, wxid)
+    digest = hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]
+    return Event(
+        id=f"{data.EventName}:{digest}:{int(now)}",
+        kind=_KINDS.get(data.EventName, EventKind.OTHER),
+        account=account,
+        at=now,
+        target=_place(account, data.ChatUserName or data.FromUserName),
+        sender=data.InviteUserName or data.FromUserName,
+        sender_name=data.InviteNickName,
+        message=_words_of(data),
+        raw=dict(raw),
+    )
+
+
+_KINDS = {frames.CHATROOM_INVITE: EventKind.GROUP_ADDED, frames.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST}
+
+
+def _words_of(data: wire.EventData) -> Message | None:
+    if data.EventName == frames.FRIEND_REQ:
+        try:
+            asked = parse_friend_request(data.Content)
+        except ValueError:
+            return None
+        return Message((Text(f"{asked.nickname}: {asked.content}"),))
+    words = data.Template or data.Reason
+    return Message((Text(words),)) if words else None
+
+
+def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: str) -> Event:
+    own = message.FromUserName == wxid
+    place = message.ToUserName if own else message.FromUserName
+    in_group = place.endswith("@chatroom")
+    id = message.NewMsgIdExt or str(message.NewMsgId)
+    at = float(message.CreateTime)
+    segments, kind = _content(message, id), EventKind.SENT if own else EventKind.MESSAGE
+    if message.MsgType in _NOTICES and not own:
+        kind = EventKind.RECALL if _revoked(message) else EventKind.OTHER
+    return Event(
+        id=id,
+        kind=kind,
+        account=account,
+        at=at,
+        target=_place(account, place),
+        sender=wxid if own else (message.ActionUserName if in_group else message.FromUserName),
+        sender_name="" if own else _sender_name(message),
+        message=Message(segments) if segments else None,
+        reply=Reply(_revoked(message) or id, at) if kind in (EventKind.MESSAGE, EventKind.RECALL) else None,
+        raw=dict(raw),
+    )
+
+
+_NOTICES = frozenset({frames.EVENT, frames.PHONE_STATUS, frames.NOTICE_9999, frames.NOTICE, frames.SYSTEM})
+
+
+def _place(account: str, id: str) -> Target | None:
+    return Target(account, "group" if id.endswith("@chatroom") else "user", id) if id else None
+
+
+def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
+    """The segments of a message. What cannot be read is shown as text rather than lost."""
+    try:
+        match message.MsgType:
+            case frames.TEXT:
+                return _with_mentions(message)
+            case frames.IMAGE:
+                return (_reference("image", message, id),)
+            case frames.VOICE:
+                return (_reference("voice", message, id),)
+            case frames.VIDEO:
+                return (_reference("video", message, id),)
+            case frames.STICKER:
+                return (_reference("sticker", message, id),)
+            case frames.CARD:
+                return (parse_contact(message.Content),)
+            case frames.LOCATION:
+                place = parse_media(message.Content)
+                return (Text("\n".join(filter(None, (place.get("poiname"), place.get("label")))) or "[位置]"),)
+            case frames.APP:
+                card = parse_card(message.Content)
+                name = safe_name(card.title) if card.type == 6 else ""
+                return (_reference("file", message, id, name),) if card.type == 6 else card.segments()
+            case frames.PHONE_STATUS:
+                return ()
+            case frames.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:
+                return (Text(revoked.text),) if revoked.text else ()
+    except ValueError:
+        pass
+    return (Text(message.Content),) if message.Content else ()
+
+
+def _reference(kind: str, message: wire.AddMsg, id: str, name: str = "") -> Forward:
+    reference = {"platform": "ohwxapi", "type": message.MsgType, "xml": message.Content, "id": id}
+    return Forward(kind, {**reference, "msg_id": message.MsgId}, name)
+
+
+def _revoked(message: wire.AddMsg) -> str:
+    if message.MsgType != frames.SYSTEM:
+        return ""
+    try:
+        revoked = parse_revoked(message.Content)
+    except ValueError:
+        return ""
+    return revoked.message_id if revoked else ""
+
+
+def _sender_name(message: wire.AddMsg) -> str:
+    if message.ActionNickName:
+        return message.ActionNickName
+    name, found, _ = message.PushContent.partition(frames.MENTIONED)
+    return name if found else ""
+
+
+_AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
+
+
+def _with_mentions(message: wire.AddMsg) -> tuple[Segment, ...]:
+    """Text with its mentions told apart: the n-th `@` in it belongs to the n-th mentioned member."""
+    found = _AT_USERS.search(message.MsgSource)
+    rest, segments = message.Content, list[Segment]()
+    for user in filter(None, (found[1] if found else "").split(",")):
+        before, at, after = rest.partition("@")
+        if not at:
+            break
+        name, rest = _split_name(after)
+        segments += [Text(before)] if before else []
+        segments.append(Mention("all" if user.strip() == frames.EVERYONE else user.strip(), name))
+    return (*segments, Text(rest)) if rest or not segments else tuple(segments)
+
+
+def _split_name(text: str) -> tuple[str, str]:
+    """The name ends at the narrow space that clients put there; without one, at the first blank."""
+    end = re.search(GAP, text) or re.search(r"\s", text)
+    return (text[: end.start()], text[end.end() :]) if end else (text, "")
+
+
+# --- references -------------------------------------------------------------------------------------------------------
+
+
+def download_of(reference: Mapping[str, Any]) -> wire.CdnDownload:
+    """Return the download of what an event refers to.
+
+    Raises:
+        Unsupported: it names nothing that the CDN holds.
+    """
+    xml, kind = str(reference.get("xml", "")), reference.get("type")
+    try:
+        if kind == frames.VOICE:
+            return wire.CdnDownload(VoiceXml=xml, FileType=cdn.VOICE, MsgId=reference.get("msg_id", 0))
+        if kind == frames.APP and (card := parse_card(xml).file()) is not None:
+            return _by_id(card.cdnattachurl, card.aeskey, cdn.FILE)
+        media = parse_media(xml)
+        if kind == frames.IMAGE:
+            middle = media.file_id("cdnmidimgurl")
+            large = media.file_id("cdnbigimgurl")
+            return _by_id(large or middle, media.key(), cdn.ORIGINAL_IMAGE if large else cdn.IMAGE)
+        if kind == frames.VIDEO:
+            return _by_id(media.file_id("cdnvideourl"), media.key(), cdn.VIDEO)
+    except ValueError as error:
+        raise Unsupported(f"The reference cannot be read: {error}.") from error
+    raise Unsupported(f"ohwxapi has no download for messages of type {kind}.")
+
+
+def _by_id(file_id: str, key: str, file_type: int) -> wire.CdnDownload:
+    if not file_id or not key:
+        raise Unsupported("The message names no object of the CDN (its id or key is missing).")
+    return wire.CdnDownload(AesKey=key, FileId=file_id, FileType=file_type)
