@@ -3,7 +3,7 @@
 from yizhan.model.clock import Clock
 from yizhan.model.delivery import Handle, PlatformId, Receipt, SendKey, State
 from yizhan.model.event import Event, EventKind
-from yizhan.model.media import BytesContent, Content, Kind, Media, read_all
+from yizhan.model.media import BytesContent, Content, Kind, Media, Slice, read_all
 from yizhan.model.message import (
     ChannelVideo,
     ContactCard,
@@ -57,6 +57,7 @@ __all__ = [
     "Segment",
     "SegmentLike",
     "SendKey",
+    "Slice",
     "State",
     "Sticker",
     "Target",

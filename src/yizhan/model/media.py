@@ -59,6 +59,25 @@ class BytesContent:
             yield view[offset : offset + (1 << 20)]
 
 
+class Slice:
+    """Part of some content, from `start` up to `stop`; content itself, and read only when asked."""
+
+    __slots__ = ("_content", "_start", "_stop")
+
+    def __init__(self, content: Content, start: int, stop: int) -> None:
+        self._content = content
+        self._start = start
+        self._stop = max(start, min(stop, content.size))
+
+    @property
+    def size(self) -> int:
+        return self._stop - self._start
+
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        end = self._stop if stop is None else min(self._stop, self._start + stop)
+        return self._content.chunks(self._start + start, end)
+
+
 async def read_all(content: Content, start: int = 0, stop: int | None = None) -> bytes:
     """Return the bytes of `content` in one piece; only for what is known to be small."""
     return b"".join([piece async for piece in content.chunks(start, stop)])
