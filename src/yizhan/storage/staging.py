@@ -115,7 +115,7 @@ def _set_direct(file: IO[bytes], on: bool) -> bool:
     try:
         flags = fcntl.fcntl(file, fcntl.F_GETFL)
         fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_DIRECT if on else flags & ~os.O_DIRECT)
-    except OSError:
+    except (OSError, TypeError):  # refused here, or no file of the system's at all
         return False
     return True
 
