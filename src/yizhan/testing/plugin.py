@@ -1,0 +1,28 @@
+"""The pytest plugin: the fixture `sandbox`, and the marker that says how it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from yizhan.testing.running import RunningSandbox
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "sandbox(**options): how the fixture `sandbox` is started, such as manual_logins=True, world_file=…",
+    )
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest) -> Iterator[RunningSandbox]:
+    """A sandbox of its own for every test, in the same process, on a free loopback port."""
+    from yizhan.testing.running import RunningSandbox
+
+    marker = request.node.get_closest_marker("sandbox")
+    with RunningSandbox(**(marker.kwargs if marker is not None else {})) as running:
+        yield running
