@@ -1,1 +1,66 @@
-"""Being built."""
+"""iLink: WeChat's official bot channel (ClawBot). A person scans a code and gets a bot of their own to talk with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.platforms.base import KindCapabilities, Platform
+
+API = "https://ilinkai.weixin.qq.com"
+CDN = "https://novac2c.cdn.weixin.qq.com"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One bot. It is created by scanning a code (`yizhan login`); there is no secret to enter."""
+
+    base_url: str = API
+    """Where logins begin. Afterwards the address that the login returned is used."""
+    cdn_url: str = ""
+    """Where media are placed and fetched when the platform names no full address; empty: the vendor's CDN, or
+    `base_url` when that is not the vendor's."""
+    bot_agent: str = "yizhan/0.1"
+    """How this program calls itself, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""
+    route_tag: str = ""
+    """Sent as the header SKRouteTag when not empty."""
+    announce: bool = True
+    """Tell the platform when receiving starts and stops."""
+    rules_profile: str = ""
+    """Which dated profile of limits to keep; empty: the newest."""
+    rules: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict)
+    """Numbers of the profile to override, by dotted name."""
+
+    @property
+    def api_base(self) -> str:
+        return (self.base_url or API).rstrip("/")
+
+    @property
+    def cdn_base(self) -> str:
+        """Scheme and host of the CDN."""
+        if self.cdn_url:
+            return self.cdn_url.rstrip("/").removesuffix("/c2c")
+        return CDN if self.api_base == API else self.api_base
+
+
+PLATFORM = Platform(
+    name="ilink",
+    title="WeChat bot (iLink)",
+    network="wechat",
+    settings=Settings,
+    secrets=frozenset(),
+    capabilities={
+        "user": KindCapabilities(
+            segments=frozenset({"text", "image", "video", "voice", "file", "forward", "native"}),
+            note="Voice arrives as a file; ten messages within 24 hours after the person last wrote.",
+        )
+    },
+    adapter="yizhan.platforms.ilink.client:Adapter",
+    server="yizhan.platforms.ilink.server:Server",
+    folder=Path(__file__).parent,
+    needs_login=True,
+    calls="yizhan.platforms.ilink.wire",
+)
+
+__all__ = ["API", "CDN", "PLATFORM", "Settings"]

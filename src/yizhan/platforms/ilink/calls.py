@@ -1,0 +1,175 @@
+"""The raw calls of one bot, named as the vendor's own client names them, with headers and `base_info` filled in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from yizhan.errors import LoginNeeded, Rejected, Unavailable, WireMismatch
+from yizhan.model import Content
+from yizhan.net.caller import Caller
+from yizhan.platforms.ilink import Settings, wire
+from yizhan.platforms.ilink.crypt import BadCiphertext, deciphered
+from yizhan.wire import Endpoint, HttpResponse
+
+Res = TypeVar("Res")
+
+UPLOAD_TRIES = 3
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What a confirmed login gave."""
+
+    bot_token: str
+    bot_id: str
+    user_id: str
+    api: str
+    """Where this bot is served from, as the login said."""
+    begun_at: str
+    """The address at which the login began; a session is good for that one only, so that no token ever goes to a
+    sandbox that the account was pointed to meanwhile, nor a sandbox's token to the vendor."""
+
+
+class Calls:
+    """`session` is None until somebody logged in; calls that need a token raise LoginNeeded then."""
+
+    def __init__(self, account: str, settings: Settings) -> None:
+        self.account = account
+        self.settings = settings
+        self.session: Session | None = None
+        self.caller = Caller(account, {"api": settings.api_base, "cdn": settings.cdn_base})
+        self._base_info = wire.BaseInfo(wire.CHANNEL_VERSION, settings.bot_agent[:256] or None)
+
+    def use(self, session: Session | None) -> None:
+        """Speak as the bot of `session` from now on."""
+        self.session = session
+        self.caller.bases["api"] = session.api if session else self.settings.api_base
+
+    # --- login ---
+
+    async def get_bot_qrcode(self, tokens: Sequence[str] = ()) -> wire.QrCode:
+        """Begin a login. `tokens`: those that this installation holds, so that the platform can say "already bound"."""
+        self.caller.bases["login"] = self.settings.api_base
+        headers = wire.post_headers(_uint32(), route_tag=self.settings.route_tag)
+        request = wire.QrStart(wire.BOT_TYPE, list(tokens[:10]))
+        return await self.caller.call(wire.GET_BOT_QRCODE, request, headers=headers)
+
+    async def get_qrcode_status(self, qrcode: str, verify_code: str | None = None) -> wire.QrStatus:
+        """Wait for a change; the platform holds the request for up to 35 seconds."""
+        headers = wire.app_headers(self.settings.route_tag)
+        return await self.caller.call(wire.GET_QRCODE_STATUS, wire.QrPoll(qrcode, verify_code), headers=headers)
+
+    def follow(self, host: str) -> None:
+        """Go on with the login at `host`: the account lives in another data centre."""
+        scheme = self.settings.api_base.partition("://")[0]
+        self.caller.bases["login"] = f"{scheme}://{host}"
+
+    # --- messages ---
+
+    async def get_updates(self, cursor: str, timeout: float) -> wire.Updates:
+        """Wait for messages, `timeout` seconds at the most. Saying nothing at all within that time is no error."""
+        endpoint = wire.GET_UPDATES
+        if endpoint.timeout != timeout:
+            endpoint = replace(endpoint, timeout=timeout)
+        return await self._post(endpoint, wire.GetUpdates(cursor, self._base_info))
+
+    async def send_message(self, message: wire.WeixinMessage) -> wire.Sent:
+        return await self._post(wire.SEND_MESSAGE, wire.SendMessage(message, self._base_info))
+
+    async def get_config(self, user: str, context_token: str | None = None) -> wire.Config:
+        return await self._post(wire.GET_CONFIG, wire.GetConfig(user, context_token, self._base_info))
+
+    async def send_typing(self, user: str, ticket: str, status: int = wire.TYPING) -> wire.Done:
+        return await self._post(wire.SEND_TYPING, wire.SendTyping(user, ticket, status, self._base_info))
+
+    async def notify_start(self) -> wire.Done:
+        return await self._post(wire.NOTIFY_START, wire.Notify(self._base_info))
+
+    async def notify_stop(self) -> wire.Done:
+        return await self._post(wire.NOTIFY_STOP, wire.Notify(self._base_info))
+
+    # --- media ---
+
+    async def get_upload_url(self, request: wire.GetUploadUrl) -> wire.UploadUrl:
+        return await self._post(wire.GET_UPLOAD_URL, msgspec.structs.replace(request, base_info=self._base_info))
+
+    async def cdn_upload(
+        self, place: wire.UploadUrl, filekey: str, body: Content, progress: Callable[[int], None] | None = None
+    ) -> str:
+        """Place a ciphertext and return the CDN's name for it.
+
+        A refusal (4xx) is final; anything else is tried three times in all, at the same address.
+        """
+        request = wire.CdnUpload(place.upload_param or "", filekey, body)
+        for tries_left in reversed(range(UPLOAD_TRIES)):
+            try:
+                answer = await self.caller.exchange(
+                    wire.CDN_UPLOAD, request, progress=progress, url=_address(place.upload_full_url)
+                )
+                self.caller.read(wire.CDN_UPLOAD, answer)
+                if param := answer.header("x-encrypted-param"):
+                    return param
+            except Unavailable:
+                if not tries_left:
+                    raise
+        raise Unavailable(
+            f"{self.account}: the CDN took the upload but named no reference (x-encrypted-param is missing), "
+            f"{UPLOAD_TRIES} times. Nothing was sent; a later try may succeed.",
+            account=self.account,
+            endpoint=wire.CDN_UPLOAD.name,
+        )
+
+    async def cdn_download(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the plain bytes of what a message refers to (`Forward.reference`).
+
+        Raises:
+            Rejected: the CDN no longer has it, or the key does not open it.
+        """
+        request = wire.CdnDownload(str(reference.get("param") or ""))
+        url = _address(reference.get("url"))
+        async with self.caller.stream(wire.CDN_DOWNLOAD, request, url=url) as (head, pieces):
+            self.caller.read(wire.CDN_DOWNLOAD, HttpResponse(head.status, head.headers))
+            async for piece in self._opened(pieces, reference):
+                yield piece
+
+    async def _opened(self, pieces: AsyncIterator[bytes], reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        key = reference.get("key")
+        if not key and reference.get("type") != "image":
+            raise Rejected(f"{self.account}: the message came without the key that opens its {reference.get('type')}.")
+        try:
+            # A picture without any key is plain on the CDN.
+            async for piece in deciphered(pieces, bytes.fromhex(str(key))) if key else pieces:
+                yield piece
+        except (BadCiphertext, ValueError) as error:
+            raise Rejected(
+                f"{self.account}: what the CDN returned cannot be opened: {error}. The platform is known to send wrong "
+                "keys with files that it already had; ask for the file again under another name or packed."
+            ) from error
+
+    # --- all of them ---
+
+    async def _post(self, endpoint: Endpoint[Any, Res], request: Any) -> Res:
+        if self.session is None:
+            raise LoginNeeded(f"{self.account} is not logged in. Log in by scanning a code.", account=self.account)
+        headers = wire.post_headers(_uint32(), self.session.bot_token, self.settings.route_tag)
+        return await self.caller.call(endpoint, request, headers=headers)
+
+    async def close(self) -> None:
+        await self.caller.close()
+
+
+def _uint32() -> int:
+    return secrets.randbits(32)
+
+
+def _address(url: Any) -> str | None:
+    """A complete address from the platform, or None to build one."""
+    if not url:
+        return None
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        raise WireMismatch(f"the platform named an address that is none: {str(url)[:80]!r}")
+    return url

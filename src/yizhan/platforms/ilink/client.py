@@ -1,0 +1,240 @@
+"""The sending and receiving end: one bot, which talks with the person who scanned its code."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import (
+    HandleExpired,
+    LoginNeeded,
+    OutcomeUnknown,
+    PlatformError,
+    Rejected,
+    Unsupported,
+    WindowClosed,
+)
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.ilink import Settings, wire
+from yizhan.platforms.ilink.calls import Calls, Session
+from yizhan.platforms.ilink.convert import Placed, compose, filled, window_limits
+from yizhan.platforms.ilink.crypt import Enciphered, media_key
+from yizhan.platforms.ilink.login import CodeEntry, QrLogin
+from yizhan.platforms.ilink.poll import CURSOR, Poll
+
+SESSION = "session"
+TICKET_SECONDS = 12 * 3600.0
+"""How long a typing ticket is kept; the official client asks again after a random time below a day."""
+_USES = {"image": 1, "video": 2, "file": 3}
+"""`MediaNeed.use` to the `media_type` of getuploadurl."""
+
+
+class Adapter:
+    """One account. `calls` are the raw calls; `typing` and `code_entry` go beyond what every adapter has."""
+
+    def __init__(self, context: AccountContext) -> None:
+        settings: Settings = context.settings
+        self.context = context
+        self.rules = context.rules
+        self.clock = context.clock
+        self.calls = Calls(context.name, settings)
+        self.code_entry = CodeEntry()
+        self.calls.use(self._stored_session())
+        self.poll = Poll(self.calls, context.clock, context.keeper, context.rules)
+        self._fresh: dict[str, float] = {}
+        self._tickets: dict[str, tuple[str, float]] = {}
+
+    # --- sending ---
+
+    def compose(self, message: Message, target: Target) -> Sequence[Part]:
+        return compose(message, target, self.rules)
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        return window_limits(self.context.context_of(target), self._bot_id, self.rules)
+
+    async def upload(
+        self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
+    ) -> Handle:
+        session = self._session()
+        key = media_key(session.bot_token, need.media.sha256)
+        sealed = Enciphered(content, key)
+        filekey = secrets.token_hex(16)
+        place = await self.calls.get_upload_url(
+            wire.GetUploadUrl(
+                filekey=filekey,
+                media_type=_USES[need.use],
+                to_user_id=target.id,
+                rawsize=content.size,
+                rawfilemd5=need.media.md5,
+                filesize=sealed.size,
+                no_need_thumb=True,
+                aeskey=key.hex(),
+            )
+        )
+        if not place.upload_full_url and not place.upload_param:
+            raise Rejected(f"{target}: getuploadurl named no address to upload to.", account=self.context.name)
+        param = await self.calls.cdn_upload(place, filekey, sealed, progress)
+        now = self.clock.now()
+        self._fresh[param] = now
+        token = msgspec.json.encode(Placed(param, key.hex())).decode()
+        return Handle(token, need.scope, now + self.rules.number("handle.seconds"))
+
+    async def send(
+        self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
+    ) -> PlatformId:
+        placed = [msgspec.json.decode(handles[need].token, type=Placed) for need in part.needs]
+        outgoing = self._outgoing(part, placed, target, key)
+        try:
+            sent = await self.calls.send_message(outgoing)
+        except (LoginNeeded, WindowClosed) as error:
+            raise self._looked_into(error, placed, target) from error
+        if not sent.message_id:
+            raise OutcomeUnknown(
+                f"{target}: the platform took the message in but named no message_id, as it does when it does not "
+                "deliver. Ask the person whether it arrived.",
+                account=self.context.name,
+                endpoint=wire.SEND_MESSAGE.name,
+            )
+        return PlatformId(str(sent.message_id), self.clock.now())
+
+    def _outgoing(self, part: Part, placed: Sequence[Placed], target: Target, key: SendKey) -> wire.WeixinMessage:
+        body: wire.WeixinMessage = part.body
+        items = list(body.item_list or ())
+        if placed:
+            items = [filled(items[0], placed[0])]
+        return msgspec.structs.replace(
+            body,
+            from_user_id="",
+            to_user_id=target.id,
+            client_id=f"yizhan:{key.token}",
+            message_type=wire.BOT,
+            message_state=wire.FINISH,
+            item_list=items,
+            context_token=self._context_token(target),
+        )
+
+    def _looked_into(self, error: PlatformError, placed: Sequence[Placed], target: Target) -> PlatformError:
+        """Tell apart what the platform says in the same words, by what is known here."""
+        if isinstance(error, LoginNeeded) and self.poll.healthy:
+            # "session timeout" while receiving works: the window lapsed (thread NousResearch/hermes-agent#96416).
+            text = f"{error} (receiving works, so it is the window that lapsed; it opens when the person writes)"
+            return WindowClosed(text, fault=error.fault, account=error.account, endpoint=error.endpoint)
+        if isinstance(error, WindowClosed) and placed and self._may_be_stale(placed[0], target):
+            text = f"{error} (the window should be open, so the upload may have ended)"
+            return HandleExpired(text, fault=error.fault, account=error.account, endpoint=error.endpoint)
+        return error
+
+    def _may_be_stale(self, placed: Placed, target: Target) -> bool:
+        """Whether the window should be open and the upload is not from just now."""
+        at = self.context.context_of(target).get("at")
+        now = self.clock.now()
+        open_still = isinstance(at, (int, float)) and now < at + self.rules.number("window.seconds")
+        trusted = self.rules.number("handle.trusted_seconds")
+        self._fresh = {param: placed_at for param, placed_at in self._fresh.items() if now - placed_at < trusted}
+        return open_still and placed.param not in self._fresh
+
+    def _context_token(self, target: Target) -> str | None:
+        """The newest token of the conversation, unless an earlier bot of this account received it."""
+        context = self.context.context_of(target)
+        token = context.get("context_token")
+        ours = context.get("bot", self._bot_id) == self._bot_id
+        return token if ours and isinstance(token, str) and token else None
+
+    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
+        raise Unsupported(f"{target}: iLink has no call to take a message back.")
+
+    async def mark_read(self, target: Target) -> None:
+        raise Unsupported(f"{target}: iLink has no read marks. Show that something is coming with `typing`.")
+
+    async def typing(self, target: Target, on: bool = True) -> None:
+        """Show (or stop showing) that the bot is typing; it fades by itself after some seconds."""
+        ticket, ends_at = self._tickets.get(target.id, ("", 0.0))
+        if self.clock.now() >= ends_at:
+            answer = await self.calls.get_config(target.id, self._context_token(target))
+            ticket = answer.typing_ticket or ""
+            self._tickets[target.id] = (ticket, self.clock.now() + TICKET_SECONDS)
+        await self.calls.send_typing(target.id, ticket, wire.TYPING if on else wire.TYPING_STOP)
+
+    # --- receiving ---
+
+    def events(self) -> AsyncIterator[Event]:
+        return self.poll.events()
+
+    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of something received, by its `Forward.reference`."""
+        async for piece in self.calls.cdn_download(reference):
+            yield piece
+
+    # --- the account ---
+
+    async def login(self, show: Callable[[LoginStep], None]) -> str:
+        kept = self.calls.session
+        if kept is not None and await self._is_alive():
+            return _identity(kept)
+        login = QrLogin(self.calls, self.clock, self.rules, self.code_entry, kept)
+        session = await login.run(show)
+        if session != kept:
+            # The old cursor holds the old token, and leaves a new login deaf (thread Good0007/nanobot-webui#51).
+            await self.context.keeper.put(CURSOR, None)
+            await self.context.keeper.put(SESSION, msgspec.json.encode(session))
+        self._tickets.clear()
+        self.calls.use(session)
+        self.poll.logged_in()
+        return _identity(session)
+
+    async def check(self) -> Sequence[Finding]:
+        if self.calls.session is None:
+            return [Finding("login", False, "no bot is bound to this account yet", "Log in by scanning a code.")]
+        try:
+            alive = await self._is_alive()
+        except PlatformError as error:
+            return [Finding("platform", False, str(error), "Look at the address and the network.")]
+        who = _identity(self.calls.session)
+        if not alive:
+            return [Finding("login", False, f"{who}: the token is no longer good", "Log in again by scanning a code.")]
+        return [Finding("login", True, who)]
+
+    async def close(self) -> None:
+        if self.poll.announced and self.calls.session is not None:
+            self.poll.announced = False
+            # Told as a courtesy; nothing depends on it.
+            with suppress(PlatformError):
+                await self.calls.notify_stop()
+        await self.calls.close()
+
+    async def _is_alive(self) -> bool:
+        """Ask something harmless that needs the token."""
+        try:
+            await self.calls.get_config(self._session().user_id)
+        except LoginNeeded:
+            return False
+        except Rejected:
+            return True
+        return True
+
+    def _session(self) -> Session:
+        if self.calls.session is None:
+            raise LoginNeeded(
+                f"{self.context.name} is not logged in. Log in by scanning a code.", account=self.context.name
+            )
+        return self.calls.session
+
+    def _stored_session(self) -> Session | None:
+        stored = self.context.keeper.get(SESSION)
+        if stored is None:
+            return None
+        session = msgspec.json.decode(stored, type=Session)
+        return session if session.begun_at == self.context.settings.api_base else None
+
+    @property
+    def _bot_id(self) -> str:
+        return self.calls.session.bot_id if self.calls.session else ""
+
+
+def _identity(session: Session) -> str:
+    return f"{session.bot_id}, bound to {session.user_id or 'a person'}"

@@ -1,0 +1,148 @@
+"""Receiving: the long poll with its cursor, its pauses, and the ways in which a login is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.model import Clock, Event, EventKind
+from yizhan.platforms.base import Keeper
+from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink.calls import Calls
+from yizhan.platforms.ilink.convert import parse
+from yizhan.platforms.rules import Rules
+
+log = logging.getLogger(__name__)
+
+CURSOR = "cursor"
+
+
+class Poll:
+    """Takes in what one bot is told.
+
+    The cursor is stored after a batch was handed over: what a crash interrupts comes again, and its
+    id tells.
+    """
+
+    def __init__(self, calls: Calls, clock: Clock, keeper: Keeper, rules: Rules) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._keeper = keeper
+        self._rules = rules
+        self._logged_in = asyncio.Event()
+        self._failures = 0
+        self._lapses = 0
+        self._lost = False
+        self._timeout = 0.0
+        self._heard_at = 0.0
+        self.announced = False
+
+    def logged_in(self) -> None:
+        """There is a new session: go on at once, with everything about the old one forgotten."""
+        self._failures = self._lapses = 0
+        self._lost = self.announced = False
+        self._logged_in.set()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the platform answered a poll of this session just now, so that the token is good."""
+        patience = self._seconds("getupdates.hold_seconds") + self._seconds("poll.margin_seconds")
+        return not self._lost and self._clock.now() - self._heard_at <= patience
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what comes in, forever."""
+        while True:
+            if self._calls.session is None:
+                await self._wait_for_login(None)
+                continue
+            await self._announce()
+            try:
+                answer = await self._ask()
+            except LoginNeeded as error:
+                for event in self._login_lost(str(error)):
+                    yield event
+                await self._wait_for_login(self._seconds("poll.dead_token_seconds"))
+                continue
+            except PlatformError as error:
+                await self._failed(error)
+                continue
+            for event in self._taken_in(answer):
+                yield event
+            await self._advance(answer)
+
+    async def _ask(self) -> wire.Updates:
+        cursor = (self._keeper.get(CURSOR) or b"").decode()
+        timeout = self._timeout or self._seconds("getupdates.hold_seconds")
+        try:
+            return await self._calls.get_updates(cursor, timeout + self._seconds("poll.margin_seconds"))
+        except PlatformError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                # Silence until our own time is up is an empty answer, not a failure.
+                return wire.Updates(msgs=[], get_updates_buf=cursor)
+            raise
+
+    def _taken_in(self, answer: wire.Updates) -> list[Event]:
+        self._failures = 0
+        self._heard_at = self._clock.now()
+        if answer.longpolling_timeout_ms and answer.longpolling_timeout_ms > 0:
+            self._timeout = answer.longpolling_timeout_ms / 1000
+        events = [parse(raw, self._calls.account, self._clock.now()) for raw in answer.msgs or ()]
+        # A healthy idle answer has an empty list and a cursor; one with neither was seen after a token had silently
+        # lapsed (thread Wechat-ggGitHub/wechat-claude-code#46).
+        self._lapses = self._lapses + 1 if answer.msgs is None and not answer.get_updates_buf else 0
+        if self._lapses >= self._rules.number("poll.lapses"):
+            events += self._login_lost("the platform answers polls with nothing at all, as it does for lapsed logins")
+        return events
+
+    async def _advance(self, answer: wire.Updates) -> None:
+        cursor = (answer.get_updates_buf or "").encode()
+        if cursor and cursor != self._keeper.get(CURSOR):
+            await self._keeper.put(CURSOR, cursor)
+        elif not answer.msgs and not cursor:
+            await self._clock.sleep(self._seconds("poll.pause_seconds"))
+
+    def _login_lost(self, why: str) -> list[Event]:
+        """Say it once per session."""
+        if self._lost or self._calls.session is None:
+            return []
+        self._lost = True
+        account, now = self._calls.account, self._clock.now()
+        id = f"login-lost-{self._calls.session.bot_id}-{int(now * 1000)}"
+        return [Event(id, EventKind.LOGIN_LOST, account, now, raw={"reason": why})]
+
+    async def _failed(self, error: PlatformError) -> None:
+        if error.fault is not None and error.fault.row.code == wire.BAD_CURSOR.code and self._keeper.get(CURSOR):
+            log.warning("cursor refused; starting without one", extra={"account": self._calls.account})
+            await self._keeper.put(CURSOR, None)
+            return
+        self._failures += 1
+        log.warning("poll failed", extra={"account": self._calls.account, "error": str(error)})
+        many = self._failures >= self._rules.number("poll.failures")
+        await self._clock.sleep(self._seconds("poll.long_pause_seconds" if many else "poll.pause_seconds"))
+
+    async def _announce(self) -> None:
+        """Tell the platform once per session that this client is there; failures do not matter."""
+        if self.announced or not self._calls.settings.announce:
+            return
+        self.announced = True
+        try:
+            await self._calls.notify_start()
+        except PlatformError as error:
+            log.info("notifystart failed", extra={"account": self._calls.account, "error": str(error)})
+
+    async def _wait_for_login(self, seconds: float | None) -> None:
+        waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._logged_in.wait())}
+        if seconds is not None:
+            waits.add(asyncio.ensure_future(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._logged_in.clear()
+
+    def _seconds(self, name: str) -> float:
+        return float(self._rules[name])

@@ -1,0 +1,273 @@
+"""The serving end: a simulated iLink with its CDN on the same origin.
+
+Everything that it answers follows the rules as they are at that moment. Its terse refusals carry the reason in the
+header `x-sandbox-why`.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from dataclasses import replace
+from typing import Any, Literal
+
+from yizhan.errors import did_you_mean
+from yizhan.model import Kind
+from yizhan.net.router import Call, Router
+from yizhan.platforms.base import ServerOptions
+from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink.server.cdn import Cdn
+from yizhan.platforms.ilink.server.cursor import BadCursor, read_cursor
+from yizhan.platforms.ilink.server.inbound import inbound_item, stamped
+from yizhan.platforms.ilink.server.judge import Judge
+from yizhan.platforms.ilink.server.logins import Logins
+from yizhan.platforms.ilink.server.state import Bot, Chat
+from yizhan.platforms.rules import Rules
+from yizhan.wire import Fault
+from yizhan.world import Blob, World
+
+_OPENID = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+class Server:
+    """Bots, logins and the CDN over one world."""
+
+    def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
+        self.world = world
+        self.rules = rules
+        self.options = options
+        self.router = Router("ilink", wire.ENVELOPE, world.blobs.keep)
+        self.logins = Logins(self)
+        self.cdn = Cdn(self)
+        self.judge = Judge(self)
+        self._forget()
+        for endpoint, handler in (
+            (wire.GET_BOT_QRCODE, self.logins.start),
+            (wire.GET_QRCODE_STATUS, self.logins.status),
+            (wire.GET_UPDATES, self._get_updates),
+            (wire.SEND_MESSAGE, self._send_message),
+            (wire.GET_UPLOAD_URL, self.cdn.get_upload_url),
+            (wire.GET_CONFIG, self._get_config),
+            (wire.SEND_TYPING, self._send_typing),
+            (wire.NOTIFY_START, self._notify),
+            (wire.NOTIFY_STOP, self._notify),
+            (wire.CDN_UPLOAD, self.cdn.upload),
+            (wire.CDN_DOWNLOAD, self.cdn.download),
+        ):
+            self.router.add(endpoint, handler)
+            # Clients that join a base with a slash at its end to a path with one at its beginning are served, too.
+            self.router.add(replace(endpoint, path="/" + endpoint.path), handler)
+
+    def _forget(self) -> None:
+        self.bots: dict[str, Bot] = {}
+        """By token, dead ones too."""
+        self.logins.codes.clear()
+        self.cdn.slots.clear()
+        self.cdn.stored.clear()
+        self._waiting: list[str] = []
+        self._ids = itertools.count(7_495_426_660_285_223_688 + 8 * self.world.random.getrandbits(24), 8)
+
+    # --- what the sandbox does with it ---
+
+    async def say(
+        self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
+    ) -> str:
+        if to != "bot":
+            raise LookupError(f"iLink has no groups, so nobody can write to '{to}'. Use \"bot\".")
+        return self.hear(self._living_bot_of(sender), sender, text, media, kind, name)
+
+    def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
+        """Create people who have written to the newest bot; without any bot, those who will scan the next codes."""
+        if kind == "group":
+            raise LookupError("iLink has no groups: a bot talks with people one by one.")
+        users = [self._new_person() for _ in range(count)]
+        bot = next((bot for bot in reversed(self.bots.values()) if bot.alive), None)
+        for user in users:
+            if bot is None:
+                self._waiting.append(user)
+            else:
+                bot.chats[user] = Chat(user)
+                self.hear(bot, user, "hi")
+        return users
+
+    async def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"]) -> None:
+        state = self.logins.find(uuid)
+        match step:
+            case "scan":
+                self.logins.scan(state)
+            case "confirm":
+                self.logins.confirm(state)
+            case _:
+                # The platform has no word for a person who declines; the code just ends.
+                state.become("expired")
+
+    async def webhook(self, url: str) -> None:
+        raise LookupError("iLink has no webhooks: clients ask with getupdates.")
+
+    def end_session(self, token: str) -> None:
+        """Make a bot's token worthless, as when the person disconnects it."""
+        self.bots[token].alive = False
+        self.bots[token].bell.ring()
+
+    def reset(self) -> None:
+        self._end_all()
+        self._forget()
+
+    async def close(self) -> None:
+        self._end_all()
+
+    def _end_all(self) -> None:
+        """End every session and code, so that held requests are answered."""
+        for token in self.bots:
+            self.end_session(token)
+        self.logins.end_all()
+
+    # --- people ---
+
+    def _new_person(self) -> str:
+        tail = "".join(self.world.random.choice(_OPENID) for _ in range(22))
+        id = f"o9cq80{tail}{wire.USER_SUFFIX}"
+        self.world.network("wechat").add_person(id, f"bot user {len(self.world.network('wechat').people)}")
+        return id
+
+    def _living_bot_of(self, user: str) -> Bot:
+        for bot in reversed(self.bots.values()):
+            if bot.alive and user in bot.chats:
+                return bot
+        known = [user for bot in self.bots.values() if bot.alive for user in bot.chats]
+        raise LookupError(
+            f"'{user}' has no iLink bot to write to.{did_you_mean(user, known)} "
+            f"Only those who scanned a code have one: {', '.join(known[:5]) or 'nobody so far'}."
+        )
+
+    def hear(
+        self, bot: Bot, user: str, text: str, media: Blob | None = None, kind: Kind = "file", name: str = ""
+    ) -> str:
+        now = self.world.now()
+        said = wire.MessageItem(type=wire.TEXT, text_item=wire.TextItem(text=text))
+        items = [said] if text or media is None else []
+        if media is not None:
+            items.append(inbound_item(kind, media, name, self.cdn.shelve(media, kind), bot.base_url))
+        chat = bot.chats[user]
+        chat.context_token = self._context_token()
+        chat.wrote_at, chat.sent = now, 0
+        message_id = next(self._ids)
+        seq = len(bot.inbox) + 1
+        message = stamped(items, seq, message_id, now, chat, bot.id, self.world.hex(32), 14_778_023_042_603_769_070)
+        bot.inbox.append(message)
+        self.world.post(
+            network="wechat",
+            platform="ilink",
+            call="say",
+            account=bot.id,
+            sender=user,
+            target=bot.id,
+            target_kind="user",
+            kind=kind if media is not None else "text",
+            message_id=str(message_id),
+            text=text,
+            name=name,
+            blob=media,
+        )
+        bot.bell.ring()
+        return str(message_id)
+
+    def new_bot(self, user: str | None) -> Bot:
+        """Bind a bot to `user`, or to the next person in line. One account has one bot: an earlier one ends."""
+        user = user or (self._waiting.pop(0) if self._waiting else self._new_person())
+        for bot in self.bots.values():
+            if bot.user == user and bot.alive:
+                self.end_session(bot.token)
+        id = self.world.hex(12) + wire.BOT_SUFFIX
+        bot = Bot(id, f"{id}:060000{self.world.hex(40)}", user, "", int(self.world.now() * 1000))
+        bot.chats[user] = Chat(user)
+        self.bots[bot.token] = bot
+        return bot
+
+    def _context_token(self) -> str:
+        return "AARzJWAF" + base64.b64encode(self.world.random.randbytes(96)).decode()
+
+    # --- messages ---
+
+    def bot_of(self, call: Call[Any]) -> Bot:
+        """The bot whose token the request bears."""
+        scheme, _, token = call.http.header("authorization").strip().partition(" ")
+        bot = self.bots.get(token.strip()) if scheme.lower() == "bearer" else None
+        if bot is None or not bot.alive:
+            raise Fault(wire.STALE_TOKEN, data="no bearer token of a living bot")
+        bot.base_url = call.base_url
+        return bot
+
+    def chat_of(self, bot: Bot, user: str | None) -> Chat:
+        chat = bot.chats.get(user or "")
+        if chat is None:
+            raise Fault(wire.BAD_RECIPIENT, data=f"{bot.id} talks with {', '.join(list(bot.chats)[:3])} only")
+        return chat
+
+    async def _get_updates(self, call: Call[wire.GetUpdates]) -> wire.Updates:
+        bot = self.bot_of(call)
+        last_seq = self._position(bot, call.request.get_updates_buf or "")
+        deadline = self.world.now() + self.rules["getupdates.hold_seconds"]
+        while bot.alive and not bot.after(last_seq, 1) and (now := self.world.now()) < deadline:
+            await bot.bell.wait(self.world.clock, deadline - now)
+        if not bot.alive:
+            raise Fault(wire.STALE_TOKEN, data="the session ended while the poll was held")
+        messages = bot.after(last_seq, self.rules["getupdates.batch"])
+        cursor = bot.cursor(last_seq + len(messages), int(self.world.now() * 1000))
+        hint = self.rules["getupdates.hint_ms"] or None
+        return wire.Updates(messages, cursor.sync_buf(), cursor.updates_buf(bot.token), hint)
+
+    def _position(self, bot: Bot, buf: str) -> int:
+        """Where a cursor stands. An empty one brings no history, but whatever nobody acknowledged yet."""
+        if not buf:
+            return bot.acknowledged
+        try:
+            cursor, token = read_cursor(buf)
+        except BadCursor as error:
+            raise Fault(wire.BAD_CURSOR, data=str(error)) from error
+        if token != bot.token or cursor.last_seq > len(bot.inbox):
+            raise Fault(wire.BAD_CURSOR, data="the cursor belongs to another bot")
+        bot.acknowledged = max(bot.acknowledged, cursor.last_seq)
+        return cursor.last_seq
+
+    async def _send_message(self, call: Call[wire.SendMessage]) -> wire.Sent:
+        bot = self.bot_of(call)
+        message = call.request.msg or wire.WeixinMessage()
+        chat = self.chat_of(bot, message.to_user_id)
+        # A second message under one client_id is swallowed, and so is one without: an empty id is an id.
+        client_id = message.client_id or ""
+        if client_id in bot.seen:
+            return wire.Sent(bot.seen[client_id])
+        arrivals = self.judge.arrivals(message, bot, chat)
+        if self.rules["sendmessage.silent"]:
+            return wire.Sent()
+        chat.sent += 1
+        message_id = bot.seen[client_id] = next(self._ids)
+        for arrival in arrivals:
+            self.world.post(
+                network="wechat",
+                platform="ilink",
+                call="sendmessage",
+                account=bot.id,
+                sender=bot.id,
+                target=chat.user,
+                target_kind="user",
+                message_id=str(message_id),
+                **arrival,
+            )
+        return wire.Sent(message_id)
+
+    async def _get_config(self, call: Call[wire.GetConfig]) -> wire.Config:
+        bot = self.bot_of(call)
+        chat = self.chat_of(bot, call.request.ilink_user_id)
+        chat.ticket = chat.ticket or base64.b64encode(self.world.random.randbytes(24)).decode()
+        return wire.Config(0, chat.ticket)
+
+    async def _send_typing(self, call: Call[wire.SendTyping]) -> wire.Done:
+        bot = self.bot_of(call)
+        self.chat_of(bot, call.request.ilink_user_id).typing = call.request.status == wire.TYPING
+        return wire.Done(0)
+
+    async def _notify(self, call: Call[wire.Notify]) -> wire.Done:
+        self.bot_of(call).online = call.endpoint.name == wire.NOTIFY_START.name
+        return wire.Done(0)

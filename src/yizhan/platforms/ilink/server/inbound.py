@@ -1,0 +1,97 @@
+"""What people send, as the platform hands it to bots: every field that live messages have, the empty ones too. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink.crypt import write_key
+from yizhan.platforms.ilink.server.state import Chat
+from yizhan.world import Blob
+
+
+def inbound_item(kind: str, blob: Blob, name: str, placed: tuple[str, bytes], base_url: str) -> wire.MessageItem:
+    """Return the item for media of a person. Sizes are those of the plain bytes, unlike outbound.
+
+    Live `media` objects have no `encrypt_type` and stand without `thumb_media`; only pictures have an `aeskey`.
+    """
+    param, key = placed
+    query = f"encrypted_query_param={quote(param, safe='')}&taskid={key.hex()[:16]}"
+    media = wire.CDNMedia(param, write_key(key), full_url=f"{base_url}{wire.CDN_DOWNLOAD.path}?{query}")
+    match kind:
+        case "image":
+            image = wire.ImageItem(
+                media=media,
+                aeskey=key.hex(),
+                mid_size=blob.size,
+                thumb_size=min(blob.size, 3310),
+                thumb_height=120,
+                thumb_width=90,
+                hd_size=0,
+            )
+            return wire.MessageItem(type=wire.IMAGE, image_item=image)
+        case "voice":
+            # About what silk takes; the real length would need a decoder.
+            playtime = max(1000, blob.size * 1000 // 2048)
+            voice = wire.VoiceItem(media=media, encode_type=4, bits_per_sample=16, sample_rate=16000, playtime=playtime)
+            return wire.MessageItem(type=wire.VOICE, voice_item=voice)
+        case "video":
+            video = wire.VideoItem(
+                media=media,
+                video_size=blob.size,
+                play_length=1,
+                video_md5=blob.md5,
+                thumb_size=3310,
+                thumb_height=120,
+                thumb_width=90,
+            )
+            return wire.MessageItem(type=wire.VIDEO, video_item=video)
+    file = wire.FileItem(media=media, file_name=name or "file", md5=blob.md5, len=str(blob.size))
+    return wire.MessageItem(type=wire.FILE, file_item=file)
+
+
+def stamped(
+    items: Sequence[wire.MessageItem],
+    seq: int,
+    message_id: int,
+    now: float,
+    chat: Chat,
+    bot_id: str,
+    digits: str,
+    first_item_id: int,
+) -> wire.WeixinMessage:
+    """Return the whole message, with the stamps and empty fields that live ones carry."""
+    at_ms = int(now * 1000)
+    complete = [
+        msgspec.structs.replace(
+            item,
+            create_time_ms=at_ms,
+            update_time_ms=at_ms,
+            is_completed=True,
+            msg_id=f"v1:{first_item_id + seq * 8 + index}",
+            button_item_list=[],
+            at_bot_username_list=[],
+        )
+        for index, item in enumerate(items)
+    ]
+    return wire.WeixinMessage(
+        seq=seq,
+        message_id=message_id,
+        from_user_id=chat.user,
+        to_user_id=bot_id,
+        client_id=f"mmassistant_bypmsg_inbox_{digits}",
+        create_time_ms=at_ms,
+        update_time_ms=at_ms + 100,
+        delete_time_ms=0,
+        session_id="",
+        group_id="",
+        message_type=wire.USER,
+        message_state=wire.FINISH,
+        item_list=complete,
+        context_token=chat.context_token,
+        root_id=0,
+        parent_id=0,
+    )
