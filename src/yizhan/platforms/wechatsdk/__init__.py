@@ -1,1 +1,77 @@
-"""Being built."""
+"""WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls told apart by a number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from yizhan.platforms.base import KindCapabilities, Platform
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One WeChat client: one logged-in account, one port.
+
+    Media goes by path on the machine of that client. Where it is another machine, or a sandbox with its own folders,
+    name one folder twice: as this side sees it and as the client sees it.
+    """
+
+    base_url: str = "http://127.0.0.1:8888"
+    """Scheme, host and port of the API."""
+    secret_key: str = ""
+    """The key set with interface 1006, if one was."""
+    shared_folder: str = ""
+    """A folder that both sides see, by its path here; empty: a temporary folder, good on one machine only."""
+    client_folder: str = ""
+    """The same folder by its path on the client's machine, such as `Z:\\share`; empty: the same path."""
+    events: Literal["websocket", "http", "off"] = "websocket"
+    """How the client tells what comes in. It dials out to a listener here, in both cases."""
+    listen_host: str = "127.0.0.1"
+    """Where that listener listens; another address than loopback when the client runs on another machine."""
+    listen_port: int = 0
+    """0: any free port."""
+    callback_url: str = ""
+    """The listener's address as the client reaches it, scheme to port; empty: listen_host and port."""
+    login_seconds: int = 240
+    """How long a login waits for the phone."""
+    rules_profile: str = ""
+    """Profile of `rules.toml`; empty: the default one."""
+    rules: dict[str, bool | int | float | str] = {}
+    """Single rules to change, by dotted name."""
+
+
+_SEGMENTS = frozenset(
+    {
+        "text",
+        "image",
+        "video",
+        "voice",
+        "file",
+        "sticker",
+        "link",
+        "mini_program",
+        "channel_video",
+        "contact_card",
+        "quote",
+        "forward",
+        "native",
+    }
+)
+
+PLATFORM = Platform(
+    name="wechatsdk",
+    title="WeChatSDK (local type API)",
+    network="wechat",
+    settings=Settings,
+    secrets=frozenset({"secret_key"}),
+    capabilities={
+        "user": KindCapabilities(_SEGMENTS, note="A sticker from a file is sent by its path each time."),
+        "group": KindCapabilities(_SEGMENTS | {"mention"}, note="A quote in a group needs its sender."),
+    },
+    adapter="yizhan.platforms.wechatsdk.client:WechatsdkAdapter",
+    server="yizhan.platforms.wechatsdk.server:Server",
+    folder=Path(__file__).parent,
+    needs_login=False,
+    calls="yizhan.platforms.wechatsdk.wire",
+)

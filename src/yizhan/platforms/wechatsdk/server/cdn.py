@@ -1,0 +1,265 @@
+"""The CDN as the sandbox keeps it: bytes by fileid, with the key and the values that a forward must repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import shutil
+import zlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from yizhan.net.router import Call
+from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk.server.calls import Calls
+from yizhan.platforms.wechatsdk.server.paths import Folders
+from yizhan.platforms.wechatsdk.wire import (
+    CDN_COVER,
+    CDN_DOWNLOAD,
+    CDN_DOWNLOAD_OLD,
+    CDN_FILE,
+    CDN_IMAGE,
+    CDN_LARGE_FILE,
+    CDN_ORIGINAL,
+    CDN_TYPES,
+    CDN_UPLOAD,
+    CDN_VIDEO,
+    CDN_VOICE,
+    DOWNLOAD_FAVOURITE,
+    FAILED,
+    FAVOURITE_TYPES,
+    FILE_ID_UNKNOWN,
+    FILE_MISMATCH,
+    FILE_REFUSED,
+    TOO_LARGE,
+    Digits,
+    Done,
+    Download,
+    DownloadFavourite,
+    Upload,
+    Uploaded,
+    UploadedAnswer,
+)
+from yizhan.wire import Fault
+from yizhan.wire.cdn_id import make_cdn_id
+from yizhan.world import Blob, World
+
+_KEY = re.compile(r"[0-9a-fA-F]{32}")
+_BLOCK = 1 << 20
+_THUMBNAIL_BYTES = 3120
+"""Size that is told for a thumbnail; the sandbox makes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object of the CDN."""
+
+    blob: Blob
+    answer: Uploaded
+    file_type: int
+    at: float
+
+
+class Cdn:
+    """Objects by fileid. The same bytes under the same key and type are one object."""
+
+    def __init__(self, world: World, folders: Folders, rules: Callable[[], Rules]) -> None:
+        self._world = world
+        self._folders = folders
+        self._rules = rules
+        self._objects: dict[str, Stored] = {}
+        self._ids: dict[tuple[str, str, int], str] = {}
+
+    @property
+    def calls(self) -> Calls:
+        return [
+            (CDN_UPLOAD, self.upload),
+            (CDN_DOWNLOAD, self.download),
+            (CDN_DOWNLOAD_OLD, self.download),
+            (DOWNLOAD_FAVOURITE, self.download_favourite),
+        ]
+
+    def clear(self) -> None:
+        self._objects.clear()
+        self._ids.clear()
+
+    async def put(self, blob: Blob, key: str, file_type: int) -> Stored:
+        """Store a blob (again) and return the object, with a new lease of life."""
+        file_id = self._ids.setdefault(
+            (blob.sha256, key, file_type), make_cdn_id(self._world.random, file_type, self._world.now())
+        )
+        known = self._objects.get(file_id)
+        if known is None:
+            crc, cipher_md5, cipher_size = await asyncio.to_thread(_measure, blob.path, bytes.fromhex(key))
+            answer = self._answer(blob, file_id, key, file_type, (crc, cipher_md5, cipher_size))
+        else:
+            answer = known.answer
+        stored = self._objects[file_id] = Stored(blob, answer, file_type, self._world.now())
+        return stored
+
+    def find(self, file_id: str) -> Stored:
+        """Return the object.
+
+        Raises:
+            Fault: there is none, or its time is over.
+        """
+        rules = self._rules()
+        stored = self._objects.get(file_id)
+        ttl = rules["cdn.ttl_seconds"] if rules.limited else 0
+        if stored is None or (ttl and self._world.now() >= stored.at + ttl):
+            raise Fault(FILE_ID_UNKNOWN)
+        return stored
+
+    def forwarded(self, fileid: str, aeskey: str, size: Digits, md5: str = "", raw_file_key: Digits = "") -> Stored:
+        """Return the object that a forward names, all of whose values must be those of one upload.
+
+        Raises:
+            Fault: it is not known, or a value is another's. `filecrc` is not looked at: sources differ on what it is.
+        """
+        stored = self.find(fileid)
+        answer = stored.answer
+        wrong = [
+            name
+            for name, given, wanted in (
+                ("aeskey", aeskey.lower(), answer.aeskey),
+                ("rawtotalsize", str(size), str(answer.rawtotalsize)),
+                ("rawfilemd5", md5.lower() or answer.rawfilemd5, answer.rawfilemd5),
+            )
+            if given != wanted
+        ]
+        if raw_file_key and raw_file_key == answer.filekey:
+            wrong.append("rawfilekey (this is the filekey)")
+        if wrong:
+            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: {', '.join(wrong)}")
+        return stored
+
+    async def read(self, path_text: str, kind: str = "file") -> Blob:
+        """Take in a file of the simulated machine.
+
+        Raises:
+            Fault: not allowed, not there, or too large.
+        """
+        path = self._folders.source(path_text)
+        limit = self._rules().number(f"{kind}.max_bytes")
+        if path.stat().st_size > limit:
+            raise Fault(TOO_LARGE, f"{TOO_LARGE.message}: {path.stat().st_size} bytes, the limit is {limit}")
+        try:
+            return await self._world.blobs.keep(_pieces(path))
+        except OSError as error:
+            raise Fault(FAILED, f"{FAILED.message}: {error.strerror}") from error
+
+    async def upload(self, call: Call[Upload]) -> UploadedAnswer:
+        request = call.request
+        if request.fileType not in CDN_TYPES:
+            raise Fault(FAILED, f"{FAILED.message}: fileType {request.fileType}")
+        if not _KEY.fullmatch(request.aeskey):
+            raise Fault(FAILED, f"{FAILED.message}: aeskey is 32 hex digits")
+        blob = await self.read(request.filePath, _KINDS.get(request.fileType, "file"))
+        if request.fileType == CDN_VOICE:
+            voice_milliseconds(blob)
+        stored = await self.put(blob, request.aeskey.lower(), request.fileType)
+        return UploadedAnswer(stored.answer)
+
+    async def download(self, call: Call[Download]) -> Done:
+        # The vendor's own sample fetches thumbnails as HD pictures, so the type decides nothing.
+        if call.request.fileType not in CDN_TYPES:
+            raise Fault(FAILED, f"{FAILED.message}: fileType {call.request.fileType}")
+        return await self._save(call.request)
+
+    async def download_favourite(self, call: Call[DownloadFavourite]) -> Done:
+        if call.request.fileType not in FAVOURITE_TYPES:
+            raise Fault(FAILED, f"{FAILED.message}: fileType {call.request.fileType}")
+        return await self._save(call.request)
+
+    async def _save(self, request: Download | DownloadFavourite) -> Done:
+        stored = self.find(request.fileid)
+        if request.aeskey.lower() != stored.answer.aeskey:
+            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: aeskey")
+        path = self._folders.destination(request.savePath)
+        try:
+            await asyncio.to_thread(shutil.copyfile, stored.blob.path, path)
+        except OSError as error:
+            raise Fault(FAILED, f"{FAILED.message}: {error.strerror}") from error
+        return Done()
+
+    def _answer(self, blob: Blob, file_id: str, key: str, file_type: int, measured: tuple[int, str, int]) -> Uploaded:
+        crc, cipher_md5, cipher_size = measured
+        thumb = str(blob.size if file_type == CDN_COVER else min(_THUMBNAIL_BYTES, blob.size))
+        return Uploaded(
+            fileid=file_id,
+            aeskey=key,
+            filekey=self._world.hex(32),
+            rawfilekey=self._world.hex(32),
+            rawfilemd5=blob.md5,
+            rawtotalsize=str(blob.size),
+            encryptfilemd5=cipher_md5,
+            filecrc=str(crc),
+            retcode="0",
+            isretry="0",
+            retrysec="0",
+            isoverload="0",
+            isgetcdn="0",
+            recvlen=str(cipher_size),
+            seq="1",
+            ver="0",
+            client_ip="127.0.0.1",
+            rawthumbsize=thumb if file_type in (CDN_ORIGINAL, CDN_IMAGE, CDN_COVER, CDN_VIDEO) else "",
+            videoseconds="0" if file_type == CDN_VIDEO else "",
+            thumbheight="0" if file_type == CDN_VIDEO else "",
+            thumbwidth="0" if file_type == CDN_VIDEO else "",
+            voiceduration=str(voice_milliseconds(blob)) if file_type == CDN_VOICE else "",
+        )
+
+
+_KINDS = {
+    CDN_ORIGINAL: "image",
+    CDN_IMAGE: "image",
+    CDN_COVER: "image",
+    CDN_VIDEO: "video",
+    CDN_FILE: "file",
+    CDN_LARGE_FILE: "file",
+    CDN_VOICE: "file",
+}
+
+
+def voice_milliseconds(blob: Blob) -> int:
+    """Return how long a SILK recording plays: every packet holds 20 ms.
+
+    Raises:
+        Fault: it is not SILK.
+    """
+    head = blob.head(10)
+    start = 10 if head.startswith(b"\x02#!SILK_V3") else 9 if head.startswith(b"#!SILK_V3") else 0
+    if not start:
+        raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: a voice message is SILK")
+    packets = 0
+    with blob.path.open("rb") as file:
+        file.seek(start)
+        while len(length := file.read(2)) == 2 and length != b"\xff\xff":
+            file.seek(int.from_bytes(length, "little"), 1)
+            packets += 1
+    return packets * 20
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while data := await asyncio.to_thread(file.read, _BLOCK):
+            yield data
+
+
+def _measure(path: Path, key: bytes) -> tuple[int, str, int]:
+    """CRC-32 of the plain bytes; MD5 and size of the AES-128-ECB ciphertext, padded as PKCS#7 says."""
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the CDN's own scheme
+    crc, md5, size = 0, hashlib.md5(usedforsecurity=False), 0
+    with path.open("rb") as file:
+        while data := file.read(_BLOCK):
+            crc = zlib.crc32(data, crc)
+            md5.update(encryptor.update(data))
+            size += len(data)
+    padding = 16 - size % 16
+    md5.update(encryptor.update(bytes([padding]) * padding) + encryptor.finalize())
+    return crc, md5.hexdigest(), size + padding

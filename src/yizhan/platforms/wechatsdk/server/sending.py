@@ -1,0 +1,372 @@
+"""What the account says, forwards and takes back: every send becomes a post of the world."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from yizhan.net.router import Call
+from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk.server.account import Account
+from yizhan.platforms.wechatsdk.server.book import Book
+from yizhan.platforms.wechatsdk.server.calls import Calls
+from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
+from yizhan.platforms.wechatsdk.wire import (
+    BAD_XML,
+    END_CALL,
+    FAILED,
+    FILE_REFUSED,
+    FORWARD_FILE,
+    FORWARD_IMAGE,
+    FORWARD_VIDEO,
+    FORWARD_VOICE,
+    FORWARD_VOICE_LEGACY,
+    MARK_READ,
+    MARK_UNREAD,
+    MESSAGE_NOT_FOUND,
+    MISSING,
+    NO_PERMISSION,
+    PAT,
+    REVOKE,
+    REVOKE_TOO_LATE,
+    SEND_CARD,
+    SEND_CHANNEL_CARD,
+    SEND_CHANNEL_VIDEO,
+    SEND_ENTERPRISE_CARD,
+    SEND_FILE,
+    SEND_IMAGE,
+    SEND_KNOWN_STICKER,
+    SEND_LINK,
+    SEND_LOCATION,
+    SEND_OFFICIAL_CARD,
+    SEND_QUOTE,
+    SEND_STICKER,
+    SEND_TEXT,
+    SEND_VIDEO,
+    SEND_VOICE,
+    SEND_XML,
+    START_CALL,
+    TOO_LARGE,
+    TOO_OFTEN,
+    Done,
+    EndCall,
+    ForwardFile,
+    ForwardImage,
+    ForwardVideo,
+    ForwardVoice,
+    ForwardVoiceLegacy,
+    Marked,
+    OneChat,
+    Pat,
+    Revoke,
+    SendCard,
+    SendChannelCard,
+    SendChannelVideo,
+    SendEnterpriseCard,
+    SendFile,
+    SendKnownSticker,
+    SendLink,
+    SendLocation,
+    SendOfficialCard,
+    SendQuote,
+    SendSticker,
+    SendText,
+    SendXml,
+    Sent,
+    StartCall,
+)
+from yizhan.wire import Fault
+from yizhan.wire.appmsg import parse_card
+from yizhan.world import Blob, World
+
+NETWORK, PLATFORM = "wechat", "wechatsdk"
+_CARD_KINDS = {5: "link", 6: "file", 33: "mini_program", 36: "mini_program", 51: "channel_video", 57: "quote"}
+
+
+class Sending:
+    """`rules` is asked at every call, since the sandbox changes them while it runs."""
+
+    def __init__(self, world: World, book: Book, account: Account, cdn: Cdn, rules: Callable[[], Rules]) -> None:
+        self._world = world
+        self._book = book
+        self._account = account
+        self._cdn = cdn
+        self._rules = rules
+        self._recent: deque[float] = deque()
+
+    def clear(self) -> None:
+        self._recent.clear()
+
+    @property
+    def calls(self) -> Calls:
+        """What is called most comes first: the number is looked for in this order."""
+        return [
+            (FORWARD_FILE, self.forward_file),
+            (FORWARD_IMAGE, self.forward_image),
+            (SEND_TEXT, self.text),
+            (FORWARD_VIDEO, self.forward_video),
+            (FORWARD_VOICE, self.forward_voice),
+            (FORWARD_VOICE_LEGACY, self.forward_voice_legacy),
+            (SEND_IMAGE, self.image),
+            (SEND_FILE, self.file),
+            (SEND_VIDEO, self.video),
+            (SEND_VOICE, self.voice),
+            (SEND_STICKER, self.sticker),
+            (SEND_KNOWN_STICKER, self.known_sticker),
+            (SEND_CARD, self.card),
+            (SEND_OFFICIAL_CARD, self.official_card),
+            (SEND_CHANNEL_CARD, self.channel_card),
+            (SEND_ENTERPRISE_CARD, self.enterprise_card),
+            (SEND_CHANNEL_VIDEO, self.channel_video),
+            (SEND_LOCATION, self.location),
+            (SEND_LINK, self.link),
+            (SEND_XML, self.xml),
+            (SEND_QUOTE, self.quote),
+            (PAT, self.pat),
+            (REVOKE, self.revoke),
+            (START_CALL, self.start_call),
+            (END_CALL, self.end_call),
+            (MARK_READ, self.mark),
+            (MARK_UNREAD, self.mark),
+        ]
+
+    # --- said
+
+    async def text(self, call: Call[SendText]) -> Sent:
+        request = call.request
+        limit = self._rules().number("text.max_bytes")
+        if not request.msgContent:
+            raise Fault(MISSING, f"{MISSING.message}: msgContent")
+        if len(request.msgContent.encode()) > limit:
+            raise Fault(TOO_LARGE, f"{TOO_LARGE.message}: the limit is {limit} bytes")
+        extra = {"mentions": self._mentioned(request.userName, request.msgContent, request.atUserList)}
+        return self._post(call, "text", text=request.msgContent, extra=extra)
+
+    async def image(self, call: Call[SendFile]) -> Sent:
+        return await self._file(call, "image", call.request.filePath)
+
+    async def file(self, call: Call[SendFile]) -> Sent:
+        return await self._file(call, "file", call.request.filePath)
+
+    async def video(self, call: Call[SendFile]) -> Sent:
+        return await self._file(call, "video", call.request.filePath)
+
+    async def voice(self, call: Call[SendFile]) -> Sent:
+        self._book.recipient(call.request.userName)
+        blob = await self._cdn.read(call.request.filePath)
+        self._short_enough(voice_milliseconds(blob))
+        return self._post(call, "voice", blob=blob)
+
+    async def sticker(self, call: Call[SendSticker]) -> Sent:
+        path = call.request.emojiPath or call.request.filePath
+        if not path:
+            raise Fault(MISSING, f"{MISSING.message}: emojiPath")
+        self._book.recipient(call.request.userName)
+        blob = await self._cdn.read(path, "sticker")
+        if not blob.head(4) == b"GIF8":
+            raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: a sticker is a gif")
+        return self._post(call, "sticker", blob=blob, extra={"md5": blob.md5})
+
+    async def known_sticker(self, call: Call[SendKnownSticker]) -> Sent:
+        md5 = call.request.emojiMd5.lower()
+        return self._post(call, "sticker", blob=self._world.blobs.by_md5(md5), extra={"md5": md5})
+
+    async def card(self, call: Call[SendCard]) -> Sent:
+        return self._contact(call, call.request.beSharedUserName, self._book.known(call.request.beSharedUserName))
+
+    async def official_card(self, call: Call[SendOfficialCard]) -> Sent:
+        return self._contact(call, call.request.bizUserName)
+
+    async def channel_card(self, call: Call[SendChannelCard]) -> Sent:
+        return self._contact(call, call.request.finderUserName)
+
+    async def enterprise_card(self, call: Call[SendEnterpriseCard]) -> Sent:
+        return self._contact(call, call.request.openimUserName)
+
+    async def channel_video(self, call: Call[SendChannelVideo]) -> Sent:
+        request = call.request
+        if not request.objectId or not request.objectNonceId:
+            raise Fault(MISSING, f"{MISSING.message}: objectId, objectNonceId")
+        extra = {"objectId": request.objectId, "objectNonceId": request.objectNonceId}
+        return self._post(call, "channel_video", extra=extra)
+
+    async def location(self, call: Call[SendLocation]) -> Sent:
+        request = call.request
+        extra = {"longitude": request.longitude, "latitude": request.latitude, "poiName": request.poiName}
+        return self._post(call, "location", text=request.label, extra=extra)
+
+    async def link(self, call: Call[SendLink]) -> Sent:
+        return self._xml(call, call.request.content)
+
+    async def xml(self, call: Call[SendXml]) -> Sent:
+        return self._xml(call, call.request.content or call.request.msgContent)
+
+    async def quote(self, call: Call[SendQuote]) -> Sent:
+        request = call.request
+        if request.userName.endswith("@chatroom") and not request.sourceUserName:
+            raise Fault(MISSING, f"{MISSING.message}: sourceUserName")
+        extra = {
+            "quoted": str(request.msgSvrID),
+            "quoted_text": request.sourceContent,
+            "quoted_sender": request.sourceUserName,
+            "mentions": self._mentioned(request.userName, request.content, request.atUserList),
+        }
+        return self._post(call, "quote", text=request.content, extra=extra)
+
+    async def pat(self, call: Call[Pat]) -> Done:
+        self._book.recipient(call.request.chatroomUserName or call.request.userName)
+        self._book.known(call.request.userName)
+        return Done()
+
+    async def start_call(self, call: Call[StartCall]) -> Done:
+        if self._book.recipient(call.request.userName) == "group":
+            raise Fault(FAILED, f"{FAILED.message}: not for groups")
+        return Done()
+
+    async def end_call(self, call: Call[EndCall]) -> Done:
+        return Done()
+
+    # --- forwarded from one upload
+
+    async def forward_file(self, call: Call[ForwardFile]) -> Sent:
+        request = call.request
+        self._book.recipient(request.userName)
+        stored = self._stored(request, request.rawfilemd5, request.rawfilekey)
+        return self._post(call, "file", blob=stored.blob, name=request.fileName, extra={"fileid": request.fileid})
+
+    async def forward_image(self, call: Call[ForwardImage]) -> Sent:
+        self._book.recipient(call.request.userName)
+        stored = self._stored(call.request, call.request.rawfilemd5)
+        return self._post(call, "image", blob=stored.blob, extra={"fileid": call.request.fileid})
+
+    async def forward_video(self, call: Call[ForwardVideo]) -> Sent:
+        self._book.recipient(call.request.userName)
+        stored = self._stored(call.request, call.request.rawfilemd5)
+        return self._post(call, "video", blob=stored.blob, extra={"fileid": call.request.fileid})
+
+    async def forward_voice(self, call: Call[ForwardVoice]) -> Sent:
+        request = call.request
+        self._book.recipient(request.userName)
+        self._short_enough(_number(request.voiceduration))
+        stored = self._stored(request)
+        extra = {"fileid": request.fileid, "milliseconds": _number(request.voiceduration)}
+        return self._post(call, "voice", blob=stored.blob, extra=extra)
+
+    async def forward_voice_legacy(self, call: Call[ForwardVoiceLegacy]) -> Sent:
+        request = call.request
+        self._book.recipient(request.userName)
+        self._short_enough(_number(request.duration))
+        stored = self._cdn.forwarded(request.fileid, request.aeskey, request.fileSize)
+        return self._post(call, "voice", blob=stored.blob, extra={"fileid": request.fileid})
+
+    # --- taken back, marked
+
+    async def revoke(self, call: Call[Revoke]) -> Done:
+        rules = self._rules()
+        post = self._world.find_post(PLATFORM, str(call.request.msgSvrID))
+        if post is None:
+            raise Fault(MESSAGE_NOT_FOUND)
+        if post.sender != self._account.wxid:
+            raise Fault(NO_PERMISSION)
+        if rules.limited and self._world.now() > post.at + rules["recall.seconds"]:
+            raise Fault(REVOKE_TOO_LATE)
+        post.recalled = True
+        return Done()
+
+    async def mark(self, call: Call[OneChat]) -> Marked:
+        self._book.recipient(call.request.userName)
+        return Marked()
+
+    # --- how it becomes a post
+
+    def _post(
+        self,
+        call: Call[Any],
+        kind: str,
+        *,
+        text: str = "",
+        name: str = "",
+        blob: Blob | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Sent:
+        target = call.request.userName
+        target_kind = self._book.recipient(target)
+        self._pace()
+        number = self._world.random.randrange(1 << 62, 1 << 63)
+        self._world.post(
+            network=NETWORK,
+            platform=PLATFORM,
+            call=call.endpoint.name,
+            account=self._account.wxid,
+            sender=self._account.wxid,
+            target=target,
+            target_kind=target_kind,
+            kind=kind,
+            message_id=str(number),
+            text=text,
+            name=name,
+            blob=blob,
+            extra=extra or {},
+        )
+        return Sent(number, str(number))
+
+    def _pace(self) -> None:
+        rules = self._rules()
+        allowed, now = rules["pace.per_minute"], self._world.now()
+        if not allowed or not rules.limited:
+            return
+        while self._recent and self._recent[0] <= now - 60:
+            self._recent.popleft()
+        if len(self._recent) >= allowed:
+            raise Fault(TOO_OFTEN, retry_after=self._recent[0] + 60 - now)
+        self._recent.append(now)
+
+    async def _file(self, call: Call[SendFile], kind: str, path: str) -> Sent:
+        self._book.recipient(call.request.userName)
+        blob = await self._cdn.read(path, kind)
+        return self._post(call, kind, blob=blob, name=path.replace("\\", "/").rpartition("/")[2])
+
+    def _contact(self, call: Call[Any], shared: str, name: str = "") -> Sent:
+        if not shared:
+            raise Fault(MISSING, f"{MISSING.message}: whose card")
+        return self._post(call, "contact_card", text=name, extra={"username": shared})
+
+    def _xml(self, call: Call[SendLink] | Call[SendXml], content: str) -> Sent:
+        if not content:
+            raise Fault(MISSING, f"{MISSING.message}: content")
+        if not content.lstrip().startswith("<appmsg"):
+            raise Fault(BAD_XML, f"{BAD_XML.message}: it begins with <appmsg>")
+        try:
+            card = parse_card(content)
+        except ValueError as error:
+            raise Fault(BAD_XML, f"{BAD_XML.message}: {error}") from error
+        file = card.file()
+        blob = None
+        if file is not None and file.cdnattachurl:
+            blob = self._cdn.forwarded(file.cdnattachurl, file.aeskey, file.totallen, file.md5).blob
+        kind = _CARD_KINDS.get(card.type, "card")
+        extra = {"type": card.type, "xml": card.xml, "url": card.text("url")}
+        return self._post(call, kind, text=card.title, name=file.title if file else "", blob=blob, extra=extra)
+
+    def _stored(
+        self, request: ForwardFile | ForwardImage | ForwardVideo | ForwardVoice, md5: str = "", raw_file_key: Any = ""
+    ) -> Stored:
+        return self._cdn.forwarded(request.fileid, request.aeskey, request.rawtotalsize, md5, raw_file_key)
+
+    def _mentioned(self, target: str, text: str, names: list[str]) -> list[str]:
+        """Who is really mentioned: both the id in the list and a visible @ in the text are needed."""
+        if not names or "@" not in text or not target.endswith("@chatroom"):
+            return []
+        group = self._book.group(target)
+        return [name for name in names if name == "notify@all" or name in group.members]
+
+    def _short_enough(self, milliseconds: int) -> None:
+        limit = self._rules()["voice.max_seconds"] * 1000
+        if milliseconds > limit:
+            raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: voice of {milliseconds} ms, the limit is {limit} ms")
+
+
+def _number(value: str | int) -> int:
+    text = str(value)
+    return int(text[:12]) if text.isascii() and text.isdecimal() else 0

@@ -1,0 +1,117 @@
+"""Chapter 处理消息: who is told about what comes in. The API dials out; there is nothing to poll."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from yizhan.platforms.wechatsdk.wire.envelope import Digits, Done, Request, interface
+
+BY_TCP, BY_HTTP, BY_WEBSOCKET, BY_WINDOW_MESSAGE, IN_PROCESS = 1, 2, 3, 4, 5
+"""Values of `protocol`."""
+
+GREETING = "hello"
+"""What the API sends first on a WebSocket, and what it wants to hear back."""
+
+
+class AddHandler(Request, kw_only=True, omit_defaults=True):
+    protocol: int
+    url: str = ""
+    """For HTTP and WebSocket."""
+    host: str = ""
+    port: Digits = ""
+    """For TCP; declared as text, shown as a number."""
+    hWnd: Digits = ""
+
+
+class Added(Struct):
+    cookie: Digits = ""
+    """What 1002 wants."""
+
+
+class RemoveHandler(Request, kw_only=True):
+    cookie: Digits
+
+
+class Handler(Struct, omit_defaults=True):
+    """One of the registered handlers. The vendor's own client reads the number under the misspelt key."""
+
+    cookie: Digits = ""
+    url: str = ""
+    protocol: Digits = 0
+    pcotocol: Digits = 0
+    host: str = ""
+    port: Digits = ""
+
+
+class Handlers(Struct):
+    data: list[Handler] = []
+
+
+ADD_HANDLER = interface(1001, "add_handler", AddHandler, Added, "处理消息/http处理器")
+REMOVE_HANDLER = interface(1002, "remove_handler", RemoveHandler, Done, "处理消息/移除处理器")
+LIST_HANDLERS = interface(1003, "list_handlers", Request, Handlers, "处理消息/获取消息处理器列表")
+
+
+def tcp_frame(body: bytes) -> bytes:
+    """Return what a TCP handler is sent: four bytes of length, then the text. Source: page "处理消息/TCP处理器"."""
+    return len(body).to_bytes(4, "little") + body
+
+
+def tcp_length(head: bytes, limit: int) -> int:
+    """Return the length that four bytes announce. The page does not state the byte order: little-endian unless absurd.
+
+    Raises:
+        ValueError: both readings are over `limit`.
+    """
+    readings = int.from_bytes(head, "little"), int.from_bytes(head, "big")
+    for length in readings:
+        if length <= limit:
+            return length
+    raise ValueError(f"a frame announces {readings[0]} bytes, the limit is {limit}")
+
+
+# --- what is pushed ---------------------------------------------------------------------------------------------------
+
+PUSH_ASYNC, PUSH_MESSAGE, PUSH_LOGIN, PUSH_LOGOUT, PUSH_OWN, PUSH_GROUP = range(6)
+"""Values of `pushType`. Source: page "处理消息/消息类型"."""
+
+
+class Push(Struct):
+    """What a handler is sent. The account that it concerns is `robot.userName`."""
+
+    pushType: int
+    pushTime: Digits = 0
+    """Seconds."""
+    data: dict[str, Any] = {}
+    robot: dict[str, Any] = {}
+    type: Digits = 0
+    asyncUserData: Any = None
+
+
+class Message(Struct):
+    """`data` of push type 1. Sources: page "处理消息/消息类型"; dchaofei/puppet-win: winapi/event.go; yzqzy."""
+
+    type: int
+    """1 text, 3 image, 34 voice, 37 friend request, 42 contact card, 43 video, 47 sticker, 48 location, 49 card,
+    50 call, 51 phone operation, 10000 system notice, 10002 withdrawn and others."""
+    content: str = ""
+    """Text or XML; in groups with `<sender wxid>:` and a line break before it."""
+    msgSvrID: Digits = 0
+    szMsgSvrID: str = ""
+    createtime: Digits = 0
+    createTime: Digits = 0
+    """Written both ways by the pages; both are sent."""
+    isChatroomMsg: int | bool = 0
+    isSender: int | bool = 0
+    reserved1: str = ""
+    """`<msgsource>`: who was mentioned. Misspelt `reversed1` before 2024-05-27; both are sent."""
+    reversed1: str = ""
+    talkerInfo: dict[str, Any] = {}
+    chatroomMemberInfo: dict[str, Any] = {}
+    sender: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.szMsgSvrID or str(self.msgSvrID)
