@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from msgspec import Struct
 
 from yizhan.model import BytesContent
-from yizhan.net.fetch import FetchedTooLarge, NotFetched, fetch_loopback
+from yizhan.net.loopback import FetchedTooLarge, NotFetched, fetch_loopback
 from yizhan.net.router import Call, Router
 from yizhan.wire import Endpoint, HttpRequest, HttpResponse
 
