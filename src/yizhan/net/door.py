@@ -172,11 +172,11 @@ def _nobodys(http: HttpRequest, status: int) -> HttpResponse:
 
 
 class _WithoutNoise(logging.Filter):
-    """What is no HTTP is answered with 400; it needs no stack in the log."""
+    """What cannot be read is answered with 400; it needs no stack in the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         cause = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        return not isinstance(cause, (HttpProcessingError, ConnectionError))
+        return not isinstance(cause, (HttpProcessingError, web.RequestPayloadError, ConnectionError))
 
 
 _http_log = logging.getLogger("yizhan.net.http")
