@@ -132,7 +132,7 @@ def _check(tag: str, media: Media, target: Target, rules: Rules) -> None:
         raise MediaFormat(f"{target}: the {tag} is empty (0 bytes). Choose a file with something in it.")
     if tag in ("image", "video") and media.kind != tag:
         what = media.format or media.mime or "an unknown format"
-        raise MediaFormat(f"{target}: not a {tag} but {what} ({media.kind}). Send it as a file.")
+        raise MediaFormat(f"{target}: this is no {tag} but {what} ({media.kind}). Send it as a file.")
     limit = rules.number("media.max_bytes")
     if media.size > limit:
         raise MediaTooLarge(
