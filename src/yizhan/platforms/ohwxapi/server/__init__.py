@@ -11,7 +11,7 @@ from yizhan.model import Kind
 from yizhan.net.router import Call, Router
 from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, Login, qr_picture
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, qr_picture
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.contacts import Contacts
 from yizhan.platforms.ohwxapi.server.messages import Messages
@@ -173,19 +173,19 @@ class Server:
         self._on(wire.LOGOUT, self._logout)
 
     async def _qr_page(self, call: Call[wire.GetLoginQrCode]) -> HttpResponse:
-        login, picture = self._new_code(call.request.wxid)
+        code = self._new_code(call.request.wxid)
         if call.request.json == "1":
-            answer = wire.LoginQrCode(login.uuid, picture)
-            return wire.CGI.wrap(wire.GET_LOGIN_QR_CODE, answer)
+            return wire.CGI.wrap(wire.GET_LOGIN_QR_CODE, code)
         page = (
             '<!DOCTYPE html><html><head><meta charset="utf-8"><title>login</title></head><body>'
-            f'<img src="data:image/png;base64,{picture}"></body></html>'
+            f'<img src="data:image/png;base64,{code.QrCodeBase64}"></body></html>'
         )
         return HttpResponse(200, [("Content-Type", "text/html; charset=utf-8")], page.encode())
 
-    def _new_code(self, wxid: str) -> tuple[Login, str]:
+    def _new_code(self, wxid: str) -> wire.LoginQrCode:
         login = self.accounts.start_login(wxid)
-        return login, qr_picture(f"http://weixin.qq.com/x/{login.uuid}")
+        text = f"http://weixin.qq.com/x/{login.uuid}"
+        return wire.LoginQrCode(login.uuid, qr_picture(text), text)
 
     async def _push_login(self, call: Call[wire.PushLogin]) -> wire.PushedLogin:
         return self._ask_phone(call.request.wxid)
@@ -200,8 +200,7 @@ class Server:
         return wire.OnlineUsers([wire.OnlineUser(f"{a.wxid[:-4]}****", a.name) for a in self.accounts.online()])
 
     async def _native_qr(self, call: Call[Any]) -> wire.LoginQrCode:
-        login, picture = self._new_code(call.request.CgiRequest.Wxid)
-        return wire.LoginQrCode(login.uuid, picture)
+        return self._new_code(call.request.CgiRequest.Wxid)
 
     async def _native_check(self, call: Call[Any]) -> wire.QrCodeState:
         login = self.accounts.look(call.request.CgiRequest.Uuid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import string
 from collections.abc import Callable
 from typing import Any
@@ -173,7 +174,5 @@ async def _whole(answer: HttpResponse) -> bytes:
 
 
 async def _close(socket: Socket) -> None:
-    try:
+    with contextlib.suppress(TimeoutError, SocketClosed, ConnectionError):
         await socket.close(1001)
-    except (TimeoutError, SocketClosed, ConnectionError):
-        pass

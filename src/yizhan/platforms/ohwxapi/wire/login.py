@@ -45,6 +45,8 @@ class LoginQrCode(Struct):
     Uuid: str
     QrCodeBase64: str
     """A PNG."""
+    QrCodeText: str = ""
+    """What the picture says; our own extension."""
 
 
 class PushedLogin(Struct):
