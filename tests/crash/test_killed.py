@@ -1,0 +1,91 @@
+"""Processes killed at chosen moments: nothing lost, nothing twice, and what is not known is said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.path.accounts import NAMES, settings
+from tests.path.files import pdf
+from yizhan.engine import Engine
+from yizhan.model import Receipt, State, Target
+from yizhan.testing import RunningSandbox
+
+KILLS = 24
+PER_PLATFORM = 1000
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+async def test_a_broadcast_to_2000_targets_survives_being_killed_again_and_again(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    for platform in NAMES:
+        sandbox.rules(platform, limits=False)
+    targets = [*sandbox.users(PER_PLATFORM), *sandbox.users(PER_PLATFORM, "webwechat.me")]
+    (tmp_path / "paper.pdf").write_bytes(pdf())
+    accounts = {
+        name: {**settings(platform), "base_url": sandbox.url, "rules": {"limits": False}}
+        for platform, name in NAMES.items()
+    }
+    (tmp_path / "plan.json").write_text(json.dumps({"accounts": accounts, "targets": targets}))
+
+    kills = await _run_and_kill(tmp_path, random.Random(7))
+
+    assert kills >= 20
+    receipts = await _receipts(tmp_path, sandbox)
+    assert sorted(targets) == sorted(receipt.target for receipt in receipts)
+    arrived = Counter((post.platform, post.target) for post in sandbox.posts(kind="file"))
+    for receipt in receipts:
+        target = Target.parse(receipt.target)
+        times = arrived[target.platform, target.id]
+        if target.platform == "webwechat":
+            # The wire recognises a repeat under the same key: exactly once, and known.
+            assert (receipt.state, times) == (State.SENT, 1), receipt
+        elif receipt.state is State.SENT:
+            assert times == 1, receipt
+        else:
+            # An active QQ message cannot be asked again: at most once, and said to be unknown.
+            assert receipt.state is State.UNKNOWN, receipt
+            assert times <= 1, receipt
+    unknown = sum(receipt.state is State.UNKNOWN for receipt in receipts)
+    assert unknown <= kills * 40
+
+
+async def _run_and_kill(folder: Path, chance: random.Random) -> int:
+    """Run the child until it is done, killing it KILLS times at random points of the broadcast; returns how often."""
+    kills = 0
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.crash.child", str(folder), stdout=asyncio.subprocess.PIPE
+        )
+        kill_after = chance.choice((0, 1, 1, 2, 2, 3)) if kills < KILLS else None
+        lines = 0
+        assert process.stdout is not None
+        async for raw in process.stdout:
+            line = raw.decode().strip()
+            lines += line.startswith("SETTLED")
+            if line == "DONE":
+                await process.wait()
+                return kills
+            if kill_after is not None and (lines >= kill_after and line.startswith(("SUBMITTED", "SETTLED"))):
+                # A little later, so that it falls between any two steps.
+                await asyncio.sleep(chance.random() * 0.03)
+                process.kill()
+                kills += 1
+                break
+        await process.wait()
+        assert kill_after is not None or process.returncode == 0, "the child ended by itself"
+
+
+async def _receipts(folder: Path, sandbox: RunningSandbox) -> list[Receipt]:
+    engine = await Engine.open(folder / "store", clock=sandbox.clock)
+    receipts = await engine.outbox.receipts(limit=10_000)
+    await engine.close()
+    return receipts
