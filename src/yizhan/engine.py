@@ -95,6 +95,8 @@ class PlannedPart:
     upload_keys: tuple[tuple[str, str, str], ...]
     """scope, digest and use of each; equal ones share one upload."""
     upload_bytes: int
+    ready: int = 0
+    """Number of media whose handle is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Engine:
         self.event_table = EventTable(ledger, vault)
         self.folder = folder
         self.ledger = ledger
+        self.concurrency = 32
         self._accounts = AccountTable(ledger, vault)
         self._store_id = store_id
         self._policy = policy
@@ -174,10 +177,12 @@ class Engine:
         clock: Clock | None = None,
         policy: Policy | None = None,
         sending: bool = True,
+        concurrency: int = 32,
     ) -> Engine:
         """Open the store in the folder `path`, making it if need be, and start sending what is due.
 
-        `sending=False` only looks and stores: what is submitted waits for a process that sends.
+        `sending=False` only looks and stores: what is submitted waits for a process that sends. `concurrency`: how
+        many sends of one account may be under way at once; a platform's rules may say less.
 
         Raises:
             StorageError: the folder cannot be used, or was written by a newer version.
@@ -197,6 +202,7 @@ class Engine:
         library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
         store_id = await ledger.write(_store_id)
         engine = cls(ledger, vault, library, used_clock, store_id, folder, policy or Policy())
+        engine.concurrency = concurrency
         if sending:
             await engine.worker.start()
         return engine
@@ -677,6 +683,7 @@ class Engine:
                     tuple(f"{need.name or need.media.name or need.media.kind} ({need.media.size})" for need in missing),
                     tuple((f"{target.account} {need.scope}", need.media.sha256, need.use) for need in missing),
                     sum(need.media.size for need in missing),
+                    len(part.needs) - len(missing),
                 )
             )
         now = self.clock.now()
@@ -749,7 +756,7 @@ class Engine:
             policy=self._policy,
             settled=self._note_settled,
         )
-        concurrency = int(opened.context.rules.get("client.concurrency", 32))
+        concurrency = min(self.concurrency, int(opened.context.rules.get("client.concurrency", self.concurrency)))
         return Lane(name, runner, self.outbox, self.clock, concurrency=concurrency, on_paused=self._note_paused)
 
     def _note_settled(self, job: Job, end: Settlement) -> None:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open(
-    path: str | Path = "yizhan-data", *, clock: Clock | None = None, policy: Policy | None = None
+    path: str | Path = "yizhan-data",
+    *,
+    clock: Clock | None = None,
+    policy: Policy | None = None,
+    concurrency: int = 32,
 ) -> AsyncIterator[Engine]:
     """Open the store in the folder `path`: `async with yizhan.open("data") as yz:`.
 
@@ -26,7 +30,7 @@ async def open(
     Raises:
         StorageError: the folder cannot be used, or was written by a newer version.
     """
-    engine = await Engine.open(path, clock=clock, policy=policy)
+    engine = await Engine.open(path, clock=clock, policy=policy, concurrency=concurrency)
     try:
         yield engine
     finally:
