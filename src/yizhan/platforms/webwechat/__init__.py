@@ -1,1 +1,58 @@
-"""Being built."""
+"""Web WeChat: a personal account through the HTTP API behind the browser edition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.platforms.base import KindCapabilities, Platform
+
+VENDOR = "https://wx.qq.com"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One account. It is logged in by scanning a code (`yizhan login`); there is no secret to enter."""
+
+    base_url: str = VENDOR
+    """Where logins begin. With the vendor's own hosts the login decides which of them serves the account; any other
+    address serves every role itself."""
+    lang: str = "zh_CN"
+    """Language of the service's own texts."""
+    desktop: bool = True
+    """Log in as the packaged desktop edition, without which many accounts are refused (1203)."""
+    rules_profile: str = ""
+    """Which dated profile of limits to keep; empty: the newest."""
+    rules: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict)
+    """Numbers of the profile to override, by dotted name."""
+
+    @property
+    def api_base(self) -> str:
+        return (self.base_url or VENDOR).rstrip("/")
+
+
+_ALL = frozenset({"text", "image", "video", "voice", "file", "sticker", "contact_card", "forward", "native"})
+
+PLATFORM = Platform(
+    name="webwechat",
+    title="Web WeChat",
+    network="wechat",
+    settings=Settings,
+    secrets=frozenset(),
+    capabilities={
+        "user": KindCapabilities(
+            _ALL, note="Voice goes as a file; an animated picture as a sticker; a sticker is a gif."
+        ),
+        "group": KindCapabilities(
+            _ALL | {"mention"}, note="Voice goes as a file; an animated picture as a sticker; a sticker is a gif."
+        ),
+    },
+    adapter="yizhan.platforms.webwechat.client:Adapter",
+    server="yizhan.platforms.webwechat.server:Server",
+    folder=Path(__file__).parent,
+    needs_login=True,
+    calls="yizhan.platforms.webwechat.wire",
+)
+
+__all__ = ["PLATFORM", "VENDOR", "Settings"]

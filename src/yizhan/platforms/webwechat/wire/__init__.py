@@ -6,7 +6,6 @@ Along the vendor's own chapters: `login`, `session` (start, contacts, sync), `se
 
 from yizhan.platforms.webwechat.wire.base import FAULTS
 from yizhan.platforms.webwechat.wire.login import (
-    HOME,
     JSLOGIN,
     LOGIN,
     LOGOUT,
@@ -68,7 +67,6 @@ __all__ = [
     "GET_MEDIA",
     "GET_VIDEO",
     "GET_VOICE",
-    "HOME",
     "INIT",
     "JSLOGIN",
     "LOGIN",

@@ -129,7 +129,7 @@ class JsonEnvelope(_Shape):
         # The service leaves ErrMsg empty; what is put there says more than the code alone.
         text = "" if fault.message == fault.row.message else fault.message
         empty = fault.data if fault.data is not None else endpoint.response() if endpoint else Ok()
-        return self._body(fault.row.code, text, empty)
+        return self._body(fault.row.code, text, empty, fault.http)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
         self._check_status(http)
@@ -142,10 +142,10 @@ class JsonEnvelope(_Shape):
             raise self._refusal(ret, str(base.get("ErrMsg") or ""))
         return as_struct(endpoint, http, body)
 
-    def _body(self, ret: int | str, text: str, answer: Any) -> HttpResponse:
+    def _body(self, ret: int | str, text: str, answer: Any, status: int = 200) -> HttpResponse:
         head = msgspec.json.encode({"BaseResponse": {"Ret": ret, "ErrMsg": text}})
         rest = msgspec.json.encode(answer)
-        return self._respond(lines(head if rest == b"{}" else head[:-1] + b"," + rest[1:]))
+        return self._respond(lines(head if rest == b"{}" else head[:-1] + b"," + rest[1:]), status)
 
 
 class UploadEnvelope(JsonEnvelope):

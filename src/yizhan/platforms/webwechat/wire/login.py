@@ -25,12 +25,23 @@ QR_TEXT = "https://login.weixin.qq.com/l/"
 """The QR code encodes this text and the uuid behind it."""
 DESKTOP_REDIRECT = "https://wx.qq.com/cgi-bin/mmwebwx-bin/webwxnewloginpage?mod=desktop"
 DESKTOP_REFERER = "https://wx.qq.com/?&lang=zh_CN&target=t"
+DESKTOP_VERSION = "2.0.0"
+EXTSPAM = (
+    "Go8FCIkFEokFCggwMDAwMDAwMRAGGvAESySibk50w5Wb3uTl2c2h64jVVrV7gNs06GFlWplHQbY/5FfiO++1yH4ykCyNPWKXmco+"
+    "wfQzK5R98D3so7rJ5LmGFvBLjGceleySrc3SOf2Pc1gVehzJgODeS0lDL3/I/0S2SSE98YgKleq6Uqx6ndTy9yaL9qFxJL7eiA/R"
+    "3SEfTaW1SBoSITIu+EEkXff+Pv8NHOk7N57rcGk1w0ZzRrQDkXTOXFN2iHYIzAAZPIOY45Lsh+A4slpgnDiaOvRtlQYCt97nmPLu"
+    "TipOJ8Qc5pM7ZsOsAPPrCQL7nK0I7aPrFDF0q4ziUUKettzW8MrAaiVfmbD1/VkmLNVqqZVvBCtRblXb5FHmtS8FxnqCzYP4WFvz"
+    "3T0TcrOqwLX1M/DQvcHaGGw0B0y4bZMs7lVScGBFxMj3vbFi2SRKbKhaitxHfYHAOAa0X7/MSS0RNAjdwoyGHeOepXOKY+h3iHeq"
+    "CvgOH6LOifdHf/1aaZNwSkGotYnYScW8Yx63LnSwba7+hESrtPa/huRmB9KWvMCKbDThL/nne14hnL277EDCSocPu3rOSYjuB9gK"
+    "SOdVmWsj9Dxb/iZIe+S6AiG29Esm+/eUacSba0k8wn5HhHg9d4tIcixrxveflc8vi2/wNQGVFNsGO6tB5WF0xf/plngOvQ1/ivGV"
+    "/C1Qpdhzznh0ExAVJ6dwzNg7qIEBaw+BzTJTUuRcPk92Sn6QDn2Pu3mpONaEumacjW4w6ipPnPw+g2TfywJjeEcpSZaP4Q3YV5HG"
+    "8D6UjWA4GSkBKculWpdCMadx0usMomsSS/74QgpYqcPkmamB4nVv1JxczYITIqItIKjD35IGKAUwAA=="
+)
+"""The constant that the packaged desktop edition sends, the newer of two; without it many accounts get 1203.
+
+Source: nodeWechat/wechat4u src/util/conf.js; issue thread wechaty/puppet-wechat#127."""
 
 SCANNED, CONFIRMED, CANCELLED, EXPIRED, WAITING = 201, 200, 202, 400, 408
-
-
-class Nothing(Struct):
-    """A request without parameters."""
 
 
 class JsLogin(Struct, kw_only=True):
@@ -112,7 +123,6 @@ class Logout(Struct, kw_only=True):
     lang: Annotated[str | UnsetType, Query()] = UNSET
 
 
-HOME = Endpoint("home", "GET", "/", Nothing, RawAnswer, RAW_ANSWER, LOGIN_DOC, codec=NO_BODY)
 JSLOGIN = Endpoint(
     "jslogin",
     "GET",

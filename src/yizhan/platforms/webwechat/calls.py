@@ -1,0 +1,434 @@
+"""The raw calls, named as the page's own script names them, with the session that they all need."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from yizhan.errors import LoginNeeded, Rejected
+from yizhan.model import Clock
+from yizhan.net.caller import Caller, Progress
+from yizhan.platforms.webwechat import Settings
+from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat.wire import base, hosts, login, media, other, sending, session
+from yizhan.wire import Endpoint, HttpResponse
+
+Res = TypeVar("Res")
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/111.0.0.0 Safari/537.36"
+
+
+class Saved(Struct, omit_defaults=True):
+    """A login as it is kept over restarts. All of it is secret."""
+
+    api: str
+    """Base URL of the host that the account lives on."""
+    cookies: dict[str, str]
+    skey: str
+    sid: str
+    uin: str
+    pass_ticket: str
+    device_id: str
+    me: str = ""
+    """The own UserName in this login."""
+    nick: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Names this login, without giving it away: handles are good for it alone."""
+        import hashlib
+
+        return "login:" + hashlib.sha256(self.sid.encode()).hexdigest()[:16]
+
+
+class WebWx:
+    """Every call of web WeChat for one account. What needs a login raises LoginNeeded without one."""
+
+    def __init__(self, account: str, settings: Settings, clock: Clock) -> None:
+        self.account = account
+        self.settings = settings
+        self.clock = clock
+        self.saved: Saved | None = None
+        self.caller = Caller(account, hosts.bases(settings.api_base), headers={"User-Agent": AGENT})
+        self._base: base.Base | None = None
+        self._cookie = ""
+        self._last_id = 0
+
+    # --- the login that is used
+
+    def use(self, saved: Saved | None) -> None:
+        """Send everything from now on as this login."""
+        self.saved = saved
+        self._base = None
+        self._cookie = ""
+        api = saved.api if saved is not None else self.settings.api_base
+        self.caller.bases = dict(hosts.bases(api))
+        if saved is not None:
+            self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
+            self._cookie = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
+
+    @property
+    def ready(self) -> Saved:
+        """The login. LoginNeeded when there is none."""
+        if self.saved is None:
+            raise self.login_needed("there is no login")
+        return self.saved
+
+    def login_needed(self, why: str) -> LoginNeeded:
+        return LoginNeeded(
+            f"{self.account}: {why}. Log in by scanning a code: yizhan login {self.account}", account=self.account
+        )
+
+    async def call(self, endpoint: Endpoint[Any, Res], request: Any, *, progress: Progress | None = None) -> Res:
+        """Carry out one call with the session's cookies, and keep the cookies that come back."""
+        headers = {"Cookie": self._cookie} if self._cookie else None
+        answer = await self.caller.exchange(endpoint, request, headers=headers, progress=progress)
+        self._take_cookies(answer)
+        try:
+            return self.caller.read(endpoint, answer)
+        except LoginNeeded as error:
+            needed = self.login_needed(str(error.fault or error).rstrip("."))
+            needed.fault, needed.endpoint = error.fault, endpoint.name
+            raise needed from error
+
+    def _take_cookies(self, answer: HttpResponse) -> None:
+        if self.saved is None:
+            return
+        new = cookies_of(answer)
+        if new:
+            self.saved.cookies.update(new)
+            self._cookie = "; ".join(f"{name}={value}" for name, value in self.saved.cookies.items())
+
+    # --- logging in
+
+    async def jslogin(self) -> str:
+        """Return the uuid of a new code."""
+        redirect: str | UnsetType = login.DESKTOP_REDIRECT if self.settings.desktop else UNSET
+        request = login.JsLogin(redirect_uri=redirect, lang=self.settings.lang, now=self.milliseconds())
+        return (await self.call(calls.JSLOGIN, request)).uuid
+
+    async def login(self, uuid: str, tip: int) -> login.LoginPolled:
+        """Ask once how the login with this code stands; held by the service for up to 25 seconds."""
+        now = self.milliseconds()
+        return await self.call(calls.LOGIN, login.LoginPoll(uuid=uuid, tip=tip, r=_inverted(now), now=now))
+
+    async def webwxnewloginpage(self, redirect_uri: str) -> Saved:
+        """Fetch what the confirmed login gives.
+
+        Raises:
+            LoginNeeded: the account is refused; the text has the service's own words.
+        """
+        parts = urlsplit(redirect_uri)
+        query = dict(parse_qsl(parts.query))
+        request = login.NewLoginPage(
+            ticket=query.get("ticket", ""),
+            uuid=query.get("uuid", ""),
+            lang=query.get("lang", self.settings.lang),
+            scan=query.get("scan", ""),
+        )
+        if self.settings.desktop:
+            request.client_version, request.extspam = login.DESKTOP_VERSION, login.EXTSPAM
+            request.referer = login.DESKTOP_REFERER
+        api = f"{parts.scheme}://{parts.netloc}"
+        if not hosts.is_vendor(self.settings.api_base):
+            api = self.settings.api_base
+        self.caller.bases = dict(hosts.bases(api))
+        headers = {"Cookie": self._cookie} if self._cookie else None
+        answer = await self.caller.exchange(calls.NEW_LOGIN_PAGE, request, headers=headers)
+        page = self.caller.read(calls.NEW_LOGIN_PAGE, answer)
+        kept = {**(self.saved.cookies if self.saved else {}), **cookies_of(answer)}
+        device = "e" + "".join(random.choices("0123456789", k=15))
+        return Saved(api, kept, page.skey, page.wxsid, page.wxuin, page.pass_ticket, device)
+
+    async def webwxpushloginurl(self, uin: str) -> str:
+        """Ask the phone to confirm, without a code; returns the uuid to poll with."""
+        return (await self.call(calls.PUSH_LOGIN_URL, login.PushLogin(uin))).uuid
+
+    async def webwxlogout(self) -> None:
+        for type_ in (0, 1):
+            await self.call(calls.LOGOUT, login.Logout(type=type_, skey=self.ready.skey, lang=self.settings.lang))
+
+    # --- the session
+
+    async def webwxinit(self) -> session.Inited:
+        """Take up the session; the own UserName and a newer skey are kept."""
+        saved = self.ready
+        request = session.Init(
+            BaseRequest=self._base, r=_inverted(self.milliseconds()), lang=self._lang, pass_ticket=saved.pass_ticket
+        )
+        inited = await self.call(calls.INIT, request)
+        saved.me, saved.nick = inited.User.UserName, inited.User.NickName
+        if inited.SKey and inited.SKey != saved.skey:
+            saved.skey = inited.SKey
+            self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
+        return inited
+
+    async def webwxstatusnotify(self, code: int, to: str) -> str:
+        saved = self.ready
+        request = session.StatusNotify(
+            BaseRequest=self._base,
+            Code=code,
+            FromUserName=saved.me,
+            ToUserName=to,
+            ClientMsgId=self.milliseconds(),
+            lang=self._lang,
+            pass_ticket=saved.pass_ticket,
+        )
+        return (await self.call(calls.STATUS_NOTIFY_CALL, request)).MsgID
+
+    async def webwxgetcontact(self) -> list[session.Contact]:
+        """Return the whole address book."""
+        saved = self.ready
+        found: list[session.Contact] = []
+        seq, seen = 0, {0}
+        while True:
+            request = session.GetContact(
+                lang=self._lang,
+                pass_ticket=saved.pass_ticket,
+                r=self.milliseconds(),
+                seq=seq,
+                skey=saved.skey,
+            )
+            page = await self.call(calls.GET_CONTACT, request)
+            found += page.MemberList
+            seq = page.Seq
+            if seq in seen:
+                return found
+            seen.add(seq)
+
+    async def webwxbatchgetcontact(self, user_names: list[str]) -> list[session.Contact]:
+        """Return contacts by name, rooms with their members; at most 50 in one call."""
+        saved = self.ready
+        request = session.BatchGetContact(
+            BaseRequest=self._base,
+            Count=len(user_names),
+            List=[session.Wanted(UserName=name) for name in user_names],
+            r=self.milliseconds(),
+            lang=self._lang,
+            pass_ticket=saved.pass_ticket,
+        )
+        return (await self.call(calls.BATCH_GET_CONTACT, request)).ContactList
+
+    async def synccheck(self, key: session.Keys) -> str:
+        """Wait until something happens, or about 25 seconds; returns the selector."""
+        saved = self.ready
+        now = self.milliseconds()
+        request = session.SyncCheck(
+            r=now, skey=saved.skey, sid=saved.sid, uin=saved.uin, deviceid=saved.device_id, synckey=str(key), now=now
+        )
+        return (await self.call(calls.SYNC_CHECK, request)).selector
+
+    async def webwxsync(self, key: session.Keys) -> session.Synced:
+        saved = self.ready
+        request = session.Sync(
+            BaseRequest=self._base,
+            SyncKey=key,
+            rr=_inverted(self.milliseconds()),
+            sid=saved.sid,
+            skey=saved.skey,
+            lang=self._lang,
+            pass_ticket=saved.pass_ticket,
+        )
+        return await self.call(calls.SYNC, request)
+
+    # --- sending
+
+    async def send(self, name: str, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        """Carry out one of the sending calls: webwxsendmsg, …img, …videomsg, …emoticon, …appmsg."""
+        saved = self.ready
+        endpoint: Endpoint[Any, sending.Sent] = sending.SENDING[name]
+        request = endpoint.request(
+            BaseRequest=self._base, Msg=msg, Scene=scene, lang=self._lang, pass_ticket=saved.pass_ticket
+        )
+        return await self.call(endpoint, request)
+
+    async def webwxsendmsg(self, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        return await self.send("webwxsendmsg", msg, scene)
+
+    async def webwxsendmsgimg(self, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        return await self.send("webwxsendmsgimg", msg, scene)
+
+    async def webwxsendvideomsg(self, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        return await self.send("webwxsendvideomsg", msg, scene)
+
+    async def webwxsendemoticon(self, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        return await self.send("webwxsendemoticon", msg, scene)
+
+    async def webwxsendappmsg(self, msg: sending.Outgoing, scene: int = 0) -> sending.Sent:
+        return await self.send("webwxsendappmsg", msg, scene)
+
+    async def webwxrevokemsg(self, message_id: str, to: str, client_id: str) -> sending.Revoked:
+        saved = self.ready
+        request = sending.Revoke(
+            BaseRequest=self._base,
+            SvrMsgId=message_id,
+            ToUserName=to,
+            ClientMsgId=client_id,
+            lang=self._lang,
+            pass_ticket=saved.pass_ticket,
+        )
+        return await self.call(calls.REVOKE, request)
+
+    # --- files
+
+    async def webwxcheckupload(self, name: str, size: int, md5: str, to: str) -> media.CheckedUpload:
+        request = media.CheckUpload(
+            BaseRequest=self._base,
+            FileMd5=md5,
+            FileName=name,
+            FileSize=size,
+            FileType=media.CHECK_FILE_TYPE,
+            FromUserName=self.ready.me,
+            ToUserName=to,
+        )
+        return await self.call(calls.CHECK_UPLOAD, request)
+
+    def upload_request(self, size: int, md5: str, to: str) -> media.UploadMediaRequest:
+        """Return the JSON of an upload, the same for all chunks of one file."""
+        return media.UploadMediaRequest(
+            BaseRequest=self._base,
+            ClientMediaId=self.unique_milliseconds(),
+            TotalLen=size,
+            DataLen=size,
+            FromUserName=self.ready.me,
+            ToUserName=to,
+            FileMd5=md5,
+        )
+
+    async def webwxuploadmedia(self, form: media.UploadMedia, progress: Progress | None = None) -> media.UploadedMedia:
+        form.webwx_data_ticket = self.ready.cookies.get("webwx_data_ticket", "")
+        form.pass_ticket = unquote(self.ready.pass_ticket)
+        return await self.call(calls.UPLOAD_MEDIA, form, progress=progress)
+
+    async def download(self, endpoint: Endpoint[Any, Any], request: Any) -> AsyncIterator[bytes]:
+        """Yield the bytes that a download call answers with.
+
+        Raises:
+            Rejected: the service has no bytes for it.
+        """
+        saved = self.ready
+        async with self.caller.stream(endpoint, request, headers={"Cookie": self._cookie}) as (head, chunks):
+            refused = head.content_type == "text/plain" and not head.header("content-disposition")
+            if head.status >= 400 or refused:
+                body = b"".join([chunk async for chunk in chunks])
+                self.caller.read(endpoint, HttpResponse(head.status, head.headers, body))
+                yield body
+                return
+            some = False
+            async for chunk in chunks:
+                some = True
+                yield chunk
+        if not some:
+            raise Rejected(
+                f"{self.account}: {endpoint.name} came back empty, as it does for some media of phones and for store "
+                f"stickers (logged in as {saved.nick}).",
+                account=self.account,
+                endpoint=endpoint.name,
+            )
+
+    # --- contacts and rooms
+
+    async def webwxoplog(self, user_name: str, remark: str, *, pin: bool | None = None) -> None:
+        """Set a remark; with `pin` also pin the chat or take it down. The remark is always written."""
+        request = other.OpLog(
+            BaseRequest=self._base,
+            CmdId=other.REMARK if pin is None else other.PIN,
+            OP=UNSET if pin is None else int(pin),
+            UserName=user_name,
+            RemarkName=remark,
+            lang=self._lang,
+            pass_ticket=self.ready.pass_ticket,
+        )
+        await self.call(calls.OPLOG, request)
+
+    async def webwxverifyuser(self, value: str, ticket: str = "", words: str = "", *, accept: bool = True) -> None:
+        """Accept a friend request (its UserName and Ticket), or ask somebody."""
+        saved = self.ready
+        request = other.VerifyUser(
+            BaseRequest=self._base,
+            Opcode=other.ACCEPT if accept else other.ASK,
+            VerifyUserList=[other.Verified(Value=value, VerifyUserTicket=ticket)],
+            VerifyContent=words,
+            skey=saved.skey,
+            r=self.milliseconds(),
+            lang=self._lang,
+            pass_ticket=saved.pass_ticket,
+        )
+        await self.call(calls.VERIFY_USER, request)
+
+    async def webwxcreatechatroom(self, members: list[str], topic: str = "") -> other.CreatedRoom:
+        request = other.CreateRoom(
+            BaseRequest=self._base,
+            MemberCount=len(members),
+            MemberList=[other.NamedMember(name) for name in members],
+            Topic=topic,
+            pass_ticket=self.ready.pass_ticket,
+            r=self.milliseconds(),
+        )
+        return await self.call(calls.CREATE_ROOM, request)
+
+    async def webwxupdatechatroom(self, room: str, fun: str, value: str) -> other.UpdatedRoom:
+        """`fun`: addmember, delmember or invitemember (`value`: names joined by commas), or modtopic."""
+        request = other.UpdateRoom(
+            BaseRequest=self._base, ChatRoomName=room, fun=fun, pass_ticket=self.ready.pass_ticket
+        )
+        field = {
+            "addmember": "AddMemberList",
+            "delmember": "DelMemberList",
+            "invitemember": "InviteMemberList",
+            "modtopic": "NewTopic",
+        }[fun]
+        setattr(request, field, value)
+        return await self.call(calls.UPDATE_ROOM, request)
+
+    # --- numbers
+
+    def milliseconds(self) -> int:
+        return int(self.clock.now() * 1000)
+
+    def unique_milliseconds(self) -> int:
+        """Return now, or the number after the last one given."""
+        self._last_id = max(self._last_id + 1, self.milliseconds())
+        return self._last_id
+
+    @property
+    def _lang(self) -> str:
+        return self.settings.lang
+
+
+def cookies_of(answer: HttpResponse) -> dict[str, str]:
+    """Return the cookies that an answer sets; deleted ones are left out."""
+    found: dict[str, str] = {}
+    for name, value in answer.headers:
+        if name.lower() == "set-cookie":
+            cookie, _, content = value.partition(";")[0].partition("=")
+            if cookie.strip() and content.strip():
+                found[cookie.strip()] = content.strip()
+    return found
+
+
+def dump_saved(saved: Saved) -> bytes:
+    return msgspec.json.encode(saved)
+
+
+def load_saved(data: bytes | None) -> Saved | None:
+    """Return a kept login; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode(data, type=Saved) if data else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _inverted(milliseconds: int) -> int:
+    """NOT of the time as the page's script has it: 32 bits, signed."""
+    value = ~milliseconds & 0xFFFFFFFF
+    return value - (1 << 32) if value & 0x80000000 else value
+
+
+def _number(uin: str) -> int | str:
+    return int(uin) if uin.isdecimal() else uin

@@ -1,0 +1,470 @@
+"""Messages to what the wire carries, and what arrived to events. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
+from yizhan.model import (
+    ContactCard,
+    Event,
+    EventKind,
+    File,
+    Forward,
+    Image,
+    Link,
+    Media,
+    Mention,
+    Message,
+    Native,
+    Segment,
+    Sticker,
+    Target,
+    Text,
+    Video,
+    Voice,
+)
+from yizhan.platforms.base import MediaNeed, Part
+from yizhan.platforms.rules import Rules
+from yizhan.platforms.webwechat.book import Book
+from yizhan.platforms.webwechat.wire import media as files
+from yizhan.platforms.webwechat.wire import sending as wire
+from yizhan.platforms.webwechat.wire import session as kinds
+from yizhan.platforms.webwechat.wire.content import MENTION_END, file_card, mention_source, plain, read_md5, split_room
+from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
+from yizhan.platforms.webwechat.wire.session import Added
+from yizhan.wire.appmsg import (
+    WEBWECHAT,
+    compose_contact,
+    compose_link,
+    parse_card,
+    parse_contact,
+    parse_revoked,
+)
+from yizhan.wire.filename import safe_name
+
+VOICE_NOTE = "Web WeChat cannot send voice; it went as a file."
+GIF_NOTE = "An animated picture goes as a sticker on web WeChat."
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """`Msg` without what only the sending itself knows: who, to whom, under which ids, which MediaId."""
+
+    call: str
+    type: int
+    content: str = ""
+    title: str = ""
+    """Of a file card, whose other values come with the MediaId."""
+    size: int = 0
+    md5: str = ""
+    scene: int = 0
+    mentions: tuple[str, ...] = ()
+    native: Mapping[str, Any] = field(default_factory=dict)
+
+    def outgoing(self, me: str, to: str, local_id: str, media_id: str = "", signature: str = "") -> Outgoing:
+        """Return the whole `Msg`."""
+        msg = Outgoing(Type=self.type, FromUserName=me, ToUserName=to, LocalID=local_id, ClientMsgId=local_id)
+        match self.call:
+            case "webwxsendmsg":
+                msg.Content = self.content
+            case "webwxsendemoticon":
+                msg.EmojiFlag = wire.EMOJI_FLAG
+                msg.MediaId, msg.EMoticonMd5 = (media_id, UNSET) if media_id else (UNSET, self.md5)
+            case "webwxsendappmsg":
+                msg.Content = file_card(self.title, self.size, media_id) if media_id else self.content
+                if signature:
+                    msg.Signature = signature
+            case _:
+                msg.MediaId, msg.Content = media_id, self.content
+        for name, value in self.native.items():
+            setattr(msg, name, value)
+        return msg
+
+
+def compose(message: Message, target: Target, rules: Rules, scope: str) -> list[Part]:
+    """Return the parts of `message`: one for each run of text and mentions, one for each of the rest.
+
+    `scope`: the current login, for which handles are good.
+
+    Raises:
+        Refused: something in it cannot be carried; the text says what would work.
+    """
+    if target.kind not in ("user", "group"):
+        raise Unsupported(f"{target}: web WeChat has the kinds 'user' and 'group', not '{target.kind}'.")
+    composer = _Composer(target, rules, scope)
+    for segment in message.segments:
+        composer.take(segment)
+    return composer.done()
+
+
+class _Composer:
+    def __init__(self, target: Target, rules: Rules, scope: str) -> None:
+        self._target = target
+        self._rules = rules
+        self._scope = scope
+        self._parts: list[Part] = []
+        self._text: list[str] = []
+        self._mentions: list[str] = []
+
+    def take(self, segment: Segment) -> None:
+        match segment:
+            case Text(text):
+                self._text.append(text)
+                return
+            case Mention(user, name):
+                self._mention(user, name)
+                return
+        self._end_text()
+        self._parts.append(self._one(segment))
+
+    def done(self) -> list[Part]:
+        self._end_text()
+        if not self._parts:
+            raise Refused(f"{self._target}: there is nothing in the message but blank text.")
+        return self._parts
+
+    def _one(self, segment: Segment) -> Part:
+        match segment:
+            case Image(Media() as media, _):
+                return self._image(media)
+            case Video(Media() as media, _):
+                return self._video(media)
+            case Voice(Media() as media, name):
+                return self._file(media, name, f"voice as file {_amount(media.size)}", VOICE_NOTE)
+            case File(Media() as media, name):
+                return self._file(media, name, f"file {_amount(media.size)}")
+            case Sticker():
+                return self._sticker(segment)
+            case ContactCard():
+                card = Draft("webwxsendmsg", kinds.CARD, compose_contact(segment))
+                return _part(card, f"card of {segment.nickname or segment.username}")
+            case Link():
+                return self._link(segment)
+            case Forward():
+                return self._forward(segment)
+            case Native(call, body):
+                return self._native(call, body)
+        raise Unsupported(
+            f"{self._target} cannot take a {_kind_of(segment)}: web WeChat has no call for it. "
+            "Send what it says as text, or choose an account of another platform."
+        )
+
+    # --- text
+
+    def _mention(self, user: str, name: str) -> None:
+        if self._target.kind != "group":
+            raise Unsupported(f"{self._target}: somebody can be mentioned in a group only. Write the name as text.")
+        everyone = user == "all"
+        self._text.append(f"@{name or ('所有人' if everyone else user)}{MENTION_END}")
+        if not everyone:
+            self._mentions.append(user)
+
+    def _end_text(self) -> None:
+        text, mentions = "".join(self._text), tuple(self._mentions)
+        self._text, self._mentions = [], []
+        if not text.strip():
+            return
+        most = self._rules.number("text.max_characters")
+        if len(text) > most:
+            raise Refused(
+                f"{self._target}: the text has {len(text)} characters, over text.max_characters = {most} "
+                f"(rules {self._rules.profile}). Split it, or send it as a file."
+            )
+        self._parts.append(_part(Draft("webwxsendmsg", kinds.TEXT, text, mentions=mentions), f"text {len(text)} chars"))
+
+    # --- media
+
+    def _image(self, media: Media) -> Part:
+        if media.format in self._rules.words("sticker.formats"):
+            return self._gif(media, GIF_NOTE)
+        self._check(media, "image", "Convert it to PNG or JPEG, or send it as a File.", "Send it as a File.")
+        draft = Draft("webwxsendmsgimg", kinds.IMAGE)
+        return _part(draft, f"image {_amount(media.size)}", self._need(media, files.PICTURE))
+
+    def _video(self, media: Media) -> Part:
+        self._check(media, "video", "Convert it to MP4, or send it as a File.", "Shorten it, or send it as a File.")
+        draft = Draft("webwxsendvideomsg", kinds.VIDEO)
+        return _part(draft, f"video {_amount(media.size)}", self._need(media, files.MOVIE))
+
+    def _file(self, media: Media, name: str, summary: str, note: str = "") -> Part:
+        self._check(media, "file", "", "Split it, or send a link to it.")
+        title = safe_name(name or media.name or default_name(media))
+        draft = Draft("webwxsendappmsg", kinds.APP_FILE, title=title, size=media.size)
+        return _part(draft, summary, self._need(media, files.DOCUMENT), note)
+
+    def _sticker(self, sticker: Sticker) -> Part:
+        if isinstance(sticker.media, Media):
+            return self._gif(sticker.media)
+        if not sticker.md5:
+            raise MediaFormat(f"{self._target}: a sticker is a gif, or the md5 of one that the service knows.")
+        return _part(Draft("webwxsendemoticon", kinds.EMOTICON, md5=sticker.md5.lower()), "sticker by md5")
+
+    def _gif(self, media: Media, note: str = "") -> Part:
+        self._check(
+            media, "sticker", "Convert it to GIF, or send it as an Image.", "Make it smaller, or send it as a File."
+        )
+        draft = Draft("webwxsendemoticon", kinds.EMOTICON)
+        return _part(draft, f"sticker {_amount(media.size)}", self._need(media, files.DOCUMENT), note)
+
+    def _check(self, media: Media, kind: str, other_format: str, smaller: str) -> None:
+        formats = self._rules.get(f"{kind}.formats")
+        if media.size == 0:
+            raise MediaFormat(f"{self._target}: the {kind} is empty; web WeChat refuses empty files.")
+        if formats is not None and media.format not in formats:
+            raise MediaFormat(
+                f"{self._target}: web WeChat takes a {kind} as {', '.join(formats)}, not {media.format or media.mime} "
+                f"({kind}.formats, rules {self._rules.profile}). {other_format}"
+            )
+        most = self._rules.number(f"{kind}.max_bytes")
+        if media.size > most:
+            raise MediaTooLarge(
+                f"{self._target}: the {kind} has {media.size} bytes, over {kind}.max_bytes = {most} "
+                f"(rules {self._rules.profile}). {smaller}"
+            )
+
+    def _need(self, media: Media, use: str) -> MediaNeed:
+        # The shown name stands in the card, not in the upload: the same bytes under other names share one upload.
+        return MediaNeed(media, self._scope, use)
+
+    # --- what is there already
+
+    def _link(self, link: Link) -> Part:
+        if not self._rules["link.fresh"]:
+            raise Unsupported(
+                f"{self._target}: web WeChat drops link cards that a client makes (link.fresh, rules "
+                f"{self._rules.profile}). Send the address as text, or forward a received card."
+            )
+        try:
+            xml = compose_link(link, WEBWECHAT)
+        except ValueError as error:
+            raise Unsupported(f"{self._target}: {error}.") from error
+        return _part(Draft("webwxsendappmsg", kinds.APP_LINK, xml), f"link {link.title[:20]}")
+
+    def _forward(self, forward: Forward) -> Part:
+        reference = forward.reference
+        if reference.get("scope") and not reference.get("lasts") and reference["scope"] != self._scope:
+            raise Unsupported(
+                f"{self._target}: this {forward.kind} came in an earlier login, whose references ended with it. "
+                "Save it and send it anew."
+            )
+        draft = _forwarded(forward.kind, reference)
+        if draft is None:
+            raise Unsupported(
+                f"{self._target}: web WeChat cannot send on a received {forward.kind}. Save it and send it as a file."
+            )
+        return _part(draft, f"forward {forward.kind}")
+
+    def _native(self, call: str, body: Mapping[str, Any]) -> Part:
+        if call not in wire.SENDING:
+            raise Unsupported(
+                f"{self._target}: there is no sending call '{call}'. There are: {', '.join(wire.SENDING)}."
+            )
+        fields = dict(body.get("Msg", body))
+        strangers = set(fields) - set(Outgoing.__struct_fields__)
+        if strangers:
+            raise Unsupported(f"{self._target}: {call}: Msg has no member {', '.join(sorted(strangers))}.")
+        for name in ("FromUserName", "ToUserName", "LocalID", "ClientMsgId"):
+            fields.pop(name, None)
+        draft = Draft(call, int(fields.get("Type", 1)), native=fields, scene=int(body.get("Scene", 0)))
+        return _part(draft, f"native {call}")
+
+
+def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
+    """Return what sends on something received; None when the wire has no way."""
+    content = str(reference.get("content", ""))
+    match kind:
+        case "text" if content:
+            return Draft("webwxsendmsg", kinds.TEXT, content, scene=FORWARDED)
+        case "location" if content:
+            return Draft("webwxsendmsg", kinds.LOCATION, content, scene=FORWARDED)
+        case "image" if content:
+            return Draft("webwxsendmsgimg", kinds.IMAGE, content, scene=FORWARDED)
+        case "video" if content:
+            return Draft("webwxsendvideomsg", kinds.VIDEO, content, scene=FORWARDED)
+        case "sticker" if reference.get("md5"):
+            return Draft("webwxsendemoticon", kinds.EMOTICON, md5=str(reference["md5"]))
+        case "link" if content:
+            return Draft("webwxsendappmsg", kinds.APP_LINK, content, scene=FORWARDED)
+        case "file" if reference.get("media_id"):
+            name = str(reference.get("file_name", "")) or "file"
+            card = file_card(name, int(reference.get("file_size") or 0), str(reference["media_id"]))
+            return Draft("webwxsendappmsg", kinds.APP_FILE, card, scene=FORWARDED)
+    return None
+
+
+def mentions_of(draft: Draft, book: Book, room: str) -> str | None:
+    """Return `Msg.MsgSource` for those who are mentioned and known; None when nobody is."""
+    members = [found for name in draft.mentions if (found := book.member(room, name))]
+    return mention_source(members, room) if members else None
+
+
+def upload_form(media: Media, use: str) -> tuple[str, str]:
+    """Return the form fields `name` and `type` of an upload."""
+    type_, _ = files.TYPES.get(media.format, (media.mime or "application/octet-stream", use))
+    name = safe_name(media.name or default_name(media))
+    if use != files.DOCUMENT and "." not in name:
+        name = f"{name}.{media.format}"
+    return name, type_
+
+
+def default_name(media: Media) -> str:
+    return f"{media.kind}.{media.format}" if media.format else media.kind
+
+
+def _part(draft: Draft, summary: str, need: MediaNeed | None = None, note: str = "") -> Part:
+    return Part(draft.call, draft, (need,) if need else (), repeatable=True, summary=summary, note=note)
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+
+
+def _kind_of(segment: Segment) -> str:
+    return str(segment.__struct_config__.tag).replace("_", " ")
+
+
+# --- receiving --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What is needed to understand what arrives in one login."""
+
+    account: str
+    me: str
+    scope: str
+    book: Book
+
+
+Chat = Literal["user", "group"]
+
+
+def parse(added: Added, reader: Reader) -> Event | None:
+    """Return the event for one message; None for what is between the service and the page only."""
+    if added.MsgType in (kinds.STATUS_NOTIFY, kinds.NOTICE):
+        return None
+    chat = added.ToUserName if added.FromUserName == reader.me else added.FromUserName
+    speaker, content = split_room(added.Content) if chat.startswith("@@") else ("", added.Content)
+    speaker = speaker or added.FromUserName
+    own = reader.me in (added.FromUserName, speaker)
+    kind, message = _understood(added, content, reader)
+    if own and kind is EventKind.MESSAGE:
+        kind = EventKind.SENT
+    return Event(
+        id=added.MsgId,
+        kind=kind,
+        account=reader.account,
+        at=float(added.CreateTime),
+        target=target_of(chat, reader),
+        sender=reader.book.id_of(speaker),
+        sender_name=reader.book.name_of(speaker, chat if chat.startswith("@@") else ""),
+        message=message,
+        raw=msgspec.to_builtins(added),
+    )
+
+
+def target_of(user_name: str, reader: Reader) -> Target:
+    kind: Chat = "group" if user_name.startswith("@@") else "user"
+    return Target(reader.account, kind, reader.book.id_of(user_name))
+
+
+def _understood(added: Added, content: str, reader: Reader) -> tuple[EventKind, Message | None]:
+    text = plain(content)
+    match added.MsgType:
+        case kinds.TEXT if added.SubMsgType == kinds.LOCATION:
+            return EventKind.MESSAGE, _location(added, text, reader)
+        case kinds.TEXT:
+            return EventKind.MESSAGE, _message(Text(text))
+        case kinds.CARD:
+            return EventKind.MESSAGE, _message(*_card(text))
+        case kinds.APP:
+            return EventKind.MESSAGE, _message(*_app(added, text, reader))
+        case kinds.RECALL:
+            return EventKind.RECALL, None
+        case kinds.FRIEND_REQUEST:
+            return EventKind.OTHER, _message(Text(added.RecommendInfo.Content))
+        case kinds.SYSTEM:
+            return EventKind.OTHER, _message(Text(text))
+    forward = _media(added, text, reader)
+    return (EventKind.MESSAGE, _message(forward)) if forward else (EventKind.OTHER, None)
+
+
+_MEDIA = {
+    kinds.IMAGE: "image",
+    kinds.VOICE: "voice",
+    kinds.VIDEO: "video",
+    kinds.SHORT_VIDEO: "video",
+    kinds.EMOTICON: "sticker",
+}
+
+
+def _media(added: Added, content: str, reader: Reader) -> Forward | None:
+    kind = _MEDIA.get(added.MsgType)
+    if kind is None:
+        return None
+    reference = _reference(added, content, reader)
+    if kind in ("image", "video") and "<" in content:
+        # The three values in the XML outlive the login (and a recall); a token does not.
+        reference["lasts"] = True
+    if kind == "sticker":
+        reference["md5"] = read_md5(content)
+        reference["lasts"] = True
+    return Forward(kind, reference)
+
+
+def _app(added: Added, content: str, reader: Reader) -> Sequence[Segment]:
+    if added.AppMsgType == kinds.APP_FILE:
+        name = plain(added.FileName)
+        reference = _reference(added, content, reader)
+        reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}
+        return (Forward("file", reference, name),)
+    try:
+        return parse_card(content).segments() or (Text(plain(added.FileName)),)
+    except ValueError:
+        return (Text(plain(added.FileName)),)
+
+
+def _card(content: str) -> Sequence[Segment]:
+    try:
+        return (parse_contact(content),)
+    except ValueError:
+        return ()
+
+
+def _location(added: Added, text: str, reader: Reader) -> Message | None:
+    label = text.partition(":\n")[0]
+    reference = _reference(added, added.OriContent, reader)
+    return _message(Text(label), Forward("location", {**reference, "lasts": True}))
+
+
+def _reference(added: Added, content: str, reader: Reader) -> dict[str, Any]:
+    return {
+        "scope": reader.scope,
+        "msg_id": added.MsgId,
+        "msg_type": added.MsgType,
+        "content": content,
+        "sender": added.FromUserName,
+    }
+
+
+def _message(*segments: Segment) -> Message | None:
+    kept = tuple(s for s in segments if not (isinstance(s, Text) and not s.text))
+    return Message(kept) if kept else None
+
+
+def recalled_id(added: Added) -> str:
+    """Return the MsgId that a recall notice names; empty when it cannot be read."""
+    try:
+        revoked = parse_revoked(plain(split_room(added.Content)[1]))
+    except ValueError:
+        return ""
+    return (revoked.local_id or revoked.message_id) if revoked is not None else ""
