@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -11,6 +12,7 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, StorageError
+from yizhan.media.fetch import OWNER, Trust, digest_in, open_path, open_text
 from yizhan.media.intake import Digests, Progress, take_in
 from yizhan.media.names import clean_name
 from yizhan.media.probe import Findings, probe
@@ -66,24 +68,32 @@ class Library:
         self._locks = _Locks()
 
     async def add(
-        self, source: Source, name: str | None = None, kind: Kind | None = None, progress: Progress | None = None
+        self,
+        source: Source,
+        name: str | None = None,
+        kind: Kind | None = None,
+        progress: Progress | None = None,
+        trust: Trust = OWNER,
     ) -> Media:
         """Take in `source` and return what it is; the same bytes are kept once, under whatever names they come.
 
         `name`: what people see, instead of the name it came with. `kind`: what it is wanted as; `file` fits anything,
-        any other must be what the bytes are.
+        any other must be what the bytes are. `trust`: which paths and addresses this caller may name.
 
         Raises:
             MediaFormat: empty, unreadable, or not of the wanted kind; nothing was stored.
+            Refused: the caller may not name it, or the library does not hold it.
             MediaTooLarge: over the library's own limit; nothing was stored.
             StorageError: it could not be written; nothing was stored.
         """
         if isinstance(source, Media):
-            return wanted_as(await self._known(source), name, kind)
-        opened = open_source(source)
-        shown = clean_name(opened.name if name is None else name)
+            return wanted_as(await self._known(source.sha256, source), name, kind)
+        if isinstance(source, str) and (digest := digest_in(source)):
+            return wanted_as(await self._known(digest), name, kind)
+        opened = _opened(source, trust)
         with staged(self.blobs.staging) as file:
             found = await self._take_in(opened, file, progress)
+            shown = clean_name(opened.name if name is None else name)
             media = await _to_its_end(self._keep(file, found, shown))
         return wanted_as(media, shown, kind)
 
@@ -119,7 +129,8 @@ class Library:
 
     async def _take_in(self, opened: Opened, file: IO[bytes], progress: Progress | None) -> Digests:
         try:
-            digests = await take_in(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
+            async with _closing(opened.chunks):
+                digests = await take_in(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
         except MediaTooLarge as error:
             raise MediaTooLarge(f"{opened.what} is too large: {error}") from error
         if not digests.size:
@@ -146,10 +157,10 @@ class Library:
                 raise
             return media
 
-    async def _known(self, media: Media) -> Media:
-        if not await self.index.touch(media.sha256, self.clock.now()):
-            raise Refused(f"The library holds no media {media.sha256}. Add the file itself.")
-        return media
+    async def _known(self, sha256: str, media: Media | None = None) -> Media:
+        if not await self.index.touch(sha256, self.clock.now()):
+            raise Refused(f"The library holds no media {sha256}. Add the file itself.")
+        return media or await self.get(sha256)
 
     async def _digests(self, sha256: str) -> str:
         import hashlib
@@ -158,6 +169,22 @@ class Library:
         async for chunk in self.open(sha256).chunks():
             await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
+
+
+def _opened(source: Source, trust: Trust) -> Opened:
+    if isinstance(source, str):
+        return open_text(source, trust)
+    return open_path(Path(source), trust) if isinstance(source, os.PathLike) else open_source(source)
+
+
+@asynccontextmanager
+async def _closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """End a stream that was not read to its end now, not when the collector comes by."""
+    try:
+        yield
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def wanted_as(media: Media, name: str | None, kind: Kind | None) -> Media:

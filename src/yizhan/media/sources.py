@@ -28,13 +28,13 @@ Source: TypeAlias = (
 """A path, bytes, a file object, an async stream, content, or something already in the library."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """Bytes on their way in."""
 
     chunks: AsyncIterator[bytes]
     name: str = ""
-    """The name they came with; not cleaned."""
+    """The name they came with; not cleaned. A download learns it with its first bytes."""
     what: str = "the media"
     """How error texts call it."""
 
