@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -28,7 +28,7 @@ MASK = "***"
 class Entry:
     """One finished exchange."""
 
-    __slots__ = ("answer_size", "at", "exchange", "ms", "number", "request_size")
+    __slots__ = ("answer_size", "at", "exchange", "kept_bytes", "ms", "number", "request_size")
 
     def __init__(self, number: int, at: float, ms: float, exchange: Exchange) -> None:
         self.number = number
@@ -36,21 +36,22 @@ class Entry:
         self.ms = ms
         self.exchange = exchange
         http, response = exchange.http, exchange.response
-        self.request_size = _size(http.body) + sum(_part_size(part) for part in http.parts)
-        self.answer_size = 0 if response is None else _size(response.body)
-        if self.request_size > MAX_BODY:
+        asked = _size(http.body)
+        if http.parts:
+            asked += sum(_part_size(part) for part in http.parts)
+        answered = 0 if response is None else _size(response.body)
+        if asked > MAX_BODY:
             exchange.http = replace(http, body=(), parts=[_without_content(part) for part in http.parts])
-        if response is not None and self.answer_size > MAX_BODY:
+        if response is not None and answered > MAX_BODY:
             exchange.response = replace(response, body=b"")
+        self.request_size = asked
+        self.answer_size = answered
+        self.kept_bytes = (asked if asked <= MAX_BODY else 0) + (answered if answered <= MAX_BODY else 0)
 
     @property
     def status(self) -> int:
         response = self.exchange.response
         return 0 if response is None or "cut" in self.exchange.note else response.status
-
-    @property
-    def kept_bytes(self) -> int:
-        return sum(size for size in (self.request_size, self.answer_size) if size <= MAX_BODY)
 
     def strip(self) -> None:
         """Let go of the bodies."""
@@ -68,7 +69,7 @@ class Record:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._with_bodies: deque[Entry] = deque()
         self._bytes = 0
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: dict[tuple[str, str], int] = {}
         self._number = 0
 
     def done(self, exchange: Exchange) -> None:
@@ -76,7 +77,8 @@ class Record:
         self._number += 1
         entry = Entry(self._number, self._now(), (time.perf_counter() - exchange.started) * 1000, exchange)
         self._entries.append(entry)
-        self._counts[exchange.platform, exchange.endpoint] += 1
+        key = exchange.platform, exchange.endpoint
+        self._counts[key] = self._counts.get(key, 0) + 1
         self._with_bodies.append(entry)
         self._bytes += entry.kept_bytes
         while self._bytes > MAX_BODIES or len(self._with_bodies) > len(self._entries):
@@ -152,6 +154,8 @@ def _fits(value: str, wanted: str) -> bool:
 def _size(body: bytes | Iterable[Piece]) -> int:
     if isinstance(body, bytes):
         return len(body)
+    if isinstance(body, tuple) and len(body) == 1 and isinstance(body[0], bytes):
+        return len(body[0])
     return sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in body)
 
 
