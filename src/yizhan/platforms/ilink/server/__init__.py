@@ -23,7 +23,7 @@ from yizhan.platforms.ilink.server.judge import Judge
 from yizhan.platforms.ilink.server.logins import Logins
 from yizhan.platforms.ilink.server.state import Bot, Chat
 from yizhan.platforms.rules import Rules
-from yizhan.wire import Fault
+from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Blob, World
 
 _OPENID = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -37,6 +37,9 @@ class Server:
         self.rules = rules
         self.options = options
         self.router = Router("ilink", wire.ENVELOPE, world.blobs.keep)
+        self.router.prefixes = ("/ilink", "//ilink", "/c2c", "//c2c")
+        # The service says nothing but 404, also to a wrong method (annacomnena; thread Lingtai-AI/lingtai#82).
+        self.router.not_found = lambda http, status: HttpResponse(404)
         self.logins = Logins(self)
         self.cdn = Cdn(self)
         self.judge = Judge(self)
