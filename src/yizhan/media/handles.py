@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from yizhan.errors import PlatformError, Unavailable
 from yizhan.model import Clock, Content, Handle, Media, Target
@@ -69,6 +70,10 @@ class HandleShelf:
         if kept is None and (stored := await self._table.find(key)) is not None:
             kept = stored[0], _good_until(*stored)
         return kept[0] if kept is not None and kept[1] > self._clock.now() else None
+
+    async def rows(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return what is on the shelf, of one account or all, without the tokens."""
+        return await self._table.all(account)
 
     async def drop(self, account: str, need: MediaNeed, refused: Handle) -> None:
         """Forget `refused`; a handle that was renewed meanwhile stays."""

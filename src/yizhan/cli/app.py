@@ -1,0 +1,107 @@
+"""The commands put together, and what surrounds every one of them: logging, signals, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from yizhan.cli import (
+    account,
+    contacts,
+    deliveries,
+    demo,
+    doctor,
+    library,
+    login,
+    recall,
+    sandbox,
+    send,
+    tail,
+    upload,
+    wait,
+)
+from yizhan.cli.exits import FAILED, explain, usage
+from yizhan.cli.options import wants_json
+from yizhan.errors import YizhanError
+
+INTERRUPTED, TERMINATED = 130, 143
+
+app = typer.Typer(
+    name="yizhan",
+    help="Hand a message or a file over once; it reaches everyone it is for, over WeChat and QQ.",
+    epilog="Begin with: yizhan demo. Exit codes: 0 sent, 1 failed, 2 refused, 3 partly, 4 not finished, 5 unknown.",
+    context_settings={"auto_envvar_prefix": "YIZHAN", "help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from yizhan import __version__
+
+        print(f"yizhan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, allow_from_autoenv=False, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+SENDING, ACCOUNTS, LOOKING, TRYING = "Send", "Accounts and people", "Look", "Try it out, no account needed"
+
+app.command("send", rich_help_panel=SENDING)(send.send)
+app.command("upload", rich_help_panel=SENDING)(upload.upload)
+app.command("wait", rich_help_panel=SENDING)(wait.wait)
+app.command("recall", rich_help_panel=SENDING)(recall.recall)
+app.add_typer(account.app, name="account", rich_help_panel=ACCOUNTS)
+app.command("login", rich_help_panel=ACCOUNTS)(login.login)
+app.add_typer(contacts.app, name="contacts", rich_help_panel=ACCOUNTS)
+app.add_typer(deliveries.app, name="deliveries", rich_help_panel=LOOKING)
+app.command("tail", rich_help_panel=LOOKING)(tail.tail)
+app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
+app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
+app.command("demo", rich_help_panel=TRYING)(demo.demo)
+app.command("sandbox", rich_help_panel=TRYING)(sandbox.sandbox)
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what went wrong is said on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = wants_json(given)
+    _set_logging()
+    try:
+        code = typer.main.get_command(app).main(args=given, prog_name="yizhan", standalone_mode=False)
+    except TyperException as error:
+        text = error.format_message()
+        # Without arguments the help has been shown already, and there is nothing to add.
+        return usage(text, "See yizhan --help.", as_json=as_json) if text else error.exit_code
+    except YizhanError as error:
+        return explain(error, as_json=as_json)
+    except typer.Abort:
+        return FAILED
+    except asyncio.CancelledError:
+        return TERMINATED
+    return code if isinstance(code, int) else 0
+
+
+def _set_logging() -> None:
+    """Errors are said by the commands; the log is for who asks for it: YIZHAN_LOG=info."""
+    level = os.environ.get("YIZHAN_LOG", "").upper()
+    known = level in logging.getLevelNamesMapping()
+    logging.basicConfig(level=level if known else logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")

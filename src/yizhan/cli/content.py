@@ -1,0 +1,195 @@
+"""From the words of a command line to targets and a message."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yizhan.errors import Refused, UnknownTarget
+
+if TYPE_CHECKING:
+    from yizhan.engine import Engine
+    from yizhan.model import Media, Message, Segment
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the options of `send` say is to be sent. Paths are not looked at yet."""
+
+    text: str = ""
+    images: Sequence[str] = ()
+    videos: Sequence[str] = ()
+    voices: Sequence[str] = ()
+    files: Sequence[str] = ()
+    stickers: Sequence[str] = ()
+    attached: Sequence[str] = ()
+    """Sent as what their bytes are."""
+    name: str = ""
+    link: str = ""
+    title: str = ""
+    description: str = ""
+    reply: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> list[str]:
+        return [*self.images, *self.videos, *self.voices, *self.files, *self.stickers, *self.attached]
+
+    @property
+    def only_text(self) -> bool:
+        return not self.sources and not self.link
+
+
+_SHAPE = re.compile(r"[a-z][a-z0-9]*\.[\w-]+/[^/\s]+/\S+")
+
+
+def looks_like_target(word: str) -> bool:
+    """Whether a word on the command line is a target, or was meant to be one, rather than text.
+
+    A target with a slip in it must not be sent to somebody else as a text, so that in doubt it is one.
+    """
+    if any(c.isspace() for c in word) or len(word) < 2:
+        return False
+    if word[0] in "@#" or word.startswith("file:") or _SHAPE.fullmatch(word):
+        return True
+    head, slash, _ = word.partition("/")
+    return bool(slash) and head.partition(".")[0] in _platform_names()
+
+
+def _platform_names() -> set[str]:
+    from importlib.metadata import entry_points
+
+    return entry_points(group="yizhan.platforms").names
+
+
+def split_words(words: Sequence[str], to: Sequence[str]) -> tuple[list[str], str | None]:
+    """Tell targets from the text, which comes last: `TARGET... [TEXT]`. None when there is no text."""
+    named = list(words)
+    text = None
+    alone = len(named) == 1 and not to
+    if named and not alone and (named[-1] == STDIN or not looks_like_target(named[-1])):
+        text = named.pop()
+    return [*to, *named], text
+
+
+def targets_of(words: Sequence[str]) -> list[str]:
+    """Replace `file:people.csv` by the targets in that file, and check the form of the others.
+
+    Raises:
+        UnknownTarget: one is malformed, or a file holds none.
+    """
+    from yizhan.model import Target
+
+    found: list[str] = []
+    for word in words:
+        found.extend(_in_file(Path(word.removeprefix("file:"))) if word.startswith("file:") else [word])
+    for word in found:
+        if word[:1] not in ("@", "#"):
+            Target.parse(word)
+    return found
+
+
+def _in_file(path: Path) -> list[str]:
+    """Read targets, one a line: the column `target` of a table that has one, else the first column."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row and row[0].strip()]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnknownTarget(
+            f"The targets in {path} cannot be read: {error}. Expected UTF-8 text, one target a line."
+        ) from error
+    column = 0
+    if rows and "target" in (head := [cell.lower() for cell in rows[0]]):
+        column = head.index("target")
+        rows = rows[1:]
+    targets = [row[column] for row in rows if len(row) > column and row[column] and not row[0].startswith("# ")]
+    if not targets:
+        raise UnknownTarget(f"{path} names no target. Expected one a line, such as qqbot.main/user/OPENID.")
+    return targets
+
+
+def body(text: str | None, option: str | None, *, only_text: bool) -> str:
+    """Return the text to send: the option, the last word, or what is piped in (`-`, or nothing else to send).
+
+    Raises:
+        Refused: the text is given twice, or what is piped in is not UTF-8.
+    """
+    if option is not None and text is not None:
+        raise Refused(f"The text is given twice: --text and '{text}'. Leave one out.")
+    given = option if option is not None else text
+    if given == STDIN or (given is None and only_text and not sys.stdin.isatty()):
+        try:
+            return sys.stdin.buffer.read().decode().removesuffix("\n")
+        except UnicodeDecodeError as error:
+            raise Refused(f"What is piped in is not UTF-8 text: {error}. Send it as a file: --file PATH.") from error
+    return given or ""
+
+
+Reading = Callable[[str, int | None], Callable[[int], None]]
+"""Shows that something is read: called with its name and size, returns what takes the bytes read."""
+
+
+async def message_from(content: Content, engine: Engine, reading: Reading) -> Message:
+    """Take every file into the library and return the message: text first, then the rest.
+
+    Raises:
+        Refused: it is empty, or `--name` fits more than one file.
+        MediaFormat: a file is missing, empty or not what its option says.
+    """
+    from yizhan.model import Link, Reply, Text, message_of
+
+    if content.name and len(content.sources) != 1:
+        raise Refused(f"--name is the name of one file, and this message has {len(content.sources)}.")
+    segments: list[Segment] = [Text(content.text)] if content.text.strip() else []
+    if content.link:
+        segments.append(Link(content.link, content.title or content.link, content.description))
+    for kind, paths in _by_kind(content):
+        for path in paths:
+            segments.append(await _segment(kind, path, content.name, engine, reading))
+    return message_of(segments, reply=Reply(content.reply) if content.reply else None)
+
+
+def _by_kind(content: Content) -> list[tuple[str, Sequence[str]]]:
+    return [
+        ("image", content.images),
+        ("video", content.videos),
+        ("voice", content.voices),
+        ("file", content.files),
+        ("sticker", content.stickers),
+        ("", content.attached),
+    ]
+
+
+async def _segment(kind: str, path: str, name: str, engine: Engine, reading: Reading) -> Segment:
+    from yizhan.model import File, Image, Sticker, Video, Voice
+
+    if kind == "sticker" and path.startswith("md5:"):
+        return Sticker(None, path.removeprefix("md5:"))
+    wanted: Any = {"": None, "sticker": "image"}.get(kind, kind)
+    media = await take_in(path, name or None, engine, reading, kind=wanted)
+    if kind == "sticker":
+        return Sticker(media)
+    kinds: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
+    made: Segment = kinds[kind or media.kind](media, media.name)
+    return made
+
+
+async def take_in(source: str, name: str | None, engine: Engine, reading: Reading, *, kind: Any = None) -> Media:
+    """Take one file, address or standard input (`-`) into the library.
+
+    Raises:
+        MediaFormat: missing, empty, or not of `kind`.
+    """
+    if source == STDIN:
+        shown = reading("standard input", None)
+        return await engine.library.add(sys.stdin.buffer, name=name or "stdin", kind=kind, progress=shown)
+    path = Path(source)
+    shown = reading(source if "://" in source else path.name, path.stat().st_size if path.is_file() else None)
+    return await engine.library.add(source, name=name, kind=kind, progress=shown)

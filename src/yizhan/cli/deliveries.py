@@ -1,0 +1,135 @@
+"""`yizhan deliveries`: what was submitted, how it stands, what was tried; settling and cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from yizhan.cli.exits import SENT, USAGE, code_of
+from yizhan.cli.ids import Ids, ids_of
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output, moment, receipt_object
+from yizhan.cli.running import opened, run
+from yizhan.errors import Refused, did_you_mean
+
+app = typer.Typer(help="List deliveries; show, settle or cancel some.", invoke_without_command=True)
+
+STATES = ("queued", "sending", "held", "sent", "failed", "unknown", "expired", "cancelled", "recalled")
+
+
+@app.callback()
+def deliveries(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option("--account", help="Those of one account.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Those to one target, or to an @alias.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help=f"Those in a state ({', '.join(STATES)}); may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest.")] = 50,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="ID", help="Only what was submitted after this; then the oldest first ones."),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """List deliveries, oldest first."""
+    if context.invoked_subcommand is not None:
+        return SENT
+    for one in state or ():
+        if one not in STATES:
+            raise Refused(f"There is no state '{one}'.{did_you_mean(one, STATES)} Known: {', '.join(STATES)}.")
+    wanted: dict[str, Any] = {"account": account, "states": state or (), "limit": limit, "after": after}
+    return run(_list(store, target, wanted, Output(as_json, quiet)))
+
+
+@app.command("show")
+def show(ids: Ids, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show deliveries in full: the platform's ids and words, and every try that did not succeed."""
+    return run(_show(store, ids_of(ids), Output(as_json, quiet)))
+
+
+@app.command("settle")
+def settle(
+    ids: Ids,
+    outcome: Annotated[
+        Literal["arrived", "lost", "again"],
+        typer.Option("--as", help="It arrived (what is left of it follows), it was lost, or it is to be sent again."),
+    ],
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Settle `unknown` deliveries: only you can find out whether they arrived."""
+    return run(_settle(store, ids_of(ids), outcome, Output(as_json, quiet)))
+
+
+@app.command("cancel")
+def cancel(ids: Ids, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Take deliveries that have not begun out of the queue."""
+    return run(_cancel(store, ids_of(ids), Output(as_json, quiet)))
+
+
+async def _list(store: Path, target: str | None, wanted: dict[str, Any], out: Output) -> int:
+    async with opened(store) as engine:
+        resolved = (await engine.targets(target))[0] if target else None
+        found = await engine.deliveries(target=resolved, newest=wanted["after"] is None, **wanted)
+    out.receipts(found)
+    if not found:
+        out.line("No deliveries.")
+    return SENT
+
+
+async def _show(store: Path, ids: Sequence[str], out: Output) -> int:
+    from yizhan.delivery.outbox import delivery_seq
+
+    async with opened(store) as engine:
+        for one in ids:
+            receipt = await engine.receipt(one)
+            tries = await engine.outbox.attempts_of(delivery_seq(one))
+            out.value({**receipt_object(receipt), "tries": tries})
+            for line in _in_full(receipt_object(receipt), tries):
+                out.line(line)
+    return SENT
+
+
+def _in_full(receipt: dict[str, Any], tries: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [f"{receipt.pop('delivery')}  {receipt['state']}  {receipt['target']}"]
+    for name in ("detail", "error", "code", "trace_id", "attempts"):
+        if receipt[name]:
+            lines.append(f"  {name:<10}{receipt[name]}")
+    for name in ("settled_at", "due_at"):
+        if receipt[name]:
+            lines.append(f"  {name:<10} {moment(receipt[name])}")
+    for number, part in enumerate(receipt["platform_ids"], 1):
+        lines.append(f"  part {number}    {part['id'] or '(id not known)'}  {moment(part.get('at', 0.0))}".rstrip())
+    for one in tries:
+        code = f" {one['code']}" if one["code"] else ""
+        lines.append(f"  {moment(one['at'])}  part {one['part'] + 1}: {one['error']}{code}: {one['detail']}")
+        lines.append(f"  {'':19}  → {one['decision']}")
+    return lines
+
+
+async def _settle(store: Path, ids: Sequence[str], outcome: str, out: Output) -> int:
+    arrived = {"arrived": True, "lost": False, "again": None}[outcome]
+    async with opened(store) as engine:
+        receipts = [await engine.settle_unknown(one, arrived=arrived) for one in ids]
+    out.receipts(receipts)
+    waiting = [receipt.delivery for receipt in receipts if not receipt.state.final]
+    if waiting:
+        out.line(f"To send now and wait: yizhan wait {' '.join(waiting)}")
+        return code_of(receipts)
+    return SENT
+
+
+async def _cancel(store: Path, ids: Sequence[str], out: Output) -> int:
+    async with opened(store) as engine:
+        count = await engine.cancel(ids)
+        receipts = [await engine.receipt(one) for one in ids]
+    out.receipts(receipts)
+    out.line(f"{count} of {len(ids)} cancelled." + (" The others had begun or ended." if count < len(ids) else ""))
+    return SENT if count == len(ids) else USAGE

@@ -1,0 +1,120 @@
+"""`yizhan doctor`: what would keep this store from sending, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yizhan.cli.exits import FAILED, SENT
+from yizhan.cli.findings import show_findings
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output, many, size
+from yizhan.cli.running import opened, run
+from yizhan.errors import YizhanError
+
+if TYPE_CHECKING:
+    from yizhan.engine import Engine
+    from yizhan.platforms.base import Finding
+
+RELEASED = 1_790_000_000
+"""Seconds since the epoch: a clock that shows less than this program's own age is wrong."""
+ROOM = 200_000_000
+"""Bytes that should be free where the store is."""
+
+
+def doctor(
+    accounts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ACCOUNT...]", show_envvar=False, help="Only these; all if none is named."),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Check the store, its key, the clock, and every account, without sending anything.
+
+    Exit code 1: something is wrong; the lines with an arrow say what to do.
+    """
+    return run(_doctor(store, accounts or [], Output(as_json, quiet)))
+
+
+async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
+    wrong = 0
+    async with opened(store) as engine:
+        async for about, finding in _findings(engine, store, wanted):
+            out.value(
+                {
+                    "about": about or "store",
+                    "what": finding.what,
+                    "ok": finding.ok,
+                    "detail": finding.detail,
+                    "remedy": finding.remedy,
+                }
+            )
+            wrong += show_findings(out, [finding], about)
+    out.line("All is well." if not wrong else f"{many(wrong, 'thing')} to mend.")
+    return FAILED if wrong else SENT
+
+
+async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIterator[tuple[str, Finding]]:
+    from yizhan.platforms.base import Finding
+
+    yield "", _store(store)
+    yield "", _key(store)
+    yield "", _clock()
+    counts = await engine.outbox.counts()
+    detail = ", ".join(f"{n:,} {state.value}" for state, n in sorted(counts.items())) or "empty"
+    unknown = sum(n for state, n in counts.items() if state.value == "unknown")
+    remedy = "Find out whether they arrived: yizhan deliveries --state unknown; then yizhan deliveries settle ID --as …"
+    yield "", Finding("outbox", not unknown, detail, remedy if unknown else "")
+    names = wanted or list(await engine.accounts())
+    if not names:
+        yield "", Finding("accounts", False, "there is none", "Add one: yizhan account add qqbot.main …")
+    for name in names:
+        try:
+            for finding in await engine.check(name):
+                yield name, finding
+        except YizhanError as error:
+            yield (
+                name,
+                Finding("check", False, " ".join(str(error).split()), "See the text; then run yizhan doctor again."),
+            )
+
+
+def _store(store: Path) -> Finding:
+    from yizhan.platforms.base import Finding
+
+    room = os.statvfs(store)
+    free = room.f_bavail * room.f_frsize
+    if not os.access(store, os.W_OK):
+        return Finding(
+            "store", False, f"{store} cannot be written", "Change its permissions, or name another with --store."
+        )
+    return Finding(
+        "store", free >= ROOM, f"{store.resolve()}, {size(free)} free", f"Make room: {size(ROOM)} should be free."
+    )
+
+
+def _key(store: Path) -> Finding:
+    from yizhan.platforms.base import Finding
+
+    if os.environ.get("YIZHAN_KEY"):
+        return Finding("key", True, "from YIZHAN_KEY")
+    file = store / "key"
+    mode = stat.S_IMODE(file.stat().st_mode)
+    private = not mode & 0o077
+    return Finding("key", private, f"{file}, mode {mode:03o}", f"Others can read it. Run: chmod 600 {file}")
+
+
+def _clock() -> Finding:
+    from yizhan.platforms.base import Finding
+
+    now = time.time()
+    text = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
+    return Finding("clock", now > RELEASED, text, "Set the clock: windows and tokens are counted by it.")

@@ -1,0 +1,112 @@
+"""`yizhan library`: the media that were taken in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yizhan.cli.exits import FAILED, SENT
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output, many, moment, size
+from yizhan.cli.running import opened, run
+from yizhan.errors import Refused
+
+if TYPE_CHECKING:
+    from yizhan.engine import Engine
+    from yizhan.media.library import Held
+
+app = typer.Typer(help="The media that were taken in, each kept once.", no_args_is_help=True)
+
+Digests = Annotated[
+    list[str], typer.Argument(metavar="SHA256...", show_envvar=False, help="Digests; the first eight digits will do.")
+]
+SHORT = 8
+"""Digits of a digest that may stand for it."""
+
+
+@app.command("list")
+def list_media(store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """List everything, the least recently used first."""
+    return run(_list(store, Output(as_json, quiet)))
+
+
+@app.command("show")
+def show(digests: Digests, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show media in full, with the handles that platforms gave for them."""
+    return run(_show(store, digests, Output(as_json, quiet)))
+
+
+@app.command("verify")
+def verify(store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Read all bytes again and compare them with their digests. Exit code 1: some have changed or are gone."""
+    return run(_verify(store, Output(as_json, quiet)))
+
+
+async def _list(store: Path, out: Output) -> int:
+    async with opened(store) as engine:
+        held = await engine.library.index.all()
+    for one in held:
+        out.value({"media": one.media, "added_at": one.added_at, "used_at": one.used_at, "needed": one.needed})
+    rows = [
+        (h.media.sha256[:12], h.media.kind, h.media.format, size(h.media.size), moment(h.used_at), h.media.name)
+        for h in held
+    ]
+    out.table(("sha256", "kind", "format", "size", "last used", "name"), rows)
+    out.line(f"{many(len(held), 'medium', 'media')}, {size(sum(one.media.size for one in held))}")
+    return SENT
+
+
+async def _show(store: Path, digests: Sequence[str], out: Output) -> int:
+    async with opened(store) as engine:
+        shelf = await engine.shelf.rows()
+        for held in [await _one(engine, digest) for digest in digests]:
+            mine = [row for row in shelf if row["sha256"] == held.media.sha256]
+            out.value(
+                {
+                    "media": held.media,
+                    "added_at": held.added_at,
+                    "used_at": held.used_at,
+                    "needed": held.needed,
+                    "handles": mine,
+                }
+            )
+            for name in held.media.__struct_fields__:
+                out.line(f"{name:<12} {getattr(held.media, name)}")
+            out.line(f"{'added':<12} {moment(held.added_at)}")
+            out.line(
+                f"{'last used':<12} {moment(held.used_at)}"
+                + ("   (an open delivery rests on it)" if held.needed else "")
+            )
+            rows = [
+                (r["account"], r["scope"], r["use"], moment(r["made_at"]), moment(r["expires_at"] or 0) or "never")
+                for r in mine
+            ]
+            if rows:
+                out.table(("handle at", "scope", "use", "made", "ends"), rows)
+    return SENT
+
+
+async def _one(engine: Engine, digest: str) -> Held:
+    found = [one for one in await engine.library.index.all() if one.media.sha256.startswith(digest.lower())]
+    if len(found) != 1 or len(digest) < SHORT:
+        what = "fits several media" if len(found) > 1 else "is not in the library"
+        raise Refused(f"'{digest}' {what}. Give at least {SHORT} digits of a SHA-256 that yizhan library list shows.")
+    return found[0]
+
+
+async def _verify(store: Path, out: Output) -> int:
+    wrong, count, started = [], 0, time.monotonic()
+    async with opened(store) as engine:
+        for one in await engine.library.index.all():
+            problem = await engine.library.verify(one.media.sha256)
+            count += 1
+            out.value({"sha256": one.media.sha256, "name": one.media.name, "ok": not problem, "detail": problem})
+            if problem:
+                wrong.append(problem)
+                out.line(problem)
+    out.line(f"{many(count, 'medium', 'media')} read in {time.monotonic() - started:.1f} s, {len(wrong)} wrong.")
+    return FAILED if wrong else SENT

@@ -1,0 +1,83 @@
+"""`yizhan login`: log an account in, with the code in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yizhan.cli.account import Name, Settings, settings_for
+from yizhan.cli.exits import SENT
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output
+from yizhan.cli.running import opened, run
+
+if TYPE_CHECKING:
+    from yizhan.platforms.base import LoginStep
+
+_WORDS = {
+    "qr": "Scan this code with the phone:",
+    "scanned": "Scanned. Confirm on the phone.",
+    "confirmed": "Confirmed.",
+    "expired": "The code has expired.",
+    "cancelled": "Cancelled on the phone.",
+    "refused": "Refused.",
+    "code": "A code is asked for.",
+}
+
+
+def login(
+    name: Name,
+    settings: Settings = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="PATH", help="Also write the code there, as .png or .svg.")
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Log an account in by scanning a code, or check that it still is logged in.
+
+    An account that needs nothing but a login is added on the way.
+    """
+    return run(_login(store, name, settings or [], image, Output(as_json, quiet)))
+
+
+async def _login(store: Path, name: str, given: list[str], image: Path | None, out: Output) -> int:
+    from yizhan.model import check_account_name
+    from yizhan.platforms.base import platform_named
+
+    platform = platform_named(check_account_name(name).partition(".")[0])
+
+    async with opened(store, make=platform.needs_login) as engine:
+        known = await engine.accounts()
+        if given or (name not in known and platform.needs_login):
+            await engine.add_account(name, **settings_for(platform, given))
+        identity = await engine.login(name, lambda step: _show(step, image, out))
+    out.value({"account": name, "state": "logged_in", "identity": identity})
+    out.line(f"{name} is logged in as {identity}.")
+    return SENT
+
+
+def _show(step: LoginStep, image: Path | None, out: Output) -> None:
+    out.value({"state": step.state, "text": step.text, "qr": step.qr})
+    if out.for_people:
+        out.line(" ".join(filter(None, (_WORDS[step.state], step.text))))
+    if step.qr:
+        _show_code(step.qr, image, out)
+
+
+def _show_code(text: str, image: Path | None, out: Output) -> None:
+    import segno
+
+    code = segno.make(text, error="l")
+    if image is not None:
+        code.save(str(image), scale=8)
+        out.line(f"The code stands in {image}.")
+    # Quiet or not, without the code nobody could log in.
+    if not out.as_json and sys.stdout.isatty():
+        code.terminal(out=sys.stdout, compact=True, border=2)
+    out.line(text)
+    sys.stdout.flush()

@@ -1,0 +1,28 @@
+"""Options that many commands share. Every option has an environment variable, shown in its help."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+DEFAULT_STORE = Path("yizhan-data")
+
+Store: TypeAlias = Annotated[
+    Path, typer.Option("--store", envvar="YIZHAN_STORE", metavar="PATH", help="The store: one folder.")
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", envvar="YIZHAN_JSON", help="Answer in JSON, one object per line.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="YIZHAN_QUIET", help="Say nothing but errors; the exit code tells.")
+]
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the answer is wanted as JSON, told without reading the command line in full."""
+    before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    return "--json" in before or os.environ.get("YIZHAN_JSON", "").lower() in ("1", "true", "yes", "on", "t", "y")

@@ -1,0 +1,120 @@
+"""What a command says: lines and tables for people, objects for programs, nothing when asked to be quiet."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from yizhan.model import Receipt
+
+_STYLES = {
+    "sent": "green",
+    "recalled": "green",
+    "queued": "cyan",
+    "sending": "cyan",
+    "held": "yellow",
+    "unknown": "magenta",
+    "failed": "red",
+    "expired": "red",
+    "cancelled": "dim",
+}
+WIDE = 200
+"""Columns that a table may take where nobody looks at it: a line of a table is then one line of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a command's results go. Colours only on a terminal; errors and bars go to standard error."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+    @property
+    def for_people(self) -> bool:
+        return not (self.as_json or self.quiet)
+
+    def line(self, text: str = "") -> None:
+        """Say something to people."""
+        if self.for_people:
+            print(text)
+
+    def value(self, value: Any) -> None:
+        """Say something to programs: one JSON object on one line."""
+        if self.as_json:
+            print(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Show rows to people; a column named `state` is coloured by what it says."""
+        if not self.for_people:
+            return
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold", no_wrap=column in ("id", "state"))
+        for row in rows:
+            cells = zip(columns, row, strict=True)
+            table.add_row(
+                *(f"[{_STYLES.get(c, '')}]{c}[/]" if n == "state" and c in _STYLES else escape(c) for n, c in cells)
+            )
+        console(sys.stdout).print(table)
+
+    def receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Show how deliveries stand."""
+        for receipt in receipts if self.as_json else ():
+            self.value(receipt_object(receipt))
+        self.table(
+            ("id", "state", "target", "why"),
+            [(r.delivery, r.state.value, r.target, why(r)) for r in receipts],
+        )
+
+
+def console(stream: Any) -> Console:
+    """Return a console on `stream`: as wide as the terminal, or wide where there is none."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, soft_wrap=False, width=None if stream.isatty() else WIDE)
+
+
+def receipt_object(receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt with every field, also those that say nothing, so that programs need not guess."""
+    return {name: msgspec.to_builtins(getattr(receipt, name)) for name in receipt.__struct_fields__}
+
+
+def why(receipt: Receipt) -> str:
+    """Return the reason for a state in a few words."""
+    words = [receipt.detail] if receipt.detail else []
+    if receipt.error and receipt.error not in receipt.detail:
+        words.insert(0, f"{receipt.error}:")
+    if receipt.state.value == "held" and receipt.due_at:
+        words.append(f"(until {moment(receipt.due_at)})")
+    return " ".join(words)
+
+
+def moment(at: float) -> str:
+    """Return seconds since the epoch as local time; empty for 0."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else ""
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people read it: 999 B, 1.5 MB (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """Return `1 part`, `2 parts`, `1,200 parts`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"

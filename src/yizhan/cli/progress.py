@@ -1,0 +1,108 @@
+"""Bars on standard error: bytes with rate and time left, deliveries with rate and time left. Only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from yizhan.platforms.base import MediaNeed
+
+
+class Bars:
+    """Shows bars while it is entered; without a terminal (or with `show=False`) it does nothing."""
+
+    def __init__(self, *, show: bool = True) -> None:
+        self._progress: Progress | None = None
+        self._uploads: dict[Any, tuple[TaskID, int]] = {}
+        if show and sys.stderr.isatty():
+            self._progress = _progress()
+
+    def __enter__(self) -> Self:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def bytes(self, what: str, total: int | None) -> Callable[[int], None]:
+        """Return what is to be called with every number of bytes."""
+        if self._progress is None:
+            return _nothing
+        task = self._progress.add_task(what, total=total, unit="bytes")
+        return lambda count: self._advance(task, count)
+
+    def deliveries(self, what: str, total: int) -> Callable[[int], None]:
+        """Return what is to be called with the number that are done so far."""
+        if self._progress is None or total < 2:
+            return _nothing
+        task = self._progress.add_task(what, total=total, unit="deliveries")
+        return lambda count: self._to(task, count)
+
+    def uploading(self, account: str, need: MediaNeed, count: int) -> None:
+        """Count bytes of an upload; for `HandleShelf.on_bytes`."""
+        if self._progress is None:
+            return
+        key = account, need
+        if key not in self._uploads:
+            name = need.name or need.media.name or need.media.kind
+            what = f"{name} → {account} ({need.scope})"
+            self._uploads[key] = self._progress.add_task(what, total=need.media.size, unit="bytes"), 0
+        task, left = self._uploads[key]
+        # A wire that needs base64, or a second try, sends more than the media has.
+        step = min(count, need.media.size - left)
+        self._uploads[key] = task, left + step
+        self._progress.advance(task, step)
+
+    def _advance(self, task: TaskID, count: int) -> None:
+        if self._progress is not None:
+            self._progress.advance(task, count)
+
+    def _to(self, task: TaskID, count: int) -> None:
+        if self._progress is not None:
+            self._progress.update(task, completed=count)
+
+
+def _nothing(count: int) -> None:
+    pass
+
+
+def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    from yizhan.cli.output import size
+
+    class Amount(ProgressColumn):
+        """How much is done and how fast, in bytes or in deliveries."""
+
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed or 0
+            if task.fields.get("unit") == "bytes":
+                return Text(f"{size(task.completed)}, {size(speed)}/s")
+            return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}, {speed:,.0f}/s")
+
+    return Progress(
+        TextColumn("{task.description}", table_column=_narrow(30)),
+        BarColumn(bar_width=None),
+        Amount(),
+        TimeRemainingColumn(compact=True),
+        console=Console(file=sys.stderr),
+        expand=True,
+        transient=True,
+    )
+
+
+def _narrow(width: int) -> Any:
+    from rich.table import Column
+
+    return Column(max_width=width, overflow="ellipsis", no_wrap=True)

@@ -1,0 +1,52 @@
+"""How a command runs: a loop that ends in good order on SIGTERM, and a store that is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from yizhan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from yizhan.engine import Engine
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, so that what is under way is finished and recorded."""
+    from yizhan.net import loop
+
+    async def stoppable() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return loop.run(stoppable())
+
+
+@asynccontextmanager
+async def opened(store: Path, *, sending: bool = False, make: bool = False) -> AsyncIterator[Engine]:
+    """Open the store at `store`.
+
+    `sending`: send what is due while it is open, unless another process does. `make`: begin one if there is none.
+
+    Raises:
+        ConfigError: there is none.
+        StorageError: it cannot be used.
+    """
+    if not make and not (store / "yizhan.db").exists():
+        raise ConfigError(
+            f"There is no store at {store}. Begin one by adding an account (yizhan account add qqbot.main …), "
+            "or name another with --store or YIZHAN_STORE."
+        )
+    from yizhan.engine import Engine
+
+    async with await Engine.open(store, sending=sending) as engine:
+        yield engine

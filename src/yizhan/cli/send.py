@@ -1,0 +1,319 @@
+"""`yizhan send`: one message to one target or many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yizhan.cli.content import Content, body, message_from, split_words, targets_of
+from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output, many, moment, size
+from yizhan.cli.progress import Bars
+from yizhan.cli.running import opened, run
+from yizhan.errors import DeliveryFailed, LoginNeeded, UnknownTarget
+
+if TYPE_CHECKING:
+    from yizhan.engine import Engine, Plan
+    from yizhan.model import Message, Receipt, State
+
+SHOWN = 20
+"""Receipts of a broadcast that people are shown; programs get all of them."""
+PATIENCE = 60.0
+"""Seconds that a send to one target waits when nothing else is said."""
+
+_FILES, _HOW, _LINKS = "Files", "How", "Links"
+
+
+def send(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET... [TEXT]",
+            show_envvar=False,
+            help="platform.account/kind/id, @alias, #tag, "
+            "file:people.csv; then the text, or - to read it from standard input.",
+        ),
+    ] = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", "-t", metavar="TARGET", help="A target; may be repeated.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", "-m", help="The text, when it looks like a target.")] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach",
+            "-a",
+            metavar="PATH",
+            rich_help_panel=_FILES,
+            help="A file, sent as what its content is; - for standard input.",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option("--image", metavar="PATH", rich_help_panel=_FILES, help="A picture.")
+    ] = None,
+    video: Annotated[
+        list[str] | None, typer.Option("--video", metavar="PATH", rich_help_panel=_FILES, help="A video.")
+    ] = None,
+    voice: Annotated[
+        list[str] | None, typer.Option("--voice", metavar="PATH", rich_help_panel=_FILES, help="A voice message.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="PATH", rich_help_panel=_FILES, help="Anything, sent as a file."),
+    ] = None,
+    sticker: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sticker",
+            metavar="PATH",
+            rich_help_panel=_FILES,
+            help="An animated picture, or md5:HEX of one that the platform knows.",
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", rich_help_panel=_FILES, help="The name that people see for the one file.")
+    ] = "",
+    link: Annotated[
+        str, typer.Option("--link", metavar="URL", rich_help_panel=_LINKS, help="A link, shown as a card.")
+    ] = "",
+    title: Annotated[str, typer.Option("--title", rich_help_panel=_LINKS, help="The title of the link.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", rich_help_panel=_LINKS, help="What stands below the title.")
+    ] = "",
+    reply: Annotated[
+        str,
+        typer.Option(
+            "--reply", metavar="ID", rich_help_panel=_HOW, help="The platform's id of the message that this answers."
+        ),
+    ] = "",
+    key: Annotated[
+        str | None,
+        typer.Option("--key", rich_help_panel=_HOW, help="The same call with the same key sends nothing twice."),
+    ] = None,
+    expires_in: Annotated[
+        float | None,
+        typer.Option(
+            "--expires-in", metavar="SECONDS", min=0, rich_help_panel=_HOW, help="Do not send after that time."
+        ),
+    ] = None,
+    no_wait: Annotated[
+        bool,
+        typer.Option(
+            "--no-wait",
+            rich_help_panel=_HOW,
+            help="Store it and end (exit code 4); it is sent by `yizhan wait` or another process.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=0,
+            show_default="60 for one target, none for many",
+            rich_help_panel=_HOW,
+            help="How long to wait for the end.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", "-n", rich_help_panel=_HOW, help="Say what would be sent, uploaded and held; send nothing."
+        ),
+    ] = False,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Send text and files to one target or many. Every file is uploaded once, however many it goes to.
+
+    Examples:
+
+      yizhan send qqbot.main/group/GROUP_OPENID "good morning" --image a.png
+
+      df -h | yizhan send @ops -
+
+      yizhan send -t '#staff' --file report.pdf --name 报告.pdf --dry-run
+    """
+    named, last = split_words(words or [], to or [])
+    if not named:
+        raise UnknownTarget(
+            "There is no target. Name one first: yizhan send qqbot.main/user/OPENID TEXT, or -t TARGET."
+        )
+    content = Content(
+        images=image or (),
+        videos=video or (),
+        voices=voice or (),
+        files=file or (),
+        stickers=sticker or (),
+        attached=attach or (),
+        name=name,
+        link=link,
+        title=title,
+        description=description,
+        reply=reply,
+    )
+    content = replace(content, text=body(last, text, only_text=content.only_text))
+    call = _Call(targets_of(named), content, key, expires_in, timeout, Output(as_json, quiet))
+    if dry_run:
+        return run(_plan(store, call))
+    return run(_store(store, call) if no_wait else _send(store, call))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of the command."""
+
+    targets: Sequence[str]
+    content: Content
+    key: str | None
+    expires_in: float | None
+    timeout: float | None
+    out: Output
+
+
+async def _store(store: Path, call: _Call) -> int:
+    """Store the deliveries and leave the sending to others."""
+    async with opened(store) as engine:
+        with Bars(show=call.out.for_people) as bars:
+            message = await message_from(call.content, engine, bars.bytes)
+        receipts = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
+    _show(call.out, receipts)
+    call.out.line(
+        f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send now and wait: {_wait_for(receipts)}"
+    )
+    return code_of(receipts) or SENT
+
+
+async def _send(store: Path, call: _Call) -> int:
+    async with opened(store, sending=True) as engine:
+        with Bars(show=call.out.for_people) as bars:
+            engine.shelf.on_bytes = bars.uploading
+            message = await message_from(call.content, engine, bars.bytes)
+            targets = await engine.targets(call.targets)
+            if len(targets) == 1:
+                receipts, problem = await _one(engine, call, message)
+            else:
+                receipts, problem = await _many(engine, call, message, bars)
+    _show(call.out, receipts)
+    if problem is not None:
+        return explain(problem, as_json=call.out.as_json)
+    code = code_of(receipts)
+    if code == UNFINISHED:
+        call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {_wait_for(receipts)}")
+    return code
+
+
+async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[Receipt], LoginNeeded | None]:
+    receipts: Sequence[Receipt] = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
+    problem = None
+    try:
+        receipts = await engine.wait(receipts, timeout=PATIENCE if call.timeout is None else call.timeout)
+    except DeliveryFailed as error:
+        receipts = error.receipts
+    except LoginNeeded as error:
+        receipts, problem = [await engine.receipt(receipts[0].delivery)], error
+    return receipts, problem
+
+
+async def _many(
+    engine: Engine, call: _Call, message: Message, bars: Bars
+) -> tuple[Sequence[Receipt], LoginNeeded | None]:
+    broadcast = await engine.broadcast(message, call.targets, key=call.key, expires_in=call.expires_in)
+    show = bars.deliveries("sent", broadcast.total)
+    settled: Counter[State] = Counter()
+
+    def count(_target: object, state: State) -> None:
+        settled[state] += 1
+        show(sum(n for one, n in settled.items() if one.final))
+
+    stop = engine.on_settled(count)
+    with suppress(ValueError):
+        await broadcast.wait(call.timeout)
+    stop()
+    reason = engine.paused()
+    problem = LoginNeeded(f"{reason} The deliveries wait; log in and they go on.") if reason else None
+    return await broadcast.receipts(), problem
+
+
+def _show(out: Output, receipts: Sequence[Receipt]) -> None:
+    """Show all receipts to programs; to people the first ones, what went wrong, and the counts."""
+    if out.as_json or len(receipts) <= SHOWN:
+        out.receipts(receipts)
+        return
+    out.receipts([receipt for receipt in receipts if not receipt.ok][:SHOWN])
+    counts = Counter(receipt.state.value for receipt in receipts)
+    out.line(", ".join(f"{n:,} {state}" for state, n in counts.most_common()) + f"   ({_span(receipts)})")
+
+
+def _span(receipts: Sequence[Receipt]) -> str:
+    return receipts[0].delivery if len(receipts) == 1 else f"{receipts[0].delivery} … {receipts[-1].delivery}"
+
+
+def _wait_for(receipts: Sequence[Receipt]) -> str:
+    return f"yizhan wait {receipts[0].delivery}" + (f"-{receipts[-1].delivery}" if len(receipts) > 1 else "")
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+async def _plan(store: Path, call: _Call) -> int:
+    async with opened(store) as engine:
+        with Bars(show=call.out.for_people) as bars:
+            message = await message_from(call.content, engine, bars.bytes)
+        plans = await engine.plan(call.targets, message)
+    for plan in plans if call.out.as_json else ():
+        call.out.value(_plan_object(plan))
+    call.out.table(("target", "part", "media", "budget"), [row for plan in plans[:SHOWN] for row in _rows(plan)])
+    if len(plans) > SHOWN:
+        call.out.line(f"… and {len(plans) - SHOWN:,} more")
+    call.out.line(_sum(plans))
+    return SENT
+
+
+def _plan_object(plan: Plan) -> dict[str, object]:
+    parts = [
+        {"summary": p.summary, "note": p.note, "uploads": p.uploads, "upload_bytes": p.upload_bytes, "ready": p.ready}
+        for p in plan.parts
+    ]
+    return {
+        "target": str(plan.target),
+        "account": plan.target.account,
+        "parts": parts,
+        "budget": plan.budget,
+        "opens_at": plan.opens_at,
+    }
+
+
+def _rows(plan: Plan) -> list[tuple[str, str, str, str]]:
+    budget = "may go now"
+    if plan.budget:
+        budget = f"waits: {plan.budget}" + (f", until {moment(plan.opens_at)}" if plan.opens_at else "")
+    rows = []
+    for number, part in enumerate(plan.parts):
+        media = f"upload {', '.join(part.uploads)}" if part.uploads else "handle is there" if part.ready else ""
+        summary = f"{part.summary} ({part.note})" if part.note else part.summary
+        rows.append((str(plan.target) if not number else "", summary, media, budget if not number else ""))
+    return rows
+
+
+def _sum(plans: Sequence[Plan]) -> str:
+    """Return what all of it comes to; equal uploads are made once."""
+    parts = [part for plan in plans for part in plan.parts]
+    uploads = {key for part in parts for key in part.upload_keys}
+    sizes = {part.upload_keys: part.upload_bytes for part in parts}
+    accounts = ", ".join(sorted({plan.target.account for plan in plans}))
+    waits = sum(1 for plan in plans if plan.budget)
+    words = [
+        f"{many(len(plans), 'target')} on {accounts}",
+        many(len(parts), "part"),
+        f"{many(len(uploads), 'upload')} ({size(sum(sizes.values()))})" if uploads else "nothing to upload",
+    ]
+    return ", ".join([*words, f"{waits:,} would wait"] if waits else words) + ". Nothing was sent."

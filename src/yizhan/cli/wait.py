@@ -1,0 +1,61 @@
+"""`yizhan wait`: send what is due, and wait until deliveries have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from yizhan.cli.exits import code_of, explain
+from yizhan.cli.ids import Ids, ids_of
+from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.output import Output
+from yizhan.cli.progress import Bars
+from yizhan.cli.running import opened, run
+from yizhan.errors import DeliveryFailed, LoginNeeded
+
+if TYPE_CHECKING:
+    from yizhan.model import Receipt, State
+
+
+def wait(
+    ids: Ids,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Give up waiting.")
+    ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Also wait for what is held for a window or quota, however long.")
+    ] = False,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Wait until deliveries have ended; what is due on this store is sent meanwhile."""
+    return run(_wait(store, ids_of(ids), timeout, held, Output(as_json, quiet)))
+
+
+async def _wait(store: Path, ids: Sequence[str], timeout: float | None, held: bool, out: Output) -> int:
+    problem = None
+    async with opened(store, sending=True) as engine:
+        with Bars(show=out.for_people) as bars:
+            engine.shelf.on_bytes = bars.uploading
+            receipts: Sequence[Receipt] = [await engine.receipt(one) for one in ids[:1]]
+            done = 0
+            show = bars.deliveries("sent", len(ids))
+
+            def count(_target: object, state: State) -> None:
+                nonlocal done
+                done += state.final
+                show(done)
+
+            engine.on_settled(count)
+            try:
+                receipts = await engine.wait(ids, timeout=timeout, until_held=not held)
+            except DeliveryFailed as error:
+                receipts = error.receipts
+            except LoginNeeded as error:
+                receipts, problem = [await engine.receipt(one) for one in ids], error
+    out.receipts(receipts)
+    return explain(problem, as_json=out.as_json) if problem is not None else code_of(receipts)
