@@ -63,10 +63,15 @@ class Server:
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
-        """A person says something to an account (`to="bot"` is the first one), or in a group."""
-        self.accounts.network.person(sender)
+        """A person says something to an account (`to="bot"` is the first one), or in a group.
+
+        From somebody who is no friend it arrives as a request to become one.
+        """
+        person = self.accounts.network.person(sender)
         group = None if to == "bot" or to in self.accounts.known else self.accounts.network.group(to)
         account = self.accounts.known.get(to, self.accounts.first)
+        if group is None and not person.friends:
+            return self.contacts.ask_to_be_friend(person, account, text)
         return self.messages.say(sender, account, group, text, media, kind, name)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:

@@ -9,7 +9,8 @@ from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accou
 from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.wire import frames, people
 from yizhan.wire import Fault
-from yizhan.world import Group
+from yizhan.wire.appmsg.xml import attributes
+from yizhan.world import Group, Person
 
 _ADMIN = 2049
 """`ChatroomMemberFlag` of an administrator, as seen in a push."""
@@ -63,6 +64,32 @@ class Contacts:
         self.messages.notice(account, person.id, f"你已添加了{person.name}，现在可以开始聊天了。")
         self._changed(account, person.id)
         return wire.Nothing()
+
+    def ask_to_be_friend(self, person: Person, account: Account, words: str) -> str:
+        """Push a stranger's request; returns the token by which it is accepted."""
+        values = {
+            "fromusername": person.id,
+            "encryptusername": _v3(person.id),
+            "fromnickname": person.name,
+            "content": words,
+            "shortpy": "",
+            "imagestatus": "3",
+            "scene": "30",
+            "country": "",
+            "province": "",
+            "city": "",
+            "sign": "",
+            "percard": "1",
+            "sex": "0",
+            "alias": "",
+            "weibo": "",
+            "ticket": _v4(person.id),
+            "bigheadimgurl": "",
+            "smallheadimgurl": "",
+        }
+        data = wire.EventData(Content=f"<msg{attributes(values)}/>", EventName=frames.FRIEND_REQ)
+        self.messages.sockets.push(account.wxid, data)
+        return _v3(person.id)
 
     async def operate(self, account: Account, asked: wire.Operate) -> wire.Nothing:
         """Note something about a contact or group."""
