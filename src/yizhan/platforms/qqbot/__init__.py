@@ -1,1 +1,65 @@
-"""Being built."""
+"""The QQ bot open platform, API v2: one-to-one chats, groups, guild channels and guild direct messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from yizhan.platforms.base import KindCapabilities, Platform
+
+VENDOR = "https://api.bot.qq.com"
+"""Serves every role since 2026-08-10."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What an account needs."""
+
+    app_id: str
+    """AppID: digits, from the management console."""
+    secret: str
+    """AppSecret."""
+    base_url: str = VENDOR
+    """Scheme and host; the older pair is https://api.sgroup.qq.com with https://bots.qq.com for the token."""
+    token_url: str = ""
+    """Scheme and host of the access token, where it is another."""
+    receive: Literal["socket", "webhook", "off"] = "socket"
+    """How events come in: over the gateway's socket, or pushed to this program's own address."""
+    intents: int = 0
+    """Bits of the events wanted over the socket; 0 asks for messages, buttons and audits as far as permitted."""
+    rules_profile: str = ""
+    """Dated profile of limits; the newest if empty."""
+    rules: dict[str, bool | int | float | str] = {}
+    """Single limits that differ for this account, by dotted name."""
+
+
+_BOTH: frozenset[str] = frozenset({"text", "image", "video", "voice", "file", "sticker", "quote", "forward", "native"})
+_GUILD: frozenset[str] = frozenset({"text", "image", "sticker", "quote", "mention", "native"})
+
+PLATFORM = Platform(
+    name="qqbot",
+    title="QQ bot",
+    network="qq",
+    settings=Settings,
+    secrets=frozenset({"secret"}),
+    capabilities={
+        "user": KindCapabilities(_BOTH, caption=True, note="Stickers go as pictures."),
+        "group": KindCapabilities(_BOTH | {"mention"}, caption=True, note="Stickers go as pictures."),
+        "channel": KindCapabilities(_GUILD, caption=True, note="Pictures travel inside the message."),
+        "dm": KindCapabilities(_GUILD - {"mention"}, caption=True, note="Pictures travel inside the message."),
+    },
+    adapter="yizhan.platforms.qqbot.client:Adapter",
+    server="yizhan.platforms.qqbot.server:Server",
+    folder=Path(__file__).parent,
+    calls="yizhan.platforms.qqbot.wire",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """`Bot` is loaded when it is asked for: the declaration stays cheap."""
+    if name == "Bot":
+        from yizhan.platforms.qqbot.client import Bot
+
+        return Bot
+    raise AttributeError(name)

@@ -1,0 +1,232 @@
+"""The adapter: wire and convert, driven by the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import HandleExpired, PlatformError, Rejected, Unsupported, WireMismatch
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.qqbot import Settings, convert, wire
+from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
+from yizhan.platforms.qqbot.client.gateway import Gateway
+from yizhan.platforms.qqbot.client.inbox import Inbox
+from yizhan.platforms.qqbot.client.upload import ChunkedUpload
+from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw
+from yizhan.platforms.qqbot.wire.events import clock_seconds
+from yizhan.platforms.qqbot.wire.faults import PROXY_REFUSED
+from yizhan.platforms.qqbot.wire.files import Download, Uploaded
+from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel
+from yizhan.platforms.qqbot.wire.messages import MediaInfo, SendMessage, Sent
+from yizhan.platforms.qqbot.wire.webhook import NOT_HANDLED, answer
+from yizhan.wire import Endpoint
+
+UNSAID_TTL_SECONDS = 300
+"""How long a `file_info` is trusted whose answer names no end."""
+
+_GUILD_CALLS: dict[str, Endpoint[Any, GuildMessage]] = {"channel": wire.SEND_TO_CHANNEL, "dm": wire.SEND_TO_DM}
+
+
+class Adapter:
+    """One bot, for the engine."""
+
+    def __init__(self, context: AccountContext) -> None:
+        settings: Settings = context.settings
+        self.context = context
+        self.settings = settings
+        self.account = context.name
+        self.bot = Bot(
+            settings.app_id,
+            settings.secret,
+            base_url=settings.base_url,
+            token_url=settings.token_url,
+            account=context.name,
+            clock=context.clock,
+            keeper=context.keeper,
+        )
+        self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
+        self._inbox = Inbox()
+
+    def compose(self, message: Message, target: Target) -> Sequence[Part]:
+        return convert.compose(message, target, self.context.rules)
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        return convert.limits(message, target, self.context.rules)
+
+    async def upload(
+        self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
+    ) -> Handle:
+        """Inline when small, else in chunks; also in chunks when the proxy in front finds it too large after all."""
+        file_type, _, name = need.use.partition(":")
+        calls = self._scenes[need.scope]
+        if content.size <= self.context.rules.number("files.inline_max_bytes"):
+            try:
+                return self._handle(
+                    need,
+                    await calls.files(
+                        target.id,
+                        file_type=int(file_type),
+                        file_data=content,
+                        file_name=name or None,
+                        progress=progress,
+                    ),
+                )
+            except Rejected as error:
+                if error.fault is None or error.fault.row is not PROXY_REFUSED:
+                    raise
+        upload = ChunkedUpload(calls, target.id, content, self.context.clock, progress)
+        return self._handle(need, await upload.run(int(file_type), name or need.name))
+
+    async def send(
+        self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
+    ) -> PlatformId:
+        """Answers carry `key.number` as `msg_seq`, by which the platform knows a repeat; active messages carry none."""
+        match part.body:
+            case SendMessage() as body:
+                info = handles[part.needs[0]].token if part.needs else ""
+                return self._sent(await self._send(body, info, key, message, target))
+            case ByLink(body, file_type, url, name):
+                placed = await self._scenes[target.kind].files(
+                    target.id, file_type=file_type, url=url, file_name=name or None
+                )
+                return self._sent(await self._send(body, placed.file_info, key, message, target))
+            case Guild():
+                return self._sent(await self._send_to_guild(part.body, message))
+            case Raw(call, fields):
+                return self._sent(await self._send_raw(call, fields, key, message, target))
+        raise TypeError(f"{self.account}: a part of another platform: {part.call}")
+
+    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
+        """Raises Rejected once the platform's two minutes are over."""
+        if target.kind == "channel":
+            await self.bot.channels.delete_message(target.id, sent.id)
+        elif target.kind == "dm":
+            await self.bot.dms.delete_message(target.id, sent.id)
+        else:
+            await self._scenes[target.kind].delete_message(target.id, sent.id)
+
+    async def mark_read(self, target: Target) -> None:
+        raise Unsupported(
+            f"{target}: QQ bots have no call for 'read'. Nothing needs to be done: people see no such mark."
+        )
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what comes in over the socket (it reconnects and resumes by itself) and over the webhook.
+
+        Raises:
+            LoginNeeded, NotAllowed: the platform will not let this bot in.
+        """
+        gateway = Gateway(self.bot, self._inbox, self.account, self.settings.intents, self.context.keeper)
+        task = asyncio.create_task(gateway.run()) if self.settings.receive == "socket" else None
+        try:
+            while True:
+                seq, event = await self._inbox.take()
+                yield event
+                gateway.taken = max(gateway.taken, seq)
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def receive_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Judge a push that arrived at this account's address, keep its event, and return what to answer (JSON)."""
+        judged = answer(
+            self.settings.app_id,
+            self.settings.secret,
+            headers,
+            body,
+            now=self.context.clock.now(),
+            tolerance_seconds=float(self.context.rules["webhook.tolerance_seconds"]),
+        )
+        event = convert.parse(judged.event, self.account, self.context.clock.now()) if judged.event else None
+        if event is not None and not self._inbox.offer(event):
+            return 200, NOT_HANDLED
+        return judged.status, judged.body
+
+    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of received media.
+
+        Raises:
+            HandleExpired: the link has ended.
+        """
+        url = str(reference.get("url") or "")
+        if not url.startswith(("http://", "https://")):
+            raise Unsupported(f"{self.account}: this reference has no link. Take it from an event of this account.")
+        async with self.bot.caller.stream(wire.DOWNLOAD, Download(""), url=url) as (head, chunks):
+            if head.status != 200:
+                raise HandleExpired(
+                    f"{self.account}: the link to received media answered {head.status}; such links end after a while.",
+                    account=self.account,
+                )
+            async for chunk in chunks:
+                yield chunk
+
+    async def login(self, show: Callable[[LoginStep], None]) -> str:
+        """Check the secret; there is nothing to show."""
+        me = await self.bot.me()
+        return f"{me.username} (AppID {self.settings.app_id})"
+
+    async def check(self) -> Sequence[Finding]:
+        findings = []
+        for what, look, remedy in (
+            ("access token", self.bot.tokens.headers, "Compare AppID and AppSecret with the management console."),
+            ("the bot itself", self.bot.me, "See whether the bot is online and this machine's address is allowed."),
+            ("event gateway", self.bot.gateway, "Without it nothing comes in; sending works all the same."),
+        ):
+            try:
+                await look()
+                findings.append(Finding(what, True))
+            except PlatformError as error:
+                findings.append(Finding(what, False, str(error), remedy))
+        return findings
+
+    async def close(self) -> None:
+        await self.bot.close()
+
+    async def _send(self, body: SendMessage, info: str, key: SendKey, message: Message, target: Target) -> Sent:
+        changes: dict[str, Any] = {"media": MediaInfo(info)} if info else {}
+        if message.reply is not None:
+            changes["event_id" if message.reply.kind == "event" else "msg_id"] = message.reply.id
+            changes["msg_seq"] = key.number
+        request = msgspec.structs.replace(body, **changes) if changes else body
+        return await self.bot.call(self._scenes[target.kind].scene.send, request)
+
+    async def _send_to_guild(self, part: Guild, message: Message) -> GuildMessage:
+        changes: dict[str, Any] = {}
+        if message.reply is not None:
+            changes["event_id" if message.reply.kind == "event" else "msg_id"] = message.reply.id
+        if part.image is not None:
+            changes["file_image"] = picture_part(self.context.open_media(part.image.sha256))
+        request = msgspec.structs.replace(part.message, **changes) if changes else part.message
+        endpoint: Endpoint[Any, GuildMessage] = (
+            wire.SEND_TO_CHANNEL if isinstance(request, SendToChannel) else wire.SEND_TO_DM
+        )
+        return await self.bot.call(endpoint, request)
+
+    async def _send_raw(
+        self, call: str, fields: dict[str, Any], key: SendKey, message: Message, target: Target
+    ) -> Sent | GuildMessage:
+        if message.reply is not None and not fields.get("is_wakeup"):
+            field = "event_id" if message.reply.kind == "event" else "msg_id"
+            numbered = {"msg_seq": key.number} if target.kind in self._scenes else {}
+            fields = {field: message.reply.id, **numbered, **fields}
+        if call == wire.STREAM_TO_USER.name:
+            return await self.bot.raw(wire.STREAM_TO_USER, target.id, fields)
+        if target.kind in self._scenes:
+            return await self.bot.raw(self._scenes[target.kind].scene.send, target.id, fields)
+        return await self.bot.raw(_GUILD_CALLS[target.kind], target.id, fields)
+
+    def _sent(self, sent: Sent | GuildMessage) -> PlatformId:
+        if not sent.id:
+            raise WireMismatch(f"{self.account}: the platform's answer has no message id.", account=self.account)
+        at = clock_seconds(sent.timestamp) or self.context.clock.now()
+        ref_idx = sent.ext_info.ref_idx if isinstance(sent, Sent) and sent.ext_info else ""
+        return PlatformId(sent.id, at, {"ref_idx": ref_idx} if ref_idx else {})
+
+    def _handle(self, need: MediaNeed, placed: Uploaded) -> Handle:
+        ttl = UNSAID_TTL_SECONDS if placed.ttl < 0 else placed.ttl
+        return Handle(placed.file_info, need.scope, self.context.clock.now() + ttl if ttl else None)

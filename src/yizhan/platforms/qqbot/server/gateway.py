@@ -1,0 +1,201 @@
+"""The WebSocket gateway: sessions that outlive their sockets for a while, numbered events, and reasons to close."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from yizhan.net.socket import Socket, SocketClosed
+from yizhan.platforms.qqbot.server.happenings import ORIGIN
+from yizhan.platforms.qqbot.wire import gateway as wire
+from yizhan.platforms.qqbot.wire.events import INTENT_OF
+from yizhan.platforms.qqbot.wire.gateway import (
+    CloseCode,
+    Frame,
+    Hello,
+    Identify,
+    Op,
+    Ready,
+    ReadyUser,
+    Resume,
+    decode_frame,
+    encode_frame,
+)
+from yizhan.wire import HttpRequest
+
+if TYPE_CHECKING:
+    from yizhan.platforms.qqbot.server import Server
+
+T = TypeVar("T")
+
+MAX_MISSED = 1000
+"""Events that are kept per session for a client that comes back."""
+
+
+@dataclass(slots=True)
+class Session:
+    id: str
+    intents: int
+    shard: tuple[int, int]
+    base_url: str
+    seq: int = 0
+    sent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_MISSED))
+    socket: Socket | None = None
+    left_at: float = 0.0
+    """When its socket closed; 0 while it is open."""
+
+
+class Refused(Exception):
+    """Close the socket with this code."""
+
+    def __init__(self, row: CloseCode) -> None:
+        super().__init__(row.meaning)
+        self.row = row
+
+
+class Gateway:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.sessions: dict[str, Session] = {}
+        self.sockets: set[Socket] = set()
+        server.router.socket(wire.PATH, self.connect)
+
+    def reset(self) -> None:
+        """Sessions are forgotten; open sockets stay until their clients find out."""
+        self.sessions.clear()
+
+    async def close(self) -> None:
+        for socket in list(self.sockets):
+            await socket.close(1001, "going away")
+
+    @property
+    def connected(self) -> bool:
+        return any(session.socket is not None for session in self.sessions.values())
+
+    async def dispatch(self, frame: Frame) -> None:
+        """Send an event to every session that asked for its kind; those away get it when they resume."""
+        self._forget_old()
+        needed = int(INTENT_OF.get(frame.t or "", 0))
+        for session in list(self.sessions.values()):
+            # One-to-one and group events go to the first shard only; here guild events do as well.
+            if (session.intents & needed or not needed) and session.shard[0] == 0:
+                await self._send(session, frame)
+
+    async def disconnect(self, row: CloseCode) -> None:
+        """Close every socket with a code."""
+        for socket in list(self.sockets):
+            await socket.close(row.code, row.meaning)
+
+    async def ask_to_reconnect(self) -> None:
+        """Op 7 to everybody."""
+        for socket in list(self.sockets):
+            await socket.send(encode_frame(Frame(Op.RECONNECT)))
+
+    async def connect(self, http: HttpRequest, socket: Socket) -> None:
+        """Serve one socket until it closes."""
+        self.sockets.add(socket)
+        session: Session | None = None
+        try:
+            interval = self.server.rules.number("gateway.heartbeat_milliseconds")
+            await socket.send(encode_frame(Frame(Op.HELLO, Hello(interval))))
+            while True:
+                frame = self._read(await socket.receive())
+                session = await self._handle(frame, session, http, socket)
+        except Refused as refused:
+            await socket.close(refused.row.code, refused.row.meaning)
+        except SocketClosed:
+            pass
+        finally:
+            self.sockets.discard(socket)
+            if session is not None and session.socket is socket:
+                session.socket = None
+                session.left_at = self.server.world.now()
+
+    async def _handle(self, frame: Frame, session: Session | None, http: HttpRequest, socket: Socket) -> Session | None:
+        match frame.op:
+            case Op.HEARTBEAT:
+                # At any pace, with the number under `d` or `s`, or none: clients differ.
+                await socket.send(encode_frame(Frame(Op.HEARTBEAT_ACK)))
+                return session
+            case Op.IDENTIFY:
+                if session is not None:
+                    raise Refused(wire.IDENTIFIED_TWICE)
+                return await self._identify(_shaped(frame.d, Identify), http, socket)
+            case Op.RESUME:
+                if session is not None:
+                    raise Refused(wire.IDENTIFIED_TWICE)
+                return await self._resume(_shaped(frame.d, Resume), http, socket)
+        raise Refused(wire.UNKNOWN_OP)
+
+    def _read(self, text: str) -> Frame:
+        try:
+            return decode_frame(text)
+        except ValueError as error:
+            raise Refused(wire.BAD_PAYLOAD) from error
+
+    async def _identify(self, identify: Identify, http: HttpRequest, socket: Socket) -> Session:
+        self._check_token(identify.token)
+        shard_id, shards = identify.shard
+        # A sample of the vendor's has [0, 0]; it is taken for the only shard.
+        if shard_id < 0 or (shards > 0 and shard_id >= shards):
+            raise Refused(wire.SHARD_INVALID)
+        if identify.intents < 0:
+            raise Refused(wire.INTENTS_INVALID)
+        if identify.intents & ~self.server.rules.number("gateway.intents_permitted"):
+            raise Refused(wire.INTENTS_NOT_PERMITTED)
+        session_id = str(uuid.UUID(int=self.server.world.random.getrandbits(128), version=4))
+        session = Session(session_id, identify.intents, identify.shard, http.base_url, socket=socket)
+        self.server.base_url = http.base_url
+        self.sessions[session.id] = session
+        user = ReadyUser(self.server.bot_id, self.server.bot_name)
+        await self._send(session, Frame(Op.DISPATCH, Ready(1, session.id, user, identify.shard), t="READY"))
+        return session
+
+    async def _resume(self, resume: Resume, http: HttpRequest, socket: Socket) -> Session | None:
+        if not resume.token.startswith("Bot "):
+            # One client names its application here instead of its token.
+            self._check_token(resume.token)
+        self._forget_old()
+        session = self.sessions.get(resume.session_id)
+        if session is None:
+            await socket.send(encode_frame(Frame(Op.INVALID_SESSION, False)))
+            return None
+        if not 0 <= resume.seq <= session.seq:
+            raise Refused(wire.SEQ_WRONG)
+        session.socket, session.left_at, session.base_url = socket, 0.0, http.base_url
+        for seq, text in list(session.sent):
+            if seq > resume.seq:
+                await socket.send(text)
+        await self._send(session, Frame(Op.DISPATCH, "", t="RESUMED"))
+        return session
+
+    def _check_token(self, token: str) -> None:
+        if not self.server.tokens.is_valid(token.removeprefix(wire.TOKEN_PREFIX)):
+            raise Refused(wire.TOKEN_REFUSED)
+
+    async def _send(self, session: Session, frame: Frame) -> None:
+        session.seq += 1
+        text = encode_frame(msgspec.structs.replace(frame, s=session.seq)).replace(ORIGIN, session.base_url)
+        session.sent.append((session.seq, text))
+        if session.socket is not None:
+            try:
+                await session.socket.send(text)
+            except SocketClosed:
+                session.socket, session.left_at = None, self.server.world.now()
+
+    def _forget_old(self) -> None:
+        oldest = self.server.world.now() - self.server.rules.number("gateway.resume_seconds")
+        for session in list(self.sessions.values()):
+            if session.socket is None and session.left_at < oldest:
+                del self.sessions[session.id]
+
+
+def _shaped(d: Any, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(d, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused(wire.BAD_PAYLOAD) from error

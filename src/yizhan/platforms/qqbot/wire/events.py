@@ -1,0 +1,225 @@
+"""What the platform pushes, over the socket or a webhook: the `d` of dispatch frames.
+
+Source: "单聊消息事件", "群聊消息事件", "关系事件" (API v2); what nonebot-adapter-qq 1.7.3
+and qq-botpy 1.2.1 cannot do without.
+
+Times of messages are RFC 3339 text with +08:00, times of relation events are Unix seconds as numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Any
+
+from msgspec import Struct, field
+
+from yizhan.platforms.qqbot.wire.gateway import Intents
+
+EVENTS_PAGE = '"事件", API v2'
+
+
+class UserAuthor(Struct):
+    """The speaker of a one-to-one chat; `id` equals `user_openid`."""
+
+    user_openid: str
+    id: str = ""
+    union_openid: str = ""
+    username: str = ""
+    bot: bool = False
+
+
+class MemberAuthor(Struct):
+    """The speaker in a group; a speaker's id, not an address for one-to-one messages."""
+
+    member_openid: str
+    id: str = ""
+    union_openid: str = ""
+    username: str = ""
+    bot: bool = False
+    member_role: str = "member"
+    """member, admin or owner."""
+
+
+class Attachment(Struct, omit_defaults=True):
+    content_type: str
+    """image/jpeg, image/png, image/gif, video/mp4, voice, file."""
+    url: str
+    """Ends after a while; some captures have it without a scheme."""
+    filename: str = ""
+    size: int = 0
+    """Bytes."""
+    width: int = 0
+    height: int = 0
+    voice_wav_url: str = ""
+    asr_refer_text: str = ""
+    """What was said, as text."""
+
+
+class MessageScene(Struct):
+    source: str = "default"
+    ext: list[str] = []
+    """`key=value`: msg_idx (this message), ref_msg_idx (the quoted one), auth_token."""
+
+    def value(self, key: str) -> str:
+        return next((item.partition("=")[2] for item in self.ext if item.partition("=")[0] == key), "")
+
+
+class C2CMessage(Struct, omit_defaults=True):
+    """C2C_MESSAGE_CREATE."""
+
+    id: str
+    author: UserAuthor
+    content: str
+    timestamp: str
+    message_type: int = field(default=-1)
+    """0 text, 3 card, 101 parallel, 102 chat record, 103 quote."""
+    message_scene: MessageScene | None = None
+    attachments: list[Attachment] = []
+    msg_elements: list[dict[str, Any]] = []
+
+
+class GroupMessage(Struct, omit_defaults=True):
+    """GROUP_AT_MESSAGE_CREATE, GROUP_MESSAGE_CREATE. The @ is stripped, the space after it stays."""
+
+    id: str
+    author: MemberAuthor
+    group_openid: str
+    content: str
+    timestamp: str
+    group_id: str = ""
+    """Equal to `group_openid`; on no page, but a wide-spread client does not read the event without it."""
+    message_type: int = field(default=-1)
+    message_scene: MessageScene | None = None
+    attachments: list[Attachment] = []
+    msg_elements: list[dict[str, Any]] = []
+
+
+class GuildUser(Struct):
+    id: str
+    username: str = ""
+    avatar: str = ""
+    bot: bool = False
+
+
+class GuildMember(Struct, omit_defaults=True):
+    joined_at: str = ""
+    nick: str = ""
+    roles: list[str] = []
+
+
+class ChannelMessage(Struct, omit_defaults=True):
+    """AT_MESSAGE_CREATE, MESSAGE_CREATE, DIRECT_MESSAGE_CREATE."""
+
+    id: str
+    author: GuildUser
+    channel_id: str
+    guild_id: str
+    content: str = ""
+    timestamp: str = ""
+    src_guild_id: str = ""
+    direct_message: bool = False
+    seq: int = 0
+    seq_in_channel: str = ""
+    member: GuildMember | None = None
+    attachments: list[Attachment] = []
+
+
+class UserRelation(Struct, omit_defaults=True):
+    """FRIEND_ADD, FRIEND_DEL, C2C_MSG_REJECT, C2C_MSG_RECEIVE."""
+
+    openid: str
+    timestamp: int
+    scene: int | None = None
+    """How they met (FRIEND_ADD, 2026): 1000 default, 1001/1002 search, 1003 group …"""
+    scene_param: str | None = None
+
+
+class GroupRelation(Struct):
+    """GROUP_ADD_ROBOT, GROUP_DEL_ROBOT, GROUP_MSG_REJECT, GROUP_MSG_RECEIVE."""
+
+    group_openid: str
+    timestamp: int
+    op_member_openid: str = ""
+
+
+class Interaction(Struct, omit_defaults=True):
+    """INTERACTION_CREATE: a button was pressed. Answered by `id`, not by the frame's."""
+
+    id: str
+    type: int
+    """11 button of a message, 12 menu; only these want an answer."""
+    chat_type: int
+    """0 guild, 1 group, 2 one to one."""
+    scene: str = ""
+    timestamp: str = ""
+    user_openid: str = ""
+    group_openid: str = ""
+    group_member_openid: str = ""
+    channel_id: str = ""
+    guild_id: str = ""
+    data: dict[str, Any] = {}
+    version: int = 1
+    application_id: str = ""
+
+
+class Audit(Struct, omit_defaults=True):
+    """MESSAGE_AUDIT_PASS, MESSAGE_AUDIT_REJECT."""
+
+    audit_id: str
+    audit_time: str = ""
+    create_time: str = ""
+    channel_id: str = ""
+    guild_id: str = ""
+    message_id: str = ""
+
+
+INTENT_OF = {
+    **dict.fromkeys(
+        (
+            "C2C_MESSAGE_CREATE",
+            "GROUP_AT_MESSAGE_CREATE",
+            "GROUP_MESSAGE_CREATE",
+            "FRIEND_ADD",
+            "FRIEND_DEL",
+            "C2C_MSG_REJECT",
+            "C2C_MSG_RECEIVE",
+            "GROUP_ADD_ROBOT",
+            "GROUP_DEL_ROBOT",
+            "GROUP_MSG_REJECT",
+            "GROUP_MSG_RECEIVE",
+        ),
+        Intents.GROUP_AND_C2C_EVENT,
+    ),
+    "INTERACTION_CREATE": Intents.INTERACTION,
+    "MESSAGE_AUDIT_PASS": Intents.MESSAGE_AUDIT,
+    "MESSAGE_AUDIT_REJECT": Intents.MESSAGE_AUDIT,
+    "AT_MESSAGE_CREATE": Intents.PUBLIC_GUILD_MESSAGES,
+    "MESSAGE_CREATE": Intents.GUILD_MESSAGES,
+    "DIRECT_MESSAGE_CREATE": Intents.DIRECT_MESSAGE,
+}
+"""The intent that an event needs."""
+
+ANSWERABLE = {
+    "user": frozenset({"INTERACTION_CREATE", "C2C_MSG_RECEIVE", "FRIEND_ADD"}),
+    "group": frozenset({"INTERACTION_CREATE", "GROUP_ADD_ROBOT", "GROUP_MSG_RECEIVE"}),
+}
+"""Events whose `event_id` an answer may name, by scene."""
+
+_CHINA = timezone(timedelta(hours=8))
+
+
+@lru_cache(maxsize=64)
+def clock_text(seconds: int) -> str:
+    """RFC 3339 with +08:00, the way the platform writes times."""
+    return datetime.fromtimestamp(seconds, _CHINA).isoformat(timespec="seconds")
+
+
+def clock_seconds(text: str | int | float) -> float:
+    """Read either form of a time; 0 when it is neither."""
+    try:
+        if isinstance(text, str) and not text.isdigit():
+            return datetime.fromisoformat(text).timestamp()
+        return float(text)
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,181 @@
+"""Uploads: in one request, or in chunks. What comes back is good for a whole scene: all users, or all groups.
+
+Sources: "富媒体消息概述", "单聊富媒体上传" (API v2, 2026-09); the rich media page of the documentation repository;
+sizes and types as clients send them (nonebot-adapter-qq 1.7.3, qq-bot-sdk 1.12.5, qqbot-agent-sdk 1.2.2).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Struct, field
+
+from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
+from yizhan.wire import Endpoint, Path, Query, RawAnswer, Whole
+
+FILES_PAGE = '"富媒体消息", API v2: 上传'
+CHUNKS_PAGE = '"单聊富媒体上传", API v2: 分片上传'
+
+IMAGE, VIDEO, VOICE, FILE = 1, 2, 3, 4
+FILE_TYPES = {"image": IMAGE, "video": VIDEO, "voice": VOICE, "file": FILE}
+KINDS = {number: kind for kind, number in FILE_TYPES.items()}
+
+MD5_10M_BYTES = 10_002_432
+"""What `md5_10m` covers, as the page says; one client takes 10 MiB, so a server never refuses over it."""
+
+MAX_BODY = 64 << 20
+"""Bytes that the serving end takes into memory; the proxy in front says no much earlier (`proxy_max_bytes`)."""
+
+
+class Upload(Struct, omit_defaults=True):
+    """One file. Its source is, in this order: `upload_id`, a non-empty `file_data`, a non-empty `url`."""
+
+    openid: Annotated[str, Path()]
+    """Any one user, or any one group: the result is good for all of them."""
+    file_type: int | None = None
+    """1 image, 2 video, 3 voice, 4 plain file; may be left out beside `upload_id`."""
+    srv_send_msg: bool | None = None
+    """True sends it at once, as an active message, and the answer has an `id`."""
+    url: str | None = None
+    """Begins with `http`; the platform downloads it before it answers."""
+    file_data: Any = None
+    """Base64 without prefix. Not on the page of 2026, sent by every client."""
+    file_name: str | None = None
+    """Shown to people; matters for plain files."""
+    upload_id: str | None = None
+    """The merge step of a chunked upload; type and name are remembered from its beginning."""
+
+
+class Uploaded(Struct, omit_defaults=True):
+    """Answer to an upload. Good for every group or for every user, as the upload was made; not for both."""
+
+    file_uuid: str
+    file_info: str
+    ttl: int = field(default=-1)
+    """Seconds until `file_info` ends; 0 means that it does not. Always on the wire."""
+    id: str | None = None
+    """The message, when `srv_send_msg` was true."""
+    raw_url: str | None = None
+    """A link to the bytes, as long as `ttl`; after merging types 1 to 3 only."""
+
+
+class Prepare(Struct, omit_defaults=True):
+    """Begin a chunked upload. All fields are required on the page; sizes come as text or as numbers."""
+
+    openid: Annotated[str, Path()]
+    file_type: int
+    file_size: str | int
+    file_name: str
+    md5: str | None = None
+    sha1: str | None = None
+    md5_10m: str | None = None
+
+
+class PartSlot(Struct):
+    index: int
+    """Counts from 1 on the wire, from 0 on the page. A client slices by position and echoes this."""
+    presigned_url: str
+    block_size: str | int | None = None
+    """Bytes of this part, as text."""
+
+
+class UploadConfig(Struct):
+    """How the server wants to be served. Seconds."""
+
+    concurrency: int = 1
+    retry_timeout: int = 300
+    retry_delay: int = 1
+
+
+class Prepared(Struct, omit_defaults=True):
+    upload_id: str = ""
+    block_size: str | int | None = None
+    parts: list[PartSlot] = []
+    upload_config: UploadConfig | None = None
+    concurrency: int | None = None
+    """Older answers have it here."""
+    retry_timeout: int | None = None
+    file_uuid: str | None = None
+    """Said to come, with `file_info` and without parts, when the platform has the file already."""
+    file_info: str | None = None
+    ttl: int | None = None
+
+
+class PutPart(Struct):
+    """One part to its presigned address: plain bytes, whatever Content-Type; never with the access token."""
+
+    upload_id: Annotated[str, Path()]
+    partNumber: Annotated[str, Query()]
+    sign: Annotated[str, Query()]
+    body: Annotated[Any, Whole()] = b""
+
+
+class FinishPart(Struct):
+    openid: Annotated[str, Path()]
+    upload_id: str
+    part_index: int
+    block_size: str | int
+    md5: str
+
+
+class Finished(Struct):
+    """`{}`"""
+
+
+class Download(Struct):
+    """A file behind a link that the platform gave out (`raw_url`, an attachment's `url`)."""
+
+    file_id: Annotated[str, Path()]
+    rkey: Annotated[str, Query()] = ""
+
+
+def _upload(name: str, scene: str, **more: Any) -> Endpoint[Upload, Uploaded]:
+    path = f"/v2/{scene}/{{openid}}/files"
+    return Endpoint(
+        name,
+        "POST",
+        path,
+        Upload,
+        Uploaded,
+        ENVELOPE,
+        FILES_PAGE,
+        target="openid",
+        timeout=120,
+        max_bytes=MAX_BODY,
+        **more,
+    )
+
+
+def _prepare(name: str, scene: str) -> Endpoint[Prepare, Prepared]:
+    path = f"/v2/{scene}/{{openid}}/upload_prepare"
+    return Endpoint(name, "POST", path, Prepare, Prepared, ENVELOPE, CHUNKS_PAGE, target="openid")
+
+
+def _finish(name: str, scene: str) -> Endpoint[FinishPart, Finished]:
+    path = f"/v2/{scene}/{{openid}}/upload_part_finish"
+    return Endpoint(name, "POST", path, FinishPart, Finished, ENVELOPE, CHUNKS_PAGE, target="openid")
+
+
+# One path, two calls: sending at once is an act that must not be repeated, uploading alone is not.
+UPLOAD_AND_SEND_TO_USER = _upload("uploadAndSendToUser", "users", constants={"srv_send_msg": True}, acts=True)
+UPLOAD_AND_SEND_TO_GROUP = _upload("uploadAndSendToGroup", "groups", constants={"srv_send_msg": True}, acts=True)
+UPLOAD_TO_USER = _upload("uploadToUser", "users")
+UPLOAD_TO_GROUP = _upload("uploadToGroup", "groups")
+
+PREPARE_FOR_USER = _prepare("prepareForUser", "users")
+PREPARE_FOR_GROUP = _prepare("prepareForGroup", "groups")
+FINISH_PART_FOR_USER = _finish("finishPartForUser", "users")
+FINISH_PART_FOR_GROUP = _finish("finishPartForGroup", "groups")
+PUT_PART = Endpoint(
+    "putPart", "PUT", "/cos/{upload_id}", PutPart, RawAnswer, ENVELOPE, CHUNKS_PAGE, role="storage", timeout=120
+)
+DOWNLOAD = Endpoint(
+    "download",
+    "GET",
+    "/qqmedia/{file_id}",
+    Download,
+    RawAnswer,
+    ENVELOPE,
+    '"消息事件", API v2: attachments',
+    role="storage",
+)
