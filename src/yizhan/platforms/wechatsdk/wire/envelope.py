@@ -213,7 +213,7 @@ class SdkEnvelope:
         self, endpoint: Endpoint[Any, Any] | None, code: Any, words: str, data: Any, http: int = 200
     ) -> HttpResponse:
         body: dict[str, Any] = {"error_code": code, "description": words}
-        if endpoint is not None:
+        if endpoint is not None and "type" in endpoint.constants:
             body["type"] = endpoint.constants["type"]
         if self._robot is not None:
             body["robot"] = self._robot()

@@ -115,3 +115,10 @@ class Message(Struct):
     @property
     def id(self) -> str:
         return self.szMsgSvrID or str(self.msgSvrID)
+
+
+TYPE_TEXT, TYPE_IMAGE, TYPE_VOICE, TYPE_FRIEND_REQUEST, TYPE_CONTACT, TYPE_VIDEO = 1, 3, 34, 37, 42, 43
+TYPE_STICKER, TYPE_LOCATION, TYPE_CARD, TYPE_CALL, TYPE_PHONE = 47, 48, 49, 50, 51
+TYPE_NOTICE, TYPE_REVOKED = 10000, 10002
+"""Message types. Source: page "处理消息/消息类型"; 43 is missing there and used by clients."""
+NOTICES = frozenset({TYPE_FRIEND_REQUEST, TYPE_CALL, TYPE_PHONE, TYPE_NOTICE, TYPE_REVOKED})

@@ -1,0 +1,392 @@
+"""Messages to calls. Media are placed once in the CDN and forwarded from there; cards are XML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported, did_you_mean
+from yizhan.model import (
+    ChannelVideo,
+    ContactCard,
+    File,
+    Forward,
+    Image,
+    Link,
+    Media,
+    Mention,
+    Message,
+    MiniProgram,
+    Native,
+    Quote,
+    Segment,
+    Sticker,
+    Target,
+    Text,
+    Video,
+    Voice,
+)
+from yizhan.platforms.base import Limit, MediaNeed, Part
+from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk import wire
+from yizhan.wire import Endpoint
+from yizhan.wire.appmsg import compose_file, compose_link, compose_mini_program, parse_card
+from yizhan.wire.filename import safe_name
+
+GAP = "\u2005"
+"""Stands behind a visible `@nick`, as WeChat's own clients write it."""
+EVERYONE = "notify@all"
+CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}
+_BY_NUMBER = {str(e.constants["type"]): e for e in CALLS.values()}
+_USES = {"image": wire.CDN_IMAGE, "video": wire.CDN_VIDEO, "voice": wire.CDN_VOICE}
+
+
+class Placed(wire.Uploaded, kw_only=True, omit_defaults=True):
+    """What is kept of an upload: its answer, and the file type that it was made with."""
+
+    fileType: int = wire.CDN_FILE  # noqa: N815 - the vendor's word
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A call that may still lack what an upload answers."""
+
+    endpoint: Endpoint[Any, Any]
+    request: Any
+
+
+def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
+    """Return the parts of `message`. Text and mentions side by side share one; a quote takes the text after it.
+
+    Raises:
+        Refused: something in it has no way to travel; the text says what would work.
+    """
+    if target.kind not in ("user", "group"):
+        raise Unsupported(f"wechatsdk reaches users and groups, not '{target.kind}'. Write {target.account}/user/WXID.")
+    composer = _Composer(target, rules)
+    return tuple(composer.part(run) for run in _runs(message.segments))
+
+
+def limits_of(rules: Rules) -> Sequence[Limit]:
+    """Return the pace of an account, if the profile sets one."""
+    count = rules.number("pace.per_minute")
+    return (Limit("pace", "account", "send", count, 60.0),) if count and rules.limited else ()
+
+
+def file_type_of(need: MediaNeed, rules: Rules) -> int:
+    """Return the CDN file type under which `need` is uploaded; 25 MB and above is a type of its own."""
+    large = need.media.size >= rules.number("file.large_from")
+    return _USES.get(need.use, wire.CDN_LARGE_FILE if large else wire.CDN_FILE)
+
+
+def complete(draft: Draft, token: str) -> Struct:
+    """Return the request with what the upload answered copied in, verbatim, and with whatever else it wants."""
+    request: Struct = draft.request
+    if not token:
+        return request
+    if isinstance(request, wire.SendSticker):
+        return msgspec.structs.replace(request, emojiPath=path_of(token))
+    placed = msgspec.json.decode(token, type=Placed)
+    copied = {}
+    for name in set(request.__struct_fields__) & set(Placed.__struct_fields__):
+        value = getattr(placed, name)
+        # Measures that the upload did not take (told as nothing or 0) stay as we know them from the media.
+        if str(value) not in ("", "0") or getattr(request, name) == "":
+            copied[name] = value
+    return msgspec.structs.replace(request, **copied)
+
+
+def kept_of(uploaded: wire.Uploaded, file_type: int) -> str:
+    """Return the token of a handle: the upload's answer."""
+    return msgspec.json.encode(Placed(**msgspec.structs.asdict(uploaded), fileType=file_type)).decode()
+
+
+def path_of(token: str) -> str:
+    """Return the path inside the token of something that is sent by its path."""
+    return str(msgspec.json.decode(token)["path"])
+
+
+def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
+    """Split into what goes together: text with mentions, led by a quote if there is one; everything else alone."""
+    run: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, (Text, Mention)):
+            run.append(segment)
+            continue
+        if run:
+            yield run
+        run = [segment]
+        if not isinstance(segment, Quote):
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+class _Composer:
+    """The parts of one message to one target."""
+
+    def __init__(self, target: Target, rules: Rules) -> None:
+        self.target = target
+        self.rules = rules
+        self.to = target.id
+
+    def part(self, run: Sequence[Segment]) -> Part:
+        match run[0]:
+            case Text() | Mention():
+                return self._text(run)
+            case Quote() as quote:
+                return self._quote(quote, run[1:])
+            case Image() as image:
+                return self._image(_media(image.media))
+            case Video() as video:
+                return self._video(_media(video.media))
+            case Voice() as voice:
+                return self._voice(_media(voice.media))
+            case File() as file:
+                return self._file(file)
+            case Sticker() as sticker:
+                return self._sticker(sticker)
+            case Link() | MiniProgram() | ChannelVideo() as card:
+                return self._card(card)
+            case ContactCard() as contact:
+                return self._contact(contact)
+            case Forward() as forward:
+                return self._forward(forward)
+            case Native() as native:
+                return self._native(native)
+        raise Unsupported(f"wechatsdk has no way to carry {type(run[0]).__name__}. Send it as text or as a file.")
+
+    # --- words
+
+    def _text(self, run: Sequence[Segment]) -> Part:
+        text, mentioned = self._words(run)
+        request = wire.SendText(userName=self.to, msgContent=text, atUserList=mentioned)
+        return _part(wire.SEND_TEXT, request, f"text {len(text)} chars")
+
+    def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Part:
+        text, mentioned = self._words(rest)
+        if not text.strip():
+            raise Unsupported("A quote carries the text that answers it on wechatsdk. Put a text right after it.")
+        if self.target.kind == "group" and not quote.sender:
+            raise Unsupported("In a group wechatsdk wants to know whose message is quoted. Give Quote(sender=…).")
+        request = wire.SendQuote(
+            userName=self.to,
+            content=text,
+            msgSvrID=quote.message_id,
+            sourceContent=quote.text,
+            sourceUserName=quote.sender,
+            atUserList=mentioned,
+        )
+        return _part(wire.SEND_QUOTE, request, f"quote, text {len(text)} chars")
+
+    def _words(self, run: Sequence[Segment]) -> tuple[str, list[str]]:
+        text, mentioned = "", list[str]()
+        for segment in run:
+            if isinstance(segment, Mention):
+                if self.target.kind != "group":
+                    raise Unsupported(f"{self.target} is one person; mentions exist in groups only. Leave it out.")
+                everyone = segment.user == "all"
+                mentioned.append(EVERYONE if everyone else segment.user)
+                text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
+            elif isinstance(segment, Text):
+                text += segment.text
+        limit = self.rules.number("text.max_bytes")
+        if self.rules.limited and len(text.encode()) > limit:
+            raise Unsupported(
+                f"The text has {len(text.encode())} bytes, the limit is {limit} (rule text.max_bytes, profile "
+                f"'{self.rules.profile}'). Send it in pieces, or as a File."
+            )
+        return text, mentioned
+
+    # --- media: placed once, then forwarded to everyone
+
+    def _image(self, media: Media) -> Part:
+        self._check(media, "image", "Send it as a File, or convert it.")
+        request = wire.ForwardImage(userName=self.to, **_EMPTY_IMAGE)
+        return self._placed(wire.FORWARD_IMAGE, request, "image", media)
+
+    def _video(self, media: Media) -> Part:
+        self._check(media, "video", "Send it as a File, or convert it to mp4.")
+        request = wire.ForwardVideo(
+            userName=self.to,
+            **_EMPTY_IMAGE,
+            videoseconds=str(max(1, round(media.duration_ms / 1000))),
+            thumbheight=str(media.height or ""),
+            thumbwidth=str(media.width or ""),
+        )
+        return self._placed(wire.FORWARD_VIDEO, request, "video", media)
+
+    def _voice(self, media: Media) -> Part:
+        self._check_format(media, "voice", "Convert it to SILK, or send it as a File.")
+        longest = self.rules.number("voice.max_seconds")
+        if self.rules.limited and media.duration_ms > longest * 1000:
+            raise MediaTooLarge(
+                f"The voice lasts {media.duration_ms / 1000:.1f} s, the limit is {longest} s (rule voice.max_seconds, "
+                f"profile '{self.rules.profile}'). Cut it, or send it as a File."
+            )
+        request = wire.ForwardVoice(
+            userName=self.to, fileid="", aeskey="", rawtotalsize="", voiceduration=str(media.duration_ms)
+        )
+        return self._placed(wire.FORWARD_VOICE, request, "voice", media)
+
+    def _file(self, file: File) -> Part:
+        media = _media(file.media)
+        self._check_size(media, "file", "Send a link to it.")
+        name = safe_name(file.name or media.name or f"{media.sha256[:8]}.{media.format or 'bin'}")
+        request = wire.ForwardFile(userName=self.to, fileName=name, rawfilekey="", **_EMPTY_IMAGE)
+        return self._placed(wire.FORWARD_FILE, request, "file", media)
+
+    def _sticker(self, sticker: Sticker) -> Part:
+        if sticker.media is None:
+            if not sticker.md5:
+                raise Unsupported("A sticker is a gif, or the md5 of one that WeChat knows. Give one of them.")
+            known = wire.SendKnownSticker(userName=self.to, emojiMd5=sticker.md5)
+            return _part(wire.SEND_KNOWN_STICKER, known, "sticker")
+        media = _media(sticker.media)
+        self._check(media, "sticker", "Convert it to gif, or send it as an Image.")
+        return self._placed(wire.SEND_STICKER, wire.SendSticker(userName=self.to), "sticker", media)
+
+    def _placed(self, endpoint: Endpoint[Any, Any], request: Struct, use: str, media: Media) -> Part:
+        need = MediaNeed(media, scope="account", use=use)
+        return Part(endpoint.name, Draft(endpoint, request), (need,), summary=f"{use} {media.size} bytes")
+
+    # --- cards
+
+    def _card(self, card: Link | MiniProgram | ChannelVideo) -> Part:
+        try:
+            match card:
+                case Link():
+                    link = wire.SendLink(userName=self.to, content=compose_link(card))
+                    return _part(wire.SEND_LINK, link, f"link {card.title}")
+                case MiniProgram():
+                    program = wire.SendXml(userName=self.to, content=compose_mini_program(card))
+                    return _part(wire.SEND_XML, program, f"mini program {card.title}")
+                case ChannelVideo():
+                    if not card.object_id or not card.object_nonce_id:
+                        raise ValueError("a channel video is named by its object_id and object_nonce_id")
+                    video = wire.SendChannelVideo(
+                        userName=self.to, objectId=card.object_id, objectNonceId=card.object_nonce_id
+                    )
+                    return _part(wire.SEND_CHANNEL_VIDEO, video, "channel video")
+        except ValueError as error:
+            raise Unsupported(f"The card cannot be sent: {error}. Correct it and send again.") from error
+
+    def _contact(self, card: ContactCard) -> Part:
+        name, to = card.username, self.to
+        if name.startswith("gh_"):
+            official = wire.SendOfficialCard(userName=to, bizUserName=name)
+            return _part(wire.SEND_OFFICIAL_CARD, official, f"card of {name}")
+        if name.endswith("@finder"):
+            channel = wire.SendChannelCard(userName=to, finderUserName=name)
+            return _part(wire.SEND_CHANNEL_CARD, channel, f"card of {name}")
+        if name.endswith("@openim"):
+            colleague = wire.SendEnterpriseCard(userName=to, openimUserName=name)
+            return _part(wire.SEND_ENTERPRISE_CARD, colleague, f"card of {name}")
+        return _part(wire.SEND_CARD, wire.SendCard(userName=to, beSharedUserName=name), f"card of {name}")
+
+    # --- what was received
+
+    def _forward(self, forward: Forward) -> Part:
+        reference = forward.reference
+        if reference.get("platform") != "wechatsdk":
+            raise Unsupported(
+                "Only what came in over wechatsdk can be sent on by reference here. Save it, and send it as media."
+            )
+        try:
+            draft, note = _sent_on(forward, self.to)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unsupported(f"The reference cannot be read ({error}). Save the media and send it anew.") from error
+        return Part(draft.endpoint.name, draft, summary=f"forwarded {forward.kind}", note=note)
+
+    def _native(self, native: Native) -> Part:
+        endpoint = CALLS.get(native.call) or _BY_NUMBER.get(native.call)
+        if endpoint is None:
+            raise Unsupported(f"wechatsdk has no call '{native.call}'.{did_you_mean(native.call, CALLS)}")
+        fields = endpoint.request.__struct_fields__
+        body = {"userName": self.to, **native.body} if "userName" in fields else native.body
+        if unknown := sorted(set(body) - set(fields)):
+            raise Unsupported(f"{native.call} has no {', '.join(unknown)}.{did_you_mean(unknown[0], fields)}")
+        if body.get("bAsync"):
+            raise Unsupported("A delivery needs the answer of its call. Leave bAsync out, or make the raw call.")
+        try:
+            return _part(endpoint, msgspec.convert(body, endpoint.request), f"call {endpoint.name}")
+        except msgspec.ValidationError as error:
+            raise Unsupported(f"{native.call} does not take this body: {error}.") from error
+
+    # --- limits
+
+    def _check(self, media: Media, kind: str, remedy: str) -> None:
+        self._check_format(media, kind, remedy)
+        self._check_size(media, kind, remedy)
+
+    def _check_format(self, media: Media, kind: str, remedy: str) -> None:
+        formats = self.rules.words(f"{kind}.formats")
+        if media.format not in formats:
+            raise MediaFormat(
+                f"wechatsdk takes {', '.join(formats)} as {kind}, this is {media.format or media.mime or 'unknown'} "
+                f"(rule {kind}.formats, profile '{self.rules.profile}'). {remedy}"
+            )
+
+    def _check_size(self, media: Media, kind: str, remedy: str) -> None:
+        limit = self.rules.number(f"{kind}.max_bytes")
+        if self.rules.limited and media.size > limit:
+            raise MediaTooLarge(
+                f"{media.name or kind} has {media.size} bytes, the limit is {limit} (rule {kind}.max_bytes, profile "
+                f"'{self.rules.profile}'). {remedy}"
+            )
+
+
+_EMPTY_IMAGE: dict[str, Any] = {"rawtotalsize": "", "rawfilemd5": "", "fileid": "", "aeskey": "", "filecrc": ""}
+_NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's check value."
+
+
+def _part(endpoint: Endpoint[Any, Any], request: Struct, summary: str) -> Part:
+    return Part(endpoint.name, Draft(endpoint, request), summary=summary)
+
+
+def _media(source: Any) -> Media:
+    if not isinstance(source, Media):
+        raise MediaFormat("The media has not been taken into the library yet. Add it first, or send through an engine.")
+    return source
+
+
+def _sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
+    """Return the call that sends on what was received, and what the receipt should say about it.
+
+    A file goes as its card. Pictures and videos lack one value that a forward wants (`filecrc`), voice lacks none.
+    """
+    reference = forward.reference
+    kind = int(reference["type"])
+    if kind == wire.TYPE_CARD:
+        return Draft(wire.SEND_XML, _same_card(forward, to)), ""
+    if kind == wire.TYPE_STICKER:
+        return Draft(
+            wire.SEND_KNOWN_STICKER,
+            wire.SendKnownSticker(userName=to, emojiMd5=str(reference["md5"]), emojiSize=int(reference.get("size", 0))),
+        ), ""
+    copied = {"userName": to, "fileid": reference["fileid"], "aeskey": reference["aeskey"]}
+    size = str(reference["size"])
+    if kind == wire.TYPE_VOICE:
+        voice = wire.ForwardVoice(**copied, rawtotalsize=size, voiceduration=str(reference["milliseconds"]))
+        return Draft(wire.FORWARD_VOICE, voice), ""
+    copied |= {"rawtotalsize": size, "rawfilemd5": reference["md5"], "filecrc": "0"}
+    thumb = str(reference.get("thumb", ""))
+    if kind == wire.TYPE_IMAGE:
+        return Draft(wire.FORWARD_IMAGE, wire.ForwardImage(**copied, rawthumbsize=thumb)), _NO_CHECK_VALUE
+    if kind == wire.TYPE_VIDEO:
+        video = wire.ForwardVideo(**copied, rawthumbsize=thumb, videoseconds=str(reference.get("seconds", 1)))
+        return Draft(wire.FORWARD_VIDEO, video), _NO_CHECK_VALUE
+    raise ValueError(f"messages of type {kind} cannot be sent on")
+
+
+def _same_card(forward: Forward, to: str) -> wire.SendXml:
+    card = parse_card(str(forward.reference["xml"]))
+    xml, file = card.xml, card.file()
+    if file is not None and forward.name and safe_name(forward.name) != safe_name(card.title):
+        xml = compose_file(msgspec.structs.replace(file, title=safe_name(forward.name), fileext=""))
+    return wire.SendXml(userName=to, content=xml, msgType=card.type)
