@@ -102,6 +102,7 @@ class Control:
                 "people": sum(len(network.people) for network in world.networks.values()),
                 "groups": sum(len(network.groups) for network in world.networks.values()),
                 "posts": len(world.posts),
+                "blobs": len(world.blobs),
                 "requests": len(sandbox.record),
                 "chaos": len(sandbox.chaos.views()),
             },

@@ -51,6 +51,7 @@ class Blobs:
         self.folder = Path(self._own.name) if self._own else Path(str(folder))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._known: dict[str, Blob] = {}
+        self._by_md5: dict[str, Blob] = {}
 
     async def keep(self, chunks: AsyncIterator[bytes]) -> Blob:
         """Take in bytes as they come; the same bytes are kept once."""
@@ -74,7 +75,7 @@ class Blobs:
             return known
         path = self.folder / sha256
         Path(name).replace(path)
-        blob = self._known[sha256] = Blob(path, size, sha256, md5, sha1)
+        blob = self._known[sha256] = self._by_md5[md5] = Blob(path, size, sha256, md5, sha1)
         return blob
 
     async def add(self, data: bytes) -> Blob:
@@ -97,12 +98,16 @@ class Blobs:
         return self._known.get(sha256)
 
     def by_md5(self, md5: str) -> Blob | None:
-        return next((blob for blob in self._known.values() if blob.md5 == md5), None)
+        return self._by_md5.get(md5)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def clear(self) -> None:
         for blob in self._known.values():
             blob.path.unlink(missing_ok=True)
         self._known.clear()
+        self._by_md5.clear()
 
     def close(self) -> None:
         if self._own is not None:

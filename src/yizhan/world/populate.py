@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from yizhan.errors import ConfigError
+from yizhan.errors import ConfigError, did_you_mean
 from yizhan.world.world import World
 
 DEFAULT = Path(__file__).with_name("default.toml")
@@ -25,7 +26,7 @@ class PersonEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
 class GroupEntry(Struct, forbid_unknown_fields=True, omit_defaults=True):
     id: str
     name: str = ""
-    kind: str = "group"
+    kind: Literal["group", "channel"] = "group"
     members: list[str] = []
     owner: str = ""
     muted: bool = False
@@ -51,11 +52,27 @@ def populate(world: World, file: Path | None = None) -> None:
     path = file or DEFAULT
     try:
         document = msgspec.convert(tomllib.loads(path.read_text("utf-8")), WorldFile)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a world file: {error}. Compare it with the default: {DEFAULT.name}.") from error
     for name, entry in (("qq", document.qq), ("wechat", document.wechat)):
+        _check(path, name, entry)
         network = world.network(name)
         for person in entry.people:
             network.add_person(**msgspec.structs.asdict(person))
         for group in entry.groups:
             network.add_group(**msgspec.structs.asdict(group))
+
+
+def _check(path: Path, network: str, entry: NetworkEntry) -> None:
+    people = {person.id for person in entry.people}
+    for kind, ids in (("people", [p.id for p in entry.people]), ("groups", [g.id for g in entry.groups])):
+        twice = next((id for id in ids if ids.count(id) > 1), None) if len(set(ids)) < len(ids) else None
+        if twice is not None:
+            raise ConfigError(f"{path}: {network}.{kind} has '{twice}' twice; ids are unique within a network.")
+    for group in entry.groups:
+        stranger = next((id for id in (*group.members, group.owner) if id and id not in people), None)
+        if stranger is not None:
+            raise ConfigError(
+                f"{path}: the group '{group.id}' names '{stranger}', who is not in {network}.people."
+                f"{did_you_mean(stranger, people)}"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +87,7 @@ class Network:
             LookupError: there is none; the text names close ones.
         """
         if id not in self.people:
-            raise LookupError(f"nobody called '{id}' on the {self.name} network.{did_you_mean(id, self.people)}")
+            raise LookupError(f"nobody called '{id}' on the {self.name} network.{_close(id, self.people)}")
         return self.people[id]
 
     def group(self, id: str) -> Group:
@@ -96,7 +97,7 @@ class Network:
             LookupError: there is none; the text names close ones.
         """
         if id not in self.groups:
-            raise LookupError(f"no group '{id}' on the {self.name} network.{did_you_mean(id, self.groups)}")
+            raise LookupError(f"no group '{id}' on the {self.name} network.{_close(id, self.groups)}")
         return self.groups[id]
 
     def add_person(self, id: str, name: str = "", **more: Any) -> Person:
@@ -106,6 +107,11 @@ class Network:
     def add_group(self, id: str, name: str = "", members: Sequence[str] = (), **more: Any) -> Group:
         group = self.groups[id] = Group(id, name or id, list(members), **more)
         return group
+
+
+def _close(id: str, known: dict[str, Any]) -> str:
+    # Looking for likenesses among a hundred thousand people would hold the whole sandbox up.
+    return did_you_mean(id, islice(known, 500))
 
 
 class World:
