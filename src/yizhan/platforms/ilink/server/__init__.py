@@ -18,7 +18,7 @@ from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.server.cdn import Cdn
 from yizhan.platforms.ilink.server.cursor import BadCursor, read_cursor
-from yizhan.platforms.ilink.server.inbound import inbound_item, stamped
+from yizhan.platforms.ilink.server.inbound import THUMB, inbound_item, stamped
 from yizhan.platforms.ilink.server.judge import Judge
 from yizhan.platforms.ilink.server.logins import Logins
 from yizhan.platforms.ilink.server.state import Bot, Chat
@@ -77,7 +77,9 @@ class Server:
     ) -> str:
         if to != "bot":
             raise LookupError(f"iLink has no groups, so nobody can write to '{to}'. Use \"bot\".")
-        return self.hear(self._living_bot_of(sender), sender, text, media, kind, name)
+        bot = self._living_bot_of(sender)
+        thumb = await self.world.blobs.add(THUMB) if kind == "video" else None
+        return self.hear(bot, sender, text, media, kind, name, thumb)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         """Create people who have written to the newest bot; without any bot, those who will scan the next codes."""
@@ -144,13 +146,22 @@ class Server:
         )
 
     def hear(
-        self, bot: Bot, user: str, text: str, media: Blob | None = None, kind: Kind = "file", name: str = ""
+        self,
+        bot: Bot,
+        user: str,
+        text: str,
+        media: Blob | None = None,
+        kind: Kind = "file",
+        name: str = "",
+        thumb: Blob | None = None,
     ) -> str:
+        """Let a person say something to their bot; returns the message's id."""
         now = self.world.now()
         said = wire.MessageItem(type=wire.TEXT, text_item=wire.TextItem(text=text))
         items = [said] if text or media is None else []
         if media is not None:
-            items.append(inbound_item(kind, media, name, self.cdn.shelve(media, kind), bot.base_url))
+            cover = self.cdn.shelve(thumb, "image") if thumb else None
+            items.append(inbound_item(kind, media, name, self.cdn.shelve(media, kind), bot.base_url, cover))
         chat = bot.chats[user]
         chat.context_token = self._context_token()
         chat.wrote_at, chat.sent = now, 0

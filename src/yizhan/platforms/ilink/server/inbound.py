@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from hashlib import md5
 from urllib.parse import quote
 
 import msgspec
@@ -12,15 +14,21 @@ from yizhan.platforms.ilink.crypt import write_key
 from yizhan.platforms.ilink.server.state import Chat
 from yizhan.world import Blob
 
+Placed = tuple[str, bytes]
+"""Parameter and key of something on the CDN."""
 
-def inbound_item(kind: str, blob: Blob, name: str, placed: tuple[str, bytes], base_url: str) -> wire.MessageItem:
+THUMB = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
+"""The cover of every video: one grey point."""
+
+
+def inbound_item(
+    kind: str, blob: Blob, name: str, placed: Placed, base_url: str, thumb: Placed | None = None
+) -> wire.MessageItem:
     """Return the item for media of a person. Sizes are those of the plain bytes, unlike outbound.
 
-    Live `media` objects have no `encrypt_type` and stand without `thumb_media`; only pictures have an `aeskey`.
+    Live `media` objects have no `encrypt_type`; pictures stand without `thumb_media`, and they alone have an `aeskey`.
     """
-    param, key = placed
-    query = f"encrypted_query_param={quote(param, safe='')}&taskid={key.hex()[:16]}"
-    media = wire.CDNMedia(param, write_key(key), full_url=f"{base_url}{wire.CDN_DOWNLOAD.path}?{query}")
+    media, key = _reference(placed, base_url), placed[1]
     match kind:
         case "image":
             image = wire.ImageItem(
@@ -44,13 +52,20 @@ def inbound_item(kind: str, blob: Blob, name: str, placed: tuple[str, bytes], ba
                 video_size=blob.size,
                 play_length=1,
                 video_md5=blob.md5,
-                thumb_size=3310,
-                thumb_height=120,
-                thumb_width=90,
+                thumb_media=_reference(thumb, base_url) if thumb else None,
+                thumb_size=len(THUMB),
+                thumb_height=1,
+                thumb_width=1,
             )
             return wire.MessageItem(type=wire.VIDEO, video_item=video)
     file = wire.FileItem(media=media, file_name=name or "file", md5=blob.md5, len=str(blob.size))
     return wire.MessageItem(type=wire.FILE, file_item=file)
+
+
+def _reference(placed: Placed, base_url: str) -> wire.CDNMedia:
+    param, key = placed
+    query = f"encrypted_query_param={quote(param, safe='')}&taskid={md5(param.encode()).hexdigest()[:16]}"
+    return wire.CDNMedia(param, write_key(key), full_url=f"{base_url}{wire.CDN_DOWNLOAD.path}?{query}")
 
 
 def stamped(
