@@ -47,7 +47,7 @@ class MagicCgi(Struct):
     wxid: Annotated[str, Query()] = ""
 
 
-def _flat(funcname: str, parameters: type[Struct], response: type, *, acts: bool = True) -> Endpoint[Any, Any]:
+def _flat(funcname: str, parameters: type[Struct], response: type, *, sends: bool = True) -> Endpoint[Any, Any]:
     fields = [("wxid", Annotated[str, Query()], ""), ("timeout", Annotated[str, Query()], "10")]
     config = parameters.__struct_config__
     request = msgspec.defstruct(
@@ -68,8 +68,8 @@ def _flat(funcname: str, parameters: type[Struct], response: type, *, acts: bool
         SOURCE,
         codec=CODEC,
         constant_query={"funcname": funcname},
-        acts=acts,
-        target="ToUserName",
+        acts=sends,
+        target="ToUserName" if sends else "",
         max_bytes=UPLOADS,
     )
 
@@ -81,8 +81,8 @@ V1_SEND_VOICE = _flat("SendVoice", SendVoice, Sent)
 V1_SEND_EMOJI = _flat("SendEmoji", SendEmoji, Sent)
 V1_SEND_CDN_IMAGE = _flat("SendCdnImage", SendCdnImage, Sent)
 V1_SEND_VIDEO = _flat("SendVideo", SendVideo, Sent)
-V1_DOWNLOAD_VOICE = _flat("DownloadVoice", CdnDownload, Downloaded, acts=False)
-V1_INIT_WXIDS = _flat("InitWxids", QrCodeOf, Nothing, acts=False)
+V1_DOWNLOAD_VOICE = _flat("DownloadVoice", CdnDownload, Downloaded, sends=False)
+V1_INIT_WXIDS = _flat("InitWxids", QrCodeOf, Nothing, sends=False)
 V1_MAGIC_CGI: Endpoint[Any, Any] = Endpoint(
     "v1.MagicCgi",
     "POST",
