@@ -102,8 +102,8 @@ async def test_one_upload_serves_many_groups_but_no_user(served: Served, adapter
     assert 1 == served.calls("uploadToGroup")
     assert [PNG] * 5 == [post.blob.read() for post in served.world.posts if post.blob]
     (to_user,) = adapter.compose(message, TO_USER)
+    wrong = {to_user.needs[0]: next(iter(handles.values()))}
     with pytest.raises(HandleExpired):
-        wrong = {to_user.needs[0]: next(iter(handles.values()))}
         await adapter.send(to_user, wrong, TO_USER, SendKey(1, 1), message)
 
 

@@ -122,11 +122,11 @@ class _Composer:
         text, self.text = self.text, ""
         if not text.strip():
             return None
-        limit = self.rules.number("text.max_chars")
+        limit = self.rules.number("text.max_characters")
         if limit and len(text) > limit:
             raise Unsupported(
                 f"{self.target}: the text has {len(text)} characters, at most {limit} go in one message "
-                f"(rule text.max_chars, profile {self.rules.profile}). Send it in several messages, or as a file."
+                f"(rule text.max_characters, profile {self.rules.profile}). Send it in several messages, or as a file."
             )
         return text
 

@@ -94,7 +94,7 @@ class Files:
         formats = self.server.rules.words(f"{kind}.formats")
         if formats and format_of(blob.head()) not in formats:
             raise Fault(faults.FORMAT_WRONG)
-        ttl = self.server.rules.number("files.ttl_seconds")
+        ttl = self.server.rules.number("handle.ttl_seconds")
         placed = PlacedFile(
             base64.b64encode(world.random.randbytes(96)).decode(),
             f"FU_{world.hex(32)}",
@@ -136,7 +136,7 @@ class Files:
             # Before anything is taken in: a send that is not allowed leaves no file behind.
             self.server.messages.check_active(scene.name, place)
         placed, raw_url = await self._take_in(call, scene.name)
-        ttl = self.server.rules.number("files.ttl_seconds")
+        ttl = self.server.rules.number("handle.ttl_seconds")
         answer = Uploaded(placed.file_uuid, placed.file_info, ttl, raw_url=raw_url)
         if sends:
             answer.id = self.server.messages.post_file(call.endpoint.name, scene.name, request.openid, placed)

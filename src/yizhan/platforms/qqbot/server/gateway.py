@@ -62,11 +62,14 @@ class Gateway:
         self.server = server
         self.sessions: dict[str, Session] = {}
         self.sockets: set[Socket] = set()
+        self.backlog: deque[tuple[float, Frame]] = deque(maxlen=MAX_MISSED)
+        """What came while there was no session, with its time."""
         server.router.socket(wire.PATH, self.connect)
 
     def reset(self) -> None:
         """Sessions are forgotten; open sockets stay until their clients find out."""
         self.sessions.clear()
+        self.backlog.clear()
 
     async def close(self) -> None:
         for socket in list(self.sockets):
@@ -79,10 +82,10 @@ class Gateway:
     async def dispatch(self, frame: Frame) -> None:
         """Send an event to every session that asked for its kind; those away get it when they resume."""
         self._forget_old()
-        needed = int(INTENT_OF.get(frame.t or "", 0))
+        if not self.sessions:
+            self.backlog.append((self.server.world.now(), frame))
         for session in list(self.sessions.values()):
-            # One-to-one and group events go to the first shard only; here guild events do as well.
-            if (session.intents & needed or not needed) and session.shard[0] == 0:
+            if _wants(session, frame):
                 await self._send(session, frame)
 
     async def disconnect(self, row: CloseCode) -> None:
@@ -153,7 +156,16 @@ class Gateway:
         self.sessions[session.id] = session
         user = ReadyUser(self.server.bot_id, self.server.bot_name)
         await self._send(session, Frame(Op.DISPATCH, Ready(1, session.id, user, identify.shard), t="READY"))
+        await self._send_backlog(session)
         return session
+
+    async def _send_backlog(self, session: Session) -> None:
+        oldest = self.server.world.now() - self.server.rules.number("gateway.backlog_seconds")
+        waiting = list(self.backlog)
+        self.backlog.clear()
+        for at, frame in waiting:
+            if at > oldest and _wants(session, frame):
+                await self._send(session, frame)
 
     async def _resume(self, resume: Resume, http: HttpRequest, socket: Socket) -> Session | None:
         if not resume.token.startswith("Bot "):
@@ -192,6 +204,12 @@ class Gateway:
         for session in list(self.sessions.values()):
             if session.socket is None and session.left_at < oldest:
                 del self.sessions[session.id]
+
+
+def _wants(session: Session, frame: Frame) -> bool:
+    """By its intents. One-to-one and group events go to the first shard only; here guild events do as well."""
+    needed = int(INTENT_OF.get(frame.t or "", 0))
+    return (session.intents & needed == needed) and session.shard[0] == 0
 
 
 def _shaped(d: Any, shape: type[T]) -> T:

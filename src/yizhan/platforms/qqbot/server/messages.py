@@ -196,7 +196,7 @@ class Messages:
         return shown
 
     def check_text(self, text: str) -> None:
-        limit = self.server.rules.number("text.max_chars")
+        limit = self.server.rules.number("text.max_characters")
         if limit and len(text) > limit:
             raise Fault(faults.TOO_LONG)
         if not self.server.rules["text.urls_allowed"]:
@@ -296,7 +296,7 @@ class Messages:
         if request.input_state == 10:
             self.streams.pop(post.message_id, None)
         sent = self._sent(post.message_id)
-        left = max(0, self.server.rules.number("text.max_chars") - len(post.text))
+        left = max(0, self.server.rules.number("text.max_characters") - len(post.text))
         return StreamSent(sent.id, sent.timestamp, sent.ext_info, left)
 
     def _grown(self, request: StreamMessage, delivered: str) -> str:
