@@ -45,19 +45,19 @@ NEIGHBOURS = frozenset(
 class Server:
     """The serving end.
 
-    `options.extra` may hold `wechatsdk_folders` (folders whose files callers may name, beside the system's temporary
-    one) and `wechatsdk_push_hosts` (hosts that events may be pushed to, beside this machine).
+    `options.extra` may hold `folders` (folders whose files callers may name, beside the system's temporary
+    one) and `push_hosts` (hosts that events may be pushed to, beside this machine).
     """
 
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
         self.world = world
         self.rules = rules
-        self.folders = Folders(options.extra.get("wechatsdk_folders", ()))
+        self.folders = Folders(options.extra.get("folders", ()))
         self.account = Account(world, self.folders, manual_logins=options.manual_logins)
         self.envelope = wire.SdkEnvelope(self.account.robot)
         self.router = Router("wechatsdk", self.envelope, keep=world.blobs.keep)
         self.router.unknown = _unknown
-        self.pushes = Pushes(world, self.account, frozenset(options.extra.get("wechatsdk_push_hosts", ())))
+        self.pushes = Pushes(world, self.account, frozenset(options.extra.get("push_hosts", ())))
         self.account.push = self.pushes.push
         self.book = Book(world, self.account)
         self.cdn = Cdn(world, self.folders, self._current)

@@ -87,11 +87,11 @@ class Cdn:
         self._objects.clear()
         self._ids.clear()
 
-    async def put(self, blob: Blob, key: str, file_type: int) -> Stored:
-        """Store a blob (again) and return the object, with a new lease of life."""
-        file_id = self._ids.setdefault(
-            (blob.sha256, key, file_type), make_cdn_id(self._world.random, file_type, self._world.now())
-        )
+    async def put(self, blob: Blob, key: str, file_type: int, file_id: str = "") -> Stored:
+        """Store a blob (again) and return the object, with a new lease of life. `file_id`: name it so."""
+        file_id = file_id or self._ids.get((blob.sha256, key, file_type), "")
+        file_id = file_id or make_cdn_id(self._world.random, file_type, self._world.now())
+        self._ids[blob.sha256, key, file_type] = file_id
         known = self._objects.get(file_id)
         if known is None:
             crc, cipher_md5, cipher_size = await asyncio.to_thread(_measure, blob.path, bytes.fromhex(key))
