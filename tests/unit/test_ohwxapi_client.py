@@ -7,12 +7,23 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import Served, context, serve
-from yizhan.errors import HandleExpired, LoginNeeded, NotAllowed, OutcomeUnknown, TargetGone, Throttled, Unsupported
+from yizhan.errors import (
+    HandleExpired,
+    LoginNeeded,
+    MediaTooLarge,
+    NotAllowed,
+    OutcomeUnknown,
+    TargetGone,
+    Throttled,
+    Unavailable,
+    Unsupported,
+)
 from yizhan.model import (
     BytesContent,
     ContactCard,
@@ -42,6 +53,7 @@ from yizhan.model import (
 from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.ohwxapi import PLATFORM, wire
 from yizhan.platforms.ohwxapi.client import OhwxapiAdapter
+from yizhan.wire import Fault
 
 KEY = SendKey(1, 1)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20
@@ -447,3 +459,79 @@ async def test_media_goes_as_base64_so_that_nothing_is_shared() -> None:
         assert base64.b64encode(SILK) in bodies[0]
         assert b'"VoiceTime":1' in bodies[0]
         assert b'"FileBase64":"' + base64.b64encode(b"plan") in bodies[1]
+
+
+async def test_a_gateway_that_answers_with_a_path_needs_a_shared_folder(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_bytes(b"shared")
+    async with gateway() as (served, adapter, _):
+
+        async def path_only(_: Any, __: Any) -> wire.Downloaded:
+            return wire.Downloaded("C:\\gateway\\in.txt", 6, "x")
+
+        served.server.cdn.download = path_only  # type: ignore[attr-defined]
+        served.server.router.routes[("POST", "/v2/cdndownload")].clear()
+        served.server._on(wire.CDN_DOWNLOAD, path_only)  # type: ignore[attr-defined]
+        reference = {"type": 34, "xml": "<msg><voicemsg/></msg>"}
+        with pytest.raises(Unsupported, match="download_folder"):
+            [chunk async for chunk in adapter.open_reference(reference)]
+        chosen = {"wxid": "wxid_sandbox", "base_url": served.url, "download_folder": str(tmp_path)}
+        sharing = OhwxapiAdapter(context(PLATFORM, served, chosen, name="sharing"))
+        data = b"".join([chunk async for chunk in sharing.open_reference(reference)])
+        await sharing.close()
+
+    assert b"shared" == data
+
+
+async def test_what_the_gateway_will_not_give_out_is_an_error_of_the_platform() -> None:
+    xml = f'<msg><img aeskey="{"a" * 32}" cdnmidimgurl="{"30" * 89}"/></msg>'
+    async with gateway() as (_, adapter, _sender):
+        with pytest.raises(HandleExpired, match="fileid not found"):
+            [chunk async for chunk in adapter.open_reference({"type": 3, "xml": xml})]
+
+
+async def test_a_file_too_large_for_a_frame_is_refused_before_it_leaves() -> None:
+    async with gateway(settings={"commands": "socket"}, rules={"socket.max_bytes": 3000}) as (served, _, sender):
+        with pytest.raises(MediaTooLarge, match=r"socket\.max_bytes"):
+            await sender.send(user(), Image(media(PNG, "image", "png")))
+
+        assert [] == list(served.world.select(platform="ohwxapi"))
+
+
+async def test_a_gateway_that_is_not_there_is_found_out_by_a_check() -> None:
+    async with gateway(settings={"base_url": "http://127.0.0.1:9"}) as (_, adapter, sender):
+        (finding,) = await adapter.check()
+        with pytest.raises(Unavailable, match="Nothing was sent"):
+            await sender.send(user(), Text("hi"))
+
+    assert not finding.ok
+    assert "base_url" in finding.remedy
+
+
+async def test_a_command_over_a_line_that_breaks_has_an_unknown_outcome() -> None:
+    async with gateway(settings={"commands": "socket"}) as (served, adapter, sender):
+
+        async def never(_: Any, __: Any) -> wire.Sent:
+            await served.server.close()
+            await asyncio.sleep(5)
+            raise AssertionError
+
+        served.server.router.routes[("POST", "/v2/api")].clear()
+        served.server._on(wire.SEND_MSG, never)  # type: ignore[attr-defined]
+        with pytest.raises(OutcomeUnknown, match="may have been carried out"):
+            await sender.send(user(), Text("hi"))
+        assert {} == adapter.line._asked
+
+
+async def test_a_transport_error_of_the_gateway_leaves_sends_unknown_and_uploads_repeatable() -> None:
+    async with gateway() as (served, _, sender):
+
+        async def lost(_: Any, __: Any) -> Any:
+            raise Fault(wire.TRANSPORT)
+
+        for path, command in (("/v2/api", wire.SEND_MSG), ("/v2/cdnupload", wire.CDN_UPLOAD)):
+            served.server.router.routes[("POST", path)].clear()
+            served.server._on(command, lost)  # type: ignore[attr-defined]
+        with pytest.raises(OutcomeUnknown):
+            await sender.send(user(), Text("hi"))
+        with pytest.raises(Unavailable, match="Trying again is safe"):
+            await sender.send(user(), Image(media(PNG, "image", "png")))

@@ -386,6 +386,7 @@ def event(name: str) -> Any:
 
 
 ADA = Target("ohwxapi.main", "user", "wxid_ada0000000002")
+CYD = Target("ohwxapi.main", "user", "wxid_cyd0000000004")
 IN_GROUP = Target("ohwxapi.main", "group", GROUP)
 
 
@@ -398,8 +399,8 @@ IN_GROUP = Target("ohwxapi.main", "group", GROUP)
         ("ws_msg_file", EventKind.MESSAGE, ADA, ADA.id),
         ("ws_msg_voice", EventKind.MESSAGE, ADA, ADA.id),
         ("ws_msg_join_notice", EventKind.OTHER, IN_GROUP, ""),
-        ("ws_event_contact_change", EventKind.OTHER, None, ""),
-        ("ws_event_friend_request", EventKind.OTHER, None, ""),
+        ("ws_event_contact_change", EventKind.OTHER, IN_GROUP, ""),
+        ("ws_event_friend_request", EventKind.OTHER, CYD, CYD.id),
     ],
 )
 def test_recorded_pushes_are_read(name: str, kind: EventKind, target: Target | None, sender: str) -> None:

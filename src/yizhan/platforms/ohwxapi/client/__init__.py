@@ -55,12 +55,20 @@ class OhwxapiAdapter:
         Raises:
             PlatformError: the class says what happened.
         """
-        if self.settings.commands == "socket":
-            answer = await self.line.ask(command, parameters)
-            result: R = self.caller.read(command, answer)
-            return result
-        request = command.asking(self.wxid, parameters, self.settings.timeout)
-        return await self.caller.call(command, request, progress=progress)
+        try:
+            if self.settings.commands == "socket":
+                answer = await self.line.ask(command, parameters)
+                result: R = self.caller.read(command, answer)
+                return result
+            request = command.asking(self.wxid, parameters, self.settings.timeout)
+            return await self.caller.call(command, request, progress=progress)
+        except OutcomeUnknown as error:
+            if command.acts:
+                raise
+            # The gateway lost its line to WeChat; a lookup or an upload may simply be made again.
+            raise Unavailable(
+                f"{error} Trying again is safe.", fault=error.fault, account=self.name, endpoint=command.name
+            ) from error
 
     # --- the three that decide ---
 

@@ -65,19 +65,28 @@ class Line:
         """Yield the frames that are no answers, for ever; a broken line is opened again, waiting longer each time."""
         queue = self._pushes = asyncio.Queue[str | None](WAITING)
         failures = 0
-        while True:
-            try:
+        try:
+            while True:
+                text = await self._next(queue)
+                if text is not None:
+                    failures = 0
+                    yield text
+                    continue
+                failures += 1
+                await self._clock.sleep(min(LONGEST_DELAY, 2.0 ** min(failures, 10) / 2) * random.uniform(0.8, 1.2))
+        finally:
+            if self._pushes is queue:
+                self._pushes = None
+
+    async def _next(self, queue: asyncio.Queue[str | None]) -> str | None:
+        """Return the next frame; None when the line broke or did not open."""
+        try:
+            if queue.empty():
                 await self._open()
-                text = await queue.get()
-            except Unavailable as error:
-                text = None
-                log.warning("event socket did not open", extra={"account": self._caller.account, "why": str(error)})
-            if text is not None:
-                failures = 0
-                yield text
-                continue
-            failures += 1
-            await self._clock.sleep(min(LONGEST_DELAY, 2.0**failures / 2) * random.uniform(0.8, 1.2))
+            return await queue.get()
+        except Unavailable as error:
+            log.warning("event socket did not open", extra={"account": self._caller.account, "why": str(error)})
+            return None
 
     # --- commands ---
 

@@ -162,8 +162,7 @@ class _Composer:
     def _single(self, segment: Segment) -> Part:
         match segment:
             case Image():
-                image = wire.SendImage(ToUserName=self.target.id)
-                return self._placed(wire.SEND_IMAGE, image, "image", _media(segment.media))
+                return self._image(_media(segment.media))
             case Video():
                 return self._video(_media(segment.media))
             case Voice():
@@ -243,6 +242,13 @@ class _Composer:
         draft = Draft(command, parameters, name=safe_name(name) if name else "")
         need = MediaNeed(media, scope="account", use=use)
         return Part(command.name, draft, (need,), summary=f"{use} {media.size} bytes")
+
+    def _image(self, media: Media) -> Part:
+        if media.kind != "image":
+            raise MediaFormat(
+                f"{media.name or 'This'} is no picture but {media.format or media.mime}. Send it as a File."
+            )
+        return self._placed(wire.SEND_IMAGE, wire.SendImage(ToUserName=self.target.id), "image", media)
 
     def _video(self, media: Media) -> Part:
         if media.format != "mp4":

@@ -41,16 +41,18 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
     data = push.CurrentPacket.Data
     if data.EventName == frames.MSG_NEW and data.AddMsg is not None:
         return _message(data.AddMsg, raw, account, wxid)
-    digest = hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]
+    if data.EventName == frames.FRIEND_REQ:
+        return _friend_request(data, raw, account, now)
+    place = data.ChatUserName or data.FromUserName or (data.Contact.UserName if data.Contact else "")
     return Event(
-        id=f"{data.EventName}:{digest}:{int(now)}",
+        id=_made_id(data, now),
         kind=_KINDS.get(data.EventName, EventKind.OTHER),
         account=account,
         at=now,
-        target=_place(account, data.ChatUserName or data.FromUserName),
+        target=_place(account, place),
         sender=data.InviteUserName or data.FromUserName,
         sender_name=data.InviteNickName,
-        message=_words_of(data),
+        message=Message((Text(words),)) if (words := data.Template or data.Reason) else None,
         raw=dict(raw),
     )
 
@@ -58,15 +60,26 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
 _KINDS = {frames.CHATROOM_INVITE: EventKind.GROUP_ADDED, frames.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST}
 
 
-def _words_of(data: wire.EventData) -> Message | None:
-    if data.EventName == frames.FRIEND_REQ:
-        try:
-            asked = parse_friend_request(data.Content)
-        except ValueError:
-            return None
-        return Message((Text(f"{asked.nickname}: {asked.content}"),))
-    words = data.Template or data.Reason
-    return Message((Text(words),)) if words else None
+def _made_id(data: wire.EventData, now: float) -> str:
+    """Happenings have no id of their own: what happened, and in which second."""
+    return f"{data.EventName}:{hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]}:{int(now)}"
+
+
+def _friend_request(data: wire.EventData, raw: Mapping[str, Any], account: str, now: float) -> Event:
+    """Somebody asks to be a contact; `context` has what accepting (137) wants."""
+    event = Event(_made_id(data, now), EventKind.OTHER, account, now, raw=dict(raw))
+    try:
+        asked = parse_friend_request(data.Content)
+    except ValueError:
+        return event
+    return msgspec.structs.replace(
+        event,
+        target=_place(account, asked.username),
+        sender=asked.username,
+        sender_name=asked.nickname,
+        message=Message((Text(asked.content),)) if asked.content else None,
+        context={"V1Username": asked.token, "V2Ticket": asked.ticket, "Sence": asked.scene},
+    )
 
 
 def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: str) -> Event:

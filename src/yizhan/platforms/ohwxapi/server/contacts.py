@@ -169,8 +169,12 @@ class Contacts:
         group = self.accounts.group(account, asked.ChatroomID)
         who = self.accounts.name_of(account.wxid)
         for id in [self._person(id) for id in _list(asked.Wxid)]:
-            if id not in group.members:
-                group.members.append(id)
+            known = self.accounts.known.get(id)
+            if group.id in known.left if known else id not in group.members:
+                if known:
+                    known.left.discard(group.id)
+                else:
+                    group.members.append(id)
                 # Clients read who joined out of these very words.
                 self._note(group, f'"{who}"邀请"{self.accounts.name_of(id)}"加入了群聊')
                 self._invited(group, account.wxid, id)
