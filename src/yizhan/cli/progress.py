@@ -20,7 +20,7 @@ class Bars:
         self._progress: Progress | None = None
         self._uploads: dict[Any, tuple[TaskID, int]] = {}
         if show and sys.stderr.isatty():
-            self._progress = _progress()
+            self._progress = new_progress(sys.stderr)
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -75,7 +75,8 @@ def _nothing(count: int) -> None:
     pass
 
 
-def _progress() -> Progress:
+def new_progress(stream: Any, *, transient: bool = True) -> Progress:
+    """Return bars on `stream`, which is a terminal; tasks have a field `unit`: `bytes` or `deliveries`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -96,9 +97,9 @@ def _progress() -> Progress:
         BarColumn(bar_width=None),
         Amount(),
         TimeRemainingColumn(compact=True),
-        console=Console(file=sys.stderr),
+        console=Console(file=stream),
         expand=True,
-        transient=True,
+        transient=transient,
     )
 
 

@@ -1,3 +1,0 @@
-def demo() -> int:
-    "x"
-    return 0

@@ -1,0 +1,112 @@
+"""What the demo shows: bars on a terminal, a line now and then in a pipe, objects for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from yizhan.cli.demo.crowd import Crowd
+from yizhan.cli.demo.worker import Report
+from yizhan.cli.output import Output, size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+LINE_SECONDS = 2.0
+"""Without a terminal: seconds between two lines of progress."""
+
+
+class Screen:
+    """Everything that people see of the demo, in order."""
+
+    def __init__(self, out: Output) -> None:
+        self.out = out
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._crowds: Sequence[Crowd] = ()
+        self._said_at = 0.0
+
+    def say(self, text: str = "", **event: Any) -> None:
+        """Say something to people; `event` is the same for programs."""
+        self.out.line(text)
+        if event:
+            self.out.value(event)
+        sys.stdout.flush()
+
+    def title(self, text: str) -> None:
+        self.say(f"\n{text}")
+
+    @contextmanager
+    def bars(self, crowds: Sequence[Crowd]) -> Iterator[None]:
+        """Show how far the deliveries and uploads are while this is entered."""
+        self._crowds = crowds
+        self._tasks = {}
+        if not (self.out.for_people and sys.stdout.isatty()):
+            yield
+            return
+        from yizhan.cli.progress import new_progress
+
+        self._progress = new_progress(sys.stdout, transient=False)
+        try:
+            with self._progress:
+                for crowd in crowds:
+                    self._tasks[crowd.key] = self._progress.add_task(crowd.title, total=crowd.count, unit="deliveries")
+                yield
+        finally:
+            self._progress = None
+
+    def update(self, report: Report) -> None:
+        """Show a report of the sending process."""
+        if self._progress is None:
+            self._line(report)
+            return
+        for crowd in self._crowds:
+            self._progress.update(self._tasks[crowd.key], completed=report.done.get(crowd.key, 0))
+        for key, (left, total) in report.uploads.items():
+            if key not in self._tasks:
+                self._tasks[key] = self._progress.add_task(f"[dim]↑ {_upload(key)}", total=total, unit="bytes")
+            self._progress.update(self._tasks[key], completed=left)
+
+    def _line(self, report: Report) -> None:
+        now = time.monotonic()
+        if not report.done or (now - self._said_at < LINE_SECONDS and report.what != "idle"):
+            return
+        self._said_at = now
+        parts = [f"{crowd.title} {report.done.get(crowd.key, 0)}/{crowd.count}" for crowd in self._crowds]
+        self.say("  " + " · ".join(parts))
+
+
+def _upload(key: str) -> str:
+    account, scope, name = key.split(" ", 2)
+    return f"{name} → {account.partition('.')[0]} {scope.partition(':')[0]}"
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the result as lines of at most 80 columns."""
+    head = f"{'':<12}{'targets':>8}{'sent':>7}{'uploads':>9}{'uploaded':>11}{'one by one':>12}{'sends/s':>9}"
+    lines = [head, "─" * len(head)]
+    for row in rows:
+        lines.append(
+            f"{row['title'][:12]:<12}{row['targets']:>8,}{row['sent']:>7,}{row['uploads']:>9}"
+            f"{size(row['uploaded_bytes']):>11}{size(row['one_by_one_bytes']):>12}{row['sends_per_second']:>9,.0f}"
+        )
+    total = {
+        name: sum(row[name] for row in rows)
+        for name in ("targets", "sent", "uploads", "uploaded_bytes", "one_by_one_bytes")
+    }
+    lines.append("─" * len(head))
+    lines.append(
+        f"{'together':<12}{total['targets']:>8,}{total['sent']:>7,}{total['uploads']:>9}"
+        f"{size(total['uploaded_bytes']):>11}{size(total['one_by_one_bytes']):>12}"
+    )
+    return lines
+
+
+def wide(text: str, columns: int) -> str:
+    """Fill `text` up to `columns` as a terminal counts them, where a Chinese character takes two."""
+    from rich.cells import cell_len
+
+    return text + " " * max(0, columns - cell_len(text))

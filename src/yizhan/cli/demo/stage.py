@@ -1,0 +1,241 @@
+"""The demo, act by act: a sandbox, two files, a thousand people, a process that is killed, and the proof."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yizhan.cli.demo.control import SandboxProcess, count_posts
+from yizhan.cli.demo.crowd import Crowd, crowds
+from yizhan.cli.demo.files import BOOK_SHOWN, book, picture
+from yizhan.cli.demo.proof import counts_in, prove, show_result
+from yizhan.cli.demo.screen import Screen, wide
+from yizhan.cli.demo.sender import Sender
+from yizhan.cli.demo.worker import Order, Report
+from yizhan.cli.exits import FAILED, SENT
+from yizhan.cli.output import Output, many, size
+
+KILL_AT = 0.35
+"""Part of the deliveries that have ended when the sending process is killed."""
+PICTURE, BOOK = "station.png", "book.pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was asked for on the command line."""
+
+    scale: float = 1.0
+    platforms: tuple[str, ...] = ()
+    kill: bool = True
+    keep: bool = False
+    port: int = 0
+    folder: Path | None = None
+
+
+@dataclass(slots=True)
+class Play:
+    """What the acts hand on to each other."""
+
+    screen: Screen
+    sandbox: SandboxProcess
+    folder: Path
+    crowds: Sequence[Crowd] = ()
+    people: dict[str, list[str]] = field(default_factory=dict)
+    """Ids by the crowd's key."""
+    digests: tuple[str, ...] = ()
+    """SHA-256 of the picture and of the book: what part 1 and part 2 of the message carry."""
+    sizes: tuple[int, ...] = ()
+    busy: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Deliveries that ended while a process ran, and the seconds that this took, by the crowd's key."""
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def total(self) -> int:
+        return sum(crowd.count for crowd in self.crowds)
+
+    def add_busy(self, report: Report) -> None:
+        for key, (count, seconds) in report.busy.items():
+            before = self.busy.get(key, (0, 0.0))
+            self.busy[key] = before[0] + count, before[1] + seconds
+
+
+async def play(wishes: Wishes, out: Output) -> int:
+    """Run the demo and return its exit code: 0 when everything that it claims was checked and true."""
+    started = time.monotonic()
+    folder = wishes.folder or Path(tempfile.mkdtemp(prefix="yizhan-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    it = Play(Screen(out), SandboxProcess(folder, wishes.port), folder)
+    kept = False
+    try:
+        await _set_the_scene(it, wishes)
+        order = await _gather_people(it)
+        await _send(it, order, kill=wishes.kill)
+        wrong = await prove(it)
+        await show_result(it)
+        kept = wishes.keep
+        _last_words(it, wishes, kept, wrong, time.monotonic() - started)
+    finally:
+        await it.sandbox.close(keep=kept)
+        if wishes.folder is None and not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    return FAILED if wrong else SENT
+
+
+# --- act one: a sandbox, files, people --------------------------------------------------------------------------------
+
+
+async def _set_the_scene(it: Play, wishes: Wishes) -> None:
+    it.screen.say("yizhan demo: no account, no network; everything happens on this machine.")
+    await it.sandbox.start()
+    it.crowds = crowds(await it.sandbox.platforms(), wishes.platforms, wishes.scale)
+    it.screen.say(f"sandbox ready on {it.sandbox.url}", event="sandbox", url=it.sandbox.url)
+    contents = picture(), book()
+    for name, data in zip((PICTURE, BOOK), contents, strict=True):
+        (it.folder / name).write_bytes(data)
+    it.digests = tuple(hashlib.sha256(data).hexdigest() for data in contents)
+    it.sizes = tuple(len(data) for data in contents)
+    for name, digest, count in zip((PICTURE, BOOK_SHOWN), it.digests, it.sizes, strict=True):
+        line = f"  {wide(name, 14)}{size(count):>7}   sha256 {digest[:24]}…"
+        it.screen.say(line, event="file", name=name, size=count, sha256=digest)
+
+
+async def _gather_people(it: Play) -> Order:
+    accounts: dict[str, dict[str, Any]] = {}
+    targets: list[str] = []
+    for crowd in it.crowds:
+        if crowd.account not in accounts:
+            await it.sandbox.lift_limits(crowd.platform)
+            accounts[crowd.account] = {**crowd.settings, "base_url": it.sandbox.url, "rules": {"limits": False}}
+        people = it.people[crowd.key] = await it.sandbox.people(crowd.platform, crowd.kind, crowd.count)
+        targets += [f"{crowd.account}/{crowd.kind}/{one}" for one in people]
+    it.screen.title("One message (the picture, then the PDF) to")
+    for crowd in it.crowds:
+        it.screen.say(f"  {crowd.count:>5,} {crowd.title}")
+    it.screen.say("Real quotas would spread this over hours; they are lifted here, on both sides.")
+    return Order(str(it.store), accounts, targets, str(it.folder / PICTURE), str(it.folder / BOOK), BOOK_SHOWN)
+
+
+# --- act two: sending, killed in the middle ---------------------------------------------------------------------------
+
+
+async def _send(it: Play, order: Order, *, kill: bool) -> None:
+    it.screen.title("Sending")
+    sender = Sender(order)
+    try:
+        await sender.start()
+        with it.screen.bars(it.crowds):
+            report = await _follow(it, sender, KILL_AT if kill else 2.0)
+        if kill and report.what != "idle":
+            it.add_busy(report)
+            await sender.kill()
+            await _aftermath(it)
+            sender = Sender(order)
+            await sender.start()
+            begun = await sender.until(lambda report: report.what == "begun")
+            _say_recovered(it, begun)
+            with it.screen.bars(it.crowds):
+                report = await _follow(it, sender, 2.0)
+        elif kill:
+            it.screen.say("  It was done before it could be killed.")
+        it.add_busy(report)
+        await _settle(it, sender)
+    except BaseException:
+        await sender.kill()
+        raise
+    await sender.close()
+
+
+async def _follow(it: Play, sender: Sender, share: float) -> Report:
+    """Show reports until nothing is left to send, or until `share` of the deliveries have ended."""
+
+    def enough(report: Report) -> bool:
+        it.screen.update(report)
+        return report.what == "idle" or sum(report.done.values()) >= share * it.total
+
+    return await sender.until(enough)
+
+
+async def _aftermath(it: Play) -> None:
+    counts = await counts_in(it.store)
+    sent, sending = counts.get("sent", 0), counts.get("sending", 0)
+    waiting = counts.get("queued", 0)
+    it.screen.title(f"The sending process was killed (SIGKILL) after {sent:,} of {it.total:,} targets.")
+    it.screen.say(
+        f"  on disk: {sent:,} sent, {sending} in flight, {waiting:,} waiting. Starting it again …",
+        event="killed",
+        counts=counts,
+    )
+
+
+def _say_recovered(it: Play, report: Report) -> None:
+    if report.asked_again:
+        it.screen.say(
+            f"  {report.asked_again} in flight are asked again under the same key: their wire knows a repeat."
+        )
+    if report.unknown:
+        it.screen.say(f"  {report.unknown} in flight are `unknown`: QQ knows no repeat, so none is sent again blindly.")
+    it.screen.out.value({"event": "recovered", "asked_again": report.asked_again, "unknown": report.unknown})
+
+
+async def _settle(it: Play, sender: Sender) -> None:
+    """Ask the sandbox about every unknown delivery, and settle it by what is true."""
+    from yizhan.engine import Engine
+    from yizhan.model import Target
+
+    async with await Engine.open(it.store, sending=False) as engine:
+        unknown = await engine.deliveries(states=["unknown"], limit=it.total)
+        if not unknown:
+            return
+        arrived = count_posts(await it.sandbox.posts())
+        there = 0
+        for receipt in unknown:
+            target = Target.parse(receipt.target)
+            part = it.digests[len(receipt.platform_ids)]
+            came = (target.platform, target.kind, target.id, part) in arrived
+            there += came
+            # None sends the part in doubt again; True goes on with what follows it.
+            await engine.settle_unknown(receipt, arrived=came or None)
+    again = len(unknown) - there
+    it.screen.say(f"  Of {len(unknown)} unknown, the sandbox says, {there} had arrived and {again} had not.")
+    it.screen.say(
+        "  Settled so: what was missing is sent, what was there is not sent twice.",
+        event="settled",
+        unknown=len(unknown),
+        arrived=there,
+        sent_again=again,
+    )
+    await sender.go_on()
+    await _follow(it, sender, 2.0)
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def _last_words(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float) -> None:
+    crowd = it.crowds[0]
+    target = f"{crowd.account}/{crowd.kind}/{it.people[crowd.key][0]}"
+    it.screen.title("The same in Python")
+    it.screen.say('  async with yizhan.open("yizhan-data") as yz:')
+    it.screen.say(f"      await yz.broadcast([Image({PICTURE!r}), File({BOOK!r})], to=[")
+    it.screen.say(f"          {target!r}, …])")
+    it.screen.title("and in the shell")
+    it.screen.say(f"  yizhan send {target} … \\")
+    it.screen.say(f"      --image {PICTURE} --file {BOOK}")
+    if kept:
+        it.screen.title(f"The sandbox goes on: {it.sandbox.url}   (end it with: kill {it.sandbox.pid})")
+        it.screen.say(f"  curl '{it.sandbox.url}/_sandbox/posts?limit=1'")
+        it.screen.say(f"  yizhan deliveries --store {it.store}")
+        it.screen.out.value({"event": "kept", "url": it.sandbox.url, "pid": it.sandbox.pid, "store": str(it.store)})
+    words = "All of it was checked" if not wrong else f"{many(wrong, 'claim')} did NOT hold"
+    it.screen.title(f"{words}, in {seconds:.1f} s.")
+    it.screen.out.value({"event": "end", "ok": not wrong, "seconds": round(seconds, 3)})
