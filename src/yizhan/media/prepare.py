@@ -1,0 +1,146 @@
+"""Variants: what a recipe makes of media, made once and kept in the library like any other media."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import MediaFormat, MediaTooLarge
+from yizhan.media.library import Library
+from yizhan.media.workshop import Workshop
+from yizhan.model import File, Media, MediaSegment, Message, Segment, Sticker
+from yizhan.net.single import SingleFlight
+from yizhan.platforms.recipes import MAX_RECIPE, MediaRule, Recipe, choose
+from yizhan.storage.staging import staged
+
+Progress = Callable[[float], None]
+RuleOf = Callable[[Segment], MediaRule | None]
+"""What a platform takes of a segment's media; None: anything, as it is."""
+REFUSALS_KEPT = 1000
+_EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "silk": "silk", "ogg": "ogg"}
+
+
+class Prepare:
+    """Makes variants in the workshop. A variant is known by the bytes that it was made of and its recipe."""
+
+    def __init__(self, library: Library, workshop: Workshop | None = None) -> None:
+        self.library = library
+        self.workshop = workshop or Workshop()
+        self._flights: SingleFlight[Media] = SingleFlight()
+        self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
+
+    async def variant(self, media: Media, recipe: str, progress: Progress | None = None) -> Media:
+        """Return what `recipe` makes of `media`, making it at most once however many callers wait.
+
+        The variant has the name of `media` with an extension that fits. An empty recipe returns `media`.
+
+        Raises:
+            Unsupported: there is no such recipe.
+            MediaFormat: the bytes cannot be converted; the text names size, type and step. Asked again, they are
+                refused again without another try.
+            MediaTooLarge: they cannot be made small or short enough.
+        """
+        if not recipe:
+            return media
+        key = media.sha256, str(Recipe.parse(recipe))[:MAX_RECIPE]
+        if key in self._refusals:
+            error = self._refusals[key]
+            raise type(error)(str(error))
+        made = await self._kept(*key) or await self._flights.do(key, lambda: self._make(media, key[1], progress))
+        return _named(made, media)
+
+    async def fitted(self, message: Message, rule_of: RuleOf) -> tuple[Message, tuple[str, ...]]:
+        """Return `message` with every media as its platform takes them, and notes for the receipt.
+
+        What fits stays as it is; what does not is replaced by its variant, or goes as a plain file where the rule
+        lets it.
+
+        Raises:
+            MediaFormat, MediaTooLarge: something cannot be made to fit; the text says what would work.
+        """
+        segments: list[Segment] = []
+        notes: list[str] = []
+        for segment in message.segments:
+            rule = rule_of(segment) if isinstance(segment, MediaSegment) else None
+            media = getattr(segment, "media", None)
+            if rule is None or not isinstance(media, Media):
+                segments.append(segment)
+                continue
+            fitted, note = await self._fitted(segment, media, rule)
+            segments.append(fitted)
+            notes += [note] if note else []
+        return Message(tuple(segments), message.reply), tuple(notes)
+
+    async def close(self) -> None:
+        await self.workshop.close()
+
+    async def _fitted(self, segment: Any, media: Media, rule: MediaRule) -> tuple[Segment, str]:
+        shown = getattr(segment, "name", "") or media.name
+        note = ""
+        try:
+            choice = choose(media, rule)
+            made, kind, note = await self.variant(media, choice.recipe), choice.kind, choice.note
+        except (MediaFormat, MediaTooLarge) as error:
+            # What the rule cannot tell from the outside shows when the bytes are opened; the same way out is left.
+            if not rule.as_file or (rule.hard_bytes and media.size > rule.hard_bytes):
+                raise
+            made, kind, note = media, "file", f"sent as a plain file: {error}"
+        if kind == "file" and not isinstance(segment, File):
+            return File(msgspec.structs.replace(media, kind="file"), shown), note
+        if isinstance(segment, Sticker):
+            return msgspec.structs.replace(segment, media=made), note
+        name = shown if made.sha256 == media.sha256 else _name(shown, made)
+        return msgspec.structs.replace(segment, media=made, name=name), note
+
+    async def _kept(self, sha256: str, recipe: str) -> Media | None:
+        kept = await self.library.index.variant(sha256, recipe)
+        if kept is None or not await self.library.blobs.exists(kept.sha256):
+            return None
+        await self.library.index.touch(kept.sha256, self.library.clock.now())
+        return kept
+
+    async def _make(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+        if (kept := await self._kept(media.sha256, recipe)) is not None:
+            return kept
+        try:
+            made = await self._made(media, recipe, progress)
+        except (MediaFormat, MediaTooLarge) as error:
+            self._refusals[media.sha256, recipe] = error
+            if len(self._refusals) > REFUSALS_KEPT:
+                self._refusals.popitem(last=False)
+            raise
+        await self.library.index.add_variant(media.sha256, recipe, made.sha256)
+        return made
+
+    async def _made(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+        async with AsyncExitStack() as stack:
+            source: Path = await stack.enter_async_context(self.library.blobs.local(media.sha256))
+            result = stack.enter_context(staged(self.library.blobs.staging))
+            made = await self.workshop.make(recipe, source, Path(result.name), _shown(media), progress)
+            if made.same:
+                return media
+            return await self.library.add(Path(result.name), name="")
+
+
+def _named(made: Media, media: Media) -> Media:
+    if made.sha256 == media.sha256:
+        return media
+    return msgspec.structs.replace(made, name=_name(media.name, made))
+
+
+def _name(shown: str, made: Media) -> str:
+    """The shown name with an extension that fits what the variant is."""
+    extension = _EXTENSIONS.get(made.format, made.format)
+    stem, dot, last = shown.rpartition(".")
+    if not shown or not extension:
+        return shown
+    return f"{stem if dot and stem and len(last) <= 5 else shown}.{extension}"
+
+
+def _shown(media: Media) -> str:
+    return f"{media.name or media.sha256[:12]} ({media.format or 'unknown format'}, {media.size} bytes)"

@@ -1,0 +1,127 @@
+"""The far end: a process that takes jobs from its standard input, one line each, until there are no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from yizhan.media.workshop.terms import Answer, Caps, Job, Made, Refusal
+from yizhan.platforms.recipes import Recipe
+
+Step = Callable[..., None]
+
+
+class Report:
+    """Says where the work is; each line replaces the one before."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self.step = "start"
+        self._share = 0.0
+
+    def __call__(self, step: str, share: float = 0.0) -> None:
+        if step == self.step and share < self._share + 0.01:
+            return
+        self.step, self._share = step, share
+        self.say(Answer(step=step, share=min(share, 1.0)))
+
+    def say(self, answer: Answer) -> None:
+        self._out.write(msgspec.json.encode(answer) + b"\n")
+        self._out.flush()
+
+
+def main() -> None:
+    # Libraries write to standard output when they please; the answers go where nobody else has the number.
+    report = Report(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    limited = False
+    for line in sys.stdin.buffer:
+        job = msgspec.json.decode(line, type=Job)
+        _load(Recipe.parse(job.recipe).name)
+        if not limited:
+            _limit_once(job.caps)
+            limited = True
+        _limit_time(job.caps)
+        report.say(_answered(job, report))
+
+
+def _load(recipe: str) -> None:
+    """Import what the recipe needs before memory is limited: libraries are the same for every job."""
+    if recipe in ("image", "thumb"):
+        import PIL.Image  # noqa: F401
+    else:
+        import av  # noqa: F401
+
+
+def _answered(job: Job, report: Report) -> Answer:
+    try:
+        return Answer(made=carry_out(job, report))
+    except Refusal as error:
+        return Answer(step=report.step, error=str(error), too_large=error.too_large)
+    except MemoryError:
+        text = f"it takes more than {job.caps.memory_bytes >> 20} MiB of memory. Make it smaller first."
+        return Answer(step=report.step, error=text, too_large=True)
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}".replace(job.source, "the file").replace(job.result, "the result")
+        return Answer(step=report.step, error=f"{words[:300]}. The file is broken, or not what it seems.")
+
+
+def carry_out(job: Job, report: Step) -> Made:
+    """Do one job in this process.
+
+    Raises:
+        Refusal: it cannot be done. Decoders raise what they please besides.
+    """
+    recipe = Recipe.parse(job.recipe)
+    made: Made = _maker(recipe.name)(recipe, Path(job.source), Path(job.result), job.caps, report)
+    return made
+
+
+def _maker(name: str) -> Any:
+    if name in ("image", "thumb"):
+        from yizhan.media.workshop import pictures
+
+        return {"image": pictures.image, "thumb": pictures.thumb}[name]
+    if name == "voice":
+        from yizhan.media.workshop import sounds
+
+        return sounds.voice
+    from yizhan.media.workshop import films
+
+    return {"mp4": films.mp4, "cover": films.cover}[name]
+
+
+def _limit_once(caps: Caps) -> None:
+    try:
+        import resource
+    except ImportError:  # not on this system: time is still limited from the other end
+        return
+    for what, most in (
+        (resource.RLIMIT_AS, caps.memory_bytes),
+        (resource.RLIMIT_FSIZE, caps.result_bytes),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        _, hard = resource.getrlimit(what)
+        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _limit_time(caps: Caps) -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    # The processor time of all threads counts, and those before it in this process too.
+    most = int(used.ru_utime + used.ru_stime + caps.seconds * 2) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
+
+
+if __name__ == "__main__":
+    main()
