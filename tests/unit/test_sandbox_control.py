@@ -108,11 +108,13 @@ async def test_people_are_made_and_can_be_written_to(call: Control) -> None:
 async def test_a_login_is_played_by_its_uuid(call: Control) -> None:
     status, body = await call("POST", "/_sandbox/logins/one%3D%3D/confirm")
     unknown, why = await call("POST", "/_sandbox/logins/two/confirm")
+    _, own = await call("POST", "/_sandbox/logins/two/confirm?platform=pigeon")
 
     assert (200, {"ok": True}) == (status, body)
     assert {"one==": "confirm"} == call.sandbox.servers["pigeon"].logins  # type: ignore[attr-defined]
     assert 404 == unknown
-    assert "pigeon knows no login two" in why["detail"]
+    assert "no platform has a login 'two'" in why["detail"]
+    assert "pigeon knows no login two" in own["detail"]
 
 
 async def test_posts_show_what_arrived(call: Control) -> None:

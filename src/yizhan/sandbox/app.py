@@ -172,14 +172,14 @@ class Sandbox:
         Raises:
             LookupError: no platform has such a login.
         """
-        asked = [self.server(platform)] if platform else list(self.servers.values())
-        reasons = []
-        for server in asked:
+        if platform:
+            return await self.server(platform).login(uuid, step)
+        for server in self.servers.values():
             try:
                 return await server.login(uuid, step)
-            except LookupError as error:
-                reasons.append(str(error))
-        raise LookupError(f"no login '{uuid}' is waiting; " + "; ".join(dict.fromkeys(reasons)))
+            except LookupError:
+                continue
+        raise LookupError(f"no platform has a login '{uuid}'; it may have ended")
 
     def set_rules(
         self,
