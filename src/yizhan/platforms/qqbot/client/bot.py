@@ -7,6 +7,7 @@ async with Bot("102000001", secret) as bot:
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -203,11 +204,11 @@ class C2CCalls(SceneCalls):
         """Send a piece of a growing text; fields as in `wire.messages.StreamMessage`."""
         return await self.bot.call(wire.STREAM_TO_USER, messages.StreamMessage(openid, **fields))
 
-    async def typing(
-        self, openid: str, msg_id: str | None = None, seconds: int = 60, msg_seq: int = 1
-    ) -> messages.Sent:
-        """Show that the bot is typing."""
+    async def typing(self, openid: str, msg_id: str | None = None, seconds: int = 60) -> messages.Sent:
+        """Show for 1 to 60 seconds that the bot is typing."""
         notify = messages.InputNotify(1, seconds)
+        # The notice is numbered like an answer; answers count up from 1 and must not meet it.
+        msg_seq = random.randrange(1_000_000, 2_000_000)
         return await self.post_message(openid, msg_id=msg_id, msg_seq=msg_seq, input_notify=notify)
 
 
