@@ -87,15 +87,18 @@ def new_progress(stream: Any, *, transient: bool = True) -> Progress:
         """How much is done and how fast, in bytes or in deliveries."""
 
         def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed or 0
+            speed = task.speed or 0
+            if task.finished and task.finished_time:
+                # What stood there at the beginning (`base`) took no time here.
+                speed = (task.total - task.fields.get("base", 0)) / task.finished_time
             if task.fields.get("unit") == "bytes":
-                return Text(f"{size(task.completed)}, {size(speed)}/s")
-            return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}, {speed:,.0f}/s")
+                return Text(f"{size(task.completed)}, {size(speed)}/s", justify="right")
+            return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}, {speed:,.0f}/s", justify="right")
 
     return Progress(
-        TextColumn("{task.description}", table_column=_narrow(30)),
+        TextColumn("{task.description}", table_column=_fixed(28)),
         BarColumn(bar_width=None),
-        Amount(),
+        Amount(table_column=_fixed(21)),
         TimeRemainingColumn(compact=True),
         console=Console(file=stream),
         expand=True,
@@ -103,7 +106,8 @@ def new_progress(stream: Any, *, transient: bool = True) -> Progress:
     )
 
 
-def _narrow(width: int) -> Any:
+def _fixed(width: int) -> Any:
+    """A column that does not dance when what is in it grows."""
     from rich.table import Column
 
-    return Column(max_width=width, overflow="ellipsis", no_wrap=True)
+    return Column(width=width, overflow="ellipsis", no_wrap=True)

@@ -40,8 +40,8 @@ class Screen:
         self.say(f"\n{text}")
 
     @contextmanager
-    def bars(self, crowds: Sequence[Crowd]) -> Iterator[None]:
-        """Show how far the deliveries and uploads are while this is entered."""
+    def bars(self, crowds: Sequence[Crowd], begun: Mapping[str, int]) -> Iterator[None]:
+        """Show how far the deliveries and uploads are while this is entered; `begun` have ended already."""
         self._crowds = crowds
         self._tasks = {}
         if not (self.out.for_people and sys.stdout.isatty()):
@@ -53,7 +53,10 @@ class Screen:
         try:
             with self._progress:
                 for crowd in crowds:
-                    self._tasks[crowd.key] = self._progress.add_task(crowd.title, total=crowd.count, unit="deliveries")
+                    base = begun.get(crowd.key, 0)
+                    self._tasks[crowd.key] = self._progress.add_task(
+                        crowd.title, total=crowd.count, completed=base, base=base, unit="deliveries"
+                    )
                 yield
         finally:
             self._progress = None
@@ -67,8 +70,14 @@ class Screen:
             self._progress.update(self._tasks[crowd.key], completed=report.done.get(crowd.key, 0))
         for key, (left, total) in report.uploads.items():
             if key not in self._tasks:
-                self._tasks[key] = self._progress.add_task(f"[dim]↑ {_upload(key)}", total=total, unit="bytes")
+                self._tasks[key] = self._progress.add_task(f"[dim]↑ {self._upload(key)}", total=total, unit="bytes")
             self._progress.update(self._tasks[key], completed=left)
+
+    def _upload(self, key: str) -> str:
+        account, scope, name = key.split(" ", 2)
+        mine = [crowd for crowd in self._crowds if crowd.account == account]
+        fits = [crowd for crowd in mine if crowd.kind == scope] or mine
+        return f"{name} → {fits[0].title}"
 
     def _line(self, report: Report) -> None:
         now = time.monotonic()
@@ -77,11 +86,6 @@ class Screen:
         self._said_at = now
         parts = [f"{crowd.title} {report.done.get(crowd.key, 0)}/{crowd.count}" for crowd in self._crowds]
         self.say("  " + " · ".join(parts))
-
-
-def _upload(key: str) -> str:
-    account, scope, name = key.split(" ", 2)
-    return f"{name} → {account.partition('.')[0]} {scope.partition(':')[0]}"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

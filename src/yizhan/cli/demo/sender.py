@@ -25,7 +25,8 @@ class Sender:
         self._process: asyncio.subprocess.Process | None = None
         self.last = Report("")
 
-    async def start(self) -> None:
+    async def start(self) -> Report:
+        """Return its first report: everybody is logged in, and the order is in the outbox."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -36,6 +37,7 @@ class Sender:
             env=clean_environment(),
         )
         await self._write(msgspec.json.encode(self._order))
+        return await self.until(lambda report: report.what == "begun")
 
     async def until(self, enough: Callable[[Report], bool]) -> Report:
         """Read reports until one is `enough`.

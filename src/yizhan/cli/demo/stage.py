@@ -132,18 +132,17 @@ async def _send(it: Play, order: Order, *, kill: bool) -> None:
     it.screen.title("Sending")
     sender = Sender(order)
     try:
-        await sender.start()
-        with it.screen.bars(it.crowds):
+        begun = await sender.start()
+        with it.screen.bars(it.crowds, begun.done):
             report = await _follow(it, sender, KILL_AT if kill else 2.0)
         if kill and report.what != "idle":
             it.add_busy(report)
             await sender.kill()
             await _aftermath(it)
             sender = Sender(order)
-            await sender.start()
-            begun = await sender.until(lambda report: report.what == "begun")
+            begun = await sender.start()
             _say_recovered(it, begun)
-            with it.screen.bars(it.crowds):
+            with it.screen.bars(it.crowds, begun.done):
                 report = await _follow(it, sender, 2.0)
         elif kill:
             it.screen.say("  It was done before it could be killed.")
@@ -215,7 +214,7 @@ async def _settle(it: Play, sender: Sender) -> None:
         sent_again=again,
     )
     await sender.go_on()
-    await _follow(it, sender, 2.0)
+    await sender.until(lambda report: report.what == "idle")
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

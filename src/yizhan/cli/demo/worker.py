@@ -59,15 +59,21 @@ class Watch:
     """Counts what the engine tells, and reports it."""
 
     def __init__(self) -> None:
-        self.done: Counter[str] = Counter()
+        self._ended: set[Target] = set()
         self._uploads: dict[str, tuple[int, int]] = {}
         self._busy: dict[str, tuple[int, float, float]] = {}
+
+    async def take_up(self, broadcast: Broadcast) -> None:
+        """Take what had ended before this start into the count."""
+        from yizhan.model import Target
+
+        self._ended |= {Target.parse(r.target) for r in await broadcast.receipts() if r.state.final}
 
     def settled(self, target: Target, state: State) -> None:
         if not state.final:
             return
+        self._ended.add(target)
         key, now = f"{target.account}/{target.kind}", time.monotonic()
-        self.done[key] += 1
         count, first, _ = self._busy.get(key, (0, now, now))
         self._busy[key] = count + 1, first, now
 
@@ -78,7 +84,8 @@ class Watch:
 
     def report(self, what: str, **more: Any) -> None:
         busy = {key: (count, last - first) for key, (count, first, last) in self._busy.items()}
-        say(Report(what, dict(self.done), dict(self._uploads), busy, **more))
+        done = Counter(f"{target.account}/{target.kind}" for target in self._ended)
+        say(Report(what, dict(done), dict(self._uploads), busy, **more))
 
 
 def say(report: Report) -> None:
@@ -96,7 +103,7 @@ async def work(order: Order) -> None:
         again, unknown = engine.worker.recovered
         logins = await _log_in(engine, order)
         broadcast = await _submit(engine, order)
-        await _count_ended(watch, broadcast)
+        await watch.take_up(broadcast)
         watch.report("begun", asked_again=again, unknown=unknown, logins=logins)
         reporting = asyncio.create_task(_report_forever(watch))
         while True:
@@ -123,19 +130,6 @@ async def _submit(engine: Engine, order: Order) -> Broadcast:
     return await engine.broadcast(
         [Image(order.picture), File(order.book, name=order.book_name)], order.targets, key=KEY
     )
-
-
-async def _count_ended(watch: Watch, broadcast: Broadcast) -> None:
-    """Take what had ended before this start into the count."""
-    from yizhan.model import Target
-
-    ended = Counter(
-        f"{target.account}/{target.kind}"
-        for receipt in await broadcast.receipts()
-        if receipt.state.final
-        for target in (Target.parse(receipt.target),)
-    )
-    watch.done = ended
 
 
 async def _report_forever(watch: Watch) -> None:
