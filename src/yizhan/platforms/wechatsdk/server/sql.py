@@ -67,7 +67,9 @@ def _run(
         connection.commit()
         _fence(connection)
         cursor = connection.execute(statement)
-        names = [column[0] for column in cursor.description or ()]
+        if cursor.description is None:
+            raise ValueError("not a SELECT")
+        names = [column[0] for column in cursor.description]
         rows = cursor.fetchmany(MAX_ROWS)
         return [{name: _text(value) for name, value in zip(names, row, strict=True)} for row in rows]
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:

@@ -1,0 +1,484 @@
+"""The client end against the sandbox: what is composed, placed, sent, taken back; how events are kept coming."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support import MemoryKeeper, context, serve
+from tests.unit.test_wechatsdk_scenario import adapter_of, listening, media_of, send
+from yizhan.errors import (
+    HandleExpired,
+    LoginNeeded,
+    MediaFormat,
+    MediaTooLarge,
+    OutcomeUnknown,
+    Rejected,
+    TargetGone,
+    Throttled,
+    Unavailable,
+    Unsupported,
+    WireMismatch,
+)
+from yizhan.model import (
+    BytesContent,
+    ChannelVideo,
+    ContactCard,
+    EventKind,
+    File,
+    Forward,
+    Image,
+    Link,
+    Mention,
+    Message,
+    MiniProgram,
+    Native,
+    Quote,
+    Receipt,
+    SendKey,
+    State,
+    Sticker,
+    Target,
+    Text,
+    Video,
+    Voice,
+)
+from yizhan.platforms.base import MediaNeed, ServerOptions
+from yizhan.platforms.wechatsdk import PLATFORM, convert, wire
+from yizhan.platforms.wechatsdk.client import WechatsdkAdapter
+from yizhan.platforms.wechatsdk.client.folder import SharedFolder
+from yizhan.platforms.wechatsdk.server import Server
+from yizhan.wire import Fault, HttpResponse, decode_response
+
+RULES = PLATFORM.rules()
+BOB = Target("wechatsdk.main", "user", "wxid_bob")
+GROUP = Target("wechatsdk.main", "group", "10001@chatroom")
+PNG, GIF = b"\x89PNG\r\n\x1a\n" + bytes(50), b"GIF89a" + bytes(50)
+SILK = b"\x02#!SILK_V3" + b"\x02\x00ab" * 50
+
+
+# --- messages to calls ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("segments", "target", "calls"),
+    [
+        ((Text("a"), Text("b")), BOB, ["send_text"]),
+        ((Text("a"), Mention("wxid_bob", "Bob"), Text("b")), GROUP, ["send_text"]),
+        (
+            (Text("a"), Image(media_of(PNG, "image", "png")), Text("b")),
+            BOB,
+            ["send_text", "forward_image", "send_text"],
+        ),
+        ((Quote("1", "x", "wxid_bob"), Text("a"), Mention("all")), GROUP, ["send_quote"]),
+        ((Video(media_of(b"v", "video", "mp4")),), BOB, ["forward_video"]),
+        ((Voice(media_of(SILK, "voice", "silk")),), BOB, ["forward_voice"]),
+        ((File(media_of(b"f")),), GROUP, ["forward_file"]),
+        ((Sticker(media_of(GIF, "image", "gif")),), BOB, ["send_sticker"]),
+        ((Sticker(md5="ab" * 16),), BOB, ["send_known_sticker"]),
+        ((Link("http://a.b/", "t"),), BOB, ["send_link"]),
+        ((MiniProgram("wx1", "gh_1@app", "t"),), BOB, ["send_xml"]),
+        ((ChannelVideo("1", "n"),), BOB, ["send_channel_video"]),
+        ((ContactCard("wxid_a"),), BOB, ["send_card"]),
+        ((ContactCard("gh_a"),), BOB, ["send_official_card"]),
+        ((ContactCard("v2_a@finder"),), BOB, ["send_channel_card"]),
+        ((ContactCard("a@openim"),), BOB, ["send_enterprise_card"]),
+        ((Native("pat", {"userName": "wxid_bob"}),), GROUP, ["pat"]),
+        ((Native("10009", {"msgContent": "x"}),), GROUP, ["send_text"]),
+    ],
+)
+def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[str]) -> None:
+    assert calls == [part.call for part in convert.compose(Message(segments), target, RULES)]
+
+
+@pytest.mark.parametrize(
+    ("segments", "target", "error", "words"),
+    [
+        ((Mention("wxid_bob"),), BOB, Unsupported, "groups only"),
+        ((Quote("1"),), BOB, Unsupported, "Put a text"),
+        ((Quote("1"), Text("x")), GROUP, Unsupported, "sender"),
+        ((Link("javascript:x", "t"),), BOB, Unsupported, "http"),
+        ((MiniProgram("", "", "t"),), BOB, Unsupported, "appid"),
+        ((ChannelVideo("", ""),), BOB, Unsupported, "object_id"),
+        ((Sticker(),), BOB, Unsupported, "md5"),
+        ((Native("sned_text", {}),), BOB, Unsupported, "Did you mean send_text"),
+        ((Native("send_text", {"msgContnt": "x"}),), BOB, Unsupported, "Did you mean msgContent"),
+        ((Native("send_text", {"msgContent": 5}),), BOB, Unsupported, "does not take"),
+        ((Native("send_text", {"msgContent": "x", "bAsync": True}),), BOB, Unsupported, "bAsync"),
+        ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "Only what came in"),
+        ((Forward("image", {"platform": "wechatsdk", "type": 3}),), BOB, Unsupported, "cannot be read"),
+        ((Forward("x", {"platform": "wechatsdk", "type": "y"}),), BOB, Unsupported, "cannot be read"),
+        ((Text("x" * 300_000),), BOB, Unsupported, "text.max_bytes"),
+        ((Image(media_of(b"x", "image", "webp")),), BOB, MediaFormat, "image.formats"),
+        ((Voice(media_of(b"x", "voice", "mp3")),), BOB, MediaFormat, "SILK"),
+        ((Voice(media_of(b"x", "voice", "silk", duration_ms=60_001)),), BOB, MediaTooLarge, "60 s"),
+        ((Sticker(media_of(PNG, "image", "png")),), BOB, MediaFormat, "gif"),
+        ((File(msgspec.structs.replace(media_of(b"x"), size=2 << 30)),), BOB, MediaTooLarge, "file.max_bytes"),
+        ((File("a path"),), BOB, MediaFormat, "library"),
+        ((Text("x"),), Target("wechatsdk.main", "channel", "1"), Unsupported, "users and groups"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused_with_what_would_work(
+    segments: Any, target: Target, error: Any, words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        convert.compose(Message(segments), target, RULES)
+
+
+@pytest.mark.parametrize(("size", "file_type"), [(26214399, 5), (26214400, 7), (26214401, 7)])
+def test_files_of_25_mb_and_above_are_of_another_type(size: int, file_type: int) -> None:
+    media = msgspec.structs.replace(media_of(b"x"), size=size)
+    (part,) = convert.compose(Message((File(media, "a.zip"),)), BOB, RULES)
+    placed = convert.kept_of(wire.Uploaded("30" * 20, "ab" * 16), convert.file_type_of(part.needs[0], RULES))
+
+    assert file_type == convert.file_type_of(part.needs[0], RULES)
+    request = convert.complete(part.body, placed)
+    assert isinstance(request, wire.ForwardFile)
+    assert file_type == request.fileType
+    assert 5 == convert.file_type_of(part.needs[0], PLATFORM.rules("2024-05"))
+
+
+def test_measures_that_the_upload_did_not_take_come_from_the_media() -> None:
+    media = media_of(b"v", "video", "mp4", duration_ms=2600, width=320, height=240)
+    (part,) = convert.compose(Message((Video(media),)), BOB, RULES)
+    told = {"videoseconds": "0", "thumbheight": "", "thumbwidth": "160"}
+
+    request = convert.complete(part.body, convert.kept_of(wire.Uploaded("30" * 20, "ab" * 16, **told), 4))
+
+    assert isinstance(request, wire.ForwardVideo)
+    assert ("3", "240", "160") == (request.videoseconds, request.thumbheight, request.thumbwidth)
+
+
+def test_parts_that_say_the_same_file_share_one_need_whatever_they_call_it() -> None:
+    media = media_of(b"f", name="a.txt")
+    parts = [convert.compose(Message((File(media, name),)), t, RULES)[0] for name in "xy" for t in (BOB, GROUP)]
+
+    assert 1 == len({part.needs for part in parts})
+    assert {"account"} == {part.needs[0].scope for part in parts}
+
+
+def test_a_pace_is_a_limit_of_the_account() -> None:
+    (limit,) = convert.limits_of(PLATFORM.rules("2024-08-paced"))
+
+    assert ("account", 20, 60.0) == (limit.scope, limit.count, limit.per_seconds)
+    assert () == convert.limits_of(RULES)
+    assert () == convert.limits_of(PLATFORM.rules("2024-08-paced", {"limits": False}))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "outcome"),
+    [
+        ({"error_code": 10000, "data": {"status": 0, "msgSvrID": 2**63 + 1}}, 200, str(2**63 + 1)),
+        ({"error_code": 0, "data": {"status": 0, "szMsgSvrID": "5"}}, 200, "5"),
+        ({"data": {"status": 0, "msgSvrID": "7"}}, 200, "7"),
+        ({"error_code": 10004, "description": "x"}, 200, LoginNeeded),
+        ({"error_code": 10002, "description": "secretKey invalid", "data": {}}, 200, LoginNeeded),
+        ({"error_code": 10002, "description": "other"}, 200, Rejected),
+        ({"error_code": 77, "description": "new"}, 200, Rejected),
+        ({"error_code": 10000, "data": {"status": -1, "desc": "user not found: x"}}, 200, TargetGone),
+        ({"error_code": 10000, "data": {"status": -1, "desc": "fileid not exists"}}, 200, HandleExpired),
+        ({"error_code": 10000, "data": {"status": -1, "desc": "operation too frequent"}}, 200, Throttled),
+        ({"error_code": 10000, "data": {"status": -9, "desc": "?"}}, 200, Rejected),
+        ({"error_code": 10000}, 200, WireMismatch),
+        ({"error_code": 10000, "data": [1]}, 200, WireMismatch),
+        ([], 200, WireMismatch),
+        ({}, 503, Unavailable),
+        ({}, 404, Rejected),
+    ],
+)
+def test_answers_mean_what_they_say(body: Any, status: int, outcome: Any) -> None:
+    http = HttpResponse(status, [], json.dumps(body).encode())
+
+    if isinstance(outcome, str):
+        assert outcome == decode_response(wire.SEND_TEXT, http).id
+        return
+    with pytest.raises((Fault, WireMismatch)) as caught:
+        decode_response(wire.SEND_TEXT, http)
+    assert outcome is (caught.value.row.means if isinstance(caught.value, Fault) else type(caught.value))
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("segment", "data", "kind"),
+    [
+        (Image(media_of(PNG, "image", "png", name="a.png")), PNG, "image"),
+        (Video(media_of(b"video", "video", "mp4", name="a.mp4")), b"video", "video"),
+        (Voice(media_of(SILK, "voice", "silk", duration_ms=1000)), SILK, "voice"),
+        (File(media_of(b"file"), "报告 \u202e1.pdf"), b"file", "file"),
+        (Sticker(media_of(GIF, "image", "gif", name="s.gif")), GIF, "sticker"),
+    ],
+)
+async def test_media_arrives_as_it_was_and_is_placed_once(segment: Any, data: bytes, kind: str) -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter:
+        handles: dict[Any, Any] = {"content": BytesContent(data)}
+        for target in (BOB, GROUP):
+            await send(adapter, Message((segment,)), target, handles)
+
+        posts = list(served.world.select(platform="wechatsdk"))
+        assert [(kind, data), (kind, data)] == [(post.kind, post.blob and post.blob.read()) for post in posts]
+        assert served.calls("cdn_upload") == (0 if kind == "sticker" else 1)
+        if kind == "file":
+            assert "报告 1.pdf" == posts[0].name
+
+
+async def test_a_message_is_withdrawn_and_a_chat_marked_as_read() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter:
+        (part,) = adapter.compose(Message((Text("x"),)), BOB)
+        sent = await adapter.send(part, {}, BOB, SendKey(1, 1), Message((Text("x"),)))
+        await adapter.recall(sent, BOB, Receipt("d", str(BOB), State.SENT))
+        await adapter.mark_read(BOB)
+
+        assert [True] == [post.recalled for post in served.world.select(platform="wechatsdk")]
+        assert 1 == served.calls("mark_read")
+
+
+async def test_a_handle_whose_time_is_over_is_told_as_such() -> None:
+    async with serve(PLATFORM, rules={"cdn.ttl_seconds": 60}) as served, adapter_of(served) as adapter:
+        message, handles = Message((File(media_of(b"f")),)), {"content": BytesContent(b"f")}
+        await send(adapter, message, BOB, handles)
+        served.world.clock.advance(61)
+
+        with pytest.raises(HandleExpired):
+            await send(adapter, message, BOB, handles)
+
+
+async def test_an_answer_without_an_id_leaves_the_outcome_unknown() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter:
+
+        async def answer(_exchange: Any) -> HttpResponse:
+            return HttpResponse(200, [], b'{"error_code":10000,"data":{"status":0,"desc":""}}')
+
+        served.before = answer  # type: ignore[method-assign]
+        (part,) = adapter.compose(Message((Text("x"),)), BOB)
+
+        with pytest.raises(OutcomeUnknown, match="no message id"):
+            await adapter.send(part, {}, BOB, SendKey(1, 1), Message((Text("x"),)))
+
+
+async def test_the_accounts_key_is_on_every_call() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served, secret_key="k") as adapter:
+        assert isinstance(served.server, Server)
+        served.server.account.secret = "k"
+        assert "wxid_sandbox" in await adapter.login(lambda _step: None)
+        served.server.account.secret = "other"
+
+        with pytest.raises(LoginNeeded, match="secretKey"):
+            await adapter.login(lambda _step: None)
+        (finding,) = await adapter.check()
+        assert (False, True) == (finding.ok, "secret_key" in finding.remedy)
+
+
+# --- the shared folder ------------------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_does_not_see_the_file_is_explained(tmp_path: Path) -> None:
+    need = MediaNeed(media_of(b"x", name="a.txt"), "account", "file")
+    settings = {"shared_folder": str(tmp_path), "client_folder": "Z:\\elsewhere"}
+    async with serve(PLATFORM) as served, adapter_of(served, **settings) as adapter:
+        with pytest.raises(Rejected, match=r"shared_folder.*client_folder"):
+            await adapter.upload(need, BytesContent(b"x"), BOB)
+
+        assert [] == list(tmp_path.iterdir())
+
+
+async def test_a_folder_that_both_sides_see_goes_by_its_name_over_there() -> None:
+    async with serve(PLATFORM) as served:
+        assert isinstance(served.server, Server)
+        drive = served.server.folders.drive
+        settings = {"shared_folder": str(drive / "share"), "client_folder": "C:\\share\\"}
+        async with adapter_of(served, **settings) as adapter:
+            await send(adapter, Message((File(media_of(b"x", name="a.txt")),)), BOB, {"content": BytesContent(b"x")})
+
+            (told,) = [e.http for e in served.exchanges if e.endpoint == "cdn_upload"]
+            path = json.loads(told.body[0])["filePath"]  # type: ignore[arg-type]
+            assert path.startswith("C:\\share\\")
+            assert path.endswith("\\a.txt")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "path"),
+    [("Z:\\s", "Z:\\s\\d\\n"), ("\\\\h\\s", "\\\\h\\s\\d\\n"), ("/mnt/s/", "/mnt/s/d/n"), ("Z:", "Z:\\d\\n")],
+)
+def test_paths_are_written_as_the_other_machine_writes_them(theirs: str, path: str) -> None:
+    assert path == SharedFolder("/tmp", theirs)._over_there("d", "n")
+
+
+async def test_names_of_media_lead_nowhere(tmp_path: Path) -> None:
+    folder = SharedFolder(str(tmp_path), "")
+
+    shared = await folder.place(BytesContent(b"x"), "../../evil\x00.sh", "ab" * 32, None)
+
+    assert shared.ours.parent.parent == tmp_path
+    assert "evil.sh" == shared.ours.name
+    folder.remove(shared)
+    assert [] == list(tmp_path.iterdir())
+
+
+# --- what comes in ----------------------------------------------------------------------------------------------------
+
+
+async def test_text_mentions_and_withdrawals_arrive_as_events() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        assert isinstance(served.server, Server)
+        first = await served.server.say("wxid_alice", GROUP.id, text="@Sandbox\u2005look:\nhere")
+        served.server.saying.withdraw(first)
+        said, taken = await anext(events), await anext(events)
+
+        assert said.message is not None
+        assert said.reply is not None
+        assert (Mention("wxid_sandbox", "Sandbox"), Text("look:\nhere")) == said.message.segments
+        assert (first, "wxid_alice", "Alice", GROUP.id) == (
+            said.id,
+            said.sender,
+            said.sender_name,
+            said.target and said.target.id,
+        )
+        assert (EventKind.RECALL, first) == (taken.kind, taken.reply and taken.reply.id)
+
+
+async def test_a_voice_message_can_be_fetched_and_sent_on() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        blob = await served.world.blobs.add(SILK)
+        await served.server.say("wxid_alice", "bot", media=blob, kind="voice")
+        event = await anext(events)
+        assert event.message is not None
+        (forward,) = event.message.segments
+        assert isinstance(forward, Forward)
+
+        assert SILK == b"".join([chunk async for chunk in adapter.open_reference(forward.reference)])
+        await send(adapter, event.message, BOB, {})
+        (post,) = served.world.select(call="forward_voice")
+        assert 1000 == post.extra["milliseconds"]
+
+
+async def test_a_file_is_sent_on_under_another_name() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        blob = await served.world.blobs.add(b"data")
+        await served.server.say("wxid_alice", "bot", media=blob, kind="file", name="old.txt")
+        event = await anext(events)
+        assert event.message is not None
+        (forward,) = event.message.segments
+        assert isinstance(forward, Forward)
+        await send(adapter, Message((msgspec.structs.replace(forward, name="new.pdf"),)), BOB, {})
+
+        (post,) = served.world.select(call="send_xml")
+        assert ("new.pdf", b"data") == (post.name, post.blob and post.blob.read())
+
+
+async def test_a_friend_request_brings_what_accepting_wants() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        assert isinstance(served.server, Server)
+        served.world.network("wechat").people["wxid_bob"].friends = False
+        served.server.saying.ask_friend("wxid_bob", "It is me")
+        event = await anext(events)
+        await adapter.call(wire.ACCEPT_FRIEND, wire.AcceptFriend(**event.context))
+
+        assert "wxid_bob" == event.sender
+        assert served.world.network("wechat").people["wxid_bob"].friends
+
+
+async def test_a_client_that_started_anew_is_registered_with_again() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        served.server.reset()
+        adapter.registration.done.clear()
+        served.world.clock.advance(31)
+        await asyncio.wait_for(adapter.registration.done.wait(), 10)
+        await served.server.say("wxid_bob", "bot", text="still there?")
+        event = await anext(events)
+
+        assert event.message is not None
+        assert "still there?" == event.message.text
+        assert 2 == served.calls("add_handler")
+
+
+async def test_a_lost_login_is_told_once() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
+        await adapter.call(wire.LOGOUT, wire.Request())
+        event = await anext(events)
+
+        assert EventKind.LOGIN_LOST == event.kind
+
+
+async def test_a_listener_left_over_from_a_crash_is_removed() -> None:
+    async with serve(PLATFORM) as served:
+        assert isinstance(served.server, Server)
+        keeper = MemoryKeeper()
+        old = "ws://127.0.0.1:9/wechatSDK/old"
+        other = "http://127.0.0.1:9/another-program"
+        served.server.pushes.register(wire.BY_WEBSOCKET, old)
+        served.server.pushes.register(wire.BY_HTTP, other)
+        await keeper.put("handler", old.encode())
+        adapter = WechatsdkAdapter(context(PLATFORM, served, {"base_url": served.url}, keeper=keeper))
+        async with listening(adapter):
+            urls = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]
+        left = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]
+        await adapter.close()
+
+        assert old not in urls
+        assert 2 == len(urls)
+        assert [other] == left
+
+
+async def test_pushes_of_another_program_are_taken_and_nonsense_is_left_out() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served, events="off") as adapter:
+        for nonsense in (b"{", b"[]", b'{"pushType":"x"}', {"pushType": 1, "data": {"type": []}}, b"\xff", "[" * 9999):
+            adapter.receive_push(nonsense)  # type: ignore[arg-type]
+        adapter.receive_push({"pushType": 1, "data": {"type": 49, "content": "<msg><appmsg", "from": "wxid_a"}})
+        adapter.receive_push({"pushType": 1, "data": {"type": 1, "content": "hi", "from": "wxid_a", "msgSvrID": 5}})
+        events = adapter.events()
+        broken, event = await anext(events), await anext(events)
+
+        assert broken.message is not None
+        assert event.message is not None
+        assert ("<msg><appmsg", "hi", "5") == (broken.message.text, event.message.text, event.id)
+        assert 0 == served.calls("add_handler")
+
+
+# --- logging in -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_login_shows_a_code_and_waits_for_the_phone() -> None:
+    async with serve(PLATFORM, options=ServerOptions(manual_logins=True)) as served, adapter_of(served) as adapter:
+        steps: list[Any] = []
+        shown = asyncio.Event()
+
+        def show(step: Any) -> None:
+            steps.append(step)
+            shown.set()
+
+        waiting = asyncio.ensure_future(adapter.login(show))
+        await asyncio.wait_for(shown.wait(), 10)
+        await served.server.login(steps[0].qr.rpartition("/")[2], "confirm")
+        served.world.clock.advance(3)
+
+        assert "Sandbox (wxid_sandbox)" == await asyncio.wait_for(waiting, 10)
+        assert ["qr", "confirmed"] == [step.state for step in steps]
+
+
+async def test_a_login_that_nobody_confirms_ends() -> None:
+    async with serve(PLATFORM, options=ServerOptions(manual_logins=True)) as served, adapter_of(served) as adapter:
+        shown = asyncio.Event()
+        waiting = asyncio.ensure_future(adapter.login(lambda _step: shown.set()))
+        await asyncio.wait_for(shown.wait(), 10)
+        served.world.clock.advance(500)
+
+        with pytest.raises(LoginNeeded, match="nobody confirmed"):
+            await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_check_looks_at_the_api_the_login_and_the_folder() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter:
+        assert [True, True, True] == [finding.ok for finding in await adapter.check()]
+    async with serve(PLATFORM) as served, adapter_of(served, base_url="http://127.0.0.1:9") as adapter:
+        (finding,) = await adapter.check()
+        assert (False, True) == (finding.ok, "base_url" in finding.remedy)
