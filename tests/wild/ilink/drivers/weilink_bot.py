@@ -18,7 +18,7 @@ honest = urllib.request.urlopen
 
 def readdressed(request, *args, **more):
     target = urllib.parse.urlsplit(request.full_url)
-    # It overlooks the complete address of some media, and asks the CDN by the parameter alone.
+    # It overlooks the complete address of pictures, and asks the CDN by the parameter alone.
     if target.hostname in ("ilinkai.weixin.qq.com", "novac2c.cdn.weixin.qq.com"):
         request.full_url = target._replace(scheme=BASE.scheme, netloc=BASE.netloc).geturl()
     elif target.hostname != "127.0.0.1":
