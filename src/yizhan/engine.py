@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from yizhan.delivery.budget import Budget
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
-from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq, receipt_of
 from yizhan.delivery.retry import Policy
-from yizhan.delivery.runner import Runner
+from yizhan.delivery.runner import Messages, Runner
 from yizhan.delivery.worker import Worker
 from yizhan.errors import (
     ConfigError,
@@ -165,6 +165,8 @@ class Engine:
         self._opening = asyncio.Lock()
         self._listeners: list[SettledListener] = []
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._awaited: dict[int, tuple[str, asyncio.Future[Receipt]]] = {}
+        self._messages = Messages(self.outbox)
         self._event_queues: list[asyncio.Queue[Event]] = []
         self._listening: dict[str, asyncio.Task[None]] = {}
         self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane)
@@ -347,11 +349,10 @@ class Engine:
             LoginNeeded: the account must log in first; the delivery waits for that.
             DeliveryFailed: it failed, or whether it arrived is unknown; holds the receipt.
         """
-        receipts = await self.submit(to, *content, reply=reply, key=key, expires_in=expires_in)
-        if len(receipts) != 1:
-            raise Refused(f"send() takes one target, this names {len(receipts)}. Use broadcast() for many.")
-        (receipt,) = await self.wait(receipts, timeout=timeout)
-        return receipt
+        targets = await self.targets(to)
+        if len(targets) != 1:
+            raise Refused(f"send() takes one target, this names {len(targets)}. Use broadcast() for many.")
+        return await self._send(targets[0], message_of(*content, reply=reply), key, None, expires_in, timeout)
 
     async def submit(
         self,
@@ -559,9 +560,7 @@ class Engine:
         """
         if event.target is None:
             raise Refused(f"The event {event.id} ({event.kind.value}) has no conversation to answer in.")
-        receipts = await self.submit(event.target, *content, reply=event.reply, key=key, priority=REPLY)
-        (receipt,) = await self.wait(receipts, timeout=timeout)
-        return receipt
+        return await self._send(event.target, message_of(*content, reply=event.reply), key, REPLY, None, timeout)
 
     async def save(self, account: str, reference: Mapping[str, Any], name: str | None = None) -> Media:
         """Download received media, by the reference in its `Forward` segment, into the library."""
@@ -637,6 +636,47 @@ class Engine:
         priority: int | None,
         expires_in: float | None,
     ) -> Submitted:
+        submitted = await self._store(targets, message, key, priority, expires_in)
+        await self._start(submitted, targets)
+        return submitted
+
+    async def _send(
+        self,
+        target: Target,
+        message: Message,
+        key: str | None,
+        priority: int | None,
+        expires_in: float | None,
+        timeout: float | None,
+    ) -> Receipt:
+        """Submit for one target and wait for its end without reading the store again."""
+        submitted = await self._store([target], message, key, priority, expires_in)
+        (seq,) = submitted.seqs
+        if submitted.repeated or not self.worker.leading:
+            await self._start(submitted, [target])
+            return (await self.wait(delivery_id(seq), timeout=timeout))[0]
+        ended: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._awaited[seq] = target.account, ended
+        try:
+            await self._start(submitted, [target])
+            if reason := self.worker.lanes[target.account].paused:
+                self._note_paused(target.account, reason)
+            async with asyncio.timeout(timeout):
+                receipt = await ended
+        except TimeoutError:
+            return await self.receipt(seq)
+        finally:
+            self._awaited.pop(seq, None)
+        return _raise_if_failed([receipt])[0]
+
+    async def _store(
+        self,
+        targets: Sequence[Target],
+        message: Message,
+        key: str | None,
+        priority: int | None,
+        expires_in: float | None,
+    ) -> Submitted:
         message = await self.take_in(message)
         submissions = []
         for index, target in enumerate(targets):
@@ -653,9 +693,17 @@ class Engine:
             key=key,
             expires_at=None if expires_in is None else self.clock.now() + expires_in,
         )
-        for account in dict.fromkeys(target.account for target in targets):
-            await self.worker.wake(account)
+        if submitted.jobs:
+            self._messages.know(submitted.jobs[0].message, message)
         return submitted
+
+    async def _start(self, submitted: Submitted, targets: Sequence[Target]) -> None:
+        """Tell the lanes what there is to do."""
+        for account in dict.fromkeys(target.account for target in targets):
+            if submitted.jobs:
+                await self.worker.offer(account, [job for job in submitted.jobs if job.target.account == account])
+            else:
+                await self.worker.wake(account)
 
     async def _compose(self, message: Message, target: Target) -> Sequence[Part]:
         opened = self._open_accounts.get(target.account) or await self._account(target.account)
@@ -752,6 +800,7 @@ class Engine:
             self.shelf,
             opened.budget,
             self.clock,
+            messages=self._messages,
             store_id=self._store_id,
             policy=self._policy,
             settled=self._note_settled,
@@ -765,8 +814,14 @@ class Engine:
         for waiter in self._waiting.pop(job.seq, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        awaited = self._awaited.get(job.seq)
+        if awaited is not None and not awaited[1].done() and (end.state.final or end.state is State.HELD):
+            awaited[1].set_result(receipt_of(job, end))
 
-    def _note_paused(self, _account: str, _reason: str) -> None:
+    def _note_paused(self, account: str, reason: str) -> None:
+        for of_account, ended in self._awaited.values():
+            if of_account == account and not ended.done():
+                ended.set_exception(LoginNeeded(f"{reason} The delivery waits; log in and it goes on."))
         for waiters in self._waiting.values():
             for waiter in waiters:
                 if not waiter.done():

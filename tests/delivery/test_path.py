@@ -313,6 +313,47 @@ async def test_parts_of_two_messages_to_one_target_never_interleave(engine: Engi
     assert sorted(messages) == sorted(units)
 
 
+async def test_a_second_send_through_a_paused_account_says_so_at_once(engine: Engine, network: Network) -> None:
+    network.script = lambda target, number: LoginNeeded("log in")
+    with pytest.raises(LoginNeeded):
+        await engine.send("fake.me/user/a", "hi")
+
+    with pytest.raises(LoginNeeded, match="log in"):
+        await engine.send("fake.me/user/b", "hi")
+    assert [State.QUEUED, State.QUEUED] == [receipt.state for receipt in await engine.deliveries()]
+
+
+async def test_a_send_to_many_is_refused_before_anything_is_stored(engine: Engine, network: Network) -> None:
+    with pytest.raises(Refused, match="broadcast"):
+        await engine.send(users(2), "hi")
+    assert [] == await engine.deliveries()
+
+
+async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.send("fake.me/user/first", "hi")
+    due = engine.outbox.due
+
+    async def slow_due(*args: Any, **kwargs: Any) -> Any:
+        jobs = await due(*args, **kwargs)
+        # Whatever was read waits here until all of it has been sent by other means.
+        async with asyncio.timeout(5):
+            while network.concurrent or any(f"{j.target.id}:news" not in network.tries for j in jobs):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        return jobs
+
+    monkeypatch.setattr(engine.outbox, "due", slow_due)
+    network.delay = 0.02
+    receipts = await engine.submit(users(8), "news")
+    engine.worker.lanes["fake.me"].wake()
+    await engine.wait(receipts, timeout=10)
+    await asyncio.sleep(0.2)
+
+    assert 1 + 8 == len(network.arrived)
+
+
 async def test_a_single_send_overtakes_a_broadcast(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     broadcast = await engine.broadcast("news", to=users(300))
@@ -382,7 +423,7 @@ async def test_a_bad_target_is_refused_and_nothing_is_stored(
     await engine.contacts.put("boss", ["fake.me/user/b"], is_tag=False)
 
     with pytest.raises(error, match=words):
-        await engine.send(["fake.me/user/fine", target], "hi")
+        await engine.submit(["fake.me/user/fine", target], "hi")
     assert [] == await engine.deliveries()
 
 

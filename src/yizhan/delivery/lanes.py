@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from yizhan.delivery.outbox import Job, Outbox
 from yizhan.delivery.runner import Later, Runner
@@ -19,6 +19,8 @@ WINDOW = 256
 """Deliveries kept in memory per lane; the rest stay in the store."""
 OVERTAKE = 4
 """Sends beyond the usual number that may run when they are more urgent than a broadcast."""
+BESIDE_URGENT = 4
+"""Sends of a broadcast that may begin while something more urgent is under way."""
 
 
 class Lane:
@@ -44,10 +46,12 @@ class Lane:
         self._on_paused = on_paused
         self._heap: list[tuple[int, int, Job]] = []
         self._held_in_memory: set[int] = set()
-        self._running: set[int] = set()
+        self._ended_meanwhile: set[int] | None = None
+        self._urgent = 0
+        self._cursor: tuple[int, int] | None = None
         self._busy: dict[Target, list[Job]] = {}
         self._reserved: dict[Target, int] = {}
-        self._active: set[asyncio.Task[None]] = set()
+        self._active: dict[int, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._look = True
         self._more = False
@@ -76,9 +80,9 @@ class Lane:
         heapq.heapify(self._heap)
         for target, waiting in self._busy.items():
             self._busy[target] = [job for job in waiting if job.seq not in wanted]
-        stopped = wanted & self._held_in_memory - self._running
+        stopped = wanted & self._held_in_memory - self._active.keys()
         self._held_in_memory -= stopped
-        return wanted & self._running
+        return wanted & self._active.keys()
 
     @property
     def idle(self) -> bool:
@@ -90,8 +94,8 @@ class Lane:
         self._closing = True
         self._changed.set()
         if self._active:
-            await asyncio.wait(set(self._active), timeout=grace)
-        left = [*self._active, *([self._task] if self._task else [])]
+            await asyncio.wait(set(self._active.values()), timeout=grace)
+        left = [*self._active.values(), *([self._task] if self._task else [])]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -123,24 +127,55 @@ class Lane:
             return
         await self._until_changed()
 
-    async def _fill(self, now: float) -> None:
-        self._look = False
-        full = len(self._heap) >= WINDOW
-        # With enough in memory, only what is more urgent than the rest is worth fetching.
-        below = max(priority for priority, _, _ in self._heap) if full else None
-        wanted = len(self._held_in_memory) + (OVERTAKE * 16 if full else WINDOW - len(self._heap))
-        jobs = await self._outbox.due(self.account, now, wanted, below=below)
-        self._more = full or len(jobs) >= wanted
+    def offer(self, jobs: Sequence[Job]) -> None:
+        """Take what was just stored without reading it back."""
         for job in jobs:
-            if job.seq not in self._held_in_memory:
-                self._held_in_memory.add(job.seq)
-                heapq.heappush(self._heap, (job.priority, job.seq, job))
+            self._take(job)
+            if job.expires_at is not None:
+                self._look_at(job.expires_at)
+        self._changed.set()
+
+    async def _fill(self, now: float) -> None:
+        """Bring in what may go now: all over again after a look was asked for, else what comes behind the last."""
+        room = WINDOW - len(self._heap)
+        full = room <= 0
+        below = None
+        if self._look:
+            # With enough in memory, only what is more urgent than the rest is worth fetching.
+            below = max(priority for priority, _, _ in self._heap) if full else None
+            self._cursor = None
+            room = len(self._held_in_memory) + (OVERTAKE * 16 if full else room)
+        self._look = False
+        self._ended_meanwhile = set()
+        try:
+            jobs = await self._outbox.due(self.account, now, room, after=self._cursor, below=below)
+            ended = self._ended_meanwhile
+        finally:
+            self._ended_meanwhile = None
+        self._more = full or len(jobs) >= room
+        if jobs and not full:
+            self._cursor = jobs[-1].priority, jobs[-1].seq
+        for job in jobs:
+            if job.seq in ended:
+                # Read before it ended or was put back: what was read is no longer true.
+                self._look = True
+            else:
+                self._take(job)
+
+    def _take(self, job: Job) -> None:
+        if job.seq not in self._held_in_memory:
+            self._held_in_memory.add(job.seq)
+            heapq.heappush(self._heap, (job.priority, job.seq, job))
 
     def _start_what_may(self, now: float) -> None:
         if self.paused or now < self._slow_until or self._closing:
             return
         while self._heap and len(self._active) < self._room(self._heap[0][0]):
             _, _, job = heapq.heappop(self._heap)
+            if job.expires_at is not None and job.expires_at <= now:
+                # The store ends it when the lane looks, which is now.
+                self._held_in_memory.discard(job.seq)
+                continue
             if job.target in self._busy:
                 self._busy[job.target].append(job)
                 continue
@@ -149,12 +184,14 @@ class Lane:
                 self._held_in_memory.discard(job.seq)
                 continue
             self._busy[job.target] = []
-            self._running.add(job.seq)
-            task = asyncio.create_task(self._deliver(job))
-            self._active.add(task)
+            self._urgent += job.priority < BROADCAST
+            self._active[job.seq] = asyncio.create_task(self._deliver(job))
 
     def _room(self, priority: int) -> int:
-        return self._concurrency + (OVERTAKE if priority < BROADCAST else 0)
+        """How many may be under way before one more of `priority` begins. What is urgent gets the road to itself."""
+        if priority < BROADCAST:
+            return self._concurrency + OVERTAKE
+        return min(self._concurrency, BESIDE_URGENT) if self._urgent else self._concurrency
 
     async def _deliver(self, job: Job) -> None:
         try:
@@ -166,9 +203,11 @@ class Lane:
             self._slow_until = self._clock.now() + 1.0
         finally:
             # Before the wake-up, or the lane would count this one as still under way.
-            self._active.discard(_this_task())
+            self._active.pop(job.seq, None)
             self._held_in_memory.discard(job.seq)
-            self._running.discard(job.seq)
+            self._urgent -= job.priority < BROADCAST
+            if self._ended_meanwhile is not None:
+                self._ended_meanwhile.add(job.seq)
             for waiting in self._busy.pop(job.target, ()):
                 heapq.heappush(self._heap, (waiting.priority, waiting.seq, waiting))
             self._changed.set()
@@ -182,13 +221,16 @@ class Lane:
         if later is None:
             return
         if later.due_at is not None:
-            self._next_look = later.due_at if self._next_look is None else min(self._next_look, later.due_at)
+            self._look_at(later.due_at)
         if later.slow:
             self._slow_until = max(self._slow_until, self._clock.now() + later.slow)
         if later.paused and not self.paused:
             self.paused = later.paused
             if self._on_paused is not None:
                 self._on_paused(self.account, later.paused)
+
+    def _look_at(self, at: float) -> None:
+        self._next_look = at if self._next_look is None else min(self._next_look, at)
 
     async def _until_changed(self) -> None:
         """Wait until something happens here, or the clock reaches what is due next."""
@@ -208,9 +250,3 @@ class Lane:
         finally:
             changed.cancel()
             timer.cancel()
-
-
-def _this_task() -> asyncio.Task[None]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task

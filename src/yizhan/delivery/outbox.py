@@ -19,6 +19,9 @@ from yizhan.storage.tables import attempts, counters, deliveries, message_media,
 OPEN = (State.QUEUED.value, State.SENDING.value, State.HELD.value)
 STIRS = "stirs"
 
+AT_ONCE = 64
+"""Deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
+
 _ids = msgspec.json.Decoder(list[PlatformId])
 
 
@@ -37,7 +40,6 @@ class Job:
     attempts: int = 0
     ids: tuple[PlatformId, ...] = ()
     notes: str = ""
-    spends: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Submitted:
     seqs: Sequence[int]
     repeated: bool = False
     """The same key had been submitted before; these are the deliveries of then."""
+    jobs: Sequence[Job] = ()
+    """What is new, ready for the lanes; empty when it is much and better read in portions."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,7 @@ class Settlement:
     notes: str = ""
     asked: bool = False
     attempts: int = 0
+    settled_at: float = 0.0
 
 
 _MARK_SENDING = (
@@ -112,7 +117,6 @@ _ATTEMPT = attempts.insert()
 _JOB_COLUMNS = (
     deliveries.c.seq,
     deliveries.c.message,
-    deliveries.c.account,
     deliveries.c.kind,
     deliveries.c.target,
     deliveries.c.priority,
@@ -123,7 +127,6 @@ _JOB_COLUMNS = (
     deliveries.c.attempts,
     deliveries.c.ids,
     deliveries.c.notes,
-    deliveries.c.spends,
 )
 
 
@@ -190,31 +193,43 @@ class Outbox:
                     for index in range(start, min(start + 5000, len(missing)))
                 ]
                 connection.execute(deliveries.insert(), rows)
+            jobs = [
+                Job(first + index, message_id, s.target, priority, expires_at, numbers[index] if numbers else 1)
+                for index, s in enumerate(missing[: AT_ONCE + 1])
+            ]
+            jobs = jobs if len(jobs) <= AT_ONCE and not due_at else []
             if not known:
-                return Submitted(first, range(first, first + len(missing)))
+                return Submitted(first, range(first, first + len(missing)), jobs=jobs)
             new = {s.target: first + index for index, s in enumerate(missing)}
-            return Submitted(first, [known[s.target][0] if s.target in known else new[s.target] for s in submissions])
+            seqs = [known[s.target][0] if s.target in known else new[s.target] for s in submissions]
+            return Submitted(first, seqs, jobs=jobs)
 
         return await self._ledger.write(store)
 
     # --- going out ---
 
-    async def due(self, account: str, now: float, limit: int, *, after: int = 0, below: int | None = None) -> list[Job]:
-        """Return queued deliveries of `account` that may go now, most urgent first, at most `limit`."""
+    async def due(
+        self, account: str, now: float, limit: int, *, after: tuple[int, int] | None = None, below: int | None = None
+    ) -> list[Job]:
+        """Return queued deliveries of `account` that may go now, most urgent first, at most `limit`.
+
+        `after`: only those behind this place, (priority, number). `below`: only what is more urgent than that priority.
+        """
         query = (
             sa.select(*_JOB_COLUMNS)
             .where(
                 deliveries.c.account == account,
                 deliveries.c.state == State.QUEUED.value,
                 deliveries.c.due_at <= now,
-                deliveries.c.seq > after,
             )
             .order_by(deliveries.c.priority, deliveries.c.seq)
             .limit(limit)
         )
+        if after is not None:
+            query = query.where(sa.tuple_(deliveries.c.priority, deliveries.c.seq) > after)
         if below is not None:
             query = query.where(deliveries.c.priority < below)
-        return await self._ledger.read(lambda connection: [_job(row) for row in connection.execute(query)])
+        return await self._ledger.read(lambda connection: [_job(account, row) for row in connection.execute(query)])
 
     async def next_due(self, account: str) -> float | None:
         """Return when something of `account` must be looked at again (due or expired), None if nothing waits for it."""
@@ -291,6 +306,7 @@ class Outbox:
 
     async def settle(self, seq: int, end: Settlement) -> None:
         """Record how the delivery ended or why it waits; returns once that is on disk."""
+        end.settled_at = self._clock.now() if end.state.final else 0.0
         await self._ledger.put(
             _SETTLE,
             {
@@ -306,7 +322,7 @@ class Outbox:
                 "b_notes": end.notes,
                 "b_asked": end.asked,
                 "b_attempts": end.attempts,
-                "b_settled": self._clock.now() if end.state.final else 0.0,
+                "b_settled": end.settled_at,
             },
         )
 
@@ -405,6 +421,7 @@ class Outbox:
         return body
 
     async def message(self, message_id: int) -> bytes:
+        """Return a message as it was stored."""
         query = sa.select(messages.c.body).where(messages.c.id == message_id)
         body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
         return body
@@ -608,20 +625,27 @@ def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[
     return {Target(row.account, row.kind, row.target): (row.seq, row.broadcast) for row in rows}
 
 
-def _job(row: Any) -> Job:
-    return Job(
-        row.seq,
-        row.message,
-        Target(row.account, row.kind, row.target),
-        row.priority,
-        row.expires_at,
-        row.first_number,
-        row.parts_done,
-        row.asked,
-        row.attempts,
-        tuple(_ids.decode(row.ids)) if row.ids != "[]" else (),
-        row.notes,
-        row.spends,
+def _job(account: str, row: Any) -> Job:
+    seq, message, kind, target, priority, expires_at, first_number, parts_done, asked, tries, ids, notes = row
+    done = tuple(_ids.decode(ids)) if ids != "[]" else ()
+    where = Target(account, kind, target)
+    return Job(seq, message, where, priority, expires_at, first_number, parts_done, asked, tries, done, notes)
+
+
+def receipt_of(job: Job, end: Settlement) -> Receipt:
+    """The receipt that the store would give for `job` after `end`."""
+    return Receipt(
+        delivery_id(job.seq),
+        str(job.target),
+        end.state,
+        end.ids,
+        end.attempts,
+        " ".join(filter(None, (end.detail, end.notes))),
+        end.error,
+        end.code,
+        end.trace_id,
+        end.settled_at,
+        end.due_at,
     )
 
 

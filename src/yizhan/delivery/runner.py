@@ -38,6 +38,27 @@ class Later:
 Settled = Callable[[Job, Settlement], None]
 
 
+class Messages:
+    """Stored messages, the recent ones in memory: a broadcast has one for thousands of deliveries."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._kept: OrderedDict[int, Message] = OrderedDict()
+
+    def know(self, message_id: int, message: Message) -> None:
+        """Keep what was just stored, so that it is not read back."""
+        self._kept[message_id] = message
+        if len(self._kept) > MESSAGES_KEPT:
+            self._kept.popitem(last=False)
+
+    async def get(self, message_id: int) -> Message:
+        message = self._kept.get(message_id)
+        if message is None:
+            message = load_message(await self._outbox.message(message_id))
+            self.know(message_id, message)
+        return message
+
+
 @dataclass(slots=True)
 class _Run:
     """What the runner knows about the part it is at."""
@@ -64,6 +85,7 @@ class Runner:
         budget: Budget,
         clock: Clock,
         *,
+        messages: Messages,
         store_id: str,
         policy: Policy | None = None,
         settled: Settled | None = None,
@@ -78,11 +100,11 @@ class Runner:
         self._policy = policy or Policy()
         self._settled = settled
         self._chance = random.Random(seed)
-        self._messages: OrderedDict[int, Message] = OrderedDict()
+        self._messages = messages
 
     async def deliver(self, job: Job) -> Later | None:
         """Take `job` as far as it goes; None when it ended, else when to come back."""
-        message = await self._message(job.message)
+        message = await self._messages.get(job.message)
         run = _Run(job, message, list(job.ids), [n for n in job.notes.split("\n") if n], job.attempts, job.asked)
         try:
             parts = self._adapter.compose(message, job.target)
@@ -224,14 +246,6 @@ class Runner:
             self._settled(run.job, end)
 
     # --- small things ---
-
-    async def _message(self, message_id: int) -> Message:
-        message = self._messages.get(message_id)
-        if message is None:
-            message = self._messages[message_id] = load_message(await self._outbox.message(message_id))
-            if len(self._messages) > MESSAGES_KEPT:
-                self._messages.popitem(last=False)
-        return message
 
     def _token(self, seq: int, index: int) -> int:
         """The same at every try, also after a restart; different in every store, so that two never share a key."""

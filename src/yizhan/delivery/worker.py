@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from yizhan.delivery.lanes import Lane
-from yizhan.delivery.outbox import Outbox
+from yizhan.delivery.outbox import Job, Outbox
 from yizhan.model import Clock
 
 MakeLane = Callable[[str], Awaitable[Lane]]
@@ -48,8 +48,12 @@ class Worker:
         """Something was submitted for `account`."""
         if not self.leading:
             return
-        await self._lane(account)
-        self.lanes[account].wake()
+        (await self._lane(account)).wake()
+
+    async def offer(self, account: str, jobs: Sequence[Job]) -> None:
+        """Something was submitted for `account`, and here it is; left to the leading process where that is another."""
+        if self.leading:
+            (await self._lane(account)).offer(jobs)
 
     async def close(self) -> None:
         if self._watch is not None:
@@ -58,12 +62,15 @@ class Worker:
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
         self._lock.release()
 
-    async def _lane(self, account: str) -> None:
+    async def _lane(self, account: str) -> Lane:
+        if account in self.lanes:
+            return self.lanes[account]
         async with self._opening:
             if account not in self.lanes:
                 lane = await self._make_lane(account)
                 lane.start()
                 self.lanes[account] = lane
+            return self.lanes[account]
 
     async def _take_over(self) -> None:
         if not self._lock.take():

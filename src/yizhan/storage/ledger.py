@@ -40,6 +40,7 @@ class _Run:
 
 
 _Job = _Put | _Run
+_Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Ledger:
@@ -48,7 +49,11 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.commits = 0
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: list[_Job] = []
+        self._gathering_in: asyncio.AbstractEventLoop | None = None
+        self._quick: dict[int, _Quick] = {}
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._write_forever, name="yizhan-ledger", daemon=True)
         self._thread.start()
 
@@ -71,7 +76,7 @@ class Ledger:
         Rows of the same statement that wait together are written together.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Put(statement, row, done))
+        self._hand_over(_Put(statement, row, done))
         return done
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -80,8 +85,23 @@ class Ledger:
         An error inside undoes this work alone, not that of the others in the same commit.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Run(work, done))
+        self._hand_over(_Run(work, done))
         return await done
+
+    def _hand_over(self, job: _Job) -> None:
+        """Give `job` to the writer together with whatever else this turn of the event loop brings."""
+        loop = job.done.get_loop()
+        if self._gathering_in is None:
+            self._gathering_in = loop
+            loop.call_soon(self._flush)
+        elif self._gathering_in is not loop:
+            self._jobs.put([job])
+            return
+        self._gathered.append(job)
+
+    def _flush(self) -> None:
+        jobs, self._gathered, self._gathering_in = self._gathered, [], None
+        self._jobs.put(jobs)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a reader's connection, in a thread; it sees what was committed before."""
@@ -96,6 +116,7 @@ class Ledger:
 
     async def close(self) -> None:
         """Write what is waiting, then end."""
+        await asyncio.sleep(0)
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         self.engine.dispose()
@@ -106,32 +127,94 @@ class Ledger:
         ending = False
         while not ending:
             jobs: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None:
-                jobs.append(job)
+            some = self._jobs.get()
+            while some is not None:
+                jobs.extend(some)
                 if len(jobs) >= BATCH:
                     break
                 try:
-                    job = self._jobs.get_nowait()
+                    some = self._jobs.get_nowait()
                 except queue.Empty:
                     break
             else:
                 ending = True
             if jobs:
                 self._commit(jobs)
+        if self._connection is not None:
+            self._connection.close()
 
     def _commit(self, jobs: list[_Job]) -> None:
-        results: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
+        """Run `jobs` in one transaction. If one fails, run them again, each fenced off from the others."""
         try:
-            with self.engine.begin() as connection:
-                for group in _grouped(jobs):
-                    results.extend(_carry_out(connection, group))
-            self.commits += 1
-        except BaseException as error:
-            failure = StorageError(f"the store could not be written: {error}")
-            failure.__cause__ = error
-            results = [(job.done, None, failure) for job in jobs]
+            results = self._together(jobs, fenced=False)
+        except Exception:
+            try:
+                results = self._together(jobs, fenced=True)
+            except Exception as error:
+                failure = StorageError(f"the store could not be written: {error}")
+                failure.__cause__ = error
+                results = [(job.done, None, failure) for job in jobs]
         _answer(results)
+
+    def _together(self, jobs: list[_Job], *, fenced: bool) -> list[_Result]:
+        results: list[_Result] = []
+        with self._connected().begin():
+            for group in _grouped(jobs):
+                results.extend(self._fenced(group) if fenced else self._plain(group))
+        self.commits += 1
+        return results
+
+    def _connected(self) -> Connection:
+        """The writer's own connection; made anew when it broke."""
+        if self._connection is None or self._connection.closed or self._connection.invalidated:
+            self._connection = self.engine.connect()
+        return self._connection
+
+    def _plain(self, group: list[_Job]) -> list[_Result]:
+        first = group[0]
+        if isinstance(first, _Run):
+            return [(first.done, first.work(self._connected()), None)]
+        self._execute(first.statement, [job.row for job in group if isinstance(job, _Put)])
+        return [(job.done, None, None) for job in group]
+
+    def _fenced(self, group: list[_Job]) -> list[_Result]:
+        """An error undoes this group alone; in a group of several, the one row that is to blame."""
+        try:
+            with self._connected().begin_nested():
+                return self._plain(group)
+        except Exception as error:
+            if len(group) > 1:
+                return [result for job in group for result in self._fenced([job])]
+            ours = _storage_error(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
+            return [(group[0].done, None, ours)]
+
+    def _execute(self, statement: Any, rows: list[Row]) -> None:
+        """Run an update, which is what there is most of, by its compiled text; anything else through the library."""
+        connection = self._connected()
+        if not getattr(statement, "is_update", False):
+            connection.execute(statement, [dict(row) for row in rows])
+            return
+        quick = self._quick.get(id(statement))
+        if quick is None:
+            quick = self._quick[id(statement)] = _Quick(statement, connection)
+        connection.exec_driver_sql(quick.text, [quick.values(row) for row in rows])
+
+
+class _Quick:
+    """A statement compiled once, and how its values are laid out."""
+
+    def __init__(self, statement: Any, connection: Connection) -> None:
+        self.statement = statement
+        compiled = statement.compile(dialect=connection.dialect)
+        self.text = str(compiled)
+        self._fixed = dict(compiled.params)
+        self._order = compiled.positiontup
+
+    def values(self, row: Row) -> Any:
+        if self._order is None:
+            return {**self._fixed, **row}
+        fixed = self._fixed
+        return tuple([row[name] if name in row else fixed[name] for name in self._order])
 
 
 def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
@@ -151,38 +234,15 @@ def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
     return groups
 
 
-def _carry_out(
-    connection: Connection, group: list[_Job]
-) -> list[tuple[asyncio.Future[Any], Any, BaseException | None]]:
-    first = group[0]
-    if isinstance(first, _Put):
-        rows = [dict(job.row) for job in group if isinstance(job, _Put)]
-        try:
-            with connection.begin_nested():
-                connection.execute(first.statement, rows)
-            return [(job.done, None, None) for job in group]
-        except sa.exc.SQLAlchemyError as error:
-            if len(group) > 1:
-                return [result for job in group for result in _carry_out(connection, [job])]
-            return [(first.done, None, _storage_error(error))]
-    try:
-        with connection.begin_nested():
-            return [(first.done, first.work(connection), None)]
-    except sa.exc.SQLAlchemyError as error:
-        return [(first.done, None, _storage_error(error))]
-    except Exception as error:
-        return [(first.done, None, error)]
-
-
 def _storage_error(error: Exception) -> StorageError:
     failure = StorageError(f"the store refused a write: {error}")
     failure.__cause__ = error
     return failure
 
 
-def _answer(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+def _answer(results: list[_Result]) -> None:
     """Wake the waiting coroutines, one call into each event loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any, BaseException | None]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Result]] = {}
     for result in results:
         by_loop.setdefault(result[0].get_loop(), []).append(result)
     for loop, some in by_loop.items():
@@ -190,7 +250,7 @@ def _answer(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
             loop.call_soon_threadsafe(_settle, some)
 
 
-def _settle(results: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+def _settle(results: list[_Result]) -> None:
     for done, value, error in results:
         if done.done():
             continue
