@@ -917,3 +917,31 @@ async def test_an_account_without_a_login_says_so() -> None:
 
         assert (False, "Log in by scanning a code.") == (finding.ok, finding.remedy)
         await bench.adapter.close()
+
+
+async def test_a_server_that_goes_away_answers_held_polls_and_ends_no_session(bench: Bench) -> None:
+    await bench.events(1)
+    bench.server.rules = PLATFORM.rules(None, {"getupdates.hold_seconds": 600})
+    polls = bench.begun("getupdates")
+    cursor = (bench.keeper.get("cursor") or b"").decode()
+    held = asyncio.ensure_future(bench.adapter.calls.get_updates(cursor, 30))
+    await until(lambda: polls)
+
+    await bench.server.close()
+
+    assert [] == (await held).msgs
+
+
+async def test_a_platform_that_does_not_hold_its_polls_is_not_hammered(bench: Bench) -> None:
+    bench.server.rules = PLATFORM.rules(None, {"getupdates.hold_seconds": 0})
+    patient = make(bench.served, bench.keeper, rules={"poll.pause_seconds": 600})
+    polls = bench.begun("getupdates")
+    waiting = asyncio.ensure_future(patient.events(2))
+    await until(lambda: len(polls) == 2)
+    await until(lambda: len(polls) > 2, 20)
+
+    assert 2 == len(polls)
+    await bench.server.say(bench.user, "bot", text="later")
+    bench.served.world.clock.advance(601)
+    assert ["hi", "later"] == [event.message.text for event in await waiting]  # type: ignore[union-attr]
+    await patient.adapter.close()

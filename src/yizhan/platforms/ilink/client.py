@@ -30,6 +30,8 @@ from yizhan.platforms.ilink.poll import CURSOR, Poll
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
 """How long a typing ticket is kept; the official client asks again after a random time below a day."""
+FRESH_KEPT = 10_000
+"""Uploads remembered as made just now; forgetting some costs at most one upload more."""
 _USES = {"image": 1, "video": 2, "file": 3}
 """`MediaNeed.use` to the `media_type` of getuploadurl."""
 
@@ -80,6 +82,8 @@ class Adapter:
             raise Rejected(f"{target}: getuploadurl named no address to upload to.", account=self.context.name)
         param = await self.calls.cdn_upload(place, filekey, sealed, progress)
         now = self.clock.now()
+        if len(self._fresh) >= FRESH_KEPT:
+            self._fresh.clear()
         self._fresh[param] = now
         token = msgspec.json.encode(Placed(param, key.hex())).decode()
         return Handle(token, need.scope, now + self.rules.number("handle.seconds"))

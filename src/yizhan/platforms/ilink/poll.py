@@ -18,6 +18,8 @@ from yizhan.platforms.rules import Rules
 log = logging.getLogger(__name__)
 
 CURSOR = "cursor"
+AT_ONCE = 0.5
+"""Seconds within which an answer was not held."""
 
 
 class Poll:
@@ -36,6 +38,7 @@ class Poll:
         self._failures = 0
         self._lapses = 0
         self._lost = False
+        self._at_once = False
         self._timeout = 0.0
         self._heard_at = 0.0
         self.announced = False
@@ -72,15 +75,22 @@ class Poll:
             for event in self._taken_in(answer):
                 yield event
             await self._advance(answer)
+            if self._at_once and not answer.msgs:
+                # Nothing at all, and at once: this platform does not hold its polls just now.
+                await self._clock.sleep(self._seconds("poll.pause_seconds"))
 
     async def _ask(self) -> wire.Updates:
         cursor = (self._keeper.get(CURSOR) or b"").decode()
         timeout = self._timeout or self._seconds("getupdates.hold_seconds")
+        asked_at = self._clock.now()
         try:
-            return await self._calls.get_updates(cursor, timeout + self._seconds("poll.margin_seconds"))
+            answer = await self._calls.get_updates(cursor, timeout + self._seconds("poll.margin_seconds"))
+            self._at_once = self._clock.now() - asked_at < AT_ONCE
+            return answer
         except PlatformError as error:
             if isinstance(error.__cause__, TimeoutError):
                 # Silence until our own time is up is an empty answer, not a failure.
+                self._at_once = False
                 return wire.Updates(msgs=[], get_updates_buf=cursor)
             raise
 
@@ -101,8 +111,6 @@ class Poll:
         cursor = (answer.get_updates_buf or "").encode()
         if cursor and cursor != self._keeper.get(CURSOR):
             await self._keeper.put(CURSOR, cursor)
-        elif not answer.msgs and not cursor:
-            await self._clock.sleep(self._seconds("poll.pause_seconds"))
 
     def _login_lost(self, why: str) -> list[Event]:
         """Say it once per session."""

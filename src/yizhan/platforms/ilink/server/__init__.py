@@ -36,6 +36,7 @@ class Server:
         self.world = world
         self.rules = rules
         self.options = options
+        self.closing = False
         self.router = Router("ilink", wire.ENVELOPE, world.blobs.keep)
         self.router.prefixes = ("/ilink", "//ilink", "/c2c", "//c2c")
         # The service says nothing but 404, also to a wrong method (annacomnena; thread Lingtai-AI/lingtai#82).
@@ -119,10 +120,14 @@ class Server:
         self._forget()
 
     async def close(self) -> None:
-        self._end_all()
+        """Answer held requests as if their time were up: a server that goes away says nothing about sessions."""
+        self.closing = True
+        for bot in self.bots.values():
+            bot.bell.ring()
+        for state in self.logins.codes.values():
+            state.bell.ring()
 
     def _end_all(self) -> None:
-        """End every session and code, so that held requests are answered."""
         for token in self.bots:
             self.end_session(token)
         self.logins.end_all()
@@ -222,7 +227,7 @@ class Server:
         bot = self.bot_of(call)
         last_seq = self._position(bot, call.request.get_updates_buf or "")
         deadline = self.world.now() + self.rules["getupdates.hold_seconds"]
-        while bot.alive and not bot.after(last_seq, 1) and (now := self.world.now()) < deadline:
+        while bot.alive and not self.closing and not bot.after(last_seq, 1) and (now := self.world.now()) < deadline:
             await bot.bell.wait(self.world.clock, deadline - now)
         if not bot.alive:
             raise Fault(wire.STALE_TOKEN, data="the session ended while the poll was held")

@@ -51,7 +51,7 @@ class Logins:
                 state.status = "expired"
             elif not self._server.options.manual_logins and state.status == state.told:
                 self._play_along(state)
-            if state.status != state.told or state.status in FINAL or now >= deadline:
+            if state.status != state.told or state.status in FINAL or now >= deadline or self._server.closing:
                 return self._tell(state, call.base_url)
             await state.bell.wait(world.clock, min(deadline, state.ends_at) - now)
 
