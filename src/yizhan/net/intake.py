@@ -110,7 +110,10 @@ class Intake:
         async for chunk in chunks:
             data += chunk
             if len(data) > MAX_TEXT_PART:
-                raise MalformedRequest(f"the part '{name}' is over {MAX_TEXT_PART} bytes")
+                if _is_text(data):
+                    raise MalformedRequest(f"the part '{name}' is over {MAX_TEXT_PART} bytes")
+                # A file without a name and type: some clients send pictures so.
+                return FormPart(name, await self.keep(_after(bytes(data), chunks)), None, content_type)
         try:
             return FormPart(name, data.decode(), None, content_type)
         except UnicodeDecodeError:
@@ -127,6 +130,21 @@ class Intake:
             if taken > MAX_FILE:
                 raise MalformedRequest(f"the file is over {MAX_FILE} bytes")
             yield chunk
+
+
+def _is_text(data: bytearray) -> bool:
+    """Whether `data`, cut off anywhere, may be UTF-8."""
+    try:
+        data[: MAX_TEXT_PART // 2].decode()
+    except UnicodeDecodeError as error:
+        return error.end >= MAX_TEXT_PART // 2
+    return True
+
+
+async def _after(begun: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begun
+    async for chunk in chunks:
+        yield chunk
 
 
 async def _drain(request: web.Request) -> None:
