@@ -65,7 +65,7 @@ async def _run_and_kill(folder: Path, chance: random.Random) -> int:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.crash.child", str(folder), stdout=asyncio.subprocess.PIPE
         )
-        kill_after = chance.choice((0, 1, 1, 2, 2, 3)) if kills < KILLS else None
+        kill_after = chance.choice((0, 0, 1, 1, 1)) if kills < KILLS else None
         lines = 0
         assert process.stdout is not None
         async for raw in process.stdout:
@@ -76,7 +76,7 @@ async def _run_and_kill(folder: Path, chance: random.Random) -> int:
                 return kills
             if kill_after is not None and (lines >= kill_after and line.startswith(("SUBMITTED", "SETTLED"))):
                 # A little later, so that it falls between any two steps.
-                await asyncio.sleep(chance.random() * 0.03)
+                await asyncio.sleep(chance.random() * 0.02)
                 process.kill()
                 kills += 1
                 break
