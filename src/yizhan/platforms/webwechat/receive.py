@@ -66,6 +66,9 @@ class Receiver:
 
     async def _one_round(self, key: Keys) -> AsyncIterator[Event]:
         scope = self._wx.ready.scope
+        if not self._book().complete:
+            # Before anything is synced: who is new can be told from who is only not known yet.
+            await self._fill()
         selector = await self._wx.synccheck(key)
         if selector == "0":
             return
@@ -94,21 +97,15 @@ class Receiver:
         return events
 
     async def _meet_strangers(self, synced: Synced, book: Book) -> None:
-        """Learn who is speaking: the address book once, then by name."""
+        """Learn who is speaking, if the address book does not say."""
         names = {added.FromUserName for added in synced.AddMsgList} - {self._wx.ready.me, ""}
-        if names and not book.complete:
-            await self._fill()
         unknown = [name for name in names if not book.knows(name)][:50]
         if unknown:
             book.add(await self._wx.webwxbatchgetcontact(unknown))
 
     def _contacts(self, synced: Synced, reader: Reader) -> list[Event]:
         book, at = reader.book, self._wx.clock.now()
-        known = book.complete
-        events: list[Event] = []
-        for contact in book.add(synced.ModContactList):
-            if known:
-                events.append(self._contact_event(contact, reader, at, is_new=True))
+        events = [self._contact_event(c, reader, at, is_new=True) for c in book.add(synced.ModContactList)]
         for deleted in synced.DelContactList:
             if book.knows(deleted.UserName):
                 gone = Changed(UserName=deleted.UserName)

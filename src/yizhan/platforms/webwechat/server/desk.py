@@ -71,6 +71,8 @@ class Desk:
         """Whole uploads by MD5: what webwxcheckupload knows already."""
         self.sizes: dict[str, tuple[int, int]] = {}
         """Thumbnail sizes by SHA-256."""
+        self.waiting = 0
+        """Polls that are being held."""
         self.closing = False
 
     @property

@@ -66,7 +66,10 @@ def _square(colour: tuple[int, int, int], side: int) -> bytes:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    width, height = _picture_size(path) or _video_size(path) or (0, 0)
+    return _fitted(*(_picture_size(path) or _video_size(path) or (0, 0)))
+
+
+def _fitted(width: int, height: int) -> tuple[int, int]:
     if not width or not height:
         return 0, 0
     scale = min(1.0, THUMB / max(width, height))
@@ -105,8 +108,7 @@ def _thumbnail(path: Path) -> bytes:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 return blank()
-            image.thumbnail((THUMB, THUMB))
-            return _jpeg(image)
+            return _jpeg(image.resize(_fitted(*image.size), reducing_gap=2.0))
     except Exception:
         return _frame(path) or blank()
 
@@ -122,8 +124,7 @@ def _frame(path: Path) -> bytes | None:
         with av.open(str(path)) as container:
             frame = next(container.decode(video=0))
             image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
-            image.thumbnail((THUMB, THUMB))
-            return _jpeg(image)
+            return _jpeg(image.resize(_fitted(*image.size)))
     except Exception:
         return None
 

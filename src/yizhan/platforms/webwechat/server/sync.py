@@ -55,7 +55,11 @@ def serve_sync(desk: Desk) -> None:
         match = _SECOND_KEY.search(call.request.synckey)
         position = session.position(int(match[1]) if match else None)
         if position >= session.end and not desk.closing:
-            await _news(session, desk.rules["synccheck.hold_seconds"])
+            desk.waiting += 1
+            try:
+                await _news(session, desk.rules["synccheck.hold_seconds"])
+            finally:
+                desk.waiting -= 1
             # The login may have ended meanwhile, which is what such a poll is told first.
             desk.session(call.http)
         items = session.since(position)

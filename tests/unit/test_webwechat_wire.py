@@ -1,0 +1,167 @@
+"""The wire of web WeChat: answers that clients cut apart by pattern, and what stands inside of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from yizhan.platforms.webwechat import wire
+from yizhan.platforms.webwechat.wire import content
+from yizhan.platforms.webwechat.wire.base import LOGIN_ELSEWHERE, LOGIN_REFUSED, SYSTEM_ERROR
+from yizhan.platforms.webwechat.wire.hosts import bases
+from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPolled, QrLogin
+from yizhan.platforms.webwechat.wire.media import UploadedMedia
+from yizhan.platforms.webwechat.wire.other import CreatedRoom
+from yizhan.platforms.webwechat.wire.sending import Sent
+from yizhan.platforms.webwechat.wire.session import Keys, KeyValue, SyncChecked
+from yizhan.wire import Fault, HttpResponse, decode_response, encode_response
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer", "expected"),
+    [
+        (wire.JSLOGIN, QrLogin("QHJC=="), b'window.QRLogin.code = 200; window.QRLogin.uuid = "QHJC==";'),
+        (wire.LOGIN, LoginPolled(408), b"window.code=408;"),
+        (wire.LOGIN, LoginPolled(400), b"window.code=400;"),
+        (
+            wire.LOGIN,
+            LoginPolled(201, "data:img/jpg;base64,x="),
+            b"window.code=201;window.userAvatar = 'data:img/jpg;base64,x=';",
+        ),
+        (
+            wire.LOGIN,
+            LoginPolled(200, redirect_uri="http://127.0.0.1/p?ticket=A@qrticket_0&uuid=x==&lang=zh_CN&scan=1"),
+            b'window.code=200;\nwindow.redirect_uri="http://127.0.0.1/p?ticket=A@qrticket_0&uuid=x==&lang=zh_CN&scan=1";',
+        ),
+        (wire.SYNC_CHECK, SyncChecked("0", "2"), b'window.synccheck={retcode:"0",selector:"2"}'),
+        (
+            wire.NEW_LOGIN_PAGE,
+            LoginPage("@crypt_1", "a/b+", "7", "x%2F"),
+            b"<error><ret>0</ret><message></message><skey>@crypt_1</skey><wxsid>a/b+</wxsid><wxuin>7</wxuin>"
+            b"<pass_ticket>x%2F</pass_ticket><isgrayscale>1</isgrayscale></error>",
+        ),
+        (
+            wire.SEND_MSG,
+            Sent("12", "3"),
+            b'{\n"BaseResponse": {\n"Ret": 0,\n"ErrMsg": ""\n},\n"MsgID": "12",\n"LocalID": "3"\n}\n',
+        ),
+    ],
+)
+def test_answers_are_written_to_the_byte_and_read_back(endpoint: Any, answer: Any, expected: bytes) -> None:
+    http = encode_response(endpoint, answer)
+
+    assert expected == http.data
+    assert answer == decode_response(endpoint, http)
+
+
+def test_a_synccheck_answer_has_43_bytes_in_all() -> None:
+    assert 43 == len(encode_response(wire.SYNC_CHECK, SyncChecked()).data)
+
+
+def test_a_failure_has_the_members_of_the_answer_empty() -> None:
+    body = wire.UPLOAD_MEDIA.envelope.fail(wire.UPLOAD_MEDIA, Fault(SYSTEM_ERROR)).data
+
+    assert b'"Ret": -1' in body
+    assert b'"MediaId": "",\n"StartPos": 0' in body
+    assert b'"SyncKey": {\n"Count": 0' in wire.SYNC.envelope.fail(wire.SYNC, Fault(LOGIN_ELSEWHERE)).data
+
+
+def test_a_refused_login_says_why_in_the_services_words() -> None:
+    http = HttpResponse(200, (), "<error><ret>1203</ret><message>暂时不能登录</message></error>".encode())
+
+    with pytest.raises(Fault, match="暂时不能登录") as caught:
+        decode_response(wire.NEW_LOGIN_PAGE, http)
+    assert LOGIN_REFUSED is caught.value.row
+
+
+def test_a_room_whose_members_must_agree_first_was_made() -> None:
+    http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":-2013,"ErrMsg":""},"ChatRoomName":"@@1"}')
+
+    assert CreatedRoom(ChatRoomName="@@1") == decode_response(wire.CREATE_ROOM, http)
+
+
+def test_ids_that_come_as_numbers_are_read() -> None:
+    http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":"0","ErrMsg":""},"MediaId":"@crypt_1","StartPos":"7","x":1}')
+
+    assert UploadedMedia("@crypt_1", 7) == decode_response(wire.UPLOAD_MEDIA, http)
+
+
+def test_a_sync_key_is_written_as_pairs() -> None:
+    assert "1_5|2_7" == str(Keys(2, [KeyValue(1, 5), KeyValue(2, 7)]))
+
+
+@pytest.mark.parametrize(
+    ("shown", "written"),
+    [
+        ("a<b>&c", "a&lt;b&gt;&amp;c"),
+        ("one\ntwo\r\nthree", "one<br/>two<br/>three"),
+        ("&lt; stays", "&amp;lt; stays"),
+        ('"quotes" stay', '"quotes" stay'),
+    ],
+)
+def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
+    assert written == content.escaped(shown)
+    assert shown.replace("\r\n", "\n") == content.plain(written)
+
+
+@pytest.mark.parametrize(
+    ("span", "emoji"),
+    [("1f604", "😄"), ("2764", "❤"), ("1f1e81f1f3", "🇨🇳"), ("003120e3", "1⃣"), ("110000", "")],
+)
+def test_emoji_stand_as_spans(span: str, emoji: str) -> None:
+    assert f"Bob {emoji}" == content.shown_name(f'Bob <span class="emoji emoji{span}"></span>')
+
+
+def test_a_room_message_names_its_speaker_and_an_own_one_does_not() -> None:
+    assert ("@ab12", "hi: there") == content.split_room("@ab12:<br/>hi: there")
+    assert ("", "x:<br/>hi") == content.split_room("x:<br/>hi")
+
+
+def test_every_character_of_a_name_but_letters_and_digits_is_escaped() -> None:
+    assert "a1%2Eb%2Dc%20%E6%8A%A5" == content.encry_name("a1.b-c 报")
+
+
+@pytest.mark.parametrize("title", ["note.txt", "a & b.txt", "1 < 2.txt", "</title><type>2000", "报告 1.txt"])
+def test_a_file_card_is_read_back_whatever_the_name(title: str) -> None:
+    card = content.read_card(content.file_card(title, 22, "@crypt_1"))
+
+    assert (title, "6", "22", "@crypt_1") == (card.title, card.type, card.totallen, card.attachid)
+
+
+def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
+    card = content.read_card(
+        '<appmsg appid="x"><type>6</type><title>a & b <1>.txt</title>'
+        "<appattach><attachid>@c</attachid></appattach></appmsg>"
+    )
+
+    assert ("a & b <1>.txt", "6", "@c") == (card.title, card.type, card.attachid)
+
+
+def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:
+    cdn = content.Cdn("ab" * 16, "3057" * 8, "cd" * 16)
+
+    assert cdn == content.read_cdn(content.image_xml(cdn, 100))
+    assert cdn == content.read_cdn(content.video_xml(cdn, 100, 2, "@x"))
+    assert content.read_cdn("not xml") is None
+    assert content.read_cdn("<msg><img/></msg>") is None
+
+
+@pytest.mark.parametrize(
+    ("api", "file", "push", "login"),
+    [
+        ("https://wx.qq.com", "file.wx.qq.com", "webpush.wx.qq.com", "login.wx.qq.com"),
+        ("https://web2.wechat.com", "file.web2.wechat.com", "webpush.web2.wechat.com", "login.web2.wechat.com"),
+        ("https://wx9.qq.com", "file.wx.qq.com", "webpush.weixin.qq.com", "login.weixin.qq.com"),
+    ],
+)
+def test_hosts_follow_from_the_one_that_the_account_lives_on(api: str, file: str, push: str, login: str) -> None:
+    found = bases(api)
+
+    assert [api, f"https://{file}", f"https://{push}", f"https://{login}"] == [
+        found[role] for role in ("api", "file", "push", "login")
+    ]
+
+
+def test_a_host_that_is_not_the_vendors_serves_every_role() -> None:
+    assert {"http://127.0.0.1:8791"} == set(bases("http://127.0.0.1:8791/").values())
