@@ -85,6 +85,9 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = wants_json(given)
     _set_logging()
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show Chinese shows question marks; nothing fails for that.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="yizhan", standalone_mode=False)
     except TyperException as error:

@@ -54,7 +54,7 @@ async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
                     "what": finding.what,
                     "ok": finding.ok,
                     "detail": finding.detail,
-                    "remedy": finding.remedy,
+                    "remedy": "" if finding.ok else finding.remedy,
                 }
             )
             wrong += show_findings(out, [finding], about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from yizhan.errors import (
@@ -62,6 +62,17 @@ def explain(error: YizhanError, *, as_json: bool) -> int:
     word, code = next((word, code) for kind, word, code in _WORDS if isinstance(error, kind))
     _say(word, type(error).__name__, " ".join(str(error).split()), as_json=as_json)
     return code
+
+
+def explain_failures(receipts: Sequence[Receipt], *, as_json: bool) -> None:
+    """Say on standard error which of `receipts` failed or are unknown, and why: the first one, and how many more."""
+    bad = [receipt for receipt in receipts if receipt.state.final and not receipt.ok]
+    if not bad:
+        return
+    first = bad[0]
+    more = f" (and {len(bad) - 1} more of {len(receipts)})" if len(bad) > 1 else ""
+    text = f"{first.delivery} to {first.target} is {first.state.value}: {first.detail or 'no reason is known'}{more}"
+    _say("delivery", first.error or "DeliveryFailed", " ".join(text.split()), as_json=as_json)
 
 
 def usage(text: str, hint: str, *, as_json: bool) -> int:

@@ -63,8 +63,7 @@ async def _login(store: Path, name: str, given: list[str], image: Path | None, o
 
 def _show(step: LoginStep, image: Path | None, out: Output) -> None:
     out.value({"state": step.state, "text": step.text, "qr": step.qr})
-    if out.for_people:
-        out.line(" ".join(filter(None, (_WORDS[step.state], step.text))))
+    out.line(step.text or _WORDS[step.state])
     if step.qr:
         _show_code(step.qr, image, out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
     from yizhan.model import Receipt
 
@@ -53,8 +54,9 @@ class Output:
             print(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Show rows to people; a column named `state` is coloured by what it says."""
-        if not self.for_people:
+        """Show rows to people, if there are any; a column named `state` is coloured by what it says."""
+        rows = list(rows)
+        if not self.for_people or not rows:
             return
         from rich.markup import escape
         from rich.table import Table
@@ -67,7 +69,7 @@ class Output:
             table.add_row(
                 *(f"[{_STYLES.get(c, '')}]{c}[/]" if n == "state" and c in _STYLES else escape(c) for n, c in cells)
             )
-        console(sys.stdout).print(table)
+        _print(table)
 
     def receipts(self, receipts: Sequence[Receipt]) -> None:
         """Show how deliveries stand."""
@@ -79,11 +81,16 @@ class Output:
         )
 
 
-def console(stream: Any) -> Console:
-    """Return a console on `stream`: as wide as the terminal, or wide where there is none."""
+def _print(table: Table) -> None:
+    """Print as wide as the terminal; where there is none, wide and without the blanks that fill a table's lines."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, soft_wrap=False, width=None if stream.isatty() else WIDE)
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    lines = io.StringIO()
+    Console(file=lines, highlight=False, width=WIDE).print(table)
+    print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def receipt_object(receipt: Receipt) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from yizhan.cli.content import Content, body, message_from, split_words, targets_of
-from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain
+from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
@@ -205,6 +205,7 @@ async def _send(store: Path, call: _Call) -> int:
     _show(call.out, receipts)
     if problem is not None:
         return explain(problem, as_json=call.out.as_json)
+    explain_failures(receipts, as_json=call.out.as_json)
     code = code_of(receipts)
     if code == UNFINISHED:
         call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {_wait_for(receipts)}")
@@ -244,7 +245,12 @@ async def _many(
 
 
 def _show(out: Output, receipts: Sequence[Receipt]) -> None:
-    """Show all receipts to programs; to people the first ones, what went wrong, and the counts."""
+    """Show all receipts to programs; to people the first ones, what went wrong, and the counts.
+
+    A single failure is not shown: all of it is said as an error.
+    """
+    if not out.as_json and len(receipts) == 1 and receipts[0].state.final and not receipts[0].ok:
+        return
     if out.as_json or len(receipts) <= SHOWN:
         out.receipts(receipts)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yizhan.cli.exits import code_of, explain
+from yizhan.cli.exits import code_of, explain, explain_failures
 from yizhan.cli.ids import Ids, ids_of
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output
@@ -58,4 +58,7 @@ async def _wait(store: Path, ids: Sequence[str], timeout: float | None, held: bo
             except LoginNeeded as error:
                 receipts, problem = [await engine.receipt(one) for one in ids], error
     out.receipts(receipts)
-    return explain(problem, as_json=out.as_json) if problem is not None else code_of(receipts)
+    if problem is not None:
+        return explain(problem, as_json=out.as_json)
+    explain_failures(receipts, as_json=out.as_json)
+    return code_of(receipts)
