@@ -141,6 +141,8 @@ class LoginStep:
     state: Literal["qr", "scanned", "confirmed", "expired", "cancelled", "refused", "code"]
     text: str = ""
     qr: str = ""
+    answer: Callable[[str], None] | None = None
+    """On `code`: hand over what the person typed, at once or later; the login waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
