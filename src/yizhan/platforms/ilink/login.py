@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from yizhan.errors import LoginNeeded, Unavailable, WireMismatch
 from yizhan.model import Clock
@@ -29,10 +30,15 @@ class CodeEntry:
 
     async def take(self, clock: Clock, seconds: float) -> str:
         """Return the digits, or an empty text when `seconds` passed without any."""
-        waits = {asyncio.ensure_future(self._given.wait()), asyncio.ensure_future(clock.sleep(seconds))}
-        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in pending:
-            wait.cancel()
+        waits: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(self._given.wait()),
+            asyncio.ensure_future(clock.sleep(seconds)),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         code, self._code = self._code, ""
         self._given.clear()
         return code
@@ -105,7 +111,8 @@ class QrLogin:
     async def _digits(self, show: Show) -> str:
         again = self._shown == "code"
         self._shown = "code"
-        show(LoginStep("code", f"The phone shows digits; enter them{' again, those were wrong' if again else ''}."))
+        text = f"The phone shows digits; enter them{' again, those were wrong' if again else ''}."
+        show(LoginStep("code", text, answer=self._entry.give))
         return await self._entry.take(self._clock, max(0.0, self._ends_at - self._clock.now()))
 
     def _session(self, answer: wire.QrStatus) -> Session:
