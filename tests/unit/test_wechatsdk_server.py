@@ -17,6 +17,7 @@ from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.wechatsdk import PLATFORM
 from yizhan.platforms.wechatsdk.server import NEIGHBOURS, Server
 from yizhan.platforms.wechatsdk.wire import tcp_length
+from yizhan.wire.appmsg import FileCard, compose_file
 
 GROUP = "10001@chatroom"
 
@@ -349,6 +350,18 @@ async def test_cards_are_an_appmsg_and_nothing_around_it(content: str, status: i
     async with phone() as call:
         assert status == await call.status(10092, userName="wxid_bob", content=content)
         assert status == await call.status(10053, userName="wxid_bob", msgContent=content)
+
+
+async def test_a_file_card_with_an_id_from_elsewhere_is_delivered_without_bytes() -> None:
+    async with phone() as call:
+        blob = await call.served.world.blobs.add(b"content")
+        known = (await call.server.cdn.put(blob, blob.md5, 5)).answer.fileid
+        for file_id in (known, "30" * 30):
+            card = FileCard("a.txt", 7, cdnattachurl=file_id, aeskey=blob.md5, md5=blob.md5)
+            assert 0 == await call.status(10053, userName="wxid_bob", content=compose_file(card), msgType=6)
+
+        posts = list(call.served.world.select(call="send_xml"))
+        assert [("file", "a.txt", blob), ("file", "a.txt", None)] == [(p.kind, p.name, p.blob) for p in posts]
 
 
 async def test_a_message_is_withdrawn_by_its_sender_within_two_minutes() -> None:

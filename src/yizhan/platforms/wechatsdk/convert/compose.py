@@ -223,10 +223,10 @@ class _Composer:
 
     def _voice(self, media: Media) -> Part:
         self._check_format(media, "voice", "Convert it to SILK, or send it as a File.")
-        longest = self.rules.number("voice.max_seconds")
+        longest = self.rules.number("voice.seconds")
         if self.rules.limited and media.duration_ms > longest * 1000:
             raise MediaTooLarge(
-                f"The voice lasts {media.duration_ms / 1000:.1f} s, the limit is {longest} s (rule voice.max_seconds, "
+                f"The voice lasts {media.duration_ms / 1000:.1f} s, the limit is {longest} s (rule voice.seconds, "
                 f"profile '{self.rules.profile}'). Cut it, or send it as a File."
             )
         request = wire.ForwardVoice(

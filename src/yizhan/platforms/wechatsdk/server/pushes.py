@@ -99,16 +99,18 @@ class Receiver:
     async def _speak(self, socket: Socket) -> None:
         """Send what is queued until the line ends. What the other side says (`hello`, `ok`) is read and not needed."""
         ended = asyncio.ensure_future(_drain(socket))
+        waiting: asyncio.Future[str] | None = None
         try:
             while not ended.done():
                 waiting = asyncio.ensure_future(self._queue.get())
                 await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if not waiting.done():
-                    waiting.cancel()
                     return
                 await socket.send(waiting.result())
         finally:
             ended.cancel()
+            if waiting is not None:
+                waiting.cancel()
 
 
 class Pushes:

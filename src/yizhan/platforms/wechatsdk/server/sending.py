@@ -77,7 +77,7 @@ from yizhan.platforms.wechatsdk.wire import (
     StartCall,
 )
 from yizhan.wire import Fault
-from yizhan.wire.appmsg import parse_card
+from yizhan.wire.appmsg import FileCard, parse_card
 from yizhan.world import Blob, World
 
 NETWORK, PLATFORM = "wechat", "wechatsdk"
@@ -342,12 +342,17 @@ class Sending:
         except ValueError as error:
             raise Fault(BAD_XML, f"{BAD_XML.message}: {error}") from error
         file = card.file()
-        blob = None
-        if file is not None and file.cdnattachurl:
-            blob = self._cdn.forwarded(file.cdnattachurl, file.aeskey, file.totallen, file.md5).blob
+        blob = self._attached(file) if file is not None else None
         kind = _CARD_KINDS.get(card.type, "card")
         extra = {"type": card.type, "xml": card.xml, "url": card.text("url")}
         return self._post(call, kind, text=card.title, name=file.title if file else "", blob=blob, extra=extra)
+
+    def _attached(self, file: FileCard) -> Blob | None:
+        """The bytes that a file card names. Cards are delivered unseen: a wrong id only shows at the other side."""
+        try:
+            return self._cdn.forwarded(file.cdnattachurl, file.aeskey, file.totallen, file.md5).blob
+        except Fault:
+            return None
 
     def _stored(
         self, request: ForwardFile | ForwardImage | ForwardVideo | ForwardVoice, md5: str = "", raw_file_key: Any = ""
@@ -362,7 +367,7 @@ class Sending:
         return [name for name in names if name == "notify@all" or name in group.members]
 
     def _short_enough(self, milliseconds: int) -> None:
-        limit = self._rules()["voice.max_seconds"] * 1000
+        limit = self._rules()["voice.seconds"] * 1000
         if milliseconds > limit:
             raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: voice of {milliseconds} ms, the limit is {limit} ms")
 
