@@ -20,7 +20,16 @@ from yizhan.platforms.ilink.crypt import (
     write_key,
 )
 from yizhan.platforms.ilink.server.cursor import BadCursor, Cursor, read_cursor
-from yizhan.wire import Endpoint, Fault, HttpResponse, decode_request, decode_response, encode_request
+from yizhan.wire import (
+    Endpoint,
+    Fault,
+    HttpResponse,
+    decode_request,
+    decode_response,
+    encode_request,
+    mask_text,
+    mask_value,
+)
 
 KEY = bytes.fromhex("00112233445566778899aabbccddeeff")
 ENDPOINTS = [value for value in vars(wire).values() if isinstance(value, Endpoint)]
@@ -253,3 +262,12 @@ def test_success_needs_neither_ret_nor_a_content_type_nor_a_body() -> None:
 )
 def test_an_account_pointed_at_a_sandbox_goes_there_for_everything(settings: Settings, api: str, cdn: str) -> None:
     assert (api, cdn) == (settings.api_base, settings.cdn_base)
+
+
+@pytest.mark.parametrize("names", ['"local_token_list": [{}]', '"other": [{}]', "local_token_list=[{}]", "{}"])
+def test_bot_tokens_are_masked_wherever_they_stand(names: str) -> None:
+    tokens = [f"0a1b2c3d4e5{n}@im.bot:060000{'ab' * 20}" for n in range(3)]
+    text = names.format(", ".join(f'"{token}"' for token in tokens))
+
+    assert "060000" not in mask_text(text)
+    assert {"local_token_list": "***"} == mask_value({"local_token_list": tokens})
