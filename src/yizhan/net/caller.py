@@ -6,7 +6,9 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 import aiohttp
 from aiohttp import payload
@@ -219,10 +221,12 @@ class Caller:
 
 
 def _query(pairs: Sequence[tuple[str, str]]) -> str:
-    if not pairs:
-        return ""
-    from urllib.parse import quote, urlencode
+    return _encoded_query(tuple(pairs)) if pairs else ""
 
+
+@lru_cache(maxsize=256)
+def _encoded_query(pairs: tuple[tuple[str, str], ...]) -> str:
+    # Sending calls repeat the same query (tickets, language) for the whole session.
     return "?" + urlencode(pairs, quote_via=quote, safe="")
 
 
