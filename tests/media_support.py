@@ -210,3 +210,34 @@ def zipped(*names: str) -> bytes:
 
 def changed(media: Media, **fields: Any) -> Media:
     return msgspec.structs.replace(media, **fields)
+
+
+def wav_of(samples: bytes, rate: int = 24000) -> bytes:
+    """Wrap signed 16-bit samples of one channel."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples)
+    return out.getvalue()
+
+
+def noisy_film(seconds: float, size: tuple[int, int]) -> bytes:
+    """An MP4 that does not compress well."""
+    import random
+
+    import av
+
+    chance, out = random.Random(1), io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "18", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for i in range(int(seconds * 10)):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane in frame.planes:
+                plane.update(chance.randbytes(plane.buffer_size))
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()

@@ -119,6 +119,22 @@ class Library:
             raise Refused(f"The library holds no media {sha256}. Add the file again.")
         return media
 
+    async def forget(self, sha256: str, unused_since: float) -> bool:
+        """Drop something, unless a delivery needs it or it was used after `unused_since`; returns whether it went."""
+        async with self._locks.of(sha256):
+            if not await self.index.remove(sha256, unused_since):
+                return False
+            await self.blobs.delete(sha256)
+            return True
+
+    async def drop_stray(self, sha256: str) -> bool:
+        """Remove bytes that the index does not know; returns whether there were any."""
+        async with self._locks.of(sha256):
+            if await self.index.find(sha256) is not None or not await self.blobs.exists(sha256):
+                return False
+            await self.blobs.delete(sha256)
+            return True
+
     async def verify(self, sha256: str) -> str:
         """Read the bytes again; returns what is wrong with them, or the empty string."""
         try:

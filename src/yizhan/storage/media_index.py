@@ -15,7 +15,8 @@ from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import deliveries, media, message_media, variants
 
 _FIELDS = tuple(Media.__struct_fields__)
-_OPEN = tuple(state.value for state in State if not state.final)
+# What is unknown may be sent again by a person, so its media are kept too.
+_OPEN = (*(state.value for state in State if not state.final), State.UNKNOWN.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _PLAIN_SOUNDS = ("aac", "mp3")
 _COVER_AT = 1.0
 """Seconds: films tend to begin black."""
 _COVER_TRIES = 60
+_TRIES = 4
+"""How often a video is encoded until it is small enough."""
 
 
 def mp4(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Made:
@@ -35,14 +37,21 @@ def mp4(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Ma
             _check_decodes(film, about, step)
             return Made(same=True, width=about.width, height=about.height, duration_ms=about.duration_ms)
         bits = _bits(most, about)
-        with av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
-            _Maker(film, out, about, small and about.picture_fits, side or MAX_SIDE, bits, step).run()
-    made = result.stat().st_size
-    if most and made > most:
-        raise Refusal(
-            f"even made smaller it has {made} bytes, over {most}. Cut it, or send it as a file.", too_large=True
-        )
-    return Made()
+    copy = small and about.picture_fits
+    for _ in range(_TRIES):
+        _write(source, result, caps, step, copy, side or MAX_SIDE, bits)
+        made = result.stat().st_size
+        if not most or made <= most:
+            return Made()
+        # What was asked for is only roughly kept, least of all by pictures full of noise.
+        asked = bits or made * 8000 // max(1, about.duration_ms)
+        copy, bits = False, max(LEAST_BITS // 4, asked * most * 4 // made // 5)
+    raise Refusal(f"even made smaller it has {made} bytes, over {most}. Cut it, or send it as a file.", too_large=True)
+
+
+def _write(source: Path, result: Path, caps: Caps, step: Any, copy: bool, side: int, bits: int) -> None:
+    with opened(source) as film, av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
+        _Maker(film, out, _About(film, source, caps, 0), copy, side, bits, step).run()
 
 
 def cover(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Made:
@@ -69,7 +78,7 @@ class _About:
         self.size = source.stat().st_size
         self.width, self.height = self.video.width, self.video.height
         self.duration_ms = int((film.duration or 0) * 1000 // av.time_base)
-        self.in_mp4 = "mp4" in film.format.name and _brand(source) != b"qt  "
+        self.in_mp4 = "mov" in film.format.name and _brand(source) != b"qt  "
         if self.width * self.height > caps.pixels or not self.width:
             raise Refusal(f"it has pictures of {self.width} x {self.height} pixels.", too_large=bool(self.width))
         most = min(most_seconds or caps.media_seconds, caps.media_seconds)
@@ -130,6 +139,7 @@ class _Maker:
         self._sounds = self._sound_stream()
         self._resampler: Any = None
         self._count = 0
+        self._undated: list[Any] = []
 
     def run(self) -> None:
         about = self._about
@@ -175,7 +185,7 @@ class _Maker:
 
     def _picture(self, packet: Any) -> None:
         if self._copy_picture:
-            self._count += packet.dts is not None
+            self._count += bool(packet.size)
             self._copied(packet, self._pictures)
             return
         for frame in frames_of(packet):
@@ -198,10 +208,18 @@ class _Maker:
             self._out.mux(self._sounds.encode(shaped))
 
     def _copied(self, packet: Any, stream: Any) -> None:
-        if packet.dts is None:  # the empty packet at the end of a stream
+        if not packet.size:  # the end of a stream
             return
         packet.stream = stream
-        self._out.mux(packet)
+        if packet.dts is None:
+            self._undated.append(packet)
+            return
+        # Some containers date the first packets only by when they are shown; they are read just before this one.
+        for back, early in enumerate(reversed(self._undated), 1):
+            early.dts = packet.dts - back * (packet.duration or 1)
+        for one in (*self._undated, packet):
+            self._out.mux(one)
+        self._undated.clear()
 
     def _shaped(self, frame: Any) -> list[Any]:
         """Scale to even sides within the limit, and turn upright."""

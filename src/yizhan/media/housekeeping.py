@@ -1,0 +1,106 @@
+"""Keeping the library in order: how full it is, what may go, and whether the bytes are still the same."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from yizhan.errors import StorageError
+from yizhan.media.library import Held, Library
+from yizhan.model import Media
+from yizhan.storage.staging import sweep
+
+GRACE_SECONDS = 3600.0
+"""What was used this recently is never dropped: somebody may be about to send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full the library is. `needed`: what deliveries that are not settled rest on."""
+
+    count: int
+    bytes: int
+    needed_count: int
+    needed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was dropped, or would be. `bytes_left`: what the library then holds."""
+
+    media: tuple[Media, ...]
+    bytes_freed: int
+    bytes_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is not as it should be. `remedy`: what to do."""
+
+    sha256: str
+    name: str
+    what: str
+    remedy: str
+
+
+class Housekeeping:
+    def __init__(self, library: Library) -> None:
+        self.library = library
+
+    async def usage(self) -> Usage:
+        held = await self.library.index.all()
+        needed = [one.media.size for one in held if one.needed]
+        return Usage(len(held), sum(one.media.size for one in held), len(needed), sum(needed))
+
+    async def prune(self, quota_bytes: int, *, grace_seconds: float = GRACE_SECONDS, dry_run: bool = False) -> Pruned:
+        """Drop the least recently used media until the library holds at most `quota_bytes`.
+
+        What a queued delivery needs stays, as does what was used within `grace_seconds`, so the library may remain
+        above the quota. Variants are media like others: they go first when only their source is still used.
+        """
+        held = await self.library.index.all()
+        unused_since = self.library.clock.now() - grace_seconds
+        left = sum(one.media.size for one in held)
+        gone: list[Media] = []
+        for one in held:
+            if left <= quota_bytes:
+                break
+            if _may_go(one, unused_since) and (dry_run or await self.library.forget(one.media.sha256, unused_since)):
+                gone.append(one.media)
+                left -= one.media.size
+        return Pruned(tuple(gone), sum(media.size for media in gone), left)
+
+    async def tidy(self, *, grace_seconds: float = GRACE_SECONDS) -> int:
+        """Remove what crashes left: unfinished files, and blobs that no row of the index knows. Returns how many."""
+        removed = await asyncio.to_thread(sweep, self.library.blobs.staging)
+        for name in await self._strays(grace_seconds):
+            removed += await self.library.drop_stray(name)
+        return removed
+
+    async def verify(self) -> AsyncIterator[Problem]:
+        """Read everything again and yield what is wrong. Takes as long as reading the whole store."""
+        for one in await self.library.index.all():
+            try:
+                what = await self.library.verify(one.media.sha256)
+            except StorageError as error:
+                what = str(error)
+            if what:
+                remedy = "Add the file again" + ("; a delivery is waiting for it." if one.needed else ", or prune it.")
+                yield Problem(one.media.sha256, one.media.name, what, remedy)
+        for name in await self._strays(GRACE_SECONDS):
+            yield Problem(name, "", f"{name}: no entry of the library knows these bytes.", "Tidying removes them.")
+
+    async def _strays(self, grace_seconds: float) -> Sequence[str]:
+        # A blob is stored a moment before its row; only old ones are strays. The store's own clock dates them.
+        old = time.time() - grace_seconds
+        return [
+            blob.name
+            async for blob in self.library.blobs.all()
+            if blob.modified_at <= old and await self.library.find(blob.name) is None
+        ]
+
+
+def _may_go(one: Held, unused_since: float) -> bool:
+    return not one.needed and one.used_at <= unused_since
