@@ -176,7 +176,14 @@ _READERS: dict[str, Callable[[Frame, dict[str, Any], str], Event]] = {
 
 
 def _read(raw: dict[str, Any], shape: type[T]) -> T:
-    return msgspec.convert({k: v for k, v in raw.items() if v is not None}, shape, strict=False)
+    return msgspec.convert(_without_nulls(raw), shape, strict=False)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Null means absent, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _id(frame: Frame, raw: dict[str, Any]) -> str:
