@@ -81,6 +81,8 @@ class Observer(Protocol):
 
 Handler = Callable[[Call[Any]], Awaitable[Any]]
 SocketHandler = Callable[[HttpRequest, Socket], Awaitable[None]]
+Candidates = Sequence[tuple[Endpoint[Any, Any], Handler]]
+"""The calls that share one method and path."""
 
 
 class Router:
@@ -95,6 +97,7 @@ class Router:
         self.intake = Intake(keep)
         self.observer: Observer | None = None
         self.routes: dict[tuple[str, str], list[tuple[Endpoint[Any, Any], Handler]]] = {}
+        self._indexes: dict[int, tuple[str, dict[str, Candidates]]] = {}
         self.sockets: dict[str, tuple[str, SocketHandler]] = {}
         self.unknown: Callable[[HttpRequest, Mapping[str, Any]], Fault] | None = None
         self.not_found: Callable[[HttpRequest, int], HttpResponse] | None = None
@@ -116,6 +119,7 @@ class Router:
         return register
 
     def add(self, endpoint: Endpoint[Any, Any], handler: Handler) -> None:
+        self._indexes.clear()
         for method in (endpoint.method, *endpoint.also):
             self.routes.setdefault((method, endpoint.path), []).append((endpoint, handler))
 
@@ -140,9 +144,7 @@ class Router:
         for path, (name, handler) in self.sockets.items():
             app.router.add_get(path, self._serve_socket(name, handler))
 
-    def _serve(
-        self, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]]
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _serve(self, candidates: Candidates) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def serve(request: web.Request) -> web.StreamResponse:
             try:
                 return await write_response(request, await self._exchange(request, candidates, head_of(request)))
@@ -160,9 +162,7 @@ class Router:
         """
         return await self._exchange(None, self.routes[http.method, http.path], http)
 
-    async def _exchange(
-        self, request: web.Request | None, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], http: HttpRequest
-    ) -> HttpResponse:
+    async def _exchange(self, request: web.Request | None, candidates: Candidates, http: HttpRequest) -> HttpResponse:
         exchange = Exchange(self.platform, candidates[0][0].name, "", http, table=self.envelope)
         try:
             response = exchange.response = await self._answer(request, candidates, exchange)
@@ -176,9 +176,7 @@ class Router:
             if self.observer is not None:
                 self.observer.done(exchange)
 
-    async def _answer(
-        self, request: web.Request | None, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], exchange: Exchange
-    ) -> HttpResponse:
+    async def _answer(self, request: web.Request | None, candidates: Candidates, exchange: Exchange) -> HttpResponse:
         endpoint: Endpoint[Any, Any] | None = None
         http = exchange.http
         envelope = candidates[0][0].envelope
@@ -209,13 +207,13 @@ class Router:
             return HttpResponse(500, _PLAIN_TEXT, b"the sandbox failed; see its log")
 
     def _choose(
-        self, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]], http: HttpRequest
+        self, candidates: Candidates, http: HttpRequest
     ) -> tuple[Endpoint[Any, Any], Handler, Mapping[str, Any] | None]:
         endpoint, handler = candidates[0]
         if not endpoint.constants and not endpoint.constant_query and len(candidates) == 1:
             return endpoint, handler, None
         fields = endpoint.codec.decode(http)
-        for endpoint, handler in candidates:
+        for endpoint, handler in self._likely(candidates, fields):
             if all(_same(fields.get(k), v) for k, v in endpoint.constants.items()) and all(
                 http.query_value(k) == v for k, v in endpoint.constant_query.items()
             ):
@@ -224,9 +222,15 @@ class Router:
             raise self.unknown(http, fields)
         raise MalformedRequest("no call of this path matches the request")
 
-    async def _read_body(
-        self, request: web.Request, http: HttpRequest, candidates: Sequence[tuple[Endpoint[Any, Any], Handler]]
-    ) -> None:
+    def _likely(self, candidates: Candidates, fields: Mapping[str, Any]) -> Candidates:
+        """Leave out the calls whose constant is another; a path may carry a hundred that differ by one number."""
+        index = self._indexes.get(id(candidates))
+        if index is None:
+            index = self._indexes[id(candidates)] = _index(candidates)
+        name, by_value = index
+        return candidates if not name else by_value.get(str(fields.get(name)), ())
+
+    async def _read_body(self, request: web.Request, http: HttpRequest, candidates: Candidates) -> None:
         if request.body_exists:
             limit = max(endpoint.max_bytes for endpoint, _ in candidates)
             whole = any(endpoint.plan.whole for endpoint, _ in candidates)
@@ -312,6 +316,18 @@ def _any_case(path: str) -> str:
     """Return an aiohttp path whose fixed pieces match in any case; placeholders stay as they are."""
     pieces = path.strip("/").split("/")
     return "/" + "/".join(p if "{" in p else f"{{_{n}:(?i:{re.escape(p)})}}" for n, p in enumerate(pieces))
+
+
+def _index(candidates: Candidates) -> tuple[str, dict[str, Candidates]]:
+    """Return the one constant by which the calls differ, and the calls by its value; no name where it is not so."""
+    names = {tuple(endpoint.constants) for endpoint, _ in candidates}
+    if len(names) != 1 or len(next(iter(names))) != 1:
+        return "", {}
+    (name,) = next(iter(names))
+    by_value: dict[str, list[tuple[Endpoint[Any, Any], Handler]]] = {}
+    for endpoint, handler in candidates:
+        by_value.setdefault(str(endpoint.constants[name]), []).append((endpoint, handler))
+    return name, dict(by_value)
 
 
 def _same(given: Any, wanted: Any) -> bool:

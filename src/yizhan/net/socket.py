@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import aiohttp
 from aiohttp import web
+
+SEND_SECONDS = 30.0
+"""How long a frame may wait for a peer that does not read."""
+CLOSE_SECONDS = 5.0
 
 
 class SocketClosed(Exception):
@@ -27,11 +32,12 @@ class Socket:
         """Send one text frame.
 
         Raises:
-            SocketClosed: the line is gone.
+            SocketClosed: the line is gone, or the peer has stopped reading.
         """
         try:
-            await self._raw.send_str(text)
-        except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._raw.send_str(text)
+        except (TimeoutError, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
             raise SocketClosed(self._raw.close_code or 1006, str(error)) from error
 
     async def receive(self) -> str:
@@ -49,7 +55,12 @@ class Socket:
         raise SocketClosed(self._raw.close_code or 1006, str(message.extra or ""))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        await asyncio.wait_for(self._raw.close(code=code, message=reason.encode()), 5)
+        """Say goodbye; a peer that does not answer is left after some seconds."""
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                # A close frame holds 123 bytes of reason, which must be whole characters.
+                words = reason.encode()[:123].decode("utf-8", "ignore").encode()
+                await self._raw.close(code=code, message=words)
 
     @property
     def closed(self) -> bool:
