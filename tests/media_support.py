@@ -241,3 +241,29 @@ def noisy_film(seconds: float, size: tuple[int, int]) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
+
+
+def turned(film: bytes, degrees: int) -> bytes:
+    """The same MP4 or MOV with a display matrix, as phones write it: to be turned clockwise when shown."""
+    at = film.index(b"tkhd") + 4 + 40
+    one = 1 << 16
+    a, b, c, d = {90: (0, one, -one, 0), 180: (-one, 0, 0, -one), 270: (0, -one, one, 0)}[degrees]
+    return film[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + film[at + 36 :]
+
+
+def red_left_film(form: str, codec: str) -> bytes:
+    """A film whose left half is red and whose right half is blue."""
+    import av
+    from PIL import Image
+
+    picture, out = Image.new("RGB", (96, 64), (0, 0, 255)), io.BytesIO()
+    picture.paste((255, 0, 0), (0, 0, 48, 64))
+    with av.open(out, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for i in range(10):
+            frame = av.VideoFrame.from_image(picture).reformat(format="yuv420p")
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out.getvalue()

@@ -596,3 +596,20 @@ async def test_a_damaged_file_never_crashes_or_hangs_anything(prepare: Prepare) 
                 ended += [str(error)] if "converter ended" in str(error) or "was not done" in str(error) else []
 
     assert [] == ended
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"], ids=["copied", "encoded"])
+async def test_a_film_on_its_side_is_shown_upright(prepare: Prepare, codec: str, degrees: int) -> None:
+    before = make.turned(make.red_left_film("mov", codec), degrees)
+    source = await prepare.library.add(before)
+    made = await prepare.variant(source, "mp4")
+    upright = (64, 96) if degrees in (90, 270) else (96, 64)
+    red = {90: (32, 10), 180: (86, 32), 270: (32, 86)}[degrees]
+
+    assert upright == (source.width, source.height) == (made.width, made.height)
+    for film in (source, made):
+        cover = await prepare.variant(film, "cover;side=96")
+        picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("RGB")
+        assert upright == picture.size
+        assert picture.getpixel(red)[0] > 200

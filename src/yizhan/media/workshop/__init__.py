@@ -4,6 +4,6 @@ Decoders read whatever strangers send. One that hangs, eats memory or crashes ta
 error names the step that it was at.
 """
 
-from yizhan.media.workshop.hall import Caps, Made, Workshop
+from yizhan.media.workshop.workers import Caps, Made, Workshop
 
 __all__ = ["Caps", "Made", "Workshop"]

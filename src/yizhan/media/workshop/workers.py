@@ -154,7 +154,7 @@ async def _started() -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "yizhan.media.workshop.bench",
+        "yizhan.media.workshop.worker",
         stdin=PIPE,
         stdout=PIPE,
         stderr=DEVNULL,
