@@ -113,7 +113,8 @@ async def test_a_message_over_the_limit_ends_the_line(line: Line, session: aioht
         with suppress(ConnectionError):
             await peer.send_str("x" * (5 << 20))
 
-        assert 1009 == (await asyncio.wait_for(line.ends.get(), 5)).code
+        # Which of the two ends gives up first is chance.
+        assert (await asyncio.wait_for(line.ends.get(), 5)).code in (1009, 1006)
 
 
 async def test_a_peer_that_goes_without_a_word_is_noticed(line: Line, session: aiohttp.ClientSession) -> None:
