@@ -270,3 +270,21 @@ async def test_the_index_in_the_store_keeps_media_across_a_restart(tmp_path: Pat
 async def test_an_unknown_digest_is_refused(library: Library) -> None:
     with pytest.raises(Refused, match="holds no media"):
         await library.get("0" * 64)
+
+
+async def test_another_node_that_was_quicker_with_the_same_row_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from yizhan.storage import media_index
+
+    ledger = await Ledger.open_file(tmp_path / "yizhan.db")
+    library = Library(open_blobs(tmp_path / "media"), SqlMediaIndex(ledger), HandClock())
+    media = await library.add(PNG)
+    answers = iter([False])
+    touch = media_index._touch
+    monkeypatch.setattr(media_index, "_touch", lambda *given: next(answers, None) is not False and touch(*given))
+    await library.index.add(media, 2_000_000.0)
+    (held,) = await library.index.all()
+    await ledger.close()
+
+    assert 2_000_000.0 == held.used_at

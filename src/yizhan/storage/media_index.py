@@ -44,8 +44,8 @@ class SqlMediaIndex:
         values = {**msgspec.structs.asdict(found), "added_at": at, "used_at": at}
 
         def work(connection: Connection) -> None:
-            if not _touch(connection, found.sha256, at):
-                connection.execute(sa.insert(media).values(values))
+            if not _touch(connection, found.sha256, at) and not _inserted(connection, media, values):
+                _touch(connection, found.sha256, at)
 
         await self._ledger.write(work)
 
@@ -72,9 +72,19 @@ class SqlMediaIndex:
 
         def work(connection: Connection) -> None:
             connection.execute(sa.delete(variants).where(variants.c.source == source, variants.c.recipe == recipe))
-            connection.execute(sa.insert(variants).values(source=source, recipe=recipe, sha256=sha256))
+            _inserted(connection, variants, {"source": source, "recipe": recipe, "sha256": sha256})
 
         await self._ledger.write(work)
+
+
+def _inserted(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+    """Insert a row; False when another node was quicker with the same one."""
+    try:
+        with connection.begin_nested():
+            connection.execute(sa.insert(table).values(values))
+    except sa.exc.IntegrityError:
+        return False
+    return True
 
 
 def _needed() -> Any:
