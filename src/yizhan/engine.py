@@ -169,7 +169,7 @@ class Engine:
         self._messages = Messages(self.outbox)
         self._event_queues: list[asyncio.Queue[Event]] = []
         self._listening: dict[str, asyncio.Task[None]] = {}
-        self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane)
+        self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen)
 
     @classmethod
     async def open(
@@ -251,6 +251,7 @@ class Engine:
         platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
         await self._accounts.put(name, msgspec.to_builtins(checked), self.clock.now())
         await self._forget(name)
+        await self.outbox.stir()
 
     async def remove_account(self, name: str) -> bool:
         """Remove an account with its session; what was sent through it stays on record. False if there was none."""
@@ -276,6 +277,8 @@ class Engine:
         lane = self.worker.lanes.get(account)
         if lane is not None:
             lane.resume()
+        if not self.worker.leading:
+            await self.outbox.stir()
         return identity
 
     async def check(self, account: str) -> Sequence[Finding]:
@@ -432,6 +435,9 @@ class Engine:
                     f"There is no delivery {', '.join(delivery_id(s) for s in seqs if delivery_id(s) not in known)}."
                 )
             going = [r for r in receipts if not (r.state.final or (until_held and r.state is State.HELD))]
+            closed = [self.worker.closed.get(Target.parse(r.target).account) for r in going]
+            if closed and all(closed) and closed[0] is not None:
+                raise closed[0]
             if going and all(self._paused_reason(r) for r in going):
                 raise LoginNeeded(f"{self._paused_reason(going[0])} The delivery waits; log in and it goes on.")
             return not going
@@ -791,6 +797,13 @@ class Engine:
         opened = self._open_accounts.pop(name, None)
         if opened is not None:
             await opened.adapter.close()
+
+    async def _reopen(self, name: str) -> None:
+        """Open an account anew, with what another process stored for it; it goes on listening if it did."""
+        listened = name in self._listening
+        await self._forget(name)
+        if listened:
+            await self.listen([name])
 
     async def _make_lane(self, name: str) -> Lane:
         opened = await self._account(name)

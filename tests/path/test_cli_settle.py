@@ -9,7 +9,7 @@ import pytest
 
 from tests.delivery.fake import Network, fake_network
 from yizhan.engine import Engine
-from yizhan.errors import DeliveryFailed, OutcomeUnknown
+from yizhan.errors import DeliveryFailed, LoginNeeded, OutcomeUnknown, UnknownAccount
 from yizhan.model import State
 
 
@@ -85,3 +85,35 @@ async def test_the_newest_deliveries_are_listed_oldest_first(network: Network, t
         newest = await engine.deliveries(limit=2, newest=True)
 
     assert ["d4", "d5"] == [receipt.delivery for receipt in newest]
+
+
+async def test_an_account_that_is_gone_keeps_no_other_from_sending(network: Network, tmp_path: Path) -> None:
+    async with await Engine.open(tmp_path, sending=False) as engine:
+        await engine.add_account("fake.gone")
+        await engine.add_account("fake.here")
+        (lost,) = await engine.submit("fake.gone/user/a", "hi")
+        (there,) = await engine.submit("fake.here/user/b", "hi")
+        await engine.remove_account("fake.gone")
+
+    async with await Engine.open(tmp_path) as engine:
+        (sent,) = await engine.wait(there, timeout=20)
+        with pytest.raises(UnknownAccount, match=r"no account 'fake\.gone'"):
+            await engine.wait(lost, timeout=20)
+
+    assert State.SENT == sent.state
+
+
+async def test_a_login_in_another_process_lets_a_paused_account_go_on(network: Network, tmp_path: Path) -> None:
+    logged_in = False
+    network.script = lambda target, number: None if logged_in else LoginNeeded("scan the code")
+    async with await Engine.open(tmp_path) as sending, await Engine.open(tmp_path, sending=False) as other:
+        await sending.add_account("fake.me")
+        (receipt,) = await sending.submit("fake.me/user/a", "hi")
+        with pytest.raises(LoginNeeded):
+            await sending.wait(receipt, timeout=20)
+
+        logged_in = True
+        await other.login("fake.me", lambda step: None)
+        (settled,) = await other.wait(receipt, timeout=20)
+
+    assert State.SENT == settled.state

@@ -394,8 +394,12 @@ class Outbox:
         query = sa.select(sa.func.max(deliveries.c.seq))
         return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
 
+    async def stir(self) -> None:
+        """Have the process that sends look again at what rests: somebody logged in, say."""
+        await self._ledger.write(lambda connection: _take(connection, STIRS, 1))
+
     async def stirs(self) -> int:
-        """Return how often something that rested was put back into the queue; a process that sends looks for changes.
+        """Return how often something that rested was stirred; a process that sends looks for changes.
 
         Submitting does not count: `latest` tells of that.
         """

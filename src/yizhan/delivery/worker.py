@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.outbox import Job, Outbox
+from yizhan.errors import YizhanError
 from yizhan.model import Clock
 
+log = logging.getLogger(__name__)
+
 MakeLane = Callable[[str], Awaitable[Lane]]
+Reopen = Callable[[str], Awaitable[None]]
 
 LOOK_SECONDS = 0.5
 """How often the store is looked at for what other processes submitted."""
@@ -23,16 +28,21 @@ class Worker:
     A process that does not hold it can submit and look; what it submits is sent by the one that does.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock, lock_file: Path | None, make_lane: MakeLane) -> None:
+    def __init__(
+        self, outbox: Outbox, clock: Clock, lock_file: Path | None, make_lane: MakeLane, reopen: Reopen | None = None
+    ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._lock = _StoreLock(lock_file)
         self._make_lane = make_lane
+        self._reopen = reopen
         self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
         self.lanes: dict[str, Lane] = {}
         self.recovered = (0, 0)
         """After a crash: how many were asked again, and how many became unknown."""
+        self.closed: dict[str, YizhanError] = {}
+        """Accounts that have something to send and cannot be opened, and why."""
 
     @property
     def leading(self) -> bool:
@@ -77,26 +87,41 @@ class Worker:
             return
         again, unknown = await self._outbox.recover()
         self.recovered = (again, unknown)
-        for account in await self._outbox.accounts_with_work():
-            await self.wake(account)
+        await self._wake_all(await self._outbox.accounts_with_work())
 
     async def _watch_forever(self) -> None:
         seen, stirs = await self._outbox.latest(), await self._outbox.stirs()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not self.leading:
-                await self._take_over()
-                continue
-            latest = await self._outbox.latest()
-            if latest != seen:
-                for account in await self._outbox.accounts_after(seen):
-                    await self.wake(account)
-                seen = latest
-            stirs_now = await self._outbox.stirs()
-            if stirs_now != stirs:
-                for account in await self._outbox.accounts_with_work():
-                    await self.wake(account)
-                stirs = stirs_now
+            try:
+                seen, stirs = await self._look(seen, stirs)
+            except Exception:
+                log.exception("looking for what others submitted failed")
+
+    async def _look(self, seen: int, stirs: int) -> tuple[int, int]:
+        if not self.leading:
+            await self._take_over()
+            return seen, stirs
+        latest, stirs_now = await self._outbox.latest(), await self._outbox.stirs()
+        if latest != seen:
+            await self._wake_all(await self._outbox.accounts_after(seen))
+        if stirs_now != stirs:
+            for account in [name for name, lane in self.lanes.items() if lane.paused]:
+                # Somebody may have logged in, or put the settings right, in another process.
+                if self._reopen is not None:
+                    await self._reopen(account)
+            await self._wake_all(await self._outbox.accounts_with_work())
+        return latest, stirs_now
+
+    async def _wake_all(self, accounts: Iterable[str]) -> None:
+        for account in accounts:
+            self.closed.pop(account, None)
+            try:
+                await self.wake(account)
+            except YizhanError as error:
+                # One account that cannot be opened (it was removed, say) must not keep the others from sending.
+                self.closed[account] = error
+                log.warning("account not opened", extra={"account": account, "reason": str(error)})
 
 
 class _StoreLock:
