@@ -50,7 +50,7 @@ Run = Callable[..., Said]
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     loop = LoopThread()
-    sandbox = Sandbox(platforms=["qqbot", "webwechat"])
+    sandbox = Sandbox(platforms=["qqbot", "webwechat", "ilink"])
     loop.run(sandbox.start())
     yield sandbox
     loop.run(sandbox.close())
@@ -422,7 +422,7 @@ def test_an_upload_makes_the_send_need_none(qq: Run, sandbox: Sandbox, tmp_path:
     assert 1 == sandbox.record.count(endpoint="uploadToGroup")
     assert uploaded["sha256"] == listed["media"]["sha256"]
     assert ["group"] == [row["scope"] for row in shown["handles"]]
-    assert verified["ok"]
+    assert {"media": 1, "wrong": 0} == verified
 
 
 def test_the_library_notices_bytes_that_have_changed(qq: Run, tmp_path: Path) -> None:
@@ -438,6 +438,37 @@ def test_the_library_notices_bytes_that_have_changed(qq: Run, tmp_path: Path) ->
 
     assert 1 == said.code
     assert "have changed" in said.out
+
+
+def test_what_was_not_used_for_long_is_pruned(qq: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture("PNG"))
+    qq("upload", "a.png")
+
+    recent = qq("library", "prune")
+    tried = qq("library", "prune", "--unused-for", "0", "--dry-run", "--json").objects
+    within = qq("library", "prune", "--unused-for", "0", "--quota", "1 GB")
+    done = qq("library", "prune", "--unused-for", "0")
+    wrong = qq("library", "prune", "--quota", "much")
+
+    assert recent.out.startswith("0 media removed")
+    assert [False] == [one["removed"] for one in tried]
+    assert within.out.startswith("0 media removed")
+    assert "1 medium removed" in done.out
+    assert [] == qq("library", "list", "--json").objects
+    assert 2 == wrong.code
+
+
+def test_the_digits_that_a_login_asks_for_are_read_from_the_input(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.set_rules("ilink", changes={"login.verify_code": "246810"})
+    monkeypatch.setattr(sys, "stdin", io.StringIO("111\n246810\n"))
+
+    said = run("login", "ilink.me", "--set", f"base_url={sandbox.url}", "--json")
+
+    assert 0 == said.code, said
+    assert ["qr", "code", "code"] == [one["state"] for one in said.objects][:3]
+    assert "logged_in" == said.objects[-1]["state"]
 
 
 def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:

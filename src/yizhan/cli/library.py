@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,23 @@ def list_media(store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet
 def show(digests: Digests, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
     """Show media in full, with the handles that platforms gave for them."""
     return run(_show(store, digests, Output(as_json, quiet)))
+
+
+@app.command("prune")
+def prune(
+    quota: Annotated[
+        str, typer.Option("--quota", metavar="SIZE", help="Stop once the library holds at most so much, such as 2GB.")
+    ] = "0",
+    days: Annotated[
+        float, typer.Option("--unused-for", metavar="DAYS", min=0, help="Only what was not used lately.")
+    ] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go; remove nothing.")] = False,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Remove what was not used for long, the longest unused first. What an open delivery rests on stays."""
+    return run(_prune(store, bytes_of(quota), days * 86400, dry_run, Output(as_json, quiet)))
 
 
 @app.command("verify")
@@ -98,15 +116,59 @@ async def _one(engine: Engine, digest: str) -> Held:
     return found[0]
 
 
-async def _verify(store: Path, out: Output) -> int:
-    wrong, count, started = [], 0, time.monotonic()
+async def _prune(store: Path, quota: int, grace: float, dry_run: bool, out: Output) -> int:
+    from yizhan.media.housekeeping import Housekeeping
+
     async with opened(store) as engine:
-        for one in await engine.library.index.all():
-            problem = await engine.library.verify(one.media.sha256)
-            count += 1
-            out.value({"sha256": one.media.sha256, "name": one.media.name, "ok": not problem, "detail": problem})
-            if problem:
-                wrong.append(problem)
-                out.line(problem)
-    out.line(f"{many(count, 'medium', 'media')} read in {time.monotonic() - started:.1f} s, {len(wrong)} wrong.")
+        keeping = Housekeeping(engine.library)
+        pruned = await keeping.prune(quota, grace_seconds=grace, dry_run=dry_run)
+        tidied = 0 if dry_run else await keeping.tidy()
+    for media in pruned.media:
+        out.value({"removed": not dry_run, "media": media})
+    out.table(("sha256", "kind", "size", "name"), [(m.sha256[:12], m.kind, size(m.size), m.name) for m in pruned.media])
+    what = f"{'would be ' if dry_run else ''}removed ({size(pruned.bytes_freed)})"
+    out.line(f"{many(len(pruned.media), 'medium', 'media')} {what}; {size(pruned.bytes_left)} left.")
+    if tidied:
+        out.line(f"{many(tidied, 'unfinished or unknown file')} removed.")
+    return SENT
+
+
+async def _verify(store: Path, out: Output) -> int:
+    from yizhan.media.housekeeping import Housekeeping
+
+    started, wrong = time.monotonic(), 0
+    async with opened(store) as engine:
+        count = len(await engine.library.index.all())
+        async for problem in Housekeeping(engine.library).verify():
+            wrong += 1
+            out.value(problem)
+            out.line(f"{problem.what} {problem.remedy}")
+    out.value({"media": count, "wrong": wrong})
+    out.line(f"{many(count, 'medium', 'media')} read in {time.monotonic() - started:.1f} s, {wrong} wrong.")
     return FAILED if wrong else SENT
+
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "k": 10**3,
+    "kb": 10**3,
+    "m": 10**6,
+    "mb": 10**6,
+    "g": 10**9,
+    "gb": 10**9,
+    "t": 10**12,
+    "tb": 10**12,
+}
+
+
+def bytes_of(text: str) -> int:
+    """Read a size as people write it: 500MB, 1.5 GB, 1000.
+
+    Raises:
+        Refused: it is not one.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    if found is None or found[2] not in _UNITS:
+        raise Refused(f"'{text}' is not a size. Expected a number and a unit, such as 500MB or 2GB.")
+    return int(float(found[1]) * _UNITS[found[2]])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +28,7 @@ _WORDS = {
     "expired": "The code has expired.",
     "cancelled": "Cancelled on the phone.",
     "refused": "Refused.",
-    "code": "A code is asked for.",
+    "code": "Type the digits that the phone shows, and Enter:",
 }
 
 
@@ -66,6 +70,20 @@ def _show(step: LoginStep, image: Path | None, out: Output) -> None:
     out.line(step.text or _WORDS[step.state])
     if step.qr:
         _show_code(step.qr, image, out)
+    if step.answer is not None:
+        _ask_for(step.answer)
+
+
+def _ask_for(answer: Callable[[str], None]) -> None:
+    """Read a line while the login goes on; a login that ends by itself does not wait for the person."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        line = sys.stdin.readline().strip()
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(answer, line)
+
+    threading.Thread(target=read, daemon=True).start()
 
 
 def _show_code(text: str, image: Path | None, out: Output) -> None:
