@@ -38,6 +38,7 @@ from yizhan.wire import (
     encode_xml,
     json_object,
     mask_text,
+    mask_value,
 )
 
 BUSY = FaultCode(7, "busy", http=429, means=Throttled, retry_after=3)
@@ -161,6 +162,14 @@ def test_secrets_are_masked() -> None:
 
 def test_secrets_in_xml_are_masked() -> None:
     assert "<error><ret>0</ret><skey>***</skey></error>" == mask_text("<error><ret>0</ret><skey>@c_1</skey></error>")
+
+
+def test_secrets_in_addresses_within_json_are_masked() -> None:
+    value = {"url": "/head?seq=1&skey=@crypt_1&x=2", "xml": ["<a><sid>s</sid></a>"], "text": "sid=1", "sid": "s"}
+
+    assert {"url": "/head?seq=1&skey=***&x=2", "xml": ["<a><sid>***</sid></a>"], "text": "sid=1", "sid": "***"} == (
+        mask_value(value)
+    )
 
 
 def test_a_strict_endpoint_refuses_what_its_struct_does_not_have() -> None:

@@ -35,4 +35,7 @@ def mask_value(value: Any) -> Any:
         return {k: "***" if isinstance(k, str) and is_secret(k) and v else mask_value(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [mask_value(item) for item in value]
+    if isinstance(value, str) and ("?" in value or "<" in value):
+        # Addresses and XML inside JSON carry secrets as well.
+        return mask_text(value)
     return value
