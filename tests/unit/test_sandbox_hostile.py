@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from itertools import product
@@ -16,6 +17,7 @@ from yarl import URL
 
 from yizhan.platforms.base import platforms
 from yizhan.sandbox import Sandbox
+from yizhan.sandbox.record import view
 from yizhan.wire import MULTIPART, Endpoint, FormPart, HttpRequest
 
 _MULTIPART = "multipart/form-data; boundary=cut"
@@ -272,3 +274,29 @@ async def test_no_call_of_any_platform_fails_over_a_field(
         if record.levelno >= logging.ERROR and record.exc_info
     }
     assert ({}, set()) == (failures, wrong)
+
+
+# --- what a logged-in client's secrets leave behind -------------------------------------------------------------------
+
+
+def _secrets(badge: Badge) -> set[str]:
+    cookies = [pair.partition("=") for pair in badge.headers.get("Cookie", "").split("; ")]
+    session = {value for name, _, value in cookies if name not in ("", "wxuin", "wxloadtime", "mm_lang")}
+    base = badge.body.get("BaseRequest", {})
+    token = badge.headers.get("Authorization", "").rpartition(" ")[2]
+    return {secret for secret in (*session, base.get("Sid"), base.get("Skey"), token) if secret}
+
+
+@pytest.mark.parametrize("platform", platforms())
+async def test_no_secret_of_any_platform_stands_in_the_request_log(sandbox: Sandbox, platform: str) -> None:
+    badge = await _badge(sandbox, platform)
+    secrets = _secrets(badge) | {"DG5g3B4j9X2KOErG"}
+    router = sandbox.servers[platform].router
+    for endpoint in router.endpoints:
+        http = next(_requests(endpoint, badge, USERS.get(platform, "wxid_alice"), 1))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(router.answer(http), 0.05)
+    log = msgspec.json.encode([view(entry) for entry in sandbox.record.select()]).decode()
+
+    assert [] == [secret for secret in secrets if secret in log]
+    assert len(sandbox.record) >= len(router.endpoints)

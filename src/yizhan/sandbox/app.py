@@ -67,14 +67,18 @@ class Sandbox:
         self._world_file = Path(world_file) if world_file is not None else None
         self.options = ServerOptions(manual_logins, dict(extra or {}))
         self.world = World(seed=seed, folder=Path(folder) if folder is not None else None)
-        populate(self.world, self._world_file)
         self.record = Record(self.world.now, kept_requests)
         self.chaos = Chaos(seed, self._calls)
         self.platforms: dict[str, Platform] = {}
         self.servers: dict[str, Server] = {}
         self._rules: dict[str, Rules] = {}
-        self._serve(platforms)
-        self._door, self._type_door = self._doors(host, port, type_api_port)
+        try:
+            populate(self.world, self._world_file)
+            self._serve(platforms)
+            self._door, self._type_door = self._doors(host, port, type_api_port)
+        except BaseException:
+            self.world.close()
+            raise
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -95,8 +99,11 @@ class Sandbox:
 
     async def close(self) -> None:
         """End sockets and long polls, then the listeners."""
-        for server in self.servers.values():
-            await server.close()
+        for name, server in self.servers.items():
+            try:
+                await server.close()
+            except Exception:
+                log.exception("platform did not close", extra={"platform": name})
         await self._door.close()
         if self._type_door is not None:
             await self._type_door.close()
