@@ -29,7 +29,8 @@ from yizhan.model import (
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.convert import GIF_NOTE, VOICE_NOTE, Reader, compose, mentions_of, parse, upload_form
-from yizhan.platforms.webwechat.wire.session import Added, Changed, Contact, Member
+from yizhan.platforms.webwechat.wire.contacts import Contact, Member
+from yizhan.platforms.webwechat.wire.session import Added, Changed
 
 RULES = PLATFORM.rules()
 USER = Target("webwechat.me", "user", "Alice")

@@ -15,8 +15,8 @@ from yizhan.model import Forward, Receipt, SendKey, State, Target, message_of
 from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat import wire as calls
-from yizhan.platforms.webwechat.calls import load_saved
 from yizhan.platforms.webwechat.client import Adapter
+from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.login import JsLogin, LoginPoll
 
 QUICK = {"synccheck.hold_seconds": 0.05, "login.hold_seconds": 0.05}

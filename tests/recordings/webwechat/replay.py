@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from yizhan.platforms.webwechat.calls import Saved, WebWx
+from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.saved import Saved
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(path.stem for path in DATA.glob("*.json"))

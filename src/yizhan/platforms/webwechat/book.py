@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from yizhan.errors import TargetGone, UnknownTarget, did_you_mean
+from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import shown_name
-from yizhan.platforms.webwechat.wire.session import BUILT_IN, Changed, Contact, Member
+from yizhan.platforms.webwechat.wire.session import BUILT_IN, Changed
 
 NAMED = "name:"
 """Before a target's id: take the rest as a name, even if it begins with `@` or is that of a built-in account."""

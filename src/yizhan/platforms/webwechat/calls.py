@@ -7,43 +7,20 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from yizhan.errors import LoginNeeded, Rejected
 from yizhan.model import Clock
 from yizhan.net.caller import Caller, Progress
 from yizhan.platforms.webwechat import Settings
 from yizhan.platforms.webwechat import wire as calls
-from yizhan.platforms.webwechat.wire import base, hosts, login, media, other, sending, session
+from yizhan.platforms.webwechat.saved import Saved, cookies_of
+from yizhan.platforms.webwechat.wire import base, contacts, hosts, login, media, other, sending, session
 from yizhan.wire import Endpoint, HttpResponse
 
 Res = TypeVar("Res")
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/111.0.0.0 Safari/537.36"
-
-
-class Saved(Struct, omit_defaults=True):
-    """A login as it is kept over restarts. All of it is secret."""
-
-    api: str
-    """Base URL of the host that the account lives on."""
-    cookies: dict[str, str]
-    skey: str
-    sid: str
-    uin: str
-    pass_ticket: str
-    device_id: str
-    me: str = ""
-    """The own UserName in this login."""
-    nick: str = ""
-
-    @property
-    def scope(self) -> str:
-        """Names this login, without giving it away: handles are good for it alone."""
-        import hashlib
-
-        return "login:" + hashlib.sha256(self.sid.encode()).hexdigest()[:16]
 
 
 class WebWx:
@@ -181,13 +158,13 @@ class WebWx:
         )
         return (await self.call(calls.STATUS_NOTIFY_CALL, request)).MsgID
 
-    async def webwxgetcontact(self) -> list[session.Contact]:
+    async def webwxgetcontact(self) -> list[contacts.Contact]:
         """Return the whole address book."""
         saved = self.ready
-        found: list[session.Contact] = []
+        found: list[contacts.Contact] = []
         seq, seen = 0, {0}
         while True:
-            request = session.GetContact(
+            request = contacts.GetContact(
                 lang=self._lang,
                 pass_ticket=saved.pass_ticket,
                 r=self.milliseconds(),
@@ -201,13 +178,13 @@ class WebWx:
                 return found
             seen.add(seq)
 
-    async def webwxbatchgetcontact(self, user_names: list[str]) -> list[session.Contact]:
+    async def webwxbatchgetcontact(self, user_names: list[str]) -> list[contacts.Contact]:
         """Return contacts by name, rooms with their members; at most 50 in one call."""
         saved = self.ready
-        request = session.BatchGetContact(
+        request = contacts.BatchGetContact(
             BaseRequest=self._base,
             Count=len(user_names),
-            List=[session.Wanted(UserName=name) for name in user_names],
+            List=[contacts.Wanted(UserName=name) for name in user_names],
             r=self.milliseconds(),
             lang=self._lang,
             pass_ticket=saved.pass_ticket,
@@ -399,29 +376,6 @@ class WebWx:
     @property
     def _lang(self) -> str:
         return self.settings.lang
-
-
-def cookies_of(answer: HttpResponse) -> dict[str, str]:
-    """Return the cookies that an answer sets; deleted ones are left out."""
-    found: dict[str, str] = {}
-    for name, value in answer.headers:
-        if name.lower() == "set-cookie":
-            cookie, _, content = value.partition(";")[0].partition("=")
-            if cookie.strip() and content.strip():
-                found[cookie.strip()] = content.strip()
-    return found
-
-
-def dump_saved(saved: Saved) -> bytes:
-    return msgspec.json.encode(saved)
-
-
-def load_saved(data: bytes | None) -> Saved | None:
-    """Return a kept login; None when there is none that can be read."""
-    try:
-        return msgspec.json.decode(data, type=Saved) if data else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def _inverted(milliseconds: int) -> int:

@@ -8,11 +8,12 @@ from yizhan.net.router import Call
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.names import Account, Whom
 from yizhan.platforms.webwechat.server.session import Item, Session
+from yizhan.platforms.webwechat.wire import contacts as book
 from yizhan.platforms.webwechat.wire import other as calls
-from yizhan.platforms.webwechat.wire import session as wire
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, PREFIX, TARGET_GONE, Loose, Ok
+from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import escaped
-from yizhan.platforms.webwechat.wire.session import Changed, Contact, Deleted, Member
+from yizhan.platforms.webwechat.wire.session import Changed, Deleted
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Group, Person
 
@@ -130,25 +131,25 @@ def serve_people(desk: Desk) -> None:
     """Register the calls of this chapter."""
     on = desk.router.on
 
-    @on(wire.GET_CONTACT)
-    async def get_contact(call: Call[wire.GetContact]) -> wire.GotContact:
+    @on(book.GET_CONTACT)
+    async def get_contact(call: Call[book.GetContact]) -> book.GotContact:
         session = desk.session(call.http)
         everybody = all_contacts(desk, session)
         size = max(1, desk.rules.number("contacts.page"))
         start = _number(call.request.seq)
         page = everybody[start : start + size]
         more = start + size if start + size < len(everybody) else 0
-        return wire.GotContact(MemberCount=len(page), MemberList=page, Seq=more)
+        return book.GotContact(MemberCount=len(page), MemberList=page, Seq=more)
 
-    @on(wire.BATCH_GET_CONTACT)
-    async def batch(call: Call[wire.BatchGetContact]) -> wire.GotBatch:
+    @on(book.BATCH_GET_CONTACT)
+    async def batch(call: Call[book.BatchGetContact]) -> book.GotBatch:
         session = desk.session(call.http, call.request.BaseRequest)
         wanted = call.request.List
         if len(wanted) > desk.rules["contacts.batch"]:
             raise Fault(BAD_PARAMETER)
         found = [whom for entry in wanted if (whom := session.names.whom(entry.UserName)) is not None]
         contacts = [contact_of(desk, session, whom) for whom in found]
-        return wire.GotBatch(Count=len(contacts), ContactList=contacts)
+        return book.GotBatch(Count=len(contacts), ContactList=contacts)
 
     @on(calls.OPLOG)
     async def oplog(call: Call[calls.OpLog]) -> Ok:

@@ -1,10 +1,11 @@
 """Every call of web WeChat, its structs, its envelopes and its Ret codes, in the vendor's words and spelling.
 
-Along the vendor's own chapters: `login`, `session` (start, contacts, sync), `sending`, `media` (up and down), `other`;
+Along the chapters of the vendor: `login`, `contacts`, `session` (start, sync), `sending`, `media`, `other`;
 `base` has what all share, `content` what stands inside of messages, `hosts` who serves what.
 """
 
 from yizhan.platforms.webwechat.wire.base import FAULTS
+from yizhan.platforms.webwechat.wire.contacts import BATCH_GET_CONTACT, GET_CONTACT
 from yizhan.platforms.webwechat.wire.login import (
     JSLOGIN,
     LOGIN,
@@ -45,8 +46,6 @@ from yizhan.platforms.webwechat.wire.sending import (
     SEND_VIDEO,
 )
 from yizhan.platforms.webwechat.wire.session import (
-    BATCH_GET_CONTACT,
-    GET_CONTACT,
     INIT,
     STATUS_NOTIFY_CALL,
     SYNC,

@@ -1,4 +1,4 @@
-"""What all calls share: who asks, Ret codes, and the five shapes of an answer.
+"""What all calls share: who asks, Ret codes, and the shapes of an answer.
 
 Sources: iKuiki/wwdk doc/protocol/send.md ("BaseRequest", "BaseResponse"); the browser bundle of 2022-03-01 in
 wechaty/webwx-app-tracker; eatmoreapple/openwechat base_response.go.

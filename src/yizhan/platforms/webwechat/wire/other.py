@@ -22,7 +22,7 @@ from yizhan.platforms.webwechat.wire.base import (
     MaybeText,
     Ok,
 )
-from yizhan.platforms.webwechat.wire.session import CONTACT_DOC, Member
+from yizhan.platforms.webwechat.wire.contacts import CONTACT_DOC, Member
 from yizhan.wire import NO_BODY, Endpoint, Query, RawAnswer
 
 ROOM_DOC = "iKuiki/wwdk: doc/protocol/chatroom.md"

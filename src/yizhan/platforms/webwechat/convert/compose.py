@@ -1,19 +1,16 @@
-"""Messages to what the wire carries, and what arrived to events. Pure."""
+"""Messages to parts: what each call carries, and what cannot be carried at all. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
 from yizhan.model import (
     ContactCard,
-    Event,
-    EventKind,
     File,
     Forward,
     Image,
@@ -35,24 +32,17 @@ from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire import sending as wire
 from yizhan.platforms.webwechat.wire import session as kinds
-from yizhan.platforms.webwechat.wire.content import MENTION_END, file_card, mention_source, plain, read_md5, split_room
+from yizhan.platforms.webwechat.wire.content import MENTION_END, file_card, mention_source
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
-from yizhan.platforms.webwechat.wire.session import Added
 from yizhan.wire.appmsg import (
     WEBWECHAT,
     compose_contact,
     compose_link,
-    parse_card,
-    parse_contact,
-    parse_revoked,
 )
 from yizhan.wire.filename import safe_name
 
 VOICE_NOTE = "Web WeChat cannot send voice; it went as a file."
 GIF_NOTE = "An animated picture goes as a sticker on web WeChat."
-
-
-# --- sending ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,141 +320,3 @@ def _amount(size: int) -> str:
 
 def _kind_of(segment: Segment) -> str:
     return str(segment.__struct_config__.tag).replace("_", " ")
-
-
-# --- receiving --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """What is needed to understand what arrives in one login."""
-
-    account: str
-    me: str
-    scope: str
-    book: Book
-
-
-Chat = Literal["user", "group"]
-
-
-def parse(added: Added, reader: Reader) -> Event | None:
-    """Return the event for one message; None for what is between the service and the page only."""
-    if added.MsgType in (kinds.STATUS_NOTIFY, kinds.NOTICE):
-        return None
-    chat = added.ToUserName if added.FromUserName == reader.me else added.FromUserName
-    speaker, content = split_room(added.Content) if chat.startswith("@@") else ("", added.Content)
-    speaker = speaker or added.FromUserName
-    own = reader.me in (added.FromUserName, speaker)
-    kind, message = _understood(added, content, reader)
-    if own and kind is EventKind.MESSAGE:
-        kind = EventKind.SENT
-    return Event(
-        id=added.MsgId,
-        kind=kind,
-        account=reader.account,
-        at=float(added.CreateTime),
-        target=target_of(chat, reader),
-        sender=reader.book.id_of(speaker),
-        sender_name=reader.book.name_of(speaker, chat if chat.startswith("@@") else ""),
-        message=message,
-        raw=msgspec.to_builtins(added),
-    )
-
-
-def target_of(user_name: str, reader: Reader) -> Target:
-    kind: Chat = "group" if user_name.startswith("@@") else "user"
-    return Target(reader.account, kind, reader.book.id_of(user_name))
-
-
-def _understood(added: Added, content: str, reader: Reader) -> tuple[EventKind, Message | None]:
-    text = plain(content)
-    match added.MsgType:
-        case kinds.TEXT if added.SubMsgType == kinds.LOCATION:
-            return EventKind.MESSAGE, _location(added, text, reader)
-        case kinds.TEXT:
-            return EventKind.MESSAGE, _message(Text(text))
-        case kinds.CARD:
-            return EventKind.MESSAGE, _message(*_card(text))
-        case kinds.APP:
-            return EventKind.MESSAGE, _message(*_app(added, text, reader))
-        case kinds.RECALL:
-            return EventKind.RECALL, None
-        case kinds.FRIEND_REQUEST:
-            return EventKind.OTHER, _message(Text(added.RecommendInfo.Content))
-        case kinds.SYSTEM:
-            return EventKind.OTHER, _message(Text(text))
-    forward = _media(added, text, reader)
-    return (EventKind.MESSAGE, _message(forward)) if forward else (EventKind.OTHER, None)
-
-
-_MEDIA = {
-    kinds.IMAGE: "image",
-    kinds.VOICE: "voice",
-    kinds.VIDEO: "video",
-    kinds.SHORT_VIDEO: "video",
-    kinds.EMOTICON: "sticker",
-}
-
-
-def _media(added: Added, content: str, reader: Reader) -> Forward | None:
-    kind = _MEDIA.get(added.MsgType)
-    if kind is None:
-        return None
-    reference = _reference(added, content, reader)
-    if kind in ("image", "video") and "<" in content:
-        # The three values in the XML outlive the login (and a recall); a token does not.
-        reference["lasts"] = True
-    if kind == "sticker":
-        reference["md5"] = read_md5(content)
-        reference["lasts"] = True
-    return Forward(kind, reference)
-
-
-def _app(added: Added, content: str, reader: Reader) -> Sequence[Segment]:
-    if added.AppMsgType == kinds.APP_FILE:
-        name = plain(added.FileName)
-        reference = _reference(added, content, reader)
-        reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}
-        return (Forward("file", reference, name),)
-    try:
-        return parse_card(content).segments() or (Text(plain(added.FileName)),)
-    except ValueError:
-        return (Text(plain(added.FileName)),)
-
-
-def _card(content: str) -> Sequence[Segment]:
-    try:
-        return (parse_contact(content),)
-    except ValueError:
-        return ()
-
-
-def _location(added: Added, text: str, reader: Reader) -> Message | None:
-    label = text.partition(":\n")[0]
-    reference = _reference(added, added.OriContent, reader)
-    return _message(Text(label), Forward("location", {**reference, "lasts": True}))
-
-
-def _reference(added: Added, content: str, reader: Reader) -> dict[str, Any]:
-    return {
-        "scope": reader.scope,
-        "msg_id": added.MsgId,
-        "msg_type": added.MsgType,
-        "content": content,
-        "sender": added.FromUserName,
-    }
-
-
-def _message(*segments: Segment) -> Message | None:
-    kept = tuple(s for s in segments if not (isinstance(s, Text) and not s.text))
-    return Message(kept) if kept else None
-
-
-def recalled_id(added: Added) -> str:
-    """Return the MsgId that a recall notice names; empty when it cannot be read."""
-    try:
-        revoked = parse_revoked(plain(split_room(added.Content)[1]))
-    except ValueError:
-        return ""
-    return (revoked.local_id or revoked.message_id) if revoked is not None else ""

@@ -1,0 +1,26 @@
+"""Messages to what the wire carries, and what arrived to events. Pure."""
+
+from yizhan.platforms.webwechat.convert.compose import (
+    GIF_NOTE,
+    VOICE_NOTE,
+    Draft,
+    compose,
+    default_name,
+    mentions_of,
+    upload_form,
+)
+from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id, target_of
+
+__all__ = [
+    "GIF_NOTE",
+    "VOICE_NOTE",
+    "Draft",
+    "Reader",
+    "compose",
+    "default_name",
+    "mentions_of",
+    "parse",
+    "recalled_id",
+    "target_of",
+    "upload_form",
+]

@@ -1,0 +1,131 @@
+"""The address book, and rooms with their members.
+
+Sources: iKuiki/wwdk doc/protocol/contact.md and message/contactType.md; the browser bundle of 2022-03-01.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Struct, UnsetType
+
+from yizhan.platforms.webwechat.wire.base import JSON_ANSWER, PREFIX, WEB_JSON, Base, Loose
+from yizhan.wire import NO_BODY, Endpoint, Query
+
+CONTACT_DOC = "iKuiki/wwdk: doc/protocol/contact.md"
+
+
+class Member(Struct):
+    """A member of a room, as it stands in the room's MemberList."""
+
+    Uin: int = 0
+    UserName: str = ""
+    NickName: str = ""
+    AttrStatus: int = 0
+    PYInitial: str = ""
+    PYQuanPin: str = ""
+    RemarkPYInitial: str = ""
+    RemarkPYQuanPin: str = ""
+    MemberStatus: int = 0
+    DisplayName: str = ""
+    KeyWord: str = ""
+
+
+class Contact(Struct, kw_only=True):
+    """A person, official account (`VerifyFlag & 8`) or room (`@@…`). Names hold good for one login only."""
+
+    Uin: int = 0
+    UserName: str = ""
+    NickName: str = ""
+    HeadImgUrl: str = ""
+    ContactFlag: int = 0
+    MemberCount: int = 0
+    MemberList: list[Member] = []
+    RemarkName: str = ""
+    HideInputBarFlag: int = 0
+    Sex: int = 0
+    Signature: str = ""
+    VerifyFlag: int = 0
+    OwnerUin: int = 0
+    PYInitial: str = ""
+    PYQuanPin: str = ""
+    RemarkPYInitial: str = ""
+    RemarkPYQuanPin: str = ""
+    StarFriend: int = 0
+    AppAccountFlag: int = 0
+    Statues: int = 0
+    """The vendor's spelling. For rooms 1 = notifications on."""
+    AttrStatus: int = 0
+    Province: str = ""
+    City: str = ""
+    Alias: str = ""
+    SnsFlag: int = 0
+    UniFriend: int = 0
+    DisplayName: str = ""
+    ChatRoomId: int = 0
+    KeyWord: str = ""
+    EncryChatRoomId: str = ""
+    IsOwner: int = 0
+
+
+class GetContact(Struct, kw_only=True):
+    """Read the address book. `seq` 0 first; then what the answer's Seq says, until that is 0."""
+
+    lang: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    r: Annotated[str | int, Query()] = 0
+    seq: Annotated[str | int, Query()] = 0
+    skey: Annotated[str, Query()] = ""
+
+
+class GotContact(Struct, kw_only=True):
+    MemberCount: int = 0
+    MemberList: list[Contact] = []
+    Seq: int = 0
+
+
+class Wanted(Struct, kw_only=True):
+    """One entry of a batch: a room, or a member of the room that EncryChatRoomId names."""
+
+    UserName: str = ""
+    EncryChatRoomId: Loose = ""
+
+
+class BatchGetContact(Struct, kw_only=True):
+    """At most 50 entries."""
+
+    BaseRequest: Base | None = None
+    Count: Loose = 0
+    List: list[Wanted] = []
+    type: Annotated[str, Query()] = "ex"
+    r: Annotated[str | int, Query()] = 0
+    lang: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+
+
+class GotBatch(Struct, kw_only=True):
+    Count: int = 0
+    ContactList: list[Contact] = []
+
+
+GET_CONTACT = Endpoint(
+    "webwxgetcontact",
+    "GET",
+    f"{PREFIX}/webwxgetcontact",
+    GetContact,
+    GotContact,
+    JSON_ANSWER,
+    CONTACT_DOC,
+    codec=NO_BODY,
+    also=("POST",),
+)
+BATCH_GET_CONTACT = Endpoint(
+    "webwxbatchgetcontact",
+    "POST",
+    f"{PREFIX}/webwxbatchgetcontact",
+    BatchGetContact,
+    GotBatch,
+    JSON_ANSWER,
+    CONTACT_DOC,
+    codec=WEB_JSON,
+)
