@@ -79,18 +79,25 @@ class Driver:
 
     async def report(self, name: str, seconds: float = 90) -> Any:
         """Return what the driver reported under `name`, waiting for it."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(seconds):
-            while name not in self.reports:
-                line = (await self._process.stdout.readline()).decode("utf-8", "replace")
-                if not line:
-                    pytest.fail(f"the driver ended before '{name}':\n{''.join(self._other[-60:])}")
-                if line.startswith("REPORT "):
-                    report = json.loads(line.removeprefix("REPORT "))
-                    self.reports[report["name"]] = report["value"]
-                else:
-                    self._other.append(line)
+        try:
+            async with asyncio.timeout(seconds):
+                while name not in self.reports:
+                    await self._read()
+        except (TimeoutError, EOFError) as error:
+            said = f"reported {self.reports}\nand said:\n{''.join(self._other[-60:])}"
+            pytest.fail(f"the driver did not report '{name}' ({type(error).__name__}); it {said}")
         return self.reports[name]
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        line = (await self._process.stdout.readline()).decode("utf-8", "replace")
+        if not line or "failed" in self.reports:
+            raise EOFError
+        if line.startswith("REPORT "):
+            report = json.loads(line.removeprefix("REPORT "))
+            self.reports[report["name"]] = report["value"]
+        else:
+            self._other.append(line)
 
 
 @asynccontextmanager

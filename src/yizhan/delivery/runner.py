@@ -70,6 +70,7 @@ class _Run:
     tries: int
     asked: bool
     renewed: bool = False
+    spends: str = ""
     left: bool = False
     """The request of the current try has been handed to the adapter."""
 
@@ -133,8 +134,10 @@ class Runner:
             try:
                 for need in part.needs:
                     handles[need] = await self._shelf.place(job.target.account, need, job.target, self._adapter)
-                spends = self._budget.spend(limits, job.target, run.message.reply, now) if limits else ""
-                await self._outbox.mark_sending(job, now, repeatable=part.repeatable, spends=spends)
+                if not run.asked:
+                    # Asking again under the same key is the same send, and counts once.
+                    run.spends = self._budget.spend(limits, job.target, run.message.reply, now) if limits else ""
+                await self._outbox.mark_sending(job, now, repeatable=part.repeatable, spends=run.spends)
                 run.left = True
                 run.tries += 1
                 sent = await self._adapter.send(part, handles, job.target, key, run.message)

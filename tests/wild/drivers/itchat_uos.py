@@ -47,7 +47,8 @@ def everything():
         report("big", checked(itchat.send_file(str(MEDIA / "big.bin"), toUserName="filehelper"))["MsgID"])
         placed = checked(itchat.upload_file(str(MEDIA / "picture.png"), isPicture=True))["MediaId"]
         bob = itchat.search_friends(nickName="Bob")[0]["UserName"]
-        twice = [checked(itchat.send_image(mediaId=placed, toUserName=who))["MsgID"] for who in (alice, bob)]
+        name = str(MEDIA / "picture.png")
+        twice = [checked(itchat.send_image(name, toUserName=who, mediaId=placed))["MsgID"] for who in (alice, bob)]
         report("twice", twice)
         room = itchat.search_chatrooms(name="产品群")
         report("rooms", len(room))

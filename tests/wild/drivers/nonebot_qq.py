@@ -9,6 +9,7 @@ from pathlib import Path
 import nonebot
 from nonebot.adapters.qq import Adapter, Bot, MessageSegment
 from nonebot.adapters.qq.event import C2CMessageCreateEvent, GroupAtMessageCreateEvent
+from nonebot.adapters.qq.models import Media
 
 BASE = os.environ["BASE"]
 USER = os.environ["USER_OPENID"]
@@ -57,7 +58,7 @@ async def everything(bot: Bot):
         report("big", (await bot.send_to_c2c(USER, MessageSegment.file_file(big, "big.bin"))).id)
         placed = await bot.post_group_files(group_openid=GROUP, file_type=1, file_data=image, srv_send_msg=False)
         twice = [
-            (await bot.post_group_messages(group_openid=GROUP, msg_type=7, media={"file_info": placed.file_info})).id
+            (await bot.post_group_messages(group_openid=GROUP, msg_type=7, media=Media(file_info=placed.file_info))).id
             for _ in range(2)
         ]
         report("twice", twice)

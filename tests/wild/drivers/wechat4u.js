@@ -29,7 +29,7 @@ async function everything () {
   report('text', text.MsgID)
   report('image', (await bot.sendMsg({ file: open('picture.png'), filename: 'picture.png' }, alice)).MsgID)
   report('video', (await bot.sendMsg({ file: open('clip.mp4'), filename: 'clip.mp4' }, alice)).MsgID)
-  report('file', (await bot.sendMsg({ file: open('report.pdf'), filename: '报告.pdf' }, alice)).MsgID)
+  report('file', (await bot.sendMsg({ file: open('报告.pdf'), filename: '报告.pdf' }, alice)).MsgID)
   report('big', (await bot.sendMsg({ file: open('big.bin'), filename: 'big.bin' }, 'filehelper')).MsgID)
   const placed = await bot.uploadMedia(open('picture.png'), 'picture.png', alice)
   const twice = []
