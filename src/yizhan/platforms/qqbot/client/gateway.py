@@ -76,14 +76,20 @@ class Gateway:
 
     async def run(self) -> None:
         """Run until cancelled; what cannot be mended ends up in the inbox."""
+        try:
+            await self._run()
+        except Exception as error:
+            # Whoever waits for events must not wait for ever.
+            await self.inbox.fail(error)
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             began = self.bot.clock.now()
             try:
                 await self._connection()
-            except (LoginNeeded, Rejected) as error:
-                await self.inbox.fail(error)
-                return
+            except (LoginNeeded, Rejected):
+                raise
             except PlatformError as error:
                 log.info("event socket not open", extra={"account": self.account, "reason": str(error)})
             steady = self.bot.clock.now() - began >= STEADY_SECONDS
