@@ -187,6 +187,21 @@ async def test_a_session_survives_a_restart_without_a_code() -> None:
         assert 1 == served.calls("jslogin")
 
 
+async def test_a_login_is_not_shown_to_another_address() -> None:
+    keeper = MemoryKeeper()
+    async with serving() as real:
+        first = adapter_at(real, keeper)
+        await first.login(lambda step: None)
+        await first.close()
+    async with serving() as sandbox:
+        second = adapter_at(sandbox, keeper)
+        with pytest.raises(LoginNeeded, match="there is no login"):
+            await send(second)
+        await second.close()
+
+        assert [] == sandbox.exchanges
+
+
 async def test_a_second_login_of_the_account_ends_the_first() -> None:
     async with serving(**{"login.same_account": True}) as served:
         first, second = adapter_at(served), adapter_at(served)

@@ -120,7 +120,8 @@ class WebWx:
         page = self.caller.read(calls.NEW_LOGIN_PAGE, answer)
         kept = {**(self.saved.cookies if self.saved else {}), **cookies_of(answer)}
         device = "e" + "".join(random.choices("0123456789", k=15))
-        return Saved(api, kept, page.skey, page.wxsid, page.wxuin, page.pass_ticket, device)
+        home = self.settings.api_base
+        return Saved(api, kept, page.skey, page.wxsid, page.wxuin, page.pass_ticket, device, home=home)
 
     async def webwxpushloginurl(self, uin: str) -> str:
         """Ask the phone to confirm, without a code; returns the uuid to poll with."""

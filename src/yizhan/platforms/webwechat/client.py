@@ -58,7 +58,9 @@ class Adapter:
         self._single: SingleFlight[None] = SingleFlight()
         self._files = 0
         self._receiver = Receiver(self.raw, context.keeper, lambda: self._book, self._fill_book)
-        self.raw.use(load_saved(context.keeper.get("session")))
+        saved = load_saved(context.keeper.get("session"))
+        if saved is not None and saved.home == context.settings.api_base:
+            self.raw.use(saved)
 
     # --- the three that decide everything
 

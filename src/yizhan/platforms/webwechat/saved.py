@@ -24,6 +24,8 @@ class Saved(Struct, omit_defaults=True):
     me: str = ""
     """The own UserName in this login."""
     nick: str = ""
+    home: str = ""
+    """The `base_url` at which the login was made: an account that is pointed elsewhere does not take it along."""
 
     @property
     def scope(self) -> str:
