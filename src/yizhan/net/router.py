@@ -104,6 +104,8 @@ class Router:
         """Answers what no route takes (404, or 405) in the platform's way; by default the envelope does."""
         self.prefixes: tuple[str, ...] = ()
         """Paths below which everything is this platform's; where unset, the closest route decides."""
+        self.shown_target: Callable[[HttpRequest, str], str] | None = None
+        """For observers: the stable name of a target whose name on the wire changes with every login."""
         self.any_case = False
         """Whether paths match without regard to case; for platforms that are said to do so."""
 
@@ -187,6 +189,8 @@ class Router:
             envelope = endpoint.envelope
             exchange.endpoint, exchange.spec, exchange.table = endpoint.name, endpoint, envelope
             exchange.target, fields = _target(endpoint, http, fields)
+            if exchange.target and self.shown_target is not None:
+                exchange.target = self.shown_target(http, exchange.target)
             if self.observer is not None:
                 instead = await self.observer.before(exchange)
                 if instead is not None:
