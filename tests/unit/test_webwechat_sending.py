@@ -275,6 +275,15 @@ async def test_targets_are_remarks_nicknames_rooms_and_built_in_accounts() -> No
         assert ["user"] * 4 + ["group"] == [post.target_kind for post in me.served.world.posts]
 
 
+async def test_whoever_watches_sees_targets_by_their_stable_names() -> None:
+    async with account() as me:
+        await me.send("hi")
+        await me.send("hi", to=target("产品群", "group"))
+        seen = [e.target for e in me.served.exchanges if e.endpoint == "webwxsendmsg"]
+
+        assert ["Alice", "产品群"] == seen
+
+
 async def test_a_name_of_nobody_and_one_of_two_people() -> None:
     async with account() as me:
         with pytest.raises(TargetGone, match=r"no contact called 'Alcie'.*Did you mean Alice"):

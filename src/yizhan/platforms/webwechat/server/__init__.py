@@ -85,8 +85,9 @@ class Server(Desk):
         """Make people or rooms and return their names, by which targets call them; every login is told."""
         if kind == "group":
             members = list(self.network.people)[:3]
+            # Other platforms make rooms on the same network; ids with this beginning are ours alone.
             groups = [
-                self.network.add_group(f"{20000 + n}@chatroom", f"群{n:05d}", members)
+                self.network.add_group(f"7{n:09d}@chatroom", f"群{n:05d}", members)
                 for n in self._numbers(count, len(self.network.groups))
             ]
             tell_changed(self, *groups)

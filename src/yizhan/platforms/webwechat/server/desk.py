@@ -60,6 +60,7 @@ class Desk:
         self.rules = rules
         self.options = options
         self.router = Router(PLATFORM, JSON_ANSWER, world.blobs.keep)
+        self.router.shown_target = self.shown_target
         self.router.prefixes = (PREFIX, "/jslogin", "/qrcode", "/l")
         self.accounts: dict[str, Account] = {}
         self.sessions: dict[str, Session] = {}
@@ -127,6 +128,15 @@ class Desk:
             if session is not None and uin in ("", "0", str(session.account.uin)):
                 return session
         raise Fault(next((self.ended[sid] for sid, _ in named if sid in self.ended), LOGGED_OUT))
+
+    def shown_target(self, http: HttpRequest, user_name: str) -> str:
+        """Return a UserName of a request as targets and posts name it; as it is when nobody is called that."""
+        asking = self.sessions.get(http.cookies().get("wxsid", ""))
+        for session in [asking] if asking is not None else list(self.sessions.values()):
+            whom = session.names.whom(user_name)
+            if whom is not None:
+                return whom.shown
+        return user_name
 
     # --- finding what was placed
 
