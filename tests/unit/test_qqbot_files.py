@@ -25,7 +25,7 @@ from tests.unit.qqbot_support import (
     media_of,
     plain_of,
 )
-from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, Rejected, Throttled, WireMismatch
+from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, Rejected, Throttled, Unavailable, WireMismatch
 from yizhan.model import BytesContent, File, Image, Message
 from yizhan.net.router import Exchange
 from yizhan.platforms.qqbot import PLATFORM
@@ -244,6 +244,21 @@ async def test_a_part_that_the_storage_dropped_is_put_again() -> None:
 
         assert 6 == served.calls("putPart")
         assert len(DATA) <= sum(sent)
+        await adapter.close()
+
+
+async def test_a_storage_that_stays_away_is_not_waited_for() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+
+        async def fail(exchange: Exchange) -> HttpResponse | None:
+            return HttpResponse(503, (), b"busy") if exchange.endpoint == "putPart" else None
+
+        served.before = fail  # type: ignore[method-assign]
+        adapter = adapter_for(served, rules=CHUNKED)
+
+        with pytest.raises(Unavailable, match="503"):
+            await deliver(adapter, PAPER, TO_USER, DATA)
+        assert 4 == served.calls("putPart")
         await adapter.close()
 
 

@@ -141,7 +141,7 @@ async def test_a_refused_token_is_fetched_anew(served: Served) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         await until(lambda: gateway.connected)
-        served.server.tokens.reset()  # type: ignore[attr-defined]
+        served.server.tokens.forget()  # type: ignore[attr-defined]
         await gateway.disconnect(TOKEN_REFUSED)
         await until(lambda: gateway.connected)
         await served.server.say(USER, "bot", text="hi")
@@ -159,6 +159,16 @@ async def test_a_bot_that_is_not_let_in_is_told_so(served: Served, code: int) ->
 
     assert isinstance(error, NotAllowed)
     assert "management console" in str(error)
+
+
+async def test_who_is_connected_hears_on_after_a_reset(served: Served) -> None:
+    async with listening(adapter_for(served)) as heard:
+        await served.server.say(USER, "bot", text="one")
+        assert "one" == await text_of(heard)
+        served.server.reset()
+        await served.server.say(USER, "bot", text="two")
+
+        assert "two" == await text_of(heard)
 
 
 async def test_a_wrong_secret_ends_the_events() -> None:

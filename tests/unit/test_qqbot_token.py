@@ -61,7 +61,7 @@ async def test_a_token_is_renewed_while_the_old_one_still_works() -> None:
 async def test_a_token_that_the_platform_forgot_is_fetched_anew_once_and_the_call_repeated() -> None:
     async with bot_of() as (served, bot):
         await bot.me()
-        served.server.tokens.reset()  # type: ignore[attr-defined]
+        served.server.tokens.forget()  # type: ignore[attr-defined]
 
         await asyncio.gather(*(bot.c2c.post_message(USER, content=str(n)) for n in range(5)))
 

@@ -13,6 +13,7 @@ from yizhan.model import Clock, Content
 from yizhan.net.caller import Progress
 from yizhan.platforms.qqbot.client.bot import SceneCalls
 from yizhan.platforms.qqbot.wire import PUT_PART
+from yizhan.platforms.qqbot.wire.faults import FINISH_AGAIN
 from yizhan.platforms.qqbot.wire.files import MD5_10M_BYTES, Prepared, PutPart, UploadConfig, Uploaded
 
 T = TypeVar("T")
@@ -20,6 +21,8 @@ T = TypeVar("T")
 MAX_CONCURRENCY = 8
 """However many the platform would take."""
 MAX_RETRY_SECONDS = 600.0
+MAX_FAILURES = 3
+"""Of one step, where the platform did not ask for patience; the outbox tries the whole upload again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,16 @@ class ChunkedUpload:
             )
 
     async def _retried(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do `work`, again and again while the platform says "later", as long and as often as it asked for."""
+        """Do `work` again while the platform says "later", as long as it asked; after other failures a few times."""
         until = self.clock.now() + min(float(self.config.retry_timeout), MAX_RETRY_SECONDS)
+        failures = 0
         while True:
             try:
                 return await work()
-            except Unavailable:
-                if self.clock.now() >= until:
+            except Unavailable as error:
+                later = error.fault is not None and error.fault.row is FINISH_AGAIN
+                failures += not later
+                if self.clock.now() >= until or failures > MAX_FAILURES:
                     raise
             await self.clock.sleep(self.config.retry_delay)
 

@@ -9,7 +9,7 @@ from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.files import PlacedFile
 from yizhan.platforms.qqbot.wire import faults
-from yizhan.platforms.qqbot.wire.envelope import TRACE_HEADER, new_trace_id
+from yizhan.platforms.qqbot.wire.envelope import trace
 from yizhan.platforms.qqbot.wire.files import (
     FILE,
     KINDS,
@@ -114,12 +114,12 @@ class Chunks:
         number = call.request.partNumber
         slot = upload.slots.get(int(number)) if upload and number.isdecimal() and len(number) < 9 else None
         if slot is None or slot.sign != call.request.sign:
-            return _storage_says(403, b"AccessDenied")
+            return storage_says(403, b"AccessDenied")
         blob = call.request.body
         if not isinstance(blob, Blob) or blob.size != slot.size:
-            return _storage_says(400, b"EntitySizeMismatch")
+            return storage_says(400, b"EntitySizeMismatch")
         slot.blob = blob
-        return HttpResponse(200, [("ETag", f'"{blob.md5}"'), (TRACE_HEADER, new_trace_id())])
+        return HttpResponse(200, [("ETag", f'"{blob.md5}"'), trace()])
 
     def finish(self, call: Call[FinishPart], scene: str) -> Finished:
         request = call.request
@@ -168,6 +168,7 @@ def _number(value: str | int) -> int:
     return int(text)
 
 
-def _storage_says(status: int, code: bytes) -> HttpResponse:
+def storage_says(status: int, code: bytes) -> HttpResponse:
+    """The storage host answers in XML."""
     body = b"<?xml version='1.0' encoding='utf-8' ?>\n<Error><Code>" + code + b"</Code></Error>"
-    return HttpResponse(status, [("Content-Type", "application/xml"), (TRACE_HEADER, new_trace_id())], body)
+    return HttpResponse(status, [("Content-Type", "application/xml"), trace()], body)

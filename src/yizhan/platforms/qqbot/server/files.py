@@ -12,6 +12,7 @@ from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.wire import faults
+from yizhan.platforms.qqbot.wire.envelope import trace
 from yizhan.platforms.qqbot.wire.files import DOWNLOAD, FILE, KINDS, Download, Upload, Uploaded
 from yizhan.platforms.qqbot.wire.scenes import Scene
 from yizhan.wire import Endpoint, Fault, HttpResponse
@@ -117,8 +118,8 @@ class Files:
     async def download(self, call: Call[Download]) -> HttpResponse:
         link = self.links.get(call.request.file_id)
         if link is None:
-            return HttpResponse(404, [("Content-Type", "text/plain")], b"no such file")
-        return HttpResponse(200, [("Content-Type", "application/octet-stream")], (link[0],))
+            return HttpResponse(404, [("Content-Type", "text/plain"), trace()], b"no such file")
+        return HttpResponse(200, [("Content-Type", "application/octet-stream"), trace()], (link[0],))
 
     def _serve(self, endpoint: Endpoint[Upload, Uploaded], scene: Scene) -> None:
         async def upload(call: Call[Upload]) -> Uploaded:

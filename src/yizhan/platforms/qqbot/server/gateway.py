@@ -67,9 +67,12 @@ class Gateway:
         server.router.socket(wire.PATH, self.connect)
 
     def reset(self) -> None:
-        """Sessions are forgotten; open sockets stay until their clients find out."""
-        self.sessions.clear()
+        """Who is connected stays connected; what was pushed before cannot be asked for again."""
         self.backlog.clear()
+        for session in list(self.sessions.values()):
+            session.sent.clear()
+            if session.socket is None:
+                del self.sessions[session.id]
 
     async def close(self) -> None:
         for socket in list(self.sockets):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.server.chunks import storage_says
 from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.wire import faults, images
+from yizhan.platforms.qqbot.wire.envelope import trace
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Blob
 
@@ -59,12 +61,12 @@ class Images:
         """The address was signed for one Content-Type; another is refused."""
         begun = self.begun.get(call.request.upload_id)
         if begun is None or call.request.sign != begun.sign or call.request.content_type != begun.content_type:
-            return HttpResponse(403, [("Content-Type", "application/xml")], b"<Error><Code>AccessDenied</Code></Error>")
+            return storage_says(403, b"AccessDenied")
         blob = call.request.body
         if not isinstance(blob, Blob) or blob.size != begun.size:
-            return HttpResponse(400, [("Content-Type", "application/xml")], b"<Error><Code>BadSize</Code></Error>")
+            return storage_says(400, b"EntitySizeMismatch")
         begun.blob = blob
-        return HttpResponse(200, [("ETag", f'"{blob.md5}"')])
+        return HttpResponse(200, [("ETag", f'"{blob.md5}"'), trace()])
 
     async def complete(self, call: Call[images.CompleteImage]) -> images.StoredImage:
         begun = self.begun.get(call.request.upload_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Literal
 
 from yizhan.platforms.qqbot.wire import faults
@@ -55,7 +56,8 @@ class Places:
 
     def open_dm(self, person: Person) -> str:
         """Return the guild id of the direct conversation with somebody; the same every time."""
-        guild_id = str(1 + int.from_bytes(person.id.encode()[-7:], "big"))
+        digest = hashlib.sha256(person.id.encode()).digest()
+        guild_id = str(int.from_bytes(digest[:7], "big") | 1 << 56)
         self.dms[guild_id] = person.id
         return guild_id
 

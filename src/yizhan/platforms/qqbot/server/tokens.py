@@ -35,6 +35,10 @@ class Tokens:
         server.serve(wire.GET_GATEWAY_BOT, self.gateway_bot)
 
     def reset(self) -> None:
+        """Tokens live on: clients that run through a reset would not know why theirs is refused."""
+
+    def forget(self) -> None:
+        """Refuse every token that was handed out."""
         self.ends.clear()
         self.current = ""
 

@@ -40,7 +40,7 @@ class BareJson:
 
     def wrap(self, _endpoint: Endpoint[Any, Any], answer: Any) -> HttpResponse:
         body = b"{}" if answer is None else _encode(answer)
-        return HttpResponse(200, [JSON_TYPE, (TRACE_HEADER, new_trace_id())], body)
+        return HttpResponse(200, [JSON_TYPE, trace()], body)
 
     def fail(self, _endpoint: Endpoint[Any, Any] | None, fault: Fault) -> HttpResponse:
         trace_id = fault.trace_id or new_trace_id()
@@ -112,3 +112,8 @@ PROXY_PAGE = (
 
 def new_trace_id() -> str:
     return secrets.token_hex(16)
+
+
+def trace() -> tuple[str, str]:
+    """The header that stands on every answer."""
+    return TRACE_HEADER, new_trace_id()
