@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -353,6 +355,31 @@ def test_a_quota_that_is_used_up_holds_the_rest(run: Run, sandbox: Sandbox) -> N
     assert "held" in said.out
     assert "yizhan wait d3" in said.out
     assert 2 == len(posts(sandbox))
+
+
+def test_sigterm_lets_what_is_under_way_end_and_be_recorded(qq: Run, sandbox: Sandbox) -> None:
+    from yizhan.sandbox.wire import ChaosRule
+
+    sandbox.chaos.set([ChaosRule(endpoint="sendToUser", delay=1.0)])
+    sending = subprocess.Popen([sys.executable, "-m", "yizhan.cli", "send", USER, "slow"])
+    while not sandbox.chaos.views()[0].fired:
+        time.sleep(0.02)
+
+    sending.send_signal(signal.SIGTERM)
+    code = sending.wait(20)
+
+    assert 143 == code
+    assert ["sent"] == [one["state"] for one in qq("deliveries", "--json").objects]
+    assert 1 == len(posts(sandbox))
+
+
+def test_a_reader_that_leaves_early_is_no_failure(qq: Run) -> None:
+    qq("send", USER, "hi")
+    line = f"{sys.executable} -m yizhan.cli deliveries --json | true; exit ${{PIPESTATUS[0]}}"
+
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

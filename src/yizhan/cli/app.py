@@ -29,6 +29,7 @@ from yizhan.cli import (
 )
 from yizhan.cli.exits import FAILED, explain, usage
 from yizhan.cli.options import wants_json
+from yizhan.cli.output import write
 from yizhan.errors import YizhanError
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -100,6 +101,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except asyncio.CancelledError:
         return TERMINATED
+    finally:
+        write(flush=True)
     return code if isinstance(code, int) else 0
 
 

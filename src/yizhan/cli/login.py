@@ -15,7 +15,7 @@ import typer
 from yizhan.cli.account import Name, Settings, settings_for
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
-from yizhan.cli.output import Output
+from yizhan.cli.output import Output, write
 from yizhan.cli.running import opened, run
 
 if TYPE_CHECKING:
@@ -97,4 +97,4 @@ def _show_code(text: str, image: Path | None, out: Output) -> None:
     if not out.as_json and sys.stdout.isatty():
         code.terminal(out=sys.stdout, compact=True, border=2)
     out.line(text)
-    sys.stdout.flush()
+    write(flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -46,12 +47,12 @@ class Output:
     def line(self, text: str = "") -> None:
         """Say something to people."""
         if self.for_people:
-            print(text)
+            write(text)
 
     def value(self, value: Any) -> None:
         """Say something to programs: one JSON object on one line."""
         if self.as_json:
-            print(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
+            write(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Show rows to people, if there are any; a column named `state` is coloured by what it says."""
@@ -81,6 +82,17 @@ class Output:
         )
 
 
+def write(text: str = "", *, flush: bool = False) -> None:
+    """Print a line. Whoever reads may leave early (`yizhan deliveries | head`): the command goes on, and ends as it is.
+
+    With `flush`, also see to it that everything so far is out.
+    """
+    try:
+        print(text, flush=flush, end="" if flush and not text else "\n")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _print(table: Table) -> None:
     """Print as wide as the terminal; where there is none, wide and without the blanks that fill a table's lines."""
     from rich.console import Console
@@ -90,7 +102,7 @@ def _print(table: Table) -> None:
         return
     lines = io.StringIO()
     Console(file=lines, highlight=False, width=WIDE).print(table)
-    print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
+    write("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def receipt_object(receipt: Receipt) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import Json, Quiet
-from yizhan.cli.output import Output
+from yizhan.cli.output import Output, write
 
 PORT = 8791
 
@@ -52,7 +51,7 @@ def sandbox(
     def ready(line: str) -> None:
         out.value({"ready": line.rpartition(" ")[2]})
         out.line(line)
-        sys.stdout.flush()
+        write(flush=True)
 
     serve(
         ready=ready,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from yizhan.cli.demo.crowd import Crowd
 from yizhan.cli.demo.worker import Report
-from yizhan.cli.output import Output, size
+from yizhan.cli.output import Output, size, write
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -34,7 +34,7 @@ class Screen:
         self.out.line(text)
         if event:
             self.out.value(event)
-        sys.stdout.flush()
+        write(flush=True)
 
     def title(self, text: str) -> None:
         self.say(f"\n{text}")
