@@ -9,12 +9,17 @@ from yizhan.testing import RunningSandbox
 
 QQ_USER = "A1B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4"
 QQ_GROUP = "B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4E5"
+ROOM = "10001@chatroom"
 NAMES = {"qqbot": "qqbot.main", "webwechat": "webwechat.me"}
+ALL = {**NAMES, "wechatsdk": "wechatsdk.main", "ohwxapi": "ohwxapi.main", "ilink": "ilink.main"}
 
 
 def settings(platform: str) -> dict[str, Any]:
-    if platform == "qqbot":
-        return {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG"}
+    match platform:
+        case "qqbot":
+            return {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG"}
+        case "ohwxapi":
+            return {"wxid": "wxid_sandbox"}
     return {}
 
 
@@ -23,6 +28,23 @@ async def add_accounts(
 ) -> None:
     """Add one account per platform, pointed at the sandbox, and log in where that is needed."""
     for platform in platforms:
-        name = NAMES[platform]
+        name = ALL[platform]
         await engine.add_account(name, **settings(platform), base_url=sandbox.url, **more)
         await engine.login(name, lambda step: None)
+
+
+async def person_of(engine: Engine, platform: str) -> str:
+    """Return somebody whom the platform's account can write to, as a target; for iLink whoever scanned the code."""
+    if platform == "ilink":
+        adapter: Any = await engine.adapter(ALL[platform])
+        return f"{ALL[platform]}/user/{adapter.calls.session.user_id}"
+    return f"{ALL[platform]}/user/{_PEOPLE[platform]}"
+
+
+def group_of(platform: str) -> str:
+    """Return a group that the platform's account is in, as a target; empty where there are none."""
+    return f"{ALL[platform]}/group/{_GROUPS[platform]}" if platform in _GROUPS else ""
+
+
+_PEOPLE = {"qqbot": QQ_USER, "webwechat": "Alice", "wechatsdk": "wxid_alice", "ohwxapi": "wxid_alice"}
+_GROUPS = {"qqbot": QQ_GROUP, "webwechat": "产品群", "wechatsdk": ROOM, "ohwxapi": ROOM}

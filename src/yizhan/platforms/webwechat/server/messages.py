@@ -56,7 +56,7 @@ def _fill(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: 
             return _file(desk, session, spoken, message, sender)
         case "link":
             return _link(spoken, message, sender)
-        case "card":
+        case "contact_card":
             message.MsgType = wire.CARD
         case "location":
             message.SubMsgType, message.OriContent = wire.LOCATION, spoken.text

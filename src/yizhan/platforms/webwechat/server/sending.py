@@ -110,7 +110,7 @@ def _count(desk: Desk, session: Session, spoken: Spoken) -> None:
 
 def _text(desk: Desk, _session: Session, message: Outgoing, spoken: Spoken) -> None:
     content = _content(message)
-    spoken.kind = {"42": "card", "48": "location"}.get(str(message.Type), "text")
+    spoken.kind = {"42": "contact_card", "48": "location"}.get(str(message.Type), "text")
     if not content or len(content) > desk.rules["text.max_characters"]:
         raise Fault(BAD_PARAMETER)
     spoken.text = content
