@@ -1,4 +1,11 @@
-"""The QQ bot open platform, API v2: one-to-one chats, groups, guild channels and guild direct messages."""
+"""The QQ bot open platform, API v2: one-to-one chats, groups, guild channels and guild direct messages.
+
+wire/     every call, struct, fault and pushed event, by the chapters of the vendor's pages
+convert/  message → parts and limits; what is pushed → events
+client/   `Bot` (the raw calls) and `Adapter` (what the engine drives)
+server/   the same wire over a world, for the sandbox
+rules.toml  the limits, by date
+"""
 
 from __future__ import annotations
 
