@@ -182,7 +182,9 @@ def _say_recovered(it: Play, report: Report) -> None:
             f"  {report.asked_again} in flight are asked again under the same key: their wire knows a repeat."
         )
     if report.unknown:
-        it.screen.say(f"  {report.unknown} in flight are `unknown`: QQ knows no repeat, so none is sent again blindly.")
+        it.screen.say(
+            f"  {report.unknown} in flight are `unknown`: their wire knows no repeat; none is sent again blindly."
+        )
     it.screen.out.value({"event": "recovered", "asked_again": report.asked_again, "unknown": report.unknown})
 
 
