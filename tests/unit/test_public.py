@@ -1,0 +1,64 @@
+"""The public names: all there, and nothing loaded before it is asked for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import yizhan
+
+HEAVY = ("aiohttp", "sqlalchemy", "alembic", "PIL", "av", "cryptography", "obstore", "typer", "rich", "msgspec")
+
+
+@pytest.mark.parametrize("name", yizhan.__all__)
+def test_every_public_name_can_be_had(name: str) -> None:
+    assert getattr(yizhan, name) is not None
+
+
+def test_the_lazy_names_are_the_ones_that_type_checkers_see() -> None:
+    tree = ast.parse(Path(yizhan.__file__).read_text())
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+
+    assert seen == yizhan._HOME_OF
+    assert sorted(seen) == sorted(yizhan.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'sendd'"):
+        _ = yizhan.sendd  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("code", ["import yizhan", "import yizhan; yizhan.__version__; dir(yizhan)"])
+def test_importing_loads_nothing_heavy(code: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys, json; print(json.dumps(list(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    loaded = {module.partition(".")[0] for module in json.loads(shown.stdout)}
+    assert set() == loaded & set(HEAVY)
+
+
+def test_opening_an_engine_loads_no_media_libraries(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys, json, yizhan\n"
+        "async def main():\n"
+        f"    async with yizhan.open({str(tmp_path / 'store')!r}):\n"
+        "        pass\n"
+        "asyncio.run(main())\n"
+        "print(json.dumps(list(sys.modules)))\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    loaded = {module.partition(".")[0] for module in json.loads(shown.stdout)}
+    assert set() == loaded & {"PIL", "av", "pysilk", "typer", "rich"}
