@@ -21,6 +21,7 @@ from yizhan.model import (
     MiniProgram,
     Quote,
     Segment,
+    SegmentLike,
     State,
     Target,
     Text,
@@ -98,7 +99,7 @@ async def test_an_answer_with_a_quote_arrives_where_quotes_exist_and_is_refused_
 ) -> None:
     target = Target.parse(await person_of(engine, platform))
     said = sandbox.say(platform, target.id, "when do we meet?")
-    answer = [Quote(said, "when do we meet?", target.id), Text("at nine")]
+    answer: list[SegmentLike] = [Quote(said, "when do we meet?", target.id), Text("at nine")]
 
     if platform in QUOTES:
         receipt = await engine.send(target, answer)

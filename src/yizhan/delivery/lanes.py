@@ -68,6 +68,14 @@ class Lane:
         self._look = True
         self._changed.set()
 
+    def pause(self, why: str) -> None:
+        """Begin nothing more until somebody logs in; what waits stays where it is."""
+        if self.paused:
+            return
+        self.paused = why
+        if self._on_paused is not None:
+            self._on_paused(self.account, why)
+
     def resume(self) -> None:
         """Somebody logged in."""
         self.paused = ""
@@ -224,10 +232,8 @@ class Lane:
             self._look_at(later.due_at)
         if later.slow:
             self._slow_until = max(self._slow_until, self._clock.now() + later.slow)
-        if later.paused and not self.paused:
-            self.paused = later.paused
-            if self._on_paused is not None:
-                self._on_paused(self.account, later.paused)
+        if later.paused:
+            self.pause(later.paused)
 
     def _look_at(self, at: float) -> None:
         self._next_look = at if self._next_look is None else min(self._next_look, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,8 +278,11 @@ class Outbox:
         rows = await self._ledger.read(lambda connection: connection.execute(query).all())
         return [(row.seq, Target(row.account, row.kind, row.target)) for row in rows]
 
-    async def release_target(self, target: Target) -> int:
-        """Put everything held for `target` back into the queue, in front: the other side has written."""
+    def releasing(self, target: Target, *, stir: bool = False) -> Callable[[Connection], int]:
+        """Return the work that puts everything held for `target` back into the queue, in front; it returns how many.
+
+        The other side has written. `stir`: tell the process that sends, which is another.
+        """
         statement = (
             deliveries.update()
             .where(
@@ -290,7 +293,18 @@ class Outbox:
             )
             .values(state=State.QUEUED.value, due_at=0.0, priority=0)
         )
-        return await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
+
+        def release(connection: Connection) -> int:
+            released = connection.execute(statement).rowcount
+            if released and stir:
+                _take(connection, STIRS, 1)
+            return released
+
+        return release
+
+    async def release_target(self, target: Target) -> int:
+        """Put everything held for `target` back into the queue, in front: the other side has written."""
+        return await self._ledger.write(self.releasing(target))
 
     async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str) -> None:
         """Record, on disk, that a part of `job` is about to leave."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from yizhan.delivery.lanes import Lane
 from yizhan.delivery.outbox import Job, Outbox
 from yizhan.errors import YizhanError
 from yizhan.model import Clock
+from yizhan.storage.lock import FileLock
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Worker:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._lock = _StoreLock(lock_file)
+        self._lock = FileLock(lock_file)
         self._make_lane = make_lane
         self._reopen = reopen
         self._opening = asyncio.Lock()
@@ -122,32 +122,3 @@ class Worker:
                 # One account that cannot be opened (it was removed, say) must not keep the others from sending.
                 self.closed[account] = error
                 log.warning("account not opened", extra={"account": account, "reason": str(error)})
-
-
-class _StoreLock:
-    """An advisory lock on a file; the system lets go of it when the process ends, however it ends."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._handle: int | None = None
-        self.held = file is None
-
-    def take(self) -> bool:
-        if self.held or self._file is None:
-            return True
-        import fcntl
-
-        handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            return False
-        self._handle, self.held = handle, True
-        return True
-
-    def release(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-            self.held = False
