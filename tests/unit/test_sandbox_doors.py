@@ -130,6 +130,13 @@ async def test_a_port_in_use_is_said_plainly() -> None:
             await Sandbox(platforms=[PIGEON], port=sandbox.port).start()
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+    # Some event loops would take it modulo 65536.
+    with pytest.raises(ConfigError, match=f"no port {port}"):
+        Sandbox(platforms=[PIGEON], port=port)
+
+
 def test_a_second_listener_needs_somebody_to_serve_there() -> None:
     with pytest.raises(ConfigError, match="POST /api/"):
         Sandbox(platforms=[PIGEON], type_api_port=0)

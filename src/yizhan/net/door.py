@@ -32,7 +32,7 @@ class Door:
     """Serves `routers` at one address. `root` answers `GET /` where no router does; `observer` sees unknown paths.
 
     Raises:
-        ConfigError: two routers claim the same path (when made), or the address cannot be bound (`start`).
+        ConfigError: two routers claim the same path or there is no such port (when made), or the address cannot be bound (`start`).
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class Door:
         root: HttpResponse | None = None,
         observer: Observer | None = None,
     ) -> None:
+        if not 0 <= port <= 65535:
+            raise ConfigError(f"There is no port {port}: a port is a number up to 65535, or 0 for a free one.")
         for first, second, path in collisions(routers):
             raise ConfigError(f"The platforms '{first}' and '{second}' both serve {path}; leave one of them out.")
         self._routers = tuple(routers)
