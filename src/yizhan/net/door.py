@@ -32,7 +32,8 @@ class Door:
     """Serves `routers` at one address. `root` answers `GET /` where no router does; `observer` sees unknown paths.
 
     Raises:
-        ConfigError: two routers claim the same path or there is no such port (when made), or the address cannot be bound (`start`).
+        ConfigError: two routers claim the same path, or there is no such port (both when made); the address cannot be
+            bound (`start`).
     """
 
     def __init__(

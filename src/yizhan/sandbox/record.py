@@ -14,7 +14,7 @@ import msgspec
 
 from yizhan.net.router import Exchange
 from yizhan.sandbox.wire import Answered, RequestView
-from yizhan.wire import Base64, FormPart, HttpRequest, HttpResponse, Piece, is_secret, mask_text, mask_value
+from yizhan.wire import Base64, FormPart, HttpResponse, Piece, is_secret, mask_text, mask_value
 
 MAX_KEPT = 50_000
 """Exchanges; the oldest make room."""
@@ -215,6 +215,3 @@ def _content(piece: Any) -> dict[str, Any]:
     if isinstance(content, bytes):
         return {"size": len(content)}
     return {"size": content.size, "sha256": getattr(content, "sha256", None)}
-
-
-__all__ = ["MAX_KEPT", "Entry", "HttpRequest", "Record", "view"]
