@@ -15,7 +15,9 @@ from yizhan.errors import (
     MediaFormat,
     NotAllowed,
     OutcomeUnknown,
+    PlatformError,
     Rejected,
+    StorageError,
     TargetGone,
     Throttled,
     Unavailable,
@@ -86,3 +88,43 @@ def test_asking_ends_as_unknown_never_as_failed() -> None:
 
     assert GiveUp(State.UNKNOWN) == decide(OutcomeUnknown(), this, Policy(), random.Random(1))
     assert GiveUp(State.UNKNOWN, "after 8 tries") == decide(Unavailable(), this, Policy(), random.Random(1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotAllowed(),
+        TargetGone(),
+        ContentRefused(),
+        Rejected(),
+        MediaFormat(),
+        PlatformError("no"),
+        ValueError(),
+        WindowClosed(),
+        WindowClosed(opens_at=2000),
+        StorageError("gone"),
+    ],
+)
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refused(
+    error: Exception, repeatable: bool
+) -> None:
+    asked = Try(8, repeatable=repeatable, asked=True, renewed=True, answers=True, now=NOW)
+
+    decision = decide(error, asked, Policy(), random.Random(1))
+
+    assert isinstance(decision, GiveUp)
+    assert State.UNKNOWN == decision.state
+
+
+def test_a_platform_that_goes_on_throttling_without_a_time_is_asked_less_and_less_often() -> None:
+    delays = []
+    for throttled in range(6):
+        this = Try(1, repeatable=False, asked=False, renewed=False, answers=False, now=NOW, throttled=throttled)
+        decision = decide(Throttled(retry_after=0), this, Policy(), random.Random(1))
+        assert isinstance(decision, Again)
+        delays.append(decision.delay)
+
+    assert sorted(delays) == delays
+    assert delays[0] > 0.4
+    assert delays[-1] > 15

@@ -13,6 +13,7 @@ from yizhan.errors import (
     OutcomeUnknown,
     PlatformError,
     Refused,
+    StorageError,
     Throttled,
     Unavailable,
     WindowClosed,
@@ -101,10 +102,20 @@ class Try:
     answers: bool
     """Whether the message is an answer, whose window does not open again."""
     now: float
+    throttled: int = 0
+    """How often in a row the platform found it too fast before."""
 
 
 def decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -> Decision:
     """Return what to do after `error`. Pure but for `chance`, which spreads waiting times."""
+    decision = _decide(error, this, policy, chance)
+    if this.asked and isinstance(decision, (GiveUp, Hold)):
+        # A refused repeat says nothing about the try before it: that one may have arrived, and used up the window.
+        return GiveUp(State.UNKNOWN, decision.why if isinstance(decision, GiveUp) else "")
+    return decision
+
+
+def _decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -> Decision:
     match error:
         case Refused():
             return GiveUp(State.FAILED)
@@ -115,7 +126,7 @@ def decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -
         case HandleExpired():
             return GiveUp(State.FAILED, "also after a fresh upload") if this.renewed else Renew()
         case Throttled():
-            delay = _backoff(this.number, policy, chance) if error.retry_after is None else error.retry_after
+            delay = error.retry_after or _backoff(this.throttled + 1, policy, chance)
             return Again(delay, slow=error.concerns == "account", counts=False)
         case WindowClosed():
             if this.answers:
@@ -123,21 +134,21 @@ def decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -
             return Hold(error.opens_at if error.opens_at is not None else this.now + policy.closed_delay)
         case LoginNeeded():
             return Pause()
-        case Unavailable():
+        case Unavailable() | StorageError():
             if this.asked and not this.repeatable:
                 return GiveUp(State.UNKNOWN)
             if this.number >= policy.tries:
-                return GiveUp(State.UNKNOWN if this.asked else State.FAILED, f"after {this.number} tries")
+                return GiveUp(State.FAILED, f"after {this.number} tries")
             return Again(_backoff(this.number, policy, chance))
         case OutcomeUnknown() | WireMismatch():
             if this.repeatable and this.number < policy.asks:
                 return Ask(_backoff(this.number, policy, chance))
             return GiveUp(State.UNKNOWN)
         case PlatformError():
-            return GiveUp(State.UNKNOWN if this.asked and this.repeatable is False else State.FAILED)
+            return GiveUp(State.FAILED)
     return GiveUp(State.FAILED, "an error inside yizhan")
 
 
 def _backoff(number: int, policy: Policy, chance: random.Random) -> float:
-    full = min(policy.first_delay * policy.factor ** (number - 1), policy.longest_delay)
+    full = min(policy.first_delay * policy.factor ** min(number - 1, 64), policy.longest_delay)
     return full * (0.5 + chance.random() / 2)
