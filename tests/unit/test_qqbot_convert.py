@@ -153,7 +153,6 @@ REFUSED = [
     (TO_CHANNEL, Video(CLIP), Unsupported, "choose a group or a user"),
     (TO_DM, File(PAPER), Unsupported, "pictures only"),
     (Target("qqbot.main", "room", "1"), Text("a"), Unsupported, "user, group, channel, dm"),
-    (TO_USER, Text("x" * 10_001), Unsupported, "text.max_characters"),
     (TO_USER, Text("  "), Unsupported, "nothing to send"),
     (TO_USER, Forward("link", {"url": "x"}), Unsupported, "forwarded link"),
     (TO_USER, Forward("image", {}), Unsupported, "forwarded image"),

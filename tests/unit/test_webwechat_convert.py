@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from yizhan.errors import MediaFormat, MediaTooLarge, Refused, TargetGone, UnknownTarget, Unsupported
+from yizhan.errors import MediaFormat, MediaTooLarge, TargetGone, UnknownTarget, Unsupported
 from yizhan.model import (
     ContactCard,
     EventKind,
@@ -80,7 +80,6 @@ def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: s
         (Link("https://x.y", "t"), Unsupported, "link.fresh"),
         (MiniProgram("wx1", "gh_1@app", "t"), Unsupported, "mini program"),
         (Mention("Bob"), Unsupported, "group only"),
-        (Text("x" * 10001), Refused, "text.max_characters = 10000"),
         (Forward("voice", {"msg_id": "1"}), Unsupported, "send it as a file"),
         (Forward("image", {"scope": "login:0", "content": "@token"}), Unsupported, "earlier login"),
         (Native("webwxlogout", {}), Unsupported, "webwxsendmsg"),

@@ -113,7 +113,6 @@ def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[s
         ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "Only what came in"),
         ((Forward("image", {"platform": "wechatsdk", "type": 3}),), BOB, Unsupported, "cannot be read"),
         ((Forward("x", {"platform": "wechatsdk", "type": "y"}),), BOB, Unsupported, "cannot be read"),
-        ((Text("x" * 300_000),), BOB, Unsupported, "text.max_bytes"),
         ((Image(media_of(b"x", "image", "webp")),), BOB, MediaFormat, "image.formats"),
         ((Voice(media_of(b"x", "voice", "mp3")),), BOB, MediaFormat, "SILK"),
         ((Voice(media_of(b"x", "voice", "silk", duration_ms=60_001)),), BOB, MediaTooLarge, "60 s"),

@@ -24,6 +24,8 @@ PICTURE_FORMATS = ("jpeg", "png", "gif")
 """What pictures can be made into."""
 VOICE_FORMATS = ("silk", "mp3", "ogg", "m4a", "amr", "wav")
 """What sounds can be made into, the ones that people's phones play best first."""
+PLAIN_SOUNDS = ("mp3", "m4a", "aac", "wav", "ogg", "flac", "amr")
+"""What opens nearly everywhere when it arrives as a file."""
 MAX_RECIPE = 120
 """Characters; the width of the column that keeps it."""
 

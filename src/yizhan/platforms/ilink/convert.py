@@ -29,9 +29,11 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import split_text
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.crypt import hex_key, padded_size, read_key, write_key
+from yizhan.platforms.recipes import PLAIN_SOUNDS, MediaRule
 from yizhan.platforms.rules import Rules
 from yizhan.wire import mask_value
 from yizhan.wire.filename import safe_name
@@ -208,31 +210,20 @@ def _native(call: str, body: Mapping[str, Any], target: Target) -> Part:
     return Part("sendmessage", message, repeatable=True, summary="native message")
 
 
-def split_text(text: str, max_chars: int, max_bytes: int) -> list[str]:
-    """Cut `text` into pieces that one message may carry, at line ends or spaces where there are any.
-
-    Nothing is lost but the white space at the cuts; pieces without anything visible are left out.
-    """
-    pieces: list[str] = []
-    rest = text
-    while rest.strip():
-        room = _fits(rest, max_chars, max_bytes)
-        if room < len(rest):
-            cut = max(rest.rfind("\n", room // 2, room + 1), 0) or max(rest.rfind(" ", room // 2, room + 1), 0) or room
-            pieces.append(rest[:cut].rstrip())
-            rest = rest[cut:].lstrip()
-        else:
-            pieces.append(rest)
-            rest = ""
-    return [piece for piece in pieces if piece.strip()]
-
-
-def _fits(text: str, max_chars: int, max_bytes: int) -> int:
-    """How many characters of `text` stay within both limits."""
-    head = text[:max_chars]
-    if len(head.encode("utf-8", "surrogatepass")) <= max_bytes:
-        return len(head)
-    return max(1, len(head.encode("utf-8", "surrogatepass")[:max_bytes].decode("utf-8", "ignore")))
+def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
+    """Return what is taken of the media in `segment`: everything else is made to fit before compose sees it."""
+    most, source = rules.number("media.max_bytes"), f"rules {rules.profile}"
+    match segment:
+        case Image():
+            return MediaRule("image", rules.words("image.formats"), hard_bytes=most, as_file=True, source=source)
+        case Video():
+            return MediaRule("video", rules.words("video.formats"), hard_bytes=most, as_file=True, source=source)
+        case Voice():
+            # Voices go as files here; what only WeChat itself plays is made into something that opens.
+            return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=source)
+        case File():
+            return MediaRule("file", hard_bytes=most, source=source)
+    return None
 
 
 def window_limits(context: Mapping[str, Any], bot_id: str, rules: Rules) -> Sequence[Limit]:

@@ -33,6 +33,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.wire import cdn, frames
@@ -54,6 +55,7 @@ COMMANDS: Mapping[str, wire.Command[Any, Any]] = {c.name: c for c in vars(wire).
 _BY_NUMBER = {str(c.number): c for c in COMMANDS.values() if c.number}
 GAP = "\u2005"
 """Stands behind a visible `@nick`."""
+_MENTION = re.compile(f"@[^{GAP}]{{1,64}}{GAP}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,9 @@ class _Composer:
     def parts(self, run: Sequence[Segment]) -> Sequence[Part]:
         match run[0]:
             case Text() | Mention():
-                return self._text(run)
+                return self._text(self._words(run))
             case Quote() as quote:
-                return (self._quote(quote, run[1:]),)
+                return self._quote(quote, run[1:])
             case other:
                 return (self._single(other),)
 
@@ -186,18 +188,17 @@ class _Composer:
                 return self._card(segment)
         raise Unsupported(f"ohwxapi has no way to carry {type(segment).__name__}. Send it as text or as a file.")
 
-    def _text(self, run: Sequence[Segment]) -> Sequence[Part]:
-        text, mentioned = self._words(run)
-        limit = self.rules.number("text.characters") if self.rules.limited else len(text)
+    def _text(self, pieces: Sequence[tuple[str, list[str]]]) -> Sequence[Part]:
         parts = []
-        for index, piece in enumerate(_pieces(text, limit)):
-            at = ",".join(mentioned) if index == 0 else ""
+        for piece, mentioned in pieces:
+            at = ",".join(mentioned)
             sending = wire.SendMsg(ToUserName=self.target.id, Content=piece, MsgType=frames.TEXT, AtUsers=at)
             parts.append(_part(wire.SEND_MSG, sending, f"text {len(piece)} chars"))
         return parts
 
-    def _words(self, run: Sequence[Segment]) -> tuple[str, list[str]]:
-        text, mentioned = "", []
+    def _words(self, run: Sequence[Segment]) -> list[tuple[str, list[str]]]:
+        """Return the text in pieces that one message takes, each with those who are mentioned in it."""
+        text, mentioned = "", list[tuple[int, str]]()
         for segment in run:
             if isinstance(segment, Mention):
                 if self.target.kind != "group":
@@ -205,19 +206,25 @@ class _Composer:
                         f"{self.target} is one person; mentions exist in groups only. Leave the mention out."
                     )
                 everyone = segment.user == "all"
-                mentioned.append(frames.EVERYONE if everyone else segment.user)
+                mentioned.append((len(text), frames.EVERYONE if everyone else segment.user))
                 text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
             elif isinstance(segment, Text):
                 text += segment.text
-        return text, mentioned
+        limit = self.rules.number("text.characters") if self.rules.limited else 0
+        return [
+            (text[start:stop], [user for at, user in mentioned if start <= at < stop])
+            for start, stop in spans(text, limit, whole=_MENTION)
+        ]
 
-    def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Part:
-        text, mentioned = self._words(rest)
-        if not text.strip():
+    def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Sequence[Part]:
+        pieces = self._words(rest)
+        if not pieces:
             raise Unsupported("On ohwxapi a quote carries the text that answers it. Put a text right after the quote.")
+        (text, mentioned), *more = pieces
         chat = self.target.id if self.target.kind == "group" else ""
         note = "Mentions inside a quote are shown but notify nobody on this wire." if mentioned else ""
-        return self._app(compose_quote(text, quote, chat=chat), f"quote, text {len(text)} chars", note)
+        first = self._app(compose_quote(text, quote, chat=chat), f"quote, text {len(text)} chars", note)
+        return [first, *self._text(more)]
 
     def _card(self, segment: Link | MiniProgram | ChannelVideo) -> Part:
         try:
@@ -349,12 +356,3 @@ def _media(source: object) -> Media:
 
 def _plain_name(media: Media) -> str:
     return f"{media.md5[:12]}.{media.format}" if media.format else media.md5[:12]
-
-
-def _pieces(text: str, limit: int) -> Iterator[str]:
-    """Cut at the last line break or blank before the limit, if there is one in the second half."""
-    while len(text) > limit > 0:
-        cut = max(text.rfind("\n", limit // 2, limit), text.rfind(" ", limit // 2, limit)) + 1 or limit
-        yield text[:cut]
-        text = text[cut:]
-    yield text

@@ -6,6 +6,7 @@ beside anything else the platform does not show it, so it becomes a part of its 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import split_text
 from yizhan.platforms.base import MediaNeed, Part
 from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM, STREAM_TO_USER
 from yizhan.platforms.qqbot.wire.files import FILE, FILE_TYPES
@@ -34,6 +36,8 @@ from yizhan.platforms.qqbot.wire.guild import SendToChannel, SendToDm
 from yizhan.platforms.qqbot.wire.messages import MEDIA, TEXT, MessageReference, SendMessage
 from yizhan.platforms.rules import Rules
 
+# What stands for one thing in the text: mentions, and characters that are written as names.
+_WHOLE = re.compile(r"<qqbot-at-[^>]*>|&\w+;")
 KINDS = ("user", "group", "channel", "dm")
 GUILD_KINDS = ("channel", "dm")
 
@@ -76,7 +80,20 @@ def compose(message: Message, target: Target, rules: Rules) -> list[Part]:
     composer = (_GuildComposer if target.kind in GUILD_KINDS else _SceneComposer)(message, target, rules)
     for segment in message.segments:
         composer.add(segment)
-    return composer.finish()
+    parts = composer.finish()
+    if message.reply is not None and rules.limited:
+        _check_answers(len(parts), target, rules)
+    return parts
+
+
+def _check_answers(count: int, target: Target, rules: Rules) -> None:
+    name = f"passive.{target.kind}.count"
+    most = rules.number(name)
+    if most and count > most:
+        raise Unsupported(
+            f"{target}: an answer has at most {most} messages (rule {name}, profile {rules.profile}), this needs "
+            f"{count}. Shorten it, send the text as a file, or send it without `reply`."
+        )
 
 
 class _Composer:
@@ -117,18 +134,25 @@ class _Composer:
             raise Unsupported(f"{self.target}: there is nothing to send. Give the message text or media.")
         return self.parts
 
-    def take_text(self) -> str | None:
-        """Return the gathered text, and begin anew; None when there is none but blanks."""
+    def take_text(self) -> list[str]:
+        """Return the gathered text in pieces that one message takes, and begin anew; none when it is but blanks."""
         text, self.text = self.text, ""
-        if not text.strip():
-            return None
-        limit = self.rules.number("text.max_characters")
-        if limit and len(text) > limit:
-            raise Unsupported(
-                f"{self.target}: the text has {len(text)} characters, at most {limit} go in one message "
-                f"(rule text.max_characters, profile {self.rules.profile}). Send it in several messages, or as a file."
-            )
-        return text
+        return split_text(text, self.rules.number("text.max_characters"), whole=_WHOLE)
+
+    def take_caption(self) -> str | None:
+        """Return the end of the gathered text; what does not fit goes before, in messages of its own."""
+        pieces = self.take_text()
+        for piece in pieces[:-1]:
+            self.append_text(piece)
+        return pieces[-1] if pieces else None
+
+    def append_texts(self) -> None:
+        """Text that nothing takes along becomes parts of its own."""
+        for piece in self.take_text():
+            self.append_text(piece)
+
+    def append_text(self, text: str) -> None:
+        raise NotImplementedError
 
     def take_quote(self) -> MessageReference | None:
         quote, self.quote = self.quote, None
@@ -180,13 +204,16 @@ class _SceneComposer(_Composer):
         return f'<qqbot-at-user id="{_attribute(user)}" />'
 
     def close_text(self) -> None:
+        first, *rest = self.take_text()
         if self._last_takes_caption():
-            part = self.parts[-1]
-            part.body.content = self.take_text()
-            return
-        text = self.take_text()
-        if text is not None:
-            self._append(TEXT, text, f"text {len(text)} chars")
+            self.parts[-1].body.content = first
+        else:
+            self.append_text(first)
+        for piece in rest:
+            self.append_text(piece)
+
+    def append_text(self, text: str) -> None:
+        self._append(TEXT, text, f"text {len(text)} chars")
 
     def _last_takes_caption(self) -> bool:
         body = self.parts[-1].body if len(self.parts) == 1 else None
@@ -197,15 +224,15 @@ class _SceneComposer(_Composer):
         media = _media_of(segment)
         need, note = self._need(segment, media, "image")
         if note:
-            self._before()
-        caption = self.take_text()
+            self.append_texts()
+        caption = self.take_caption()
         self._append(MEDIA, caption, f"image {_size(media.size)}", need, note)
 
     def other_media(self, segment: MediaSegment) -> None:
         kind = type(segment).__name__.lower()
         media = _media_of(segment)
         need, note = self._need(segment, media, kind)
-        self._before()
+        self.append_texts()
         self._append(MEDIA, None, f"{kind} {_size(media.size)}", need, note)
 
     def forward(self, segment: Forward) -> None:
@@ -216,8 +243,8 @@ class _SceneComposer(_Composer):
                 "and files only. Send the text anew."
             )
         if segment.kind != "image":
-            self._before()
-        caption = self.take_text()
+            self.append_texts()
+        caption = self.take_caption()
         name = segment.name or str(segment.reference.get("filename") or "")
         message = SendMessage(self.target.id, MEDIA, caption, message_reference=self.take_quote())
         body = ByLink(message, FILE_TYPES[segment.kind], url, name)
@@ -227,14 +254,8 @@ class _SceneComposer(_Composer):
         calls = {"messages": SCENES[self.target.kind].send.name}
         if self.target.kind == "user":
             calls["stream_messages"] = STREAM_TO_USER.name
-        self._before()
+        self.append_texts()
         self.parts.append(_raw_part(segment, self.target, calls, self.repeatable))
-
-    def _before(self) -> None:
-        """Text that stands before something that cannot take it along becomes a part of its own."""
-        text = self.take_text()
-        if text is not None:
-            self._append(TEXT, text, f"text {len(text)} chars")
 
     def _append(
         self, msg_type: int, content: str | None, summary: str, need: MediaNeed | None = None, note: str = ""
@@ -267,12 +288,14 @@ class _GuildComposer(_Composer):
 
     def close_text(self) -> None:
         last = self.parts[0].body if len(self.parts) == 1 else None
-        if isinstance(last, Guild) and last.image is not None and last.message.content is None:
-            last.message.content = self.take_text()
-            return
-        text = self.take_text()
-        if text is not None:
-            self._append(text, None, f"text {len(text)} chars")
+        pieces = self.take_text()
+        if pieces and isinstance(last, Guild) and last.image is not None and last.message.content is None:
+            last.message.content = pieces.pop(0)
+        for piece in pieces:
+            self.append_text(piece)
+
+    def append_text(self, text: str) -> None:
+        self._append(text, None, f"text {len(text)} chars")
 
     def picture(self, segment: Image | Sticker) -> None:
         media = _media_of(segment)
@@ -283,7 +306,7 @@ class _GuildComposer(_Composer):
                 f"{self.target}: the picture has {_size(media.size)}, a channel takes {_size(limit)} "
                 f"(rule guild.image_max_bytes, profile {self.rules.profile}). Send a smaller one."
             )
-        self._append(self.take_text(), media, f"image {_size(media.size)}")
+        self._append(self.take_caption(), media, f"image {_size(media.size)}")
 
     def other_media(self, segment: MediaSegment) -> None:
         raise Unsupported(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import spans
 from yizhan.platforms.base import MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat.book import Book
@@ -41,6 +43,7 @@ from yizhan.wire.appmsg import (
 )
 from yizhan.wire.filename import safe_name
 
+_MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
 VOICE_NOTE = "Web WeChat cannot send voice; it went as a file."
 GIF_NOTE = "An animated picture goes as a sticker on web WeChat."
 
@@ -103,7 +106,8 @@ class _Composer:
         self._scope = scope
         self._parts: list[Part] = []
         self._text: list[str] = []
-        self._mentions: list[str] = []
+        self._mentions: list[tuple[int, str]] = []
+        """Who is mentioned, and where in the text."""
 
     def take(self, segment: Segment) -> None:
         match segment:
@@ -153,23 +157,18 @@ class _Composer:
     def _mention(self, user: str, name: str) -> None:
         if self._target.kind != "group":
             raise Unsupported(f"{self._target}: somebody can be mentioned in a group only. Write the name as text.")
-        everyone = user == "all"
+        everyone, at = user == "all", sum(map(len, self._text))
         self._text.append(f"@{name or ('所有人' if everyone else user)}{MENTION_END}")
         if not everyone:
-            self._mentions.append(user)
+            self._mentions.append((at, user))
 
     def _end_text(self) -> None:
-        text, mentions = "".join(self._text), tuple(self._mentions)
+        text, mentions = "".join(self._text), self._mentions
         self._text, self._mentions = [], []
-        if not text.strip():
-            return
-        most = self._rules.number("text.max_characters")
-        if len(text) > most:
-            raise Refused(
-                f"{self._target}: the text has {len(text)} characters, over text.max_characters = {most} "
-                f"(rules {self._rules.profile}). Split it, or send it as a file."
-            )
-        self._parts.append(_part(Draft("webwxsendmsg", kinds.TEXT, text, mentions=mentions), f"text {len(text)} chars"))
+        for start, stop in spans(text, self._rules.number("text.max_characters"), whole=_MENTION):
+            named = tuple(user for at, user in mentions if start <= at < stop)
+            draft = Draft("webwxsendmsg", kinds.TEXT, text[start:stop], mentions=named)
+            self._parts.append(_part(draft, f"text {stop - start} chars"))
 
     # --- media
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
@@ -39,6 +41,7 @@ from yizhan.wire.filename import safe_name
 
 GAP = "\u2005"
 """Stands behind a visible `@nick`, as WeChat's own clients write it."""
+_MENTION = re.compile(f"@[^{GAP}]{{1,64}}{GAP}")
 EVERYONE = "notify@all"
 CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}
 _BY_NUMBER = {str(e.constants["type"]): e for e in CALLS.values()}
@@ -68,7 +71,7 @@ def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
     if target.kind not in ("user", "group"):
         raise Unsupported(f"wechatsdk reaches users and groups, not '{target.kind}'. Write {target.account}/user/WXID.")
     composer = _Composer(target, rules)
-    return tuple(composer.part(run) for run in _runs(message.segments))
+    return tuple(part for run in _runs(message.segments) for part in composer.parts(run))
 
 
 def limits_of(rules: Rules) -> Sequence[Limit]:
@@ -135,12 +138,17 @@ class _Composer:
         self.rules = rules
         self.to = target.id
 
-    def part(self, run: Sequence[Segment]) -> Part:
+    def parts(self, run: Sequence[Segment]) -> Sequence[Part]:
         match run[0]:
             case Text() | Mention():
-                return self._text(run)
+                return [self._text(text, mentioned) for text, mentioned in self._words(run)]
             case Quote() as quote:
                 return self._quote(quote, run[1:])
+            case other:
+                return (self._single(other),)
+
+    def _single(self, segment: Segment) -> Part:
+        match segment:
             case Image() as image:
                 return self._image(_media(image.media))
             case Video() as video:
@@ -159,21 +167,21 @@ class _Composer:
                 return self._forward(forward)
             case Native() as native:
                 return self._native(native)
-        raise Unsupported(f"wechatsdk has no way to carry {type(run[0]).__name__}. Send it as text or as a file.")
+        raise Unsupported(f"wechatsdk has no way to carry {type(segment).__name__}. Send it as text or as a file.")
 
     # --- words
 
-    def _text(self, run: Sequence[Segment]) -> Part:
-        text, mentioned = self._words(run)
+    def _text(self, text: str, mentioned: list[str]) -> Part:
         request = wire.SendText(userName=self.to, msgContent=text, atUserList=mentioned)
         return _part(wire.SEND_TEXT, request, f"text {len(text)} chars")
 
-    def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Part:
-        text, mentioned = self._words(rest)
-        if not text.strip():
+    def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Sequence[Part]:
+        pieces = self._words(rest)
+        if not pieces:
             raise Unsupported("A quote carries the text that answers it on wechatsdk. Put a text right after it.")
         if self.target.kind == "group" and not quote.sender:
             raise Unsupported("In a group wechatsdk wants to know whose message is quoted. Give Quote(sender=…).")
+        (text, mentioned), *more = pieces
         request = wire.SendQuote(
             userName=self.to,
             content=text,
@@ -182,26 +190,26 @@ class _Composer:
             sourceUserName=quote.sender,
             atUserList=mentioned,
         )
-        return _part(wire.SEND_QUOTE, request, f"quote, text {len(text)} chars")
+        first = _part(wire.SEND_QUOTE, request, f"quote, text {len(text)} chars")
+        return [first, *(self._text(text, mentioned) for text, mentioned in more)]
 
-    def _words(self, run: Sequence[Segment]) -> tuple[str, list[str]]:
-        text, mentioned = "", list[str]()
+    def _words(self, run: Sequence[Segment]) -> list[tuple[str, list[str]]]:
+        """Return the text in pieces that one message takes, each with those who are mentioned in it."""
+        text, mentioned = "", list[tuple[int, str]]()
         for segment in run:
             if isinstance(segment, Mention):
                 if self.target.kind != "group":
                     raise Unsupported(f"{self.target} is one person; mentions exist in groups only. Leave it out.")
                 everyone = segment.user == "all"
-                mentioned.append(EVERYONE if everyone else segment.user)
+                mentioned.append((len(text), EVERYONE if everyone else segment.user))
                 text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
             elif isinstance(segment, Text):
                 text += segment.text
-        limit = self.rules.number("text.max_bytes")
-        if self.rules.limited and len(text.encode()) > limit:
-            raise Unsupported(
-                f"The text has {len(text.encode())} bytes, the limit is {limit} (rule text.max_bytes, profile "
-                f"'{self.rules.profile}'). Send it in pieces, or as a File."
-            )
-        return text, mentioned
+        limit = self.rules.number("text.max_bytes") if self.rules.limited else 0
+        return [
+            (text[start:stop], [user for at, user in mentioned if start <= at < stop])
+            for start, stop in spans(text, max_bytes=limit, whole=_MENTION)
+        ]
 
     # --- media: placed once, then forwarded to everyone
 
