@@ -49,6 +49,9 @@ class MemoryIndex:
     async def all(self) -> list[Row]:
         return sorted(self.rows.values(), key=lambda row: (row.used_at, row.added_at))
 
+    async def digests(self) -> set[str]:
+        return set(self.rows)
+
     async def remove(self, sha256: str, unused_since: float) -> bool:
         row = self.rows.get(sha256)
         if row is None or row.needed or row.used_at > unused_since:

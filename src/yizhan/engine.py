@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,14 +17,17 @@ import sqlalchemy as sa
 
 from yizhan.delivery.budget import Budget
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
+from yizhan.delivery.messages import Fitted, Messages, has_media
 from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq, receipt_of
 from yizhan.delivery.retry import Policy
-from yizhan.delivery.runner import Messages, Runner
+from yizhan.delivery.runner import Runner
 from yizhan.delivery.worker import Worker
 from yizhan.errors import (
     ConfigError,
     DeliveryFailed,
     LoginNeeded,
+    MediaFormat,
+    MediaTooLarge,
     Refused,
     StorageError,
     UnknownAccount,
@@ -56,7 +60,7 @@ from yizhan.model import (
     message_of,
 )
 from yizhan.net.clock import SystemClock
-from yizhan.platforms.base import AccountContext, Adapter, Finding, LoginStep, Part, platform_named
+from yizhan.platforms.base import AccountContext, Adapter, Finding, LoginStep, Part, media_rule_of, platform_named
 from yizhan.storage.accounts import AccountTable, ContactTable
 from yizhan.storage.events import EventTable
 from yizhan.storage.handles import HandleTable
@@ -66,11 +70,16 @@ from yizhan.storage.tables import counters
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
+    from yizhan.net.share import ShareSettings, Sharing
 
 Targets = str | Target | Iterable[str | Target]
 SettledListener = Callable[[Target, State], None]
 
 DAY = 86400.0
+RECEIVED_VOICE = "voice;format=wav;rate=24000"
+"""SILK has no rate of its own: WeChat's clients play it at this one."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -108,6 +117,8 @@ class Plan:
     budget: str
     """Empty when it may go now, else why it would wait."""
     opens_at: float | None = None
+    notes: tuple[str, ...] = ()
+    """What the receipt will say about media that are not sent as they are."""
 
 
 class Broadcast:
@@ -150,15 +161,20 @@ class Engine:
         self, ledger: Ledger, vault: Vault, library: Library, clock: Clock, store_id: str, folder: Path, policy: Policy
     ) -> None:
         self.clock = clock
+        from yizhan.media.prepare import Prepare
+
         self.library = library
+        self.prepare = Prepare(library)
+        self.share_settings: ShareSettings | None = None
         self.outbox = Outbox(ledger, clock)
-        self.shelf = HandleShelf(HandleTable(ledger, vault), clock, self._variant, library.open)
+        self.shelf = HandleShelf(HandleTable(ledger, vault), clock, self.prepare.variant, library.open)
         self.contacts = ContactTable(ledger)
         self.event_table = EventTable(ledger, vault)
         self.folder = folder
         self.ledger = ledger
         self.concurrency = 32
         self._accounts = AccountTable(ledger, vault)
+        self._vault = vault
         self._store_id = store_id
         self._policy = policy
         self._open_accounts: dict[str, _Open] = {}
@@ -166,7 +182,9 @@ class Engine:
         self._listeners: list[SettledListener] = []
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
         self._awaited: dict[int, tuple[str, asyncio.Future[Receipt]]] = {}
-        self._messages = Messages(self.outbox)
+        self._messages = Messages(self.outbox, self._fit)
+        self._sharing: Sharing | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._event_queues: list[asyncio.Queue[Event]] = []
         self._listening: dict[str, asyncio.Task[None]] = {}
         self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen)
@@ -180,11 +198,13 @@ class Engine:
         policy: Policy | None = None,
         sending: bool = True,
         concurrency: int = 32,
+        share: ShareSettings | None = None,
     ) -> Engine:
         """Open the store in the folder `path`, making it if need be, and start sending what is due.
 
         `sending=False` only looks and stores: what is submitted waits for a process that sends. `concurrency`: how
-        many sends of one account may be under way at once; a platform's rules may say less.
+        many sends of one account may be under way at once; a platform's rules may say less. `share`: where media are
+        served for platforms that take addresses only; a free port of the loopback address otherwise.
 
         Raises:
             StorageError: the folder cannot be used, or was written by a newer version.
@@ -204,9 +224,11 @@ class Engine:
         library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
         store_id = await ledger.write(_store_id)
         engine = cls(ledger, vault, library, used_clock, store_id, folder, policy or Policy())
-        engine.concurrency = concurrency
+        engine.concurrency, engine.share_settings = concurrency, share
         if sending:
             await engine.worker.start()
+        if engine.worker.leading:
+            engine._tidying = asyncio.create_task(engine._tidy(), name="yizhan tidying")
         return engine
 
     async def __aenter__(self) -> Self:
@@ -219,12 +241,16 @@ class Engine:
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then let go of everything. What waits stays stored."""
-        for task in self._listening.values():
+        tasks = [*self._listening.values(), *([self._tidying] if self._tidying else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._listening.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.worker.close()
         for account in self._open_accounts.values():
             await account.adapter.close()
+        if self._sharing is not None:
+            await self._sharing.close()
+        await self.prepare.close()
         await self.ledger.close()
 
     # --- accounts ---
@@ -308,11 +334,25 @@ class Engine:
         if to is not None:
             segment: MediaSegment = _SEGMENT_OF[media.kind](media, name=media.name)
             for target in await self.targets(to):
-                opened = await self._account(target.account)
-                for part in opened.adapter.compose(Message((segment,)), target):
-                    for need in part.needs:
-                        await self.shelf.place(target.account, need, target, opened.adapter)
+                parts = await self._compose(Message((segment,)), target)
+                for need in [need for part in parts for need in part.needs]:
+                    await self.shelf.place(target.account, need, target, await self.adapter(target.account))
         return media
+
+    async def share(self, media: Media, seconds: float = 600.0) -> str:
+        """Return an address under which `media` can be fetched until `seconds` from now; whoever has it may read them.
+
+        Raises:
+            ConfigError: nothing can listen where `Engine.open(share=…)` said.
+            StorageError: the library does not hold the media.
+        """
+        from yizhan.net.share import Sharing
+
+        self.library.open(media)
+        if self._sharing is None:
+            secret = self._vault.derived("shared addresses")
+            self._sharing = Sharing(self.library.open, self.clock, secret, self.share_settings)
+        return await self._sharing.address(media, seconds)
 
     async def take_in(self, message: Message) -> Message:
         """Return `message` with every path, bytes or stream in it replaced by media of the library.
@@ -568,10 +608,23 @@ class Engine:
             raise Refused(f"The event {event.id} ({event.kind.value}) has no conversation to answer in.")
         return await self._send(event.target, message_of(*content, reply=event.reply), key, REPLY, None, timeout)
 
-    async def save(self, account: str, reference: Mapping[str, Any], name: str | None = None) -> Media:
-        """Download received media, by the reference in its `Forward` segment, into the library."""
+    async def save(
+        self, account: str, reference: Mapping[str, Any], name: str | None = None, *, as_received: bool = False
+    ) -> Media:
+        """Download received media, by the reference in its `Forward` segment, into the library.
+
+        A voice in SILK, which little plays outside of WeChat and QQ, comes back as WAV, unless `as_received`; one that
+        cannot be decoded comes back as it is.
+        """
         adapter: Any = await self.adapter(account)
-        return await self.library.add(adapter.open_reference(dict(reference)), name=name)
+        media = await self.library.add(adapter.open_reference(dict(reference)), name=name)
+        if as_received or media.format != "silk":
+            return media
+        try:
+            return await self.prepare.variant(media, RECEIVED_VOICE)
+        except (MediaFormat, MediaTooLarge) as error:
+            log.warning("voice kept as received", extra={"account": account, "reason": str(error)})
+            return media
 
     # --- looking at targets ---
 
@@ -685,8 +738,9 @@ class Engine:
     ) -> Submitted:
         message = await self.take_in(message)
         submissions = []
+        fits: dict[tuple[str, str], Fitted] = {}
         for index, target in enumerate(targets):
-            parts = await self._compose(message, target)
+            parts = await self._compose(message, target, fits)
             submissions.append(Submission(target, len(parts)))
             if index % 500 == 499:
                 await asyncio.sleep(0)
@@ -701,6 +755,8 @@ class Engine:
         )
         if submitted.jobs:
             self._messages.know(submitted.jobs[0].message, message)
+            for (account, kind), fitted in fits.items():
+                self._messages.know_fitted(submitted.jobs[0].message, Target(account, kind, ""), fitted)
         return submitted
 
     async def _start(self, submitted: Submitted, targets: Sequence[Target]) -> None:
@@ -711,7 +767,10 @@ class Engine:
             else:
                 await self.worker.wake(account)
 
-    async def _compose(self, message: Message, target: Target) -> Sequence[Part]:
+    async def _compose(
+        self, message: Message, target: Target, fits: dict[tuple[str, str], Fitted] | None = None
+    ) -> Sequence[Part]:
+        """Return the parts for `target`. `fits`: what was fitted before, by account and kind of target."""
         opened = self._open_accounts.get(target.account) or await self._account(target.account)
         platform = platform_named(target.platform)
         if target.kind not in platform.capabilities:
@@ -719,13 +778,32 @@ class Engine:
                 f"{target} names a '{target.kind}', and {platform.title} has: {', '.join(platform.capabilities)}."
                 f"{did_you_mean(target.kind, platform.capabilities)}"
             )
+        if has_media(message):
+            fits = {} if fits is None else fits
+            key = target.account, target.kind
+            if key not in fits:
+                fits[key] = await self._fit(opened.adapter, message, target)
+            message, _ = fits[key]
         parts = opened.adapter.compose(message, target)
         if not parts:
             raise Unsupported(f"{target}: nothing of this message can be carried by {platform.title}.")
         return parts
 
+    async def _fit(self, adapter: Adapter, message: Message, target: Target) -> Fitted:
+        """Return `message` with its media as the platform of `target` takes them, and notes for the receipt.
+
+        The stored message stays the one that was given: it goes to several platforms, and each fits it anew, which is
+        a look-up from the second time on.
+        """
+        rule = media_rule_of(adapter)
+        if rule is None:
+            return message, ()
+        return await self.prepare.fitted(message, lambda segment: rule(segment, target))
+
     async def _plan(self, message: Message, target: Target) -> Plan:
-        parts = await self._compose(message, target)
+        fits: dict[tuple[str, str], Fitted] = {}
+        parts = await self._compose(message, target, fits)
+        notes = fits[target.account, target.kind][1] if fits else ()
         opened = await self._account(target.account)
         planned = []
         for part in parts:
@@ -743,8 +821,8 @@ class Engine:
         now = self.clock.now()
         closed = opened.budget.check(opened.adapter.limits(message, target), target, message.reply, now)
         if closed is None:
-            return Plan(target, tuple(planned), "")
-        return Plan(target, tuple(planned), f"{closed.limit.name} allows {closed.limit.count}", closed.opens_at)
+            return Plan(target, tuple(planned), "", notes=notes)
+        return Plan(target, tuple(planned), f"{closed.limit.name} allows {closed.limit.count}", closed.opens_at, notes)
 
     async def _named(self, text: str) -> list[str]:
         is_tag = text.startswith("#")
@@ -781,6 +859,8 @@ class Engine:
             rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
             open_media=self._open_media,
             context_of=lambda target: contexts.get(target, {}),
+            variant=self.prepare.variant,
+            share=self.share,
         )
         budget = Budget()
         budget.restore(await self.outbox.spent(name, self.clock.now() - DAY))
@@ -788,6 +868,7 @@ class Engine:
 
     async def _forget(self, name: str) -> None:
         """Close an account whose settings changed; it is opened anew when it is next used."""
+        self._messages.forget(name)
         task = self._listening.pop(name, None)
         if task is not None:
             task.cancel()
@@ -859,10 +940,17 @@ class Engine:
     def _open_media(self, sha256: str) -> Content:
         return self.library.open(sha256)
 
-    async def _variant(self, media: Media, recipe: str) -> Media:
-        if not recipe:
-            return media
-        raise Unsupported(f"there is no recipe '{recipe}'")
+    async def _tidy(self) -> None:
+        """Remove what crashes left among the media, while there is other work to do."""
+        from yizhan.media.housekeeping import Housekeeping
+
+        try:
+            removed = await Housekeeping(self.library).tidy()
+        except Exception:
+            log.exception("tidying the library failed")
+        else:
+            if removed:
+                log.info("library tidied", extra={"removed": removed})
 
 
 _KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings.ilink.recorded import asset
+from tests.media_support import silk
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed
@@ -125,10 +125,10 @@ async def test_a_file_is_uploaded_once_for_one_person_and_again_for_another(
 async def test_a_receipt_says_that_a_voice_went_as_a_file(sandbox: RunningSandbox, engine: Engine) -> None:
     target, _ = await hi(engine)
 
-    receipt = await engine.send(target, Voice(asset("voice.silk"), "note.silk"))
+    receipt = await engine.send(target, Voice(silk(), "note.silk"))
 
     assert "sent as a file" in receipt.detail
-    assert [("file", "note.silk")] == [
+    assert [("file", "note.mp3")] == [
         (post.kind, post.name) for post in sandbox.posts(platform="ilink", call="sendmessage")
     ]
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yizhan.delivery.budget import Budget, Closed
+from yizhan.delivery.messages import Messages
 from yizhan.delivery.outbox import Job, Outbox, Settlement
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, YizhanError
 from yizhan.media.handles import HandleShelf
-from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, load_message
+from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State
 from yizhan.platforms.base import Adapter, MediaNeed, Part
 
 log = logging.getLogger(__name__)
-
-MESSAGES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +34,6 @@ class Later:
 
 
 Settled = Callable[[Job, Settlement], None]
-
-
-class Messages:
-    """Stored messages, the recent ones in memory: a broadcast has one for thousands of deliveries."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._kept: OrderedDict[int, Message] = OrderedDict()
-
-    def know(self, message_id: int, message: Message) -> None:
-        """Keep what was just stored, so that it is not read back."""
-        self._kept[message_id] = message
-        if len(self._kept) > MESSAGES_KEPT:
-            self._kept.popitem(last=False)
-
-    async def get(self, message_id: int) -> Message:
-        message = self._kept.get(message_id)
-        if message is None:
-            message = load_message(await self._outbox.message(message_id))
-            self.know(message_id, message)
-        return message
 
 
 @dataclass(slots=True)
@@ -108,10 +85,12 @@ class Runner:
         message = await self._messages.get(job.message)
         run = _Run(job, message, list(job.ids), [n for n in job.notes.split("\n") if n], job.attempts, job.asked)
         try:
-            parts = self._adapter.compose(message, job.target)
+            fitted, notes = await self._messages.fitted(job.message, job.target, self._adapter)
+            parts = self._adapter.compose(fitted, job.target)
         except YizhanError as error:
             await self._end(run, GiveUp(State.FAILED), error)
             return None
+        run.notes += [note for note in notes if note not in run.notes]
         while len(run.ids) < len(parts):
             index = len(run.ids)
             later_or_end = await self._part(run, parts[index], index, last=index == len(parts) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yizhan.errors import PlatformError, Unavailable
@@ -92,7 +92,8 @@ class HandleShelf:
             tally.saved_bytes += need.media.size
             return stored[0]
         media = await self._variant(need.media, need.recipe)
-        handle = await self._upload(need, media, target, adapter)
+        # The adapter is told the measures of what it uploads; the handle stays known by what it was made of.
+        handle = await self._upload(need if media is need.media else replace(need, media=media), media, target, adapter)
         tally.uploads += 1
         tally.uploaded_bytes += media.size
         made_at = self._clock.now()

@@ -95,11 +95,9 @@ class Housekeeping:
     async def _strays(self, grace_seconds: float) -> Sequence[str]:
         # A blob is stored a moment before its row; only old ones are strays. The store's own clock dates them.
         old = time.time() - grace_seconds
-        return [
-            blob.name
-            async for blob in self.library.blobs.all()
-            if blob.modified_at <= old and await self.library.find(blob.name) is None
-        ]
+        blobs = [blob.name async for blob in self.library.blobs.all() if blob.modified_at <= old]
+        known = await self.library.index.digests() if blobs else set()
+        return [name for name in blobs if name not in known]
 
 
 def _may_go(one: Held, unused_since: float) -> bool:

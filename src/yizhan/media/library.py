@@ -50,6 +50,9 @@ class MediaIndex(Protocol):
     async def all(self) -> Sequence[Held]:
         """Everything, the least recently used first."""
 
+    async def digests(self) -> set[str]:
+        """The SHA-256 of everything."""
+
     async def remove(self, sha256: str, unused_since: float) -> bool:
         """Forget it and what was made of it, unless it is needed or was used after `unused_since`; returns whether."""
 

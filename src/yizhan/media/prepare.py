@@ -101,7 +101,9 @@ class Prepare:
         kept = await self.library.index.variant(sha256, recipe)
         if kept is None or not await self.library.blobs.exists(kept.sha256):
             return None
-        await self.library.index.touch(kept.sha256, self.library.clock.now())
+        if kept.sha256 != sha256:
+            # What fits as it is was touched when it was taken in.
+            await self.library.index.touch(kept.sha256, self.library.clock.now())
         return kept
 
     async def _make(self, media: Media, recipe: str, progress: Progress | None) -> Media:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module, metadata
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
-from yizhan.errors import ConfigError, did_you_mean
+from yizhan.errors import ConfigError, Unsupported, did_you_mean
 from yizhan.model import Clock, Content, Event, Handle, Kind, Media, Message, PlatformId, Receipt, SendKey, Target
 from yizhan.platforms.rules import Rules
 
 if TYPE_CHECKING:
+    from yizhan.model import Segment
     from yizhan.net.router import Router
+    from yizhan.platforms.recipes import MediaRule
     from yizhan.world import Blob, World
 
 ENTRY_POINTS = "yizhan.platforms"
@@ -87,7 +89,12 @@ Progress = Callable[[int], None]
 
 
 class Adapter(Protocol):
-    """The client end of one account. Three methods decide everything: compose, upload, send."""
+    """The client end of one account. Three methods decide everything: compose, upload, send.
+
+    An adapter may also have `media_rule(segment, target) -> MediaRule | None` (see `platforms.recipes`): what this
+    platform takes of a segment's media, by the account's rules and the kind of target alone; None for anything, as it
+    is. `compose` then sees media that fit.
+    """
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         """Return the parts that carry `message`, in order. Pure; called before storing and again when delivering.
@@ -178,6 +185,18 @@ class AccountContext:
     """By SHA-256; for the few calls that need bytes outside of `upload` (inline pictures)."""
     context_of: Callable[[Target], Mapping[str, Any]] = field(default=lambda _target: {})
     """What the last event of that conversation left for answers (`Event.context`), with `at` and `event_id`."""
+    variant: Callable[[Media, str], Awaitable[Media]] = field(default=lambda media, recipe: _nothing_made(recipe))
+    """What a recipe makes of media, for a picture that travels beside other media (the cover of a video)."""
+    share: Callable[[Media, float], Awaitable[str]] = field(default=lambda media, seconds: _nothing_shared())
+    """An address under which the media can be fetched for so many seconds, for a wire that takes nothing else."""
+
+
+async def _nothing_made(recipe: str) -> Media:
+    raise Unsupported(f"Nothing here makes '{recipe}' of media. Open the account through an engine.")
+
+
+async def _nothing_shared() -> str:
+    raise Unsupported("Nothing here serves media under an address. Open the account through an engine.")
 
 
 # --- the sandbox end --------------------------------------------------------------------------------------------------
@@ -271,6 +290,12 @@ class Platform:
     def rules(self, profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Rules:
         """Return the limits of this platform under a dated profile (the newest if None)."""
         return Rules.load(self.rules_file, profile, overrides)
+
+
+def media_rule_of(adapter: Adapter) -> Callable[[Segment, Target], MediaRule | None] | None:
+    """Return the adapter's `media_rule`, if it has one."""
+    found: Callable[[Segment, Target], MediaRule | None] | None = getattr(adapter, "media_rule", None)
+    return found
 
 
 def _load(path: str) -> Any:

@@ -57,6 +57,11 @@ class SqlMediaIndex:
         """Everything, the least recently used first."""
         return await self._ledger.read(_all)
 
+    async def digests(self) -> set[str]:
+        """The SHA-256 of everything."""
+        query = sa.select(media.c.sha256)
+        return await self._ledger.read(lambda connection: set(connection.execute(query).scalars()))
+
     async def remove(self, sha256: str, unused_since: float) -> bool:
         """Forget it and what was made of it, unless it is needed or was used after `unused_since`; returns whether."""
         return await self._ledger.write(lambda connection: _remove(connection, sha256, unused_since))

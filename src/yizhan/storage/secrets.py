@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -19,6 +20,7 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._cipher = AESGCM(key)
+        self._key = key
 
     @classmethod
     def open(cls, file: Path) -> Vault:
@@ -44,6 +46,10 @@ class Vault:
     def lock(self, value: bytes, what: str) -> bytes:
         nonce = secrets.token_bytes(12)
         return nonce + self._cipher.encrypt(nonce, value, what.encode())
+
+    def derived(self, what: str) -> bytes:
+        """Return a key for `what` alone: the same for as long as the store keeps its own, of which it tells nothing."""
+        return hmac.digest(self._key, f"derived for {what}".encode(), "sha256")
 
     def unlock(self, value: bytes, what: str) -> bytes:
         """Return the plain value.

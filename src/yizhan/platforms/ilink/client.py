@@ -18,14 +18,15 @@ from yizhan.errors import (
     Unsupported,
     WindowClosed,
 )
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.ilink import Settings, wire
 from yizhan.platforms.ilink.calls import Calls, Session
-from yizhan.platforms.ilink.convert import Placed, compose, filled, window_limits
+from yizhan.platforms.ilink.convert import Placed, compose, filled, media_rule, window_limits
 from yizhan.platforms.ilink.crypt import Enciphered, media_key
 from yizhan.platforms.ilink.login import CodeEntry, QrLogin
 from yizhan.platforms.ilink.poll import CURSOR, Poll
+from yizhan.platforms.recipes import MediaRule
 
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
@@ -55,6 +56,9 @@ class Adapter:
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return compose(message, target, self.rules)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return media_rule(segment, self.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return window_limits(self.context.context_of(target), self._bot_id, self.rules)

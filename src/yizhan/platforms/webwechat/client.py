@@ -19,9 +19,10 @@ from yizhan.errors import (
     Unsupported,
     WireMismatch,
 )
-from yizhan.model import Content, Event, Handle, Image, Message, PlatformId, Receipt, SendKey, Slice, Target
+from yizhan.model import Content, Event, Handle, Image, Message, PlatformId, Receipt, Segment, SendKey, Slice, Target
 from yizhan.net.single import SingleFlight
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.webwechat import convert
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.book import Book
@@ -69,6 +70,9 @@ class Adapter:
             # Refuses a name that several have, as far as the address book is known by now.
             self._book.find(target.kind, target.id)
         return convert.compose(message, target, self._context.rules, self._scope)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, self._context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         rules = self._context.rules

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.net.caller import Caller
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import Line, socket_url
 from yizhan.platforms.ohwxapi.wire.frames import read_push
+from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import HttpResponse
 from yizhan.wire.filename import safe_name
 
@@ -74,6 +75,9 @@ class OhwxapiAdapter:
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self._context.rules)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, self._context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return convert.limits_of(self._context.rules)

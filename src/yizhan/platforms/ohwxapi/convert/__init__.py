@@ -1,6 +1,18 @@
 """Messages to commands, and pushes to events."""
 
 from yizhan.platforms.ohwxapi.convert.compose import COMMANDS, Draft, complete, compose, limits_of, renamed, upload_of
+from yizhan.platforms.ohwxapi.convert.media import media_rule
 from yizhan.platforms.ohwxapi.convert.parse import download_of, parse
 
-__all__ = ["COMMANDS", "Draft", "complete", "compose", "download_of", "limits_of", "parse", "renamed", "upload_of"]
+__all__ = [
+    "COMMANDS",
+    "Draft",
+    "complete",
+    "compose",
+    "download_of",
+    "limits_of",
+    "media_rule",
+    "parse",
+    "renamed",
+    "upload_of",
+]

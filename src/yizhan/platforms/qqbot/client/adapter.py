@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from yizhan.errors import HandleExpired, PlatformError, Rejected, Unsupported, WireMismatch
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.qqbot import Settings, convert, wire
 from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
@@ -23,6 +23,7 @@ from yizhan.platforms.qqbot.wire.files import Download, Uploaded
 from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel
 from yizhan.platforms.qqbot.wire.messages import MediaInfo, SendMessage, Sent
 from yizhan.platforms.qqbot.wire.webhook import NOT_HANDLED, answer
+from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import Endpoint
 
 UNSAID_TTL_SECONDS = 300
@@ -53,6 +54,9 @@ class Adapter:
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.context.rules)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, target, self.context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return convert.limits(message, target, self.context.rules)

@@ -2,6 +2,7 @@
 
 from yizhan.platforms.qqbot.convert.compose import ByLink, Guild, Raw, compose
 from yizhan.platforms.qqbot.convert.limits import limits
+from yizhan.platforms.qqbot.convert.media import media_rule
 from yizhan.platforms.qqbot.convert.parse import parse
 
-__all__ = ["ByLink", "Guild", "Raw", "compose", "limits", "parse"]
+__all__ = ["ByLink", "Guild", "Raw", "compose", "limits", "media_rule", "parse"]

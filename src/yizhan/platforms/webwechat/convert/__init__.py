@@ -9,6 +9,7 @@ from yizhan.platforms.webwechat.convert.compose import (
     mentions_of,
     upload_form,
 )
+from yizhan.platforms.webwechat.convert.media import media_rule
 from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id, target_of
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Reader",
     "compose",
     "default_name",
+    "media_rule",
     "mentions_of",
     "parse",
     "recalled_id",

@@ -21,9 +21,10 @@ from yizhan.errors import (
     Unavailable,
     Unsupported,
 )
-from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.net.caller import Caller
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
@@ -68,6 +69,9 @@ class WechatsdkAdapter:
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self._context.rules)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, self._context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return convert.limits_of(self._context.rules)

@@ -10,6 +10,7 @@ from yizhan.platforms.wechatsdk.convert.compose import (
     limits_of,
     path_of,
 )
+from yizhan.platforms.wechatsdk.convert.media import media_rule
 from yizhan.platforms.wechatsdk.convert.parse import download_of, parse
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "file_type_of",
     "kept_of",
     "limits_of",
+    "media_rule",
     "parse",
     "path_of",
 ]

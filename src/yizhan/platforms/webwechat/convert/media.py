@@ -1,0 +1,28 @@
+"""What web WeChat takes of media, from the rules: everything else is made to fit before compose sees it. Pure."""
+
+from __future__ import annotations
+
+from yizhan.model import File, Image, Media, Segment, Sticker, Video, Voice
+from yizhan.platforms.recipes import PLAIN_SOUNDS, MediaRule
+from yizhan.platforms.rules import Rules
+
+
+def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
+    """Return what is taken of the media in `segment`. What is too large to be shown may still go as a file."""
+    most, source = rules.number("file.max_bytes"), f"rules {rules.profile}"
+    match segment:
+        case Sticker() | Image(Media(format="gif")):
+            limit = rules.number("sticker.max_bytes")
+            return MediaRule("image", rules.words("sticker.formats"), limit, most, as_file=True, source=source)
+        case Image():
+            limit = rules.number("image.max_bytes")
+            return MediaRule("image", rules.words("image.formats"), limit, most, as_file=True, source=source)
+        case Video():
+            limit = rules.number("video.max_bytes")
+            return MediaRule("video", rules.words("video.formats"), limit, most, as_file=True, source=source)
+        case Voice():
+            # Voices go as files here; what only WeChat itself plays is made into something that opens.
+            return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=source)
+        case File():
+            return MediaRule("file", hard_bytes=most, source=source)
+    return None
