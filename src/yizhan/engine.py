@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from yizhan.delivery.budget import Budget
+from yizhan.delivery.inbox import Inbox
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
 from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq, receipt_of
@@ -41,6 +42,7 @@ from yizhan.model import (
     Content,
     Event,
     File,
+    Forward,
     Image,
     Media,
     MediaSegment,
@@ -185,9 +187,9 @@ class Engine:
         self._messages = Messages(self.outbox, self._fit)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
-        self._event_queues: list[asyncio.Queue[Event]] = []
-        self._listening: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[Any]] = set()
         self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen)
+        self.inbox = Inbox(self.event_table, self.outbox, self.worker, clock, folder, self._account)
 
     @classmethod
     async def open(
@@ -227,6 +229,7 @@ class Engine:
         engine.concurrency, engine.share_settings = concurrency, share
         if sending:
             await engine.worker.start()
+            await engine.inbox.start()
         if engine.worker.leading:
             engine._tidying = asyncio.create_task(engine._tidy(), name="yizhan tidying")
         return engine
@@ -241,11 +244,12 @@ class Engine:
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then let go of everything. What waits stays stored."""
-        tasks = [*self._listening.values(), *([self._tidying] if self._tidying else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
+        await self.inbox.close()
         await self.worker.close()
+        await asyncio.gather(*self._background, return_exceptions=True)
         for account in self._open_accounts.values():
             await account.adapter.close()
         if self._sharing is not None:
@@ -300,9 +304,7 @@ class Engine:
         """
         opened = await self._account(account)
         identity = await opened.adapter.login(show)
-        lane = self.worker.lanes.get(account)
-        if lane is not None:
-            lane.resume()
+        self.inbox.back(account)
         if not self.worker.leading:
             await self.outbox.stir()
         return identity
@@ -571,25 +573,43 @@ class Engine:
     # --- receiving ---
 
     async def events(self, accounts: Iterable[str] | None = None) -> AsyncIterator[Event]:
-        """Yield what comes in on `accounts` (all if None), each event once."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._event_queues.append(queue)
+        """Yield what comes in on `accounts` (all if None) from now on, each event once.
+
+        Sources that break are opened again, with patience; when a login is lost, an event says so.
+        """
         wanted = set(accounts) if accounts is not None else None
-        try:
-            await self.listen(wanted)
-            while True:
-                event = await queue.get()
-                if wanted is None or event.account in wanted:
-                    yield event
-        finally:
-            self._event_queues.remove(queue)
+        async for event in self.inbox.events(wanted, lambda: self.listen(wanted)):
+            yield event
 
     async def listen(self, accounts: Iterable[str] | None = None) -> None:
-        """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on."""
-        for name in accounts if accounts is not None else await self._accounts.names():
-            if name not in self._listening or self._listening[name].done():
-                opened = await self._account(name)
-                self._listening[name] = asyncio.create_task(self._listen(opened), name=f"events {name}")
+        """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on.
+
+        Raises:
+            UnknownAccount: one that is named does not exist.
+        """
+        names = list(accounts) if accounts is not None else await self._accounts.names()
+        for name in names if accounts is not None else ():
+            await self._account(name)
+        self.inbox.listen(names)
+
+    async def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Take in what a platform pushed to this program's own address; returns status and JSON to answer with.
+
+        What it tells is stored before this returns. An error means that it was not: answer with 500, and the platform
+        pushes again.
+
+        Raises:
+            Unsupported: that platform pushes nothing over HTTP.
+            StorageError: it could not be stored.
+        """
+        adapter: Any = await self.adapter(account)
+        if not hasattr(adapter, "read_webhook"):
+            title = platform_named(account.partition(".")[0]).title
+            raise Unsupported(f"{account}: {title} has no webhooks. Its events come by themselves: use events().")
+        status, answer, event = adapter.read_webhook(headers, body)
+        if event is not None:
+            await self.inbox.take(account, event)
+        return status, answer
 
     async def reply(
         self,
@@ -609,15 +629,31 @@ class Engine:
         return await self._send(event.target, message_of(*content, reply=event.reply), key, REPLY, None, timeout)
 
     async def save(
-        self, account: str, reference: Mapping[str, Any], name: str | None = None, *, as_received: bool = False
+        self,
+        source: Forward | str,
+        reference: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        *,
+        as_received: bool = False,
     ) -> Media:
-        """Download received media, by the reference in its `Forward` segment, into the library.
+        """Download received media into the library: `save(segment)`, with a `Forward` segment of an event.
 
-        A voice in SILK, which little plays outside of WeChat and QQ, comes back as WAV, unless `as_received`; one that
-        cannot be decoded comes back as it is.
+        `save(account, reference, name)` does the same with the parts of one. A voice in SILK, which little plays
+        outside of WeChat and QQ, comes back as WAV, unless `as_received`; one that cannot be decoded comes back as it
+        is.
+
+        Raises:
+            Unsupported: it has no bytes, or this account cannot fetch it.
+            PlatformError: the platform no longer has it, or could not be reached.
         """
+        if isinstance(source, Forward):
+            account, reference, name = source.account, source.reference, name or source.name
+        else:
+            account = source
+        if not account or reference is None:
+            raise Refused("It is not known which account received this. Use save(account, reference).")
         adapter: Any = await self.adapter(account)
-        media = await self.library.add(adapter.open_reference(dict(reference)), name=name)
+        media = await self.library.add(adapter.open_reference(dict(reference)), name=name or None)
         if as_received or media.format != "silk":
             return media
         try:
@@ -869,9 +905,7 @@ class Engine:
     async def _forget(self, name: str) -> None:
         """Close an account whose settings changed; it is opened anew when it is next used."""
         self._messages.forget(name)
-        task = self._listening.pop(name, None)
-        if task is not None:
-            task.cancel()
+        await self.inbox.stop(name)
         lane = self.worker.lanes.pop(name, None)
         if lane is not None:
             await lane.close()
@@ -881,8 +915,9 @@ class Engine:
 
     async def _reopen(self, name: str) -> None:
         """Open an account anew, with what another process stored for it; it goes on listening if it did."""
-        listened = name in self._listening
+        listened = await self.inbox.stop(name)
         await self._forget(name)
+        self.inbox.back(name)
         if listened:
             await self.listen([name])
 
@@ -900,7 +935,12 @@ class Engine:
             settled=self._note_settled,
         )
         concurrency = min(self.concurrency, int(opened.context.rules.get("client.concurrency", self.concurrency)))
-        return Lane(name, runner, self.outbox, self.clock, concurrency=concurrency, on_paused=self._note_paused)
+        lane = Lane(name, runner, self.outbox, self.clock, concurrency=concurrency, on_paused=self._note_paused)
+        if platform_named(name.partition(".")[0]).listens:
+            await self.listen([name])
+        if reason := self.inbox.lost.get(name):
+            lane.pause(reason)
+        return lane
 
     def _note_settled(self, job: Job, end: Settlement) -> None:
         for listener in self._listeners:
@@ -913,6 +953,10 @@ class Engine:
             awaited[1].set_result(receipt_of(job, end))
 
     def _note_paused(self, account: str, reason: str) -> None:
+        if account not in self.inbox.lost:
+            saying = asyncio.ensure_future(self.inbox.lose(account, reason))
+            self._background.add(saying)
+            saying.add_done_callback(self._background.discard)
         for of_account, ended in self._awaited.values():
             if of_account == account and not ended.done():
                 ended.set_exception(LoginNeeded(f"{reason} The delivery waits; log in and it goes on."))
@@ -924,18 +968,6 @@ class Engine:
     def _paused_reason(self, receipt: Receipt) -> str:
         lane = self.worker.lanes.get(Target.parse(receipt.target).account)
         return lane.paused if lane is not None else ""
-
-    async def _listen(self, opened: _Open) -> None:
-        async for event in opened.adapter.events():
-            if not await self.event_table.keep(event):
-                continue
-            if event.target is not None:
-                if event.context:
-                    opened.contexts[event.target] = {"at": event.at, "event_id": event.id, **event.context}
-                if await self.outbox.release_target(event.target):
-                    await self.worker.wake(opened.name)
-            for queue in self._event_queues:
-                queue.put_nowait(event)
 
     def _open_media(self, sha256: str) -> Content:
         return self.library.open(sha256)

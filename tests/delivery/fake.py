@@ -51,7 +51,13 @@ class Network:
         self.concurrent = 0
         self.most_concurrent = 0
         self.order: list[str] = []
-        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.inbox: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        """What comes in for every account that has no inbox of its own; an error ends the events with it."""
+        self.inboxes: dict[str, asyncio.Queue[Event | Exception]] = {}
+        self.listened: list[str] = []
+        """The account, every time that events were asked for."""
+        self.contexts: list[Mapping[str, Any]] = []
+        """What the conversation had left for answers, at every send."""
         self.refused_tokens: set[str] = set()
         self.gate: asyncio.Event | None = None
 
@@ -92,6 +98,7 @@ class FakeAdapter:
     ) -> PlatformId:
         name = f"{target.id}:{part.body}"
         number = NETWORK.tries[name] = NETWORK.tries.get(name, 0) + 1
+        NETWORK.contexts.append(self.context.context_of(target))
         NETWORK.concurrent += 1
         NETWORK.most_concurrent = max(NETWORK.most_concurrent, NETWORK.concurrent)
         try:
@@ -118,8 +125,12 @@ class FakeAdapter:
         raise Unsupported("no such call")
 
     async def events(self) -> AsyncIterator[Event]:
+        NETWORK.listened.append(self.context.name)
         while True:
-            yield await NETWORK.inbox.get()
+            item = await NETWORK.inboxes.get(self.context.name, NETWORK.inbox).get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         return "fake"

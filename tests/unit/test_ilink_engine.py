@@ -84,10 +84,11 @@ async def test_after_a_day_of_silence_a_send_is_held_until_the_person_writes(
 async def test_a_window_that_only_the_platform_knows_to_be_closed_holds_too(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
+    await engine.add_account(ACCOUNT, base_url=sandbox.url, rules={"limits": False})
     session = (await engine.adapter(ACCOUNT)).calls.session  # type: ignore[attr-defined]
     sandbox.clock.advance(24 * 3600 + 1)
 
-    held = await engine.send(f"{ACCOUNT}/user/{session.user_id}", "nobody has listened so far")
+    held = await engine.send(f"{ACCOUNT}/user/{session.user_id}", "no limits are known here")
 
     assert State.HELD is held.state
     assert "prepare failed" in held.detail

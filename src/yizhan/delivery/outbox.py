@@ -278,10 +278,10 @@ class Outbox:
         rows = await self._ledger.read(lambda connection: connection.execute(query).all())
         return [(row.seq, Target(row.account, row.kind, row.target)) for row in rows]
 
-    def releasing(self, target: Target, *, stir: bool = False) -> Callable[[Connection], int]:
+    def releasing(self, target: Target) -> Callable[[Connection], int]:
         """Return the work that puts everything held for `target` back into the queue, in front; it returns how many.
 
-        The other side has written. `stir`: tell the process that sends, which is another.
+        For a transaction that stores what the other side has written.
         """
         statement = (
             deliveries.update()
@@ -293,14 +293,7 @@ class Outbox:
             )
             .values(state=State.QUEUED.value, due_at=0.0, priority=0)
         )
-
-        def release(connection: Connection) -> int:
-            released = connection.execute(statement).rowcount
-            if released and stir:
-                _take(connection, STIRS, 1)
-            return released
-
-        return release
+        return lambda connection: connection.execute(statement).rowcount
 
     async def release_target(self, target: Target) -> int:
         """Put everything held for `target` back into the queue, in front: the other side has written."""

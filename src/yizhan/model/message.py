@@ -118,6 +118,8 @@ class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
     reference: dict[str, Any]
     """Opaque; made by the platform that received it, good for that account only unless it says otherwise."""
     name: str = ""
+    account: str = ""
+    """The account that received it; the engine notes it on every event."""
 
 
 class Native(Struct, frozen=True, tag="native"):

@@ -274,6 +274,8 @@ class Platform:
     folder: Path
     needs_login: bool = False
     """Whether a person must scan a code before the account can be used."""
+    listens: bool = False
+    """Whether what may be sent depends on what comes in, so that an account listens as soon as it sends."""
     calls: str = ""
     """`module` whose Endpoint values are all of this platform's calls."""
 

@@ -60,6 +60,7 @@ PLATFORM = Platform(
     server="yizhan.platforms.ilink.server:Server",
     folder=Path(__file__).parent,
     needs_login=True,
+    listens=True,
     calls="yizhan.platforms.ilink.wire",
 )
 

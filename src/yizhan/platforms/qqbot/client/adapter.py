@@ -136,20 +136,29 @@ class Adapter:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    def receive_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """Judge a push that arrived at this account's address, keep its event, and return what to answer (JSON)."""
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, Event | None]:
+        """Judge a push that arrived at this account's address: status and JSON to answer with, and what it tells.
+
+        The answer is to be given once the event is safe.
+        """
+        now = self.context.clock.now()
         judged = answer(
             self.settings.app_id,
             self.settings.secret,
             headers,
             body,
-            now=self.context.clock.now(),
+            now=now,
             tolerance_seconds=float(self.context.rules["webhook.tolerance_seconds"]),
         )
-        event = convert.parse(judged.event, self.account, self.context.clock.now()) if judged.event else None
+        event = convert.parse(judged.event, self.account, now) if judged.event else None
+        return judged.status, judged.body, event
+
+    def receive_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Judge a push, put its event among those that `events()` yields, and return what to answer (JSON)."""
+        status, said, event = self.read_webhook(headers, body)
         if event is not None and not self._inbox.offer(event):
             return 200, NOT_HANDLED
-        return judged.status, judged.body
+        return status, said
 
     async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of received media.
