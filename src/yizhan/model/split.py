@@ -32,8 +32,16 @@ def spans(
     text: str, max_chars: int = 0, max_bytes: int = 0, whole: re.Pattern[str] | None = None
 ) -> list[tuple[int, int]]:
     """Return where the pieces of `split_text` begin and end in `text`."""
+    if _fits(text, max_chars, max_bytes):
+        return [(0, len(text))] if text.strip() else []
     kept = [found.span() for found in whole.finditer(text)] if whole else []
     return [span for span in _cut(text, max_chars, max_bytes, kept) if text[span[0] : span[1]].strip()]
+
+
+def _fits(text: str, max_chars: int, max_bytes: int) -> bool:
+    if max_chars and len(text) > max_chars:
+        return False
+    return not max_bytes or len(text) * 4 <= max_bytes or len(text.encode("utf-8", "surrogatepass")) <= max_bytes
 
 
 def _cut(text: str, max_chars: int, max_bytes: int, kept: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

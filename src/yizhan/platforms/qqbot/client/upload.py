@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +13,12 @@ from yizhan.errors import Rejected, Unavailable, WireMismatch
 from yizhan.model import Clock, Content
 from yizhan.net.caller import Progress
 from yizhan.platforms.qqbot.client.bot import SceneCalls
+from yizhan.platforms.qqbot.client.resume import Begun, Slot, Uploads
 from yizhan.platforms.qqbot.wire import PUT_PART
 from yizhan.platforms.qqbot.wire.faults import FINISH_AGAIN
 from yizhan.platforms.qqbot.wire.files import MD5_10M_BYTES, Prepared, PutPart, UploadConfig, Uploaded
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -32,21 +36,22 @@ class Digests:
     md5_10m: str
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One part: where its bytes are, and where they go. `index` is the platform's, from 0 or 1, and only echoed."""
-
-    index: int
-    url: str
-    start: int
-    size: int
-
-
 class ChunkedUpload:
-    """One file on its way. Raises PlatformError from every step; nothing is sent to people."""
+    """One file on its way. Raises PlatformError from every step; nothing is sent to people.
+
+    `uploads`: where it is remembered from part to part; under the same key it goes on where it ended.
+    """
 
     def __init__(
-        self, calls: SceneCalls, openid: str, content: Content, clock: Clock, progress: Progress | None = None
+        self,
+        calls: SceneCalls,
+        openid: str,
+        content: Content,
+        clock: Clock,
+        progress: Progress | None = None,
+        *,
+        uploads: Uploads | None = None,
+        md5: str = "",
     ) -> None:
         self.calls = calls
         self.openid = openid
@@ -54,10 +59,34 @@ class ChunkedUpload:
         self.clock = clock
         self.progress = progress
         self.config = UploadConfig()
+        self.uploads = uploads or Uploads(None, clock)
+        self.md5 = md5
+        """Of the content, where it is known already."""
 
-    async def run(self, file_type: int, file_name: str) -> Uploaded:
-        digests = await digest(self.content)
-        prepared = await self.calls.upload_prepare(
+    async def run(self, file_type: int, file_name: str, key: str = "") -> Uploaded:
+        begun = self.uploads.find(key) if key else None
+        if begun is not None:
+            try:
+                return await self._carry_on(begun)
+            except Rejected as error:
+                log.info("upload begun anew", extra={"reason": str(error), "done": len(begun.done)})
+        prepared = await self._prepare(file_type, file_name)
+        if prepared.file_info and not prepared.parts:
+            return Uploaded(prepared.file_uuid or "", prepared.file_info, -1 if prepared.ttl is None else prepared.ttl)
+        begun = Begun(
+            key or prepared.upload_id,
+            self.openid,
+            prepared.upload_id,
+            slots(prepared, self.content.size),
+            _config(prepared),
+            self.clock.now(),
+        )
+        await self.uploads.begin(begun)
+        return await self._carry_on(begun)
+
+    async def _prepare(self, file_type: int, file_name: str) -> Prepared:
+        digests = await digest(self.content, self.md5)
+        return await self.calls.upload_prepare(
             self.openid,
             file_type=file_type,
             file_size=str(self.content.size),
@@ -66,18 +95,43 @@ class ChunkedUpload:
             sha1=digests.sha1,
             md5_10m=digests.md5_10m,
         )
-        if prepared.file_info and not prepared.parts:
-            return Uploaded(prepared.file_uuid or "", prepared.file_info, -1 if prepared.ttl is None else prepared.ttl)
-        self.config = _config(prepared)
-        await self._put_all(prepared.upload_id, slots(prepared, self.content.size))
-        return await self._retried(lambda: self.calls.files(self.openid, upload_id=prepared.upload_id))
 
-    async def _put_all(self, upload_id: str, parts: list[Slot]) -> None:
+    async def _carry_on(self, begun: Begun) -> Uploaded:
+        """Put the parts that are not done, and make one file of all.
+
+        Raises:
+            Rejected: the platform does not know the upload any more; a new one has to begin.
+        """
+        self.config = begun.config
+        self.openid = begun.openid
+        left = [slot for slot in begun.slots if slot.index not in begun.done]
+        if self.progress is not None and (done := sum(slot.size for slot in begun.slots) - sum(s.size for s in left)):
+            self.progress(done)
+        try:
+            await self._put_all(begun, left)
+            placed = await self._retried(lambda: self.calls.files(self.openid, upload_id=begun.upload_id))
+        except Rejected:
+            await self.uploads.end(begun)
+            raise
+        await self.uploads.end(begun)
+        return placed
+
+    async def _put_all(self, begun: Begun, parts: list[Slot]) -> None:
         gate = asyncio.Semaphore(min(max(self.config.concurrency, 1), MAX_CONCURRENCY))
 
+        failed = False
+
         async def one(slot: Slot) -> None:
+            nonlocal failed
             async with gate:
-                await self._put(upload_id, slot)
+                if failed:  # the place came free because another part could not be put
+                    return
+                try:
+                    await self._put(begun.upload_id, slot)
+                except BaseException:
+                    failed = True
+                    raise
+                await self.uploads.done(begun, slot)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -89,9 +143,10 @@ class ChunkedUpload:
     async def _put(self, upload_id: str, slot: Slot) -> None:
         part = HashedSlice(self.content, slot.start, slot.size)
         await self._retried(lambda: self._put_bytes(upload_id, slot, part))
+        md5 = await part.md5()
         await self._retried(
             lambda: self.calls.upload_part_finish(
-                self.openid, upload_id=upload_id, part_index=slot.index, block_size=str(slot.size), md5=part.md5
+                self.openid, upload_id=upload_id, part_index=slot.index, block_size=str(slot.size), md5=md5
             )
         )
 
@@ -131,30 +186,42 @@ class HashedSlice:
         self._start = start
         self.size = size
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._counting: asyncio.Future[None] | None = None
 
-    @property
-    def md5(self) -> str:
+    async def md5(self) -> str:
+        """Of what was read last. The answer to the last bytes may come before they are counted."""
+        if self._counting is not None:
+            await self._counting
         return self._md5.hexdigest()
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         self._md5 = hashlib.md5(usedforsecurity=False)
         end = self.size if stop is None else min(stop, self.size)
+        self._counting = None
         async for data in self._content.chunks(self._start + start, self._start + end):
-            self._md5.update(data)
+            if self._counting is not None:
+                await self._counting
+            # Counted while the same bytes are on their way.
+            self._counting = asyncio.ensure_future(asyncio.to_thread(self._md5.update, data))
             yield data
 
 
-async def digest(content: Content) -> Digests:
+async def digest(content: Content, known_md5: str = "") -> Digests:
     """Read `content` once for all three digests that the platform wants beforehand."""
     md5, sha1, first = (hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha1", "md5"))
     left = MD5_10M_BYTES
-    async for data in content.chunks():
-        md5.update(data)
+
+    def count(data: bytes) -> None:
         sha1.update(data)
+        if not known_md5:
+            md5.update(data)
         if left > 0:
             first.update(data[:left])
-            left -= len(data)
-    return Digests(md5.hexdigest(), sha1.hexdigest(), first.hexdigest())
+
+    async for data in content.chunks():
+        await asyncio.to_thread(count, data)
+        left -= len(data)
+    return Digests(known_md5 or md5.hexdigest(), sha1.hexdigest(), first.hexdigest())
 
 
 def slots(prepared: Prepared, size: int) -> list[Slot]:

@@ -1,0 +1,85 @@
+"""Uploads in chunks that are under way, kept so that one goes on from the parts that are done after a crash."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.model import Clock
+from yizhan.platforms.base import Keeper
+from yizhan.platforms.qqbot.wire.files import UploadConfig
+
+NAME = "uploads"
+MOST = 16
+"""Uploads that are remembered; the oldest goes when there are more, and would only be made anew."""
+SECONDS = 2 * 3600.0
+"""How long the platform is trusted to remember the parts; it says nothing about it."""
+
+
+class Slot(Struct, frozen=True):
+    """One part: where its bytes are, and where they go. `index` is the platform's, from 0 or 1, and only echoed."""
+
+    index: int
+    url: str
+    start: int
+    size: int
+
+
+class Begun(Struct):
+    """One upload under way."""
+
+    key: str
+    """Scene, digest and use: what the result will be good for."""
+    openid: str
+    """Under whose address it began; it goes on there, whoever asks next."""
+    upload_id: str
+    slots: list[Slot]
+    config: UploadConfig
+    at: float
+    """When it began, seconds since the epoch."""
+    done: list[int] = []
+    """Indexes of the parts that the platform has confirmed."""
+
+
+class Uploads:
+    """The uploads of one account. Without a keeper nothing is remembered."""
+
+    def __init__(self, keeper: Keeper | None, clock: Clock) -> None:
+        self._keeper = keeper
+        self._clock = clock
+        self._begun = self._read()
+
+    def find(self, key: str) -> Begun | None:
+        """Return what was begun under `key`, if the platform can be trusted to know it still."""
+        found = self._begun.get(key)
+        return found if found is not None and self._clock.now() < found.at + SECONDS else None
+
+    async def begin(self, upload: Begun) -> None:
+        self._begun.pop(upload.key, None)
+        self._begun[upload.key] = upload
+        while len(self._begun) > MOST:
+            del self._begun[next(iter(self._begun))]
+        await self._write()
+
+    async def done(self, upload: Begun, slot: Slot) -> None:
+        """A part is confirmed."""
+        upload.done.append(slot.index)
+        if self._begun.get(upload.key) is upload:
+            await self._write()
+
+    async def end(self, upload: Begun) -> None:
+        """It became a file, or is of no use any more."""
+        if self._begun.get(upload.key) is upload:
+            del self._begun[upload.key]
+            await self._write()
+
+    def _read(self) -> dict[str, Begun]:
+        stored = self._keeper.get(NAME) if self._keeper is not None else None
+        try:
+            return {one.key: one for one in msgspec.json.decode(stored, type=list[Begun])} if stored else {}
+        except msgspec.DecodeError:  # written by another version: nothing is lost but some parts
+            return {}
+
+    async def _write(self) -> None:
+        if self._keeper is not None:
+            await self._keeper.put(NAME, msgspec.json.encode(list(self._begun.values())) if self._begun else None)
