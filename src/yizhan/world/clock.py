@@ -27,7 +27,9 @@ class TurnableClock:
             turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._sleepers.add(turned)
             try:
-                await asyncio.wait_for(turned, left)
+                # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with the turn.
+                async with asyncio.timeout(left):
+                    await turned
             except TimeoutError:
                 continue
             finally:
