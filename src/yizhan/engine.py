@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from yizhan.delivery.budget import Budget
+from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
@@ -445,8 +446,9 @@ class Engine:
         Raises:
             Refused: as sending would.
         """
-        message = await self.take_in(message_of(*content, reply=reply))
-        return [await self._plan(message, target) for target in await self.targets(to)]
+        targets = await self.targets(to)
+        message, _ = await self._taken_in(message_of(*content, reply=reply), targets)
+        return [await self._plan(message, target) for target in targets]
 
     async def wait(
         self,
@@ -772,7 +774,7 @@ class Engine:
         priority: int | None,
         expires_in: float | None,
     ) -> Submitted:
-        message = await self.take_in(message)
+        message, note = await self._taken_in(message, targets)
         submissions = []
         fits: dict[tuple[str, str], Fitted] = {}
         for index, target in enumerate(targets):
@@ -788,12 +790,21 @@ class Engine:
             priority=priority,
             key=key,
             expires_at=None if expires_in is None else self.clock.now() + expires_in,
+            note=note,
         )
         if submitted.jobs:
             self._messages.know(submitted.jobs[0].message, message)
             for (account, kind), fitted in fits.items():
                 self._messages.know_fitted(submitted.jobs[0].message, Target(account, kind, ""), fitted)
         return submitted
+
+    async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
+        """Return `message` as it is stored, and what every receipt is to say about it."""
+        message, note = await reachable(message, targets, self._account, self._fetch)
+        return await self.take_in(message), note
+
+    async def _fetch(self, forward: Forward) -> Media:
+        return await self.save(forward, as_received=True)
 
     async def _start(self, submitted: Submitted, targets: Sequence[Target]) -> None:
         """Tell the lanes what there is to do."""

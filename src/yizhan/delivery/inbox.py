@@ -86,8 +86,10 @@ class Inbox:
                     if wanted is None or event.account in wanted:
                         yield event
                 if not found:
+                    # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with the ring.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(ring.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await ring.wait()
         finally:
             self._rings.remove(ring)
 

@@ -148,8 +148,11 @@ class Outbox:
         key: str | None = None,
         expires_at: float | None = None,
         due_at: float = 0.0,
+        note: str = "",
     ) -> Submitted:
         """Store one delivery per submission in one commit. (key, target) is unique: a repeat finds what is there.
+
+        `note`: what every receipt says from the start.
 
         Raises:
             Refused: the key was used for another message.
@@ -188,13 +191,22 @@ class Outbox:
                         "expires_at": expires_at,
                         "first_number": numbers[index] if numbers else 1,
                         "reply_id": message.reply.id if message.reply else None,
+                        "notes": note,
                         "created_at": now,
                     }
                     for index in range(start, min(start + 5000, len(missing)))
                 ]
                 connection.execute(deliveries.insert(), rows)
             jobs = [
-                Job(first + index, message_id, s.target, priority, expires_at, numbers[index] if numbers else 1)
+                Job(
+                    first + index,
+                    message_id,
+                    s.target,
+                    priority,
+                    expires_at,
+                    numbers[index] if numbers else 1,
+                    notes=note,
+                )
                 for index, s in enumerate(missing[: AT_ONCE + 1])
             ]
             jobs = jobs if len(jobs) <= AT_ONCE and not due_at else []
