@@ -1,0 +1,280 @@
+"""Pages as the tests see them: their code, the output beside it, their marked tables, their links."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from yizhan.engine import Engine
+from yizhan.testing import RunningSandbox
+
+ROOT = Path(__file__).parents[2]
+ADDRESSES = re.compile(r"http://127\.0\.0\.1:(?:8791|8888|8898)|https://api\.bot\.qq\.com")
+"""Where pages say that a platform or the sandbox is; put in its place is the sandbox that the test runs."""
+OWN_TESTS = {"docs/sandbox.md", "docs/cli.md", "docs/platforms/ilink.md", "docs/platforms/webwechat.md"}
+"""Pages whose examples are run by tests of their own."""
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$|^<!-- setup: (.*?) -->$", re.DOTALL | re.MULTILINE)
+
+
+def pages() -> list[Path]:
+    """Every page for readers, the front page first."""
+    found = [ROOT / name for name in ("README.md", "README.zh.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+    return [page for page in found if page.exists()] + sorted((ROOT / "docs").rglob("*.md"))
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@dataclass(slots=True)
+class Piece:
+    """A fenced block, or a hidden comment `<!-- setup: … -->`, whose one line is run before what follows it."""
+
+    kind: str
+    """The language of the fence, or `setup`."""
+    text: str
+    line: int
+    """Number of its first line on the page."""
+
+    @property
+    def file(self) -> str:
+        """The file that the block is, by the comment with which it begins; empty when it is none."""
+        named = re.match(r"# ([\w/-]+\.(?:py|toml))\n", self.text)
+        return named[1] if named else ""
+
+
+def pieces(page: Path) -> list[Piece]:
+    text = page.read_text("utf-8")
+    found = []
+    for match in _FENCE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        if match[3] is not None:
+            found.append(Piece("setup", match[3], line))
+        else:
+            found.append(Piece(match[1], match[2], line + 1))
+    return found
+
+
+def has_examples(page: Path) -> bool:
+    return any(piece.kind in ("python", "console") for piece in pieces(page))
+
+
+class Reader:
+    """Somebody who types what a page shows, in order, into one program and one shell, and compares what comes out.
+
+    A `text` block behind a Python block is its output; `…` in it stands for anything. Of a `console` block the `yizhan`
+    commands are run. A block that begins with a comment naming a file (`# pigeon/wire.py`) becomes that file; what is a
+    test is run by pytest. Files that the pages speak of lie in the current folder.
+    """
+
+    def __init__(self, page: Path, sandbox: RunningSandbox) -> None:
+        self.page = page
+        self.names: dict[str, Any] = {"__name__": "page", "sandbox": sandbox}
+        self._sandbox = sandbox
+
+    async def read(self) -> None:
+        """Run the page.
+
+        Raises:
+            AssertionError: an output is not as the page shows it.
+        """
+        async with AsyncExitStack() as stack:
+            if self.page.parent.name == "platforms":
+                # The pages of platforms begin with an engine that is open.
+                engine = await Engine.open("engine-data", clock=self._sandbox.clock)
+                stack.push_async_callback(engine.close)
+                self.names |= {"engine": engine, "sandbox_url": self._sandbox.url}
+            await self._read_pieces()
+
+    async def _read_pieces(self) -> None:
+        said = ""
+        for piece in pieces(self.page):
+            match piece.kind:
+                case "python" | "toml" if piece.file:
+                    await asyncio.to_thread(self._write, piece)
+                case "python" | "setup":
+                    said = await self._run(piece)
+                case "text" if said:
+                    self._compare(piece, piece.text, said)
+                    said = ""
+                case "console":
+                    await asyncio.to_thread(self._type, piece)
+
+    async def _run(self, piece: Piece) -> str:
+        text = ADDRESSES.sub(self._sandbox.url, piece.text)
+        # Blank lines in front, so that a traceback names the line of the page.
+        source = "\n" * (piece.line - 1) + text
+        code = compile(source, str(self.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        before = dict(self.names)
+        with redirect_stdout(StringIO()) as out:
+            await self._carry_out(code, text)
+        for name, value in self.names.items():
+            if name.startswith("test_") and before.get(name) is not value:
+                await self._test(value)
+        return out.getvalue()
+
+    async def _carry_out(self, code: Any, text: str) -> None:
+        if code.co_flags & inspect.CO_COROUTINE:
+            await asyncio.wait_for(eval(code, self.names), 60)
+        elif "asyncio.run(" in text or "blocking" in text:
+            # A program of its own, with a loop of its own.
+            await asyncio.to_thread(exec, code, self.names)
+        else:
+            exec(code, self.names)
+
+    async def _test(self, test: Callable[..., Any]) -> None:
+        """Run a test that the page shows, with a sandbox and a folder of its own."""
+        with RunningSandbox() as sandbox, TemporaryDirectory() as folder:
+            given = {"sandbox": sandbox, "tmp_path": Path(folder)}
+            wanted = {name: given[name] for name in inspect.signature(test).parameters}
+            if inspect.iscoroutinefunction(test):
+                await asyncio.wait_for(test(**wanted), 60)
+            else:
+                await asyncio.to_thread(test, **wanted)
+
+    def _write(self, piece: Piece) -> None:
+        file = Path(piece.file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(piece.text, "utf-8")
+        if file.name == "pyproject.toml":
+            _install(tomllib.loads(piece.text)["project"])
+        elif file.name.startswith("test_"):
+            said = run_tests(str(file.resolve()))
+            assert not said, f"{name_of(self.page)}:{piece.line}\n{said}"
+
+    def _type(self, piece: Piece) -> None:
+        for command, shown in commands(piece.text):
+            words = shlex.split(ADDRESSES.sub(self._sandbox.url, command), comments=True)
+            if words[0] != "yizhan" or words[1] in ("demo", "sandbox"):
+                continue
+            done = subprocess.run(
+                [sys.executable, "-m", "yizhan.cli", *words[1:]],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            self._compare(piece, f"$ {command}\n{shown}", f"$ {command}\n{done.stdout}{done.stderr}")
+
+    def _compare(self, piece: Piece, shown: str, got: str) -> None:
+        where = f"{name_of(self.page)}:{piece.line}"
+        assert is_as_shown(shown, got), f"{where} shows\n{shown}\nbut it is\n{got}"
+
+
+def run_tests(*words: str) -> str:
+    """Run pytest in a process of its own, with the current folder's packages; returns what it says if a test fails."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        *words,
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{ROOT}"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    return f"{done.stdout}{done.stderr}" if done.returncode else ""
+
+
+def _install(project: Mapping[str, Any]) -> None:
+    """What an installation leaves of a package beside its files: its name and its entry points."""
+    info = Path(f"{project['name']}-{project['version']}.dist-info")
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n", "utf-8")
+    groups = [
+        "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())])
+        for group, entries in project.get("entry-points", {}).items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(groups), "utf-8")
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """Take a console block apart: each command, and what it says."""
+    found = []
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.replace("\\\n", " ").partition("\n")
+        found.append((command, output.strip()))
+    return found
+
+
+def is_as_shown(shown: str, got: str) -> bool:
+    """Whether an output is as a page shows it. `…` stands for anything within its line; alone on one, for lines."""
+    pattern = ""
+    for line in shown.strip().splitlines():
+        if line.strip() == "…":
+            pattern += r"(?:.*\n)*"
+        else:
+            pattern += r"[^\n]*".join(re.escape(part) for part in line.rstrip().split("…")) + r"[ ]*\n"
+    return re.fullmatch(pattern, got.strip() + "\n") is not None
+
+
+# --- marked blocks ----------------------------------------------------------------------------------------------------
+
+_MARKED = re.compile(r"(<!-- (made|shown): ([\w-]+) -->\n)(.*?)(\n?<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A block that ends with `<!-- end -->`: `<!-- made: NAME -->` from the code, `<!-- shown: NAME -->` from a run."""
+
+    page: Path
+    how: str
+    name: str
+    text: str
+
+
+def marked(how: str) -> Iterator[Marked]:
+    for page in pages():
+        for match in _MARKED.finditer(page.read_text("utf-8")):
+            if match[2] == how:
+                yield Marked(page, how, match[3], match[4])
+
+
+def fill(page: Path, how: str, contents: Callable[[str], str]) -> bool:
+    """Put `contents(name)` into every such block of the page; whether anything changed."""
+
+    def new(match: re.Match[str]) -> str:
+        return f"{match[1]}{contents(match[3])}\n<!-- end -->" if match[2] == how else match[0]
+
+    text = page.read_text("utf-8")
+    changed = _MARKED.sub(new, text)
+    if changed != text:
+        page.write_text(changed, "utf-8")
+        sys.stdout.write(f"{name_of(page)} written\n")
+    return changed != text
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", _FENCE.sub("", text))
+
+
+def links(page: Path) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's titles, as the usual hosts make them."""
+    titles = re.findall(r"^#+ (.*)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title) for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in plain}

@@ -1,0 +1,385 @@
+"""The tables of the pages, made from the code: `python -m tests.docs.tables --write` puts them in place.
+
+What the code cannot say (what a reader should do about a code, the Chinese words) stands in `words.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import random
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.docs.pages import ROOT, fill, pages
+from yizhan import errors
+from yizhan.cli.exits import _WORDS as EXITS
+from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE
+from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.model import Segment, State
+from yizhan.platforms.base import Platform, platforms
+from yizhan.wire import Fault, FaultCode
+
+Row = Sequence[str]
+WORDS: dict[str, Any] = tomllib.loads((Path(__file__).parent / "words.toml").read_text("utf-8"))
+CODES: list[tuple[str, str, str]] = [(one["platform"], one["code"], one["remark"]) for one in WORDS["codes"]]
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
+
+
+def words(place: str, known: Iterable[str]) -> dict[str, Any]:
+    """Return hand-written words, one for each of the code's names in `known`, no more and no less."""
+    found: dict[str, Any] = WORDS
+    for step in place.split("."):
+        found = found[step]
+    there = set(known)
+    assert found.keys() == there, f"words.toml, {place}: missing {there - found.keys()}, gone {found.keys() - there}"
+    return found
+
+
+# --- what each platform takes -----------------------------------------------------------------------------------------
+
+SEGMENTS = [kind.__struct_config__.tag for kind in Segment.__args__]
+
+
+def _needs(platform: Platform, login: str) -> str:
+    required = [f"`{f.encode_name}`" for f in msgspec.structs.fields(platform.settings) if f.required]
+    return ", ".join([*required, *([login] if platform.needs_login else [])]) or "–"
+
+
+def _page(platform: Platform, title: str) -> str:
+    return f"[{title}](docs/platforms/{platform.name}.md)"
+
+
+def platform_table() -> str:
+    return table(
+        ("platform", "", "targets", "an account needs"),
+        (
+            (f"`{name}`", _page(one, one.title), ", ".join(one.capabilities), _needs(one, "`yizhan login`"))
+            for name, one in _ours().items()
+        ),
+    )
+
+
+def platform_table_zh() -> str:
+    titles = words("zh.titles", _ours())
+    return table(
+        ("平台", "", "目标类型", "账号需要"),
+        (
+            (f"`{name}`", _page(one, titles[name]), "、".join(one.capabilities), _needs(one, "`yizhan login` 扫码"))
+            for name, one in _ours().items()
+        ),
+    )
+
+
+def segment_table(names: Mapping[str, str] | None = None, head: str = "", comma: str = ", ") -> str:
+    ours = _ours()
+    rows = []
+    for segment in SEGMENTS:
+        cells = [names[segment] if names else f"`{segment}`"]
+        for one in ours.values():
+            kinds = [kind for kind, can in one.capabilities.items() if segment in can.segments]
+            cells.append("✓" if len(kinds) == len(one.capabilities) else comma.join(kinds) or "–")
+        rows.append(cells)
+    return table((head, *(f"`{name}`" for name in ours)), rows)
+
+
+def segment_table_zh() -> str:
+    return segment_table(words("zh.segments", SEGMENTS), comma="、")
+
+
+def _notes() -> dict[str, dict[str, list[str]]]:
+    """By platform: its remarks, and the kinds of target that each is about."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, one in _ours().items():
+        for kind, can in one.capabilities.items():
+            if can.note:
+                found.setdefault(name, {}).setdefault(can.note, []).append(kind)
+    return found
+
+
+def note_list(said: Callable[[str], str] = str, mark: str = ": ", comma: str = ", ") -> str:
+    return "\n".join(
+        f"* `{name}` {comma.join(kinds)}{mark}{said(note)}"
+        for name, notes in _notes().items()
+        for note, kinds in notes.items()
+    )
+
+
+def note_list_zh() -> str:
+    chinese = words("zh.notes", {note for notes in _notes().values() for note in notes})
+    return note_list(lambda note: str(chinese[note]), "：", "、")
+
+
+def _ours() -> dict[str, Platform]:
+    """Our platforms, QQ first; another package that is installed here is none of the pages' business."""
+    order = ("qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink")
+    return {name: platforms()[name] for name in order}
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+
+def state_table() -> str:
+    said = words("states", [state.value for state in State])
+    rows = [(f"`{state}`", said[state]["means"], said[state]["who"], "yes" if state.final else "no") for state in State]
+    return table(("state", "means", "who can change it", "final"), rows)
+
+
+def priority_table() -> str:
+    rows = [
+        (str(REPLY), "an answer (`reply`), and what was held when the other side wrote"),
+        (str(SINGLE), "a send to one target"),
+        (str(BROADCAST), "a broadcast, or a submit to several targets"),
+    ]
+    return table(("priority", "what"), rows)
+
+
+def policy_table() -> str:
+    fields = {field.name: field.default for field in dataclasses.fields(Policy)}
+    said = words("policy", fields)
+    return table(("`Policy`", "", ""), ((f"`{name}`", f"{value:g}", said[name]) for name, value in fields.items()))
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def limit_table() -> str:
+    """What the default rules allow, and for how long a message can be taken back."""
+    allowed = words("limits", _ours())
+    rows = []
+    for name, platform in _ours().items():
+        rules = platform.rules()
+        values = rules.all()
+        texts = [(what, _filled(text, values)) for what, text in allowed[name].items()]
+        seconds = values.get("recall.seconds")
+        texts.append(("recall", f"within {seconds} s" if seconds else "the platform has no such call"))
+        rows += [(f"`{name}`" if n == 0 else "", *text) for n, text in enumerate(texts)]
+    return table(("platform", "", "allowed"), rows)
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    for rule, value in values.items():
+        text = text.replace(f"{{{rule}}}", f"{value:,}" if isinstance(value, int) else str(value))
+    assert "{" not in text, f"no such rule: {text}"
+    return text
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _classes(base: type[Exception], depth: int = 0) -> Iterator[tuple[int, type[Exception]]]:
+    yield depth, base
+    # Subclasses that other modules add for themselves are not part of the tree that callers see.
+    for kind in base.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield from _classes(kind, depth + 1)
+
+
+def _first_sentence(kind: type) -> str:
+    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()).replace("`", "")
+    return f"{text.partition('. ')[0].rstrip('.')}."
+
+
+def error_table() -> str:
+    rows = []
+    for depth, kind in _classes(errors.YizhanError):
+        branch = "&nbsp;" * 4 * (depth - 1) + "└ " if depth else ""
+        code = next(code for base, _, code in EXITS if issubclass(kind, base))
+        is_platform = issubclass(kind, errors.PlatformError) and kind is not errors.PlatformError
+        does = decided(kind("")) if is_platform else ""
+        rows.append((f"{branch}`{kind.__name__}`", _first_sentence(kind), does, str(code)))
+    return table(("error", "means", "what becomes of the delivery", "exit code"), rows)
+
+
+_TRY: dict[str, Any] = {
+    "number": 1,
+    "repeatable": False,
+    "asked": False,
+    "renewed": False,
+    "answers": False,
+    "now": 0.0,
+}
+_CASES: tuple[tuple[str, dict[str, bool]], ...] = (
+    ("", {}),
+    ("an answer", {"answers": True}),
+    ("where the wire knows a repeat", {"repeatable": True}),
+    ("after it was sent again", {"repeatable": True, "asked": True}),
+    ("after a fresh upload", {"renewed": True}),
+)
+
+
+def decided(error: Exception, *, without: Iterable[str] = ()) -> str:
+    """What the runner does about `error`, in words, from the very table by which it decides."""
+    usual, *others = [
+        (case, _decision(decide(error, Try(**{**_TRY, **more}), Policy(), random.Random(1)), error))
+        for case, more in _CASES
+        if not set(more) & set(without)
+    ]
+    said = {usual[1]: usual[1]}
+    for case, text in others:
+        # A case that is answered as an earlier one needs no mention.
+        said.setdefault(text, f"{case}: {text}")
+    return "; ".join(said.values())
+
+
+def _decision(decision: Decision, error: Exception) -> str:
+    match decision:
+        case Again(delay, slow, counts):
+            told = getattr(error, "retry_after", None)
+            wait = f"waits {delay:g} s" if told else "waits"
+            tries = f", {Policy().tries} times in all" if counts else ""
+            return f"{'the whole account ' if slow else ''}{wait} and tries again{tries}"
+        case Ask():
+            return "sent again under the same key"
+        case Renew():
+            return "uploads again, once, and sends"
+        case Hold():
+            return "held"
+        case Pause():
+            return "queued; the account rests until somebody logs in"
+        case Arrived():
+            return "sent, since an earlier try had arrived"
+        case GiveUp(state):
+            return state.value
+    raise AssertionError(decision)
+
+
+# --- codes ------------------------------------------------------------------------------------------------------------
+
+
+WITHOUT: dict[str, tuple[str, ...]] = {
+    "ilink": ("answers",),  # its messages refer to nothing
+    "304023": ("repeatable",),  # guild channels know no repeat
+    "304024": ("repeatable",),
+}
+
+
+def code_table() -> str:
+    """The codes that people look for, and what yizhan does."""
+    rows = []
+    for name, code, remark in CODES:
+        row = _faults(name)[code]
+        also = f" / `{row.also}`" if row.also else ""
+        shown = f"`{'ret ' if name == 'ilink' else ''}{row.code}`{also}"
+        does = decided(Fault(row).error(name, "x"), without=WITHOUT.get(name, WITHOUT.get(code, ())))
+        rows.append((shown, f"`{name}`", row.message, f"`{row.means.__name__}`", does, remark))
+    return table(("code", "platform", "its words", "arrives as", "the delivery", "what to know"), rows)
+
+
+def _faults(name: str) -> dict[str, FaultCode]:
+    known: dict[str, FaultCode] = {}
+    for row in _rows(name):
+        known.setdefault(str(row.code), row)
+        known[row.name or str(row.code)] = row
+    return known
+
+
+def _rows(name: str) -> tuple[FaultCode, ...]:
+    rows: tuple[FaultCode, ...] = import_module(platforms()[name].calls).FAULTS.rows
+    return rows
+
+
+def every_code() -> str:
+    """Every row of every fault table."""
+    blocks = []
+    for name, platform in _ours().items():
+        rows = [
+            (
+                f"`{row.code}`" + (f" / `{row.also}`" if row.also else ""),
+                row.message,
+                str(row.http),
+                f"`{row.means.__name__}`",
+            )
+            for row in _rows(name)
+        ]
+        blocks.append(f"## `{name}`: {platform.title}\n\n{table(('code', 'its words', 'HTTP', 'arrives as'), rows)}")
+    return "\n\n".join(blocks)
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def _commands() -> dict[str, str]:
+    import typer
+
+    from yizhan.cli.app import app
+
+    group: Any = typer.main.get_command(app)
+    return {name: _help(command) for name, command in group.commands.items()}
+
+
+def _help(command: Any) -> str:
+    text = " ".join((command.help or inspect.getdoc(command.callback) or "").split())
+    return f"{text.partition('. ')[0].rstrip('.')}."
+
+
+def command_table() -> str:
+    return table(("command", ""), ((f"`yizhan {name}`", text) for name, text in _commands().items()))
+
+
+def command_table_zh() -> str:
+    said = words("zh.commands", _commands())
+    return table(("命令", ""), ((f"`yizhan {name}`", said[name]) for name in _commands()))
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+def layers() -> list[str]:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = document["tool"]["importlinter"]["contracts"]
+    (found,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [layer.replace("(", "").replace(")", "") for layer in found]
+
+
+def layer_block() -> str:
+    return "\n".join(["```text", *layers(), "```"])
+
+
+def contract_list() -> str:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return "\n".join(f"* {contract['name']}." for contract in document["tool"]["importlinter"]["contracts"])
+
+
+MAKERS: dict[str, Callable[[], str]] = {
+    "platforms": platform_table,
+    "platforms-zh": platform_table_zh,
+    "segments": segment_table,
+    "segments-zh": segment_table_zh,
+    "notes": note_list,
+    "notes-zh": note_list_zh,
+    "states": state_table,
+    "priorities": priority_table,
+    "policy": policy_table,
+    "limits": limit_table,
+    "errors": error_table,
+    "codes": code_table,
+    "every-code": every_code,
+    "commands": command_table,
+    "commands-zh": command_table_zh,
+    "layers": layer_block,
+    "contracts": contract_list,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    if list(arguments) != ["--write"]:
+        sys.stdout.write("python -m tests.docs.tables --write: makes the tables of the pages anew\n")
+        return 2
+    for page in pages():
+        fill(page, "made", lambda name: MAKERS[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
