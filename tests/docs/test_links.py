@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from tests.docs.pages import ROOT, anchors, links, name_of, pages
+from yizhan.platforms.base import platforms
 
 PAGES = [pytest.param(page, id=name_of(page)) for page in pages()]
 
@@ -38,3 +40,22 @@ def test_every_page_can_be_reached_from_the_front_page() -> None:
                 waiting.append(to)
 
     assert set() == {name_of(page) for page in pages()} - {name_of(page) for page in seen}
+
+
+CHAPTERS = {
+    "Set up",
+    "What can be sent",
+    "Upload once",
+    "What comes in",
+    "Limits",
+    "Errors",
+    "The sandbox",
+    "How sure is this",
+}
+
+
+@pytest.mark.parametrize("name", platforms())
+def test_the_page_of_a_platform_has_the_same_chapters_as_its_neighbours(name: str) -> None:
+    text = (ROOT / f"docs/platforms/{name}.md").read_text("utf-8")
+
+    assert set() == CHAPTERS - set(re.findall(r"^##+ (.*)$", text, re.MULTILINE))
