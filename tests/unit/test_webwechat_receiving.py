@@ -85,11 +85,7 @@ async def test_a_withdrawal_names_the_message() -> None:
         await me.server.take_back(id)
         event = await me.next()
 
-        assert (EventKind.RECALL, {"recalled": id}, target("产品群", "group")) == (
-            event.kind,
-            event.context,
-            event.target,
-        )
+        assert (EventKind.RECALL, id, target("产品群", "group")) == (event.kind, event.about, event.target)
 
 
 async def test_people_and_rooms_that_are_new_are_told() -> None:
@@ -132,7 +128,7 @@ async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:
 
         assert (message_of("hello <me2>"), "me") == (one.message, one.sender)
         assert (room, "me", message_of("to the room")) == (two.target, two.sender, two.message)
-        assert (EventKind.RECALL, sent.id) == (three.kind, three.context["recalled"])
+        assert (EventKind.RECALL, sent.id) == (three.kind, three.about)
 
 
 async def held(me: Account, polls: int) -> None:

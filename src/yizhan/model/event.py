@@ -46,3 +46,5 @@ class Event(Struct, frozen=True, omit_defaults=True):
     """What the platform wants back later (a context token, a cursor); treated as a secret."""
     raw: dict[str, Any] = {}
     """The platform's own payload."""
+    about: str = ""
+    """For `recall`: the id of the message that was withdrawn, as far as the platform names it."""

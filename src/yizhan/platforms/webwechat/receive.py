@@ -91,7 +91,7 @@ class Receiver:
         for added in synced.AddMsgList:
             event = parse(added, reader)
             if event is not None and event.kind is EventKind.RECALL:
-                event = msgspec.structs.replace(event, context={"recalled": recalled_id(added)})
+                event = msgspec.structs.replace(event, about=recalled_id(added))
             if event is not None:
                 events.append(event)
         return events

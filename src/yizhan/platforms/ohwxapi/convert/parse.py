@@ -102,6 +102,7 @@ def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: s
         message=Message(segments) if segments else None,
         reply=Reply(_revoked(message) or id, at) if kind in (EventKind.MESSAGE, EventKind.RECALL) else None,
         raw=dict(raw),
+        about=_revoked(message) if kind is EventKind.RECALL else "",
     )
 
 

@@ -96,6 +96,7 @@ def _message(message: wire.Message, raw: Mapping[str, Any], account: str, now: f
         reply=Reply(withdrawn or message.id, at) if kind in (EventKind.MESSAGE, EventKind.RECALL) else None,
         context=context,
         raw=dict(raw),
+        about=withdrawn,
     )
 
 
