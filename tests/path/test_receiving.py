@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.media_support import film, silk
-from tests.path.accounts import ALL, add_accounts, group_of, person_of
+from tests.path.accounts import ALL, QQ_USER, add_accounts, group_of, person_of
 from tests.path.conftest import QUICK
 from tests.path.ear import forward_of, listening
 from tests.path.files import pdf, png
 from yizhan.engine import Engine
-from yizhan.errors import Refused
+from yizhan.errors import DeliveryFailed, Refused, Unsupported
 from yizhan.model import Forward, Kind, State, Target
 from yizhan.testing import RunningSandbox
 
@@ -157,3 +158,97 @@ async def test_what_cannot_be_fetched_any_more_is_refused_and_nothing_is_sent(
     with pytest.raises(Refused, match=r"cannot be fetched either.*Leave it out"):
         await engine.send(await person_of(engine, "webwechat"), gone)
     assert [] == await engine.deliveries()
+
+
+async def test_the_eleventh_message_on_ilink_waits_and_leaves_first_once_the_person_wrote(
+    sandbox: RunningSandbox, engine: Engine
+) -> None:
+    person = await person_of(engine, "ilink")
+    # Nobody asked for events: an account whose windows open by what comes in listens while it sends.
+    for number in range(1, 11):
+        assert State.SENT is (await engine.send(person, str(number))).state
+    held = [await engine.send(person, number) for number in ("11", "12")]
+    assert [State.HELD, State.HELD] == [receipt.state for receipt in held]
+    assert "until the other side writes" in held[0].detail
+    assert 10 == sandbox.calls("sendmessage", platform="ilink")
+
+    await asyncio.to_thread(sandbox.say, "ilink", Target.parse(person).id, "go on")
+    await engine.wait(held, timeout=10, until_held=False)
+    await engine.send(person, "13")
+
+    assert [str(number) for number in range(1, 14)] == [post.text for post in sandbox.posts(person)]
+
+
+async def test_counts_and_ends_of_answers_outlive_the_program(
+    sandbox: RunningSandbox, engine: Engine, tmp_path: Path
+) -> None:
+    async with listening(engine, "qqbot") as ear:
+        said = await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "hello bot")
+        event = await ear.message(said)
+        for number in range(2):
+            await engine.reply(event, f"answer {number}")
+    await engine.close()
+
+    again = await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK)
+    try:
+        (known,) = await again.event_table.recent(ALL["qqbot"])
+        await again.reply(known, "answer 2")
+        await again.reply(known, "answer 3")
+        with pytest.raises(DeliveryFailed, match="passive"):
+            await again.reply(known, "one too many")
+        late = await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "and now?")
+        async with listening(again, "qqbot") as ear:
+            question = await ear.message(late)
+            sandbox.clock.advance(3601)
+            with pytest.raises(DeliveryFailed, match="passive"):
+                await again.reply(question, "too late")
+    finally:
+        await again.close()
+
+    assert [f"answer {n}" for n in range(4)] == [post.text for post in sandbox.posts(f"{ALL['qqbot']}/user/{QQ_USER}")]
+
+
+async def test_a_webhook_is_answered_once_its_event_is_stored_and_what_is_pushed_twice_is_seen_once(
+    sandbox: RunningSandbox, engine: Engine
+) -> None:
+    pushed: list[tuple[Mapping[str, str], bytes]] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        pushed.append((request.headers, await request.read()))
+        status, body = await engine.receive_webhook(ALL["qqbot"], *pushed[-1])
+        return web.Response(status=status, body=body, content_type="application/json")
+
+    await add_accounts(engine, sandbox, ("qqbot",), receive="webhook")
+    app = web.Application()
+    app.router.add_post("/qq", hook)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with listening(engine, "qqbot") as ear:
+            await asyncio.to_thread(sandbox.webhook, "qqbot", f"http://127.0.0.1:{runner.addresses[0][1]}/qq")
+            said = await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "over the webhook")
+            event = await ear.message(said)
+            again = await engine.receive_webhook(ALL["qqbot"], *pushed[-1])
+            await engine.reply(event, "answered")
+            forged = await engine.receive_webhook(ALL["qqbot"], *_forged(pushed[-1]))
+            await asyncio.sleep(0.1)
+    finally:
+        await runner.cleanup()
+
+    assert 200 == again[0], "a repeat is not asked for again"
+    assert 401 == forged[0]
+    assert [said] == [event.id for event in ear.heard]
+    assert ["answered"] == [post.text for post in sandbox.posts(f"{ALL['qqbot']}/user/{QQ_USER}")]
+    assert said == (await engine.event_table.recent(ALL["qqbot"]))[-1].id
+
+
+def _forged(push: tuple[Mapping[str, str], bytes]) -> tuple[Mapping[str, str], bytes]:
+    headers, body = push
+    return headers, body.replace(b"over the webhook", b"over the mountain")
+
+
+async def test_only_platforms_with_webhooks_take_pushes(engine: Engine) -> None:
+    with pytest.raises(Unsupported, match="events"):
+        await engine.receive_webhook(ALL["webwechat"], {}, b"{}")
