@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import tempfile
 import wave
 import zipfile
 from collections.abc import AsyncIterator
@@ -226,14 +227,14 @@ def wav_of(samples: bytes, rate: int = 24000) -> bytes:
     return out.getvalue()
 
 
-def noisy_film(seconds: float, size: tuple[int, int]) -> bytes:
-    """An MP4 that does not compress well."""
+def noisy_film(seconds: float, size: tuple[int, int], form: str = "mp4") -> bytes:
+    """A film that does not compress well."""
     import random
 
     import av
 
     chance, out = random.Random(1), io.BytesIO()
-    with av.open(out, "w", format="mp4") as container:
+    with av.open(out, "w", format=form) as container:
         stream = container.add_stream("libx264", rate=10, options={"crf": "18", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for i in range(int(seconds * 10)):
@@ -244,6 +245,24 @@ def noisy_film(seconds: float, size: tuple[int, int]) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out.getvalue()
+
+
+def faststart(film: bytes) -> bytes:
+    """The same film with its index in front, as films stand on the web."""
+    import av
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        with (
+            av.open(io.BytesIO(film)) as source,
+            av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as out,
+        ):
+            stream = out.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
+        return path.read_bytes()
 
 
 def turned(film: bytes, degrees: int) -> bytes:

@@ -56,9 +56,15 @@ class UnknownAccount(Refused):
 class MediaTooLarge(Refused):
     """The media is over a limit; the text names the limit and the profile it comes from."""
 
+    as_file = False
+    """Whether nothing but its size or length speaks against it, so that it may go as a plain file instead."""
+
 
 class MediaFormat(Refused):
     """The media is empty, unreadable, or of a format that the platform does not take."""
+
+    as_file = False
+    """Whether it is sound as far as can be told, only not of this kind, so that it may go as a plain file instead."""
 
 
 class PlatformError(YizhanError):

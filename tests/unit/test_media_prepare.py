@@ -551,15 +551,62 @@ async def test_a_message_is_fitted_segment_by_segment(prepare: Prepare) -> None:
 
 async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(prepare: Prepare) -> None:
     long = await prepare.library.add(make.wav(3.0), name="long.wav")
-    broken = await prepare.library.add(b"\x89PNG\r\n\x1a\n", name="broken.png")
-    fitted, notes = await prepare.fitted(Message((Voice(long), Image(broken))), rule_of)
+    foreign = await prepare.library.add(b"\0\0\0\x18ftypheic" + bytes(500), name="foreign.heic")
+    fitted, notes = await prepare.fitted(Message((Voice(long), Image(foreign))), rule_of)
 
-    assert [(File, "long.wav", "file"), (File, "broken.png", "file")] == [
+    assert [(File, "long.wav", "file"), (File, "foreign.heic", "file")] == [
         (type(one), one.name, one.media.kind)  # type: ignore[union-attr]
         for one in fitted.segments
     ]
     assert "lasts 3.0 s" in notes[0]
-    assert "cannot be read as a picture" in notes[1]
+    assert "no decoder here knows this HEIC" in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("segment", "data"),
+    [
+        (Image, lambda: b"\x89PNG\r\n\x1a\n"),
+        (Image, lambda: make.picture("JPEG", (300, 200))[:900]),
+        (Image, lambda: make.picture("PNG", (300, 200))[:-60]),
+        (Voice, lambda: b"\x02#!SILK_V3\xff\x7f" + bytes(99)),
+        (Voice, lambda: b"ID3\x04" + bytes(500)),
+        (Video, lambda: make.film("mp4", seconds=3.0)[:-900]),
+        (Video, lambda: make.faststart(make.noisy_film(3.0, (64, 48)))[:9000]),
+        (Video, lambda: make.noisy_film(3.0, (64, 48), "matroska")[:9000]),
+    ],
+)
+async def test_what_is_broken_is_refused_although_its_format_is_taken(
+    prepare: Prepare, segment: Any, data: Data
+) -> None:
+    broken = await prepare.library.add(data(), name="broken.bin")
+
+    with pytest.raises(
+        (MediaFormat, MediaTooLarge), match=r"broken.bin \(\w+, \d+ bytes\) could not be converted: the step"
+    ):
+        await prepare.fitted(Message((segment(broken),)), rule_of)
+
+
+@pytest.mark.parametrize("silk", [True, False])
+async def test_silk_goes_out_as_tencents(prepare: Prepare, silk: bool) -> None:
+    source = await prepare.library.add(make.silk(tencent=silk), name="a.silk")
+    fitted, notes = await prepare.fitted(Message((Voice(source),)), lambda _: MediaRule("voice", ("silk",)))
+    (voice,) = fitted.segments
+
+    assert isinstance(voice, Voice)
+    data = await read_all(prepare.library.open(voice.media))  # type: ignore[arg-type]
+    assert b"\x02#!SILK_V3" == data[:10]
+    assert () == notes
+
+
+async def test_a_picture_made_smaller_for_a_limit_is_told(prepare: Prepare) -> None:
+    large = await prepare.library.add(noise((400, 300)), name="large.png")
+    rule = MediaRule("image", ("jpeg",), soft_bytes=20_000, source="rules 2026")
+    fitted, notes = await prepare.fitted(Message((Image(large),)), lambda _: rule)
+    (image,) = fitted.segments
+
+    assert isinstance(image, Image)
+    assert 20_000 >= image.media.size  # type: ignore[union-attr]
+    assert f"made smaller for rules 2026: large.png (png, 400 x 300, {large.size} bytes) became" in notes[0]
 
 
 async def test_a_message_that_cannot_be_fitted_is_refused(prepare: Prepare) -> None:

@@ -49,8 +49,9 @@ class Prepare:
             return media
         key = media.sha256, str(Recipe.parse(recipe))[:MAX_RECIPE]
         if key in self._refusals:
-            error = self._refusals[key]
-            raise type(error)(str(error))
+            error = type(self._refusals[key])(str(self._refusals[key]))
+            error.as_file = self._refusals[key].as_file
+            raise error
         made = await self._kept(*key) or await self._flights.do(key, lambda: self._make(media, key[1], progress))
         return _named(made, media)
 
@@ -84,12 +85,15 @@ class Prepare:
         note = ""
         try:
             choice = choose(media, rule)
-            made, kind, note = await self.variant(media, choice.recipe), choice.kind, choice.note
+            recipe = choice.recipe or ("check" if choice.kind in ("image", "voice") else "")
+            made, kind, note = await self.variant(media, recipe), choice.kind, choice.note
         except (MediaFormat, MediaTooLarge) as error:
-            # What the rule cannot tell from the outside shows when the bytes are opened; the same way out is left.
-            if not rule.as_file or (rule.hard_bytes and media.size > rule.hard_bytes):
+            # What the rule cannot tell from the outside shows when the bytes are opened; the same way out is left to
+            # what is sound.
+            if not (rule.as_file and error.as_file) or (rule.hard_bytes and media.size > rule.hard_bytes):
                 raise
             made, kind, note = media, "file", f"sent as a plain file: {error}"
+        note = note or _lessened(shown, media, made, rule)
         if kind == "file" and not isinstance(segment, File):
             return File(msgspec.structs.replace(media, kind="file"), shown), note
         if isinstance(segment, Sticker):
@@ -127,6 +131,20 @@ class Prepare:
             if made.same:
                 return media
             return await self.library.add(Path(result.name), name="")
+
+
+def _lessened(shown: str, media: Media, made: Media, rule: MediaRule) -> str:
+    """What the receipt says where a limit, not only a format, made a picture or video less than it was."""
+    over = bool(rule.bytes) and media.size > rule.bytes
+    large = bool(rule.max_side) and max(media.width, media.height) > rule.max_side
+    if made.sha256 == media.sha256 or rule.kind not in ("image", "video") or not (over or large):
+        return ""
+    return f"made smaller for {rule.source or 'the platform'}: {_measures(media, shown)} became {_measures(made)}"
+
+
+def _measures(media: Media, shown: str = "") -> str:
+    sides = f", {media.width} x {media.height}" if media.width else ""
+    return f"{shown} ({media.format}{sides}, {media.size} bytes)".strip()
 
 
 def _named(made: Media, media: Media) -> Media:

@@ -7,6 +7,7 @@ A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle
     voice;format=silk;rate=24000;seconds=60             a sound in that format
     mp4;bytes=31457280                                  H.264 and AAC in an MP4; left alone if it is that already
     cover;side=480                                      a JPEG of a video's first clear picture
+    check                                               the same picture or sound, once it was seen to be whole
 
 The same recipe on the same bytes always gives the same variant.
 """
@@ -35,6 +36,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "voice": frozenset({"format", "rate", "seconds", "bytes"}),
     "mp4": frozenset({"bytes", "side", "seconds"}),
     "cover": frozenset({"bytes", "side"}),
+    "check": frozenset(),
 }
 _WORDS = frozenset({"formats", "format"})
 

@@ -22,6 +22,8 @@ _PLAIN_SOUNDS = ("aac", "mp3")
 _COVER_AT = 1.0
 """Seconds: films tend to begin black."""
 _COVER_TRIES = 60
+_LEAST_SHARE = 0.8
+"""How much of the length that a film claims must be there; some writers claim a little too much."""
 _TRIES = 4
 """How often a video is encoded until it is small enough."""
 
@@ -46,7 +48,11 @@ def mp4(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Ma
         # What was asked for is only roughly kept, least of all by pictures full of noise.
         asked = bits or made * 8000 // max(1, about.duration_ms)
         copy, bits = False, max(LEAST_BITS // 4, asked * most * 4 // made // 5)
-    raise Refusal(f"even made smaller it has {made} bytes, over {most}. Cut it, or send it as a file.", too_large=True)
+    raise Refusal(
+        f"even made smaller it has {made} bytes, over {most}. Cut it, or send it as a file.",
+        too_large=True,
+        as_file=True,
+    )
 
 
 def _write(source: Path, result: Path, caps: Caps, step: Any, copy: bool, side: int, bits: int) -> None:
@@ -73,7 +79,7 @@ class _About:
     def __init__(self, film: Any, source: Path, caps: Caps, most_seconds: int) -> None:
         self.video = next((one for one in film.streams.video if not _is_attached(one)), None)
         if self.video is None:
-            raise Refusal("there is no moving picture in it. Send it as a voice or a file.")
+            raise Refusal("there is no moving picture in it. Send it as a voice or a file.", as_file=True)
         self.audio = next(iter(film.streams.audio), None)
         self.size = source.stat().st_size
         self.width, self.height = self.video.width, self.video.height
@@ -83,7 +89,9 @@ class _About:
             raise Refusal(f"it has pictures of {self.width} x {self.height} pixels.", too_large=bool(self.width))
         most = min(most_seconds or caps.media_seconds, caps.media_seconds)
         if self.duration_ms > most * 1000 + 500:
-            raise Refusal(f"it lasts {self.duration_ms // 1000} s, over {most} s. Cut it first.", too_large=True)
+            raise Refusal(
+                f"it lasts {self.duration_ms // 1000} s, over {most} s. Cut it first.", too_large=True, as_file=True
+            )
 
     @property
     def picture_fits(self) -> bool:
@@ -116,6 +124,7 @@ def _bits(most: int, about: _About) -> int:
         raise Refusal(
             f"{about.duration_ms // 1000} s of it cannot be shown in {most} bytes. Cut it, or send it as a file.",
             too_large=True,
+            as_file=True,
         )
     return bits
 
@@ -124,6 +133,26 @@ def _check_decodes(film: Any, about: _About, step: Any) -> None:
     step("decode a picture")
     if next(film.decode(about.video), None) is None:
         raise Refusal("no picture of it can be decoded. The file is broken; give another.")
+    if about.duration_ms:
+        step("look at its end")
+        film.seek(about.duration_ms * 9 // 10 * 1000)
+        _check_end(max((_milliseconds(packet) for packet in film.demux()), default=0), about)
+
+
+def _check_end(reached_ms: int, about: _About) -> None:
+    """Refuse what says that it is longer than its bytes are."""
+    if reached_ms < about.duration_ms * _LEAST_SHARE:
+        raise Refusal(
+            f"it breaks off at {reached_ms / 1000:.1f} s of {about.duration_ms / 1000:.1f} s. The file is not whole; "
+            "copy or download it again."
+        )
+
+
+def _milliseconds(packet: Any) -> int:
+    """When a packet ends; 0 for the empty one at the end of a stream, and for one without a time."""
+    if packet.pts is None or not packet.size:
+        return 0
+    return int((packet.pts + (packet.duration or 0)) * packet.time_base * 1000)
 
 
 class _Maker:
@@ -142,17 +171,19 @@ class _Maker:
         self._undated: list[Any] = []
 
     def run(self) -> None:
-        about = self._about
+        about, reached = self._about, 0
         for packet in self._film.demux([one for one in (about.video, about.audio) if one is not None]):
             if packet.pts is not None and about.duration_ms:
                 done = float(packet.pts * packet.time_base) * 1000 / about.duration_ms
                 self._step("copy" if self._copy_picture else "encode", min(done, 1.0))
+                reached = max(reached, _milliseconds(packet))
             if packet.stream is about.video:
                 self._picture(packet)
             else:
                 self._sound(packet)
         if not self._count:
             raise Refusal("no picture of it can be decoded. The file is broken; give another.")
+        _check_end(reached, about)
         self._flush()
 
     def _picture_stream(self) -> Any:

@@ -35,7 +35,10 @@ def opened(source: Path) -> Any:
         found = probe(file, source.stat().st_size)
     demuxer = _DEMUXERS.get(found.format)
     if demuxer is None:
-        raise Refusal(f"there is no decoder for {found.format or 'an unknown format'} here. Convert it yourself first.")
+        raise Refusal(
+            f"there is no decoder for {found.format or 'an unknown format'} here. Convert it yourself first.",
+            as_file=True,
+        )
     return av.open(str(source), format=demuxer, options={"protocol_whitelist": "file"}, metadata_errors="ignore")
 
 

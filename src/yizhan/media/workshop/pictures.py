@@ -40,6 +40,22 @@ def image(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> 
     return _save(result, _stills(upright, formats, lossless, side, most, step))
 
 
+def check(source: Path, caps: Caps, step: Any) -> None:
+    """Decode a picture, every frame of it.
+
+    Raises:
+        Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
+    """
+    step("open")
+    with _opened(source, caps) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        _check_frames(picture, frames, caps)
+        for index in range(frames):
+            step("decode", index / frames)
+            picture.seek(index)
+            picture.load()
+
+
 def thumb(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Made:
     """Make a small JPEG."""
     step("open")
@@ -94,11 +110,13 @@ def _first_frame(source: Path) -> Image.Image:
         with opened(source) as container:
             tiles = len(container.streams.video)
             if tiles > 1:
-                raise Refusal("it is put together from tiles, for which no decoder is here. Give a JPEG instead.")
+                raise Refusal(
+                    "it is put together from tiles, for which no decoder is here. Give a JPEG instead.", as_file=True
+                )
             frame: Any = next(container.decode(video=0))
             return _turned(frame.to_image(), getattr(frame, "rotation", 0))
     except (av.FFmpegError, StopIteration, IndexError):
-        raise Refusal("no decoder here knows this HEIC. Give a PNG or JPEG instead.") from None
+        raise Refusal("no decoder here knows this HEIC. Give a PNG or JPEG instead.", as_file=True) from None
 
 
 def _turned(picture: Image.Image, degrees: int) -> Image.Image:
@@ -157,12 +175,7 @@ def _animations(
     picture: Image.Image, side: int, most: int, caps: Caps, step: Any
 ) -> Iterator[tuple[bytes, int, int] | int]:
     frames = getattr(picture, "n_frames", 1)
-    if frames > MAX_FRAMES or frames * picture.width * picture.height > caps.all_pixels:
-        raise Refusal(
-            f"it has {frames} frames of {picture.width} x {picture.height}; that is more than is decoded here "
-            f"({MAX_FRAMES} frames, {caps.all_pixels} pixels). Make it smaller or shorter first.",
-            too_large=True,
-        )
+    _check_frames(picture, frames, caps)
     for size in _sizes(picture.size, side):
         images, times = [], []
         for index in range(frames):
@@ -177,6 +190,15 @@ def _animations(
             out, "GIF", save_all=True, append_images=images[1:], duration=times, loop=loop, disposal=2, optimize=False
         )
         yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
+
+
+def _check_frames(picture: Image.Image, frames: int, caps: Caps) -> None:
+    if frames > MAX_FRAMES or frames * picture.width * picture.height > caps.all_pixels:
+        raise Refusal(
+            f"it has {frames} frames of {picture.width} x {picture.height}; that is more than is decoded here "
+            f"({MAX_FRAMES} frames, {caps.all_pixels} pixels). Make it smaller or shorter first.",
+            too_large=True,
+        )
 
 
 def _sizes(size: tuple[int, int], side: int) -> Iterator[tuple[int, int]]:
@@ -211,4 +233,6 @@ def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int]) -> Made:
             result.write_bytes(data)
             return Made(width=width, height=height)
         smallest = min(smallest or made, made)
-    raise Refusal(f"even at its smallest it has {smallest} bytes. Choose another picture.", too_large=True)
+    raise Refusal(
+        f"even at its smallest it has {smallest} bytes. Choose another picture.", too_large=True, as_file=True
+    )

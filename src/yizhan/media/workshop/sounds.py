@@ -42,8 +42,33 @@ def voice(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> 
     made = _WRITERS.get(form, _encode)(form, samples, rate, result, step)
     limit = recipe.number("bytes")
     if limit and result.stat().st_size > limit:
-        raise Refusal(f"as {form} it has {result.stat().st_size} bytes, over {limit}. Cut it first.", too_large=True)
+        raise Refusal(
+            f"as {form} it has {result.stat().st_size} bytes, over {limit}. Cut it first.", too_large=True, as_file=True
+        )
     return made
+
+
+def check(source: Path, result: Path, caps: Caps, step: Any) -> Made:
+    """Decode a sound; SILK as the encoder writes it is marked as Tencent's, which is what the platforms play.
+
+    Raises:
+        Refusal: there is no sound in it.
+    """
+    with source.open("rb") as file:
+        head = file.read(len(_SILK) + 1)
+    if _SILK not in head:
+        for _ in _limited(_decoded(source, 8000, step), 8000, caps.media_seconds):
+            pass
+        return Made(same=True)
+    step("check SILK")
+    data = source.read_bytes()
+    if not _whole_frames(data[data.index(_SILK) + len(_SILK) :])[1]:
+        raise Refusal("it has no SILK frames.")
+    plain = _silk_as_is(source)
+    if plain is None:
+        return Made(same=True)
+    result.write_bytes(plain)
+    return Made()
 
 
 def _rate(form: str, wanted: int) -> int:
@@ -73,7 +98,7 @@ def _decoded(source: Path, rate: int, step: Any) -> Iterator[bytes]:
     with opened(source) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
-            raise Refusal("there is no sound in it. Give a sound, or send it as a file.")
+            raise Refusal("there is no sound in it. Give a sound, or send it as a file.", as_file=True)
         total = (container.duration or 0) / av.time_base
         resampler = av.AudioResampler("s16", "mono", rate)
         done = 0
@@ -120,7 +145,9 @@ def _limited(samples: Iterator[bytes], rate: int, seconds: int) -> Iterator[byte
         count += len(piece) // 2
         # Encoders add a little at both ends; that is not what makes a sound too long.
         if count > (seconds + 0.5) * rate:
-            raise Refusal(f"it lasts more than {seconds} s. Cut it, or send it as a file.", too_large=True)
+            raise Refusal(
+                f"it lasts more than {seconds} s. Cut it, or send it as a file.", too_large=True, as_file=True
+            )
         yield piece
     if not count:
         raise Refusal("no sound could be decoded. The file is broken; give another.")

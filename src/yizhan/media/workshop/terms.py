@@ -47,11 +47,16 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     made: Made | None = None
     error: str = ""
     too_large: bool = False
+    as_file: bool = False
 
 
 class Refusal(Exception):
-    """A conversion that cannot be done; the text says why and what would work."""
+    """A conversion that cannot be done; the text says why and what would work.
 
-    def __init__(self, text: str, *, too_large: bool = False) -> None:
+    `as_file`: the media are sound, as far as can be told, and may go as a plain file.
+    """
+
+    def __init__(self, text: str, *, too_large: bool = False, as_file: bool = False) -> None:
         super().__init__(text)
         self.too_large = too_large
+        self.as_file = as_file

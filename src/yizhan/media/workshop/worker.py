@@ -52,7 +52,7 @@ def main() -> None:
 
 def _load(recipe: str) -> None:
     """Import what the recipe needs before memory is limited: libraries are the same for every job."""
-    if recipe in ("image", "thumb"):
+    if recipe in ("image", "thumb", "check"):
         import PIL.Image  # noqa: F401
     else:
         import av  # noqa: F401
@@ -62,7 +62,7 @@ def _answered(job: Job, report: Report) -> Answer:
     try:
         return Answer(made=carry_out(job, report))
     except Refusal as error:
-        return Answer(step=report.step, error=str(error), too_large=error.too_large)
+        return Answer(step=report.step, error=str(error), too_large=error.too_large, as_file=error.as_file)
     except MemoryError:
         text = f"it takes more than {job.caps.memory_bytes >> 20} MiB of memory. Make it smaller first."
         return Answer(step=report.step, error=text, too_large=True)
@@ -83,6 +83,8 @@ def carry_out(job: Job, report: Step) -> Made:
 
 
 def _maker(name: str) -> Any:
+    if name == "check":
+        return _check
     if name in ("image", "thumb"):
         from yizhan.media.workshop import pictures
 
@@ -94,6 +96,23 @@ def _maker(name: str) -> Any:
     from yizhan.media.workshop import films
 
     return {"mp4": films.mp4, "cover": films.cover}[name]
+
+
+def _check(_recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Made:
+    """See whether a picture or a sound can be decoded; anything else is taken on trust."""
+    from yizhan.media.probe import probe
+
+    with source.open("rb") as file:
+        kind = probe(file, source.stat().st_size).kind
+    if kind == "voice":
+        from yizhan.media.workshop import sounds
+
+        return sounds.check(source, result, caps, step)
+    if kind == "image":
+        from yizhan.media.workshop import pictures
+
+        pictures.check(source, caps, step)
+    return Made(same=True)
 
 
 def _limit_once(caps: Caps) -> None:

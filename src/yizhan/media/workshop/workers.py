@@ -103,10 +103,13 @@ class _Conversation:
             async with asyncio.timeout(seconds):
                 return await self._talk()
         except TimeoutError:
-            raise MediaFormat(
+            error = MediaFormat(
                 f"{self._what} could not be converted: the step '{self._step}' was not done after {seconds:g} s. "
                 "Convert it yourself, or send it as a file."
-            ) from None
+            )
+            # A film may simply be long; for anything else it is not to be trusted.
+            error.as_file = self._job.recipe.startswith("mp4")
+            raise error from None
 
     async def _talk(self) -> Answer:
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -132,8 +135,10 @@ class _Conversation:
 def _judged(answer: Answer, what: str) -> Made:
     if answer.made is not None:
         return answer.made
-    kind = MediaTooLarge if answer.too_large else MediaFormat
-    raise kind(f"{what} could not be converted: the step '{answer.step}' failed: {answer.error}")
+    kind: type[MediaTooLarge | MediaFormat] = MediaTooLarge if answer.too_large else MediaFormat
+    error = kind(f"{what} could not be converted: the step '{answer.step}' failed: {answer.error}")
+    error.as_file = answer.as_file
+    raise error
 
 
 def _cause(code: int) -> str:
