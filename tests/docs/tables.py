@@ -271,7 +271,9 @@ def code_table() -> str:
         row = _faults(name)[code]
         also = f" / `{row.also}`" if row.also else ""
         shown = f"`{'ret ' if name == 'ilink' else ''}{row.code}`{also}"
-        does = decided(Fault(row).error(name, "x"), without=WITHOUT.get(name, WITHOUT.get(code, ())))
+        # What a repeat's refusal does is said once, beside the table; it matters here for duplicates alone.
+        without = WITHOUT.get(name, WITHOUT.get(code, ())) + (() if row.means is errors.Duplicate else ("asked",))
+        does = decided(Fault(row).error(name, "x"), without=without)
         rows.append((shown, f"`{name}`", row.message, f"`{row.means.__name__}`", does, remark))
     return table(("code", "platform", "its words", "arrives as", "the delivery", "what to know"), rows)
 
