@@ -51,9 +51,9 @@ class Blocking:
     def broadcast(self, message: Any, to: Any, **more: Any) -> BlockingBroadcast:
         return BlockingBroadcast(self._loop, self._loop.run(self._engine.broadcast(message, to, **more)))
 
-    def events(self, accounts: Any = None) -> Iterator[Event]:
+    def events(self, accounts: Any = None, **more: Any) -> Iterator[Event]:
         """Yield what comes in; blocks until the next event."""
-        source: AsyncIterator[Event] = self._engine.events(accounts)
+        source: AsyncIterator[Event] = self._engine.events(accounts, **more)
         while True:
             yield self._loop.run(_next(source))
 

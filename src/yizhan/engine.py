@@ -574,13 +574,19 @@ class Engine:
 
     # --- receiving ---
 
-    async def events(self, accounts: Iterable[str] | None = None) -> AsyncIterator[Event]:
+    async def events(self, accounts: Iterable[str] | None = None, *, reader: str | None = None) -> AsyncIterator[Event]:
         """Yield what comes in on `accounts` (all if None) from now on, each event once.
 
-        Sources that break are opened again, with patience; when a login is lost, an event says so.
+        Sources that break are opened again, with patience; when a login is lost, an event says so. `reader`: a name
+        of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so that
+        nothing is lost between two runs. An event is done with when the next one is asked for.
         """
+        if reader is not None and not 0 < len(reader) <= 30:
+            raise Refused(
+                f"A reader's name has 1 to 30 characters, '{reader}' has {len(reader)}. Choose a shorter one."
+            )
         wanted = set(accounts) if accounts is not None else None
-        async for event in self.inbox.events(wanted, lambda: self.listen(wanted)):
+        async for event in self.inbox.events(wanted, lambda: self.listen(wanted), reader):
             yield event
 
     async def listen(self, accounts: Iterable[str] | None = None) -> None:

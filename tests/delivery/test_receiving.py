@@ -10,7 +10,7 @@ import pytest
 
 from tests.delivery.fake import Network
 from yizhan.engine import Engine
-from yizhan.errors import LoginNeeded, Unavailable, Unsupported, WindowClosed
+from yizhan.errors import LoginNeeded, Refused, Unavailable, Unsupported, WindowClosed
 from yizhan.model import Event, EventKind, Forward, Message, Reply, State, Target, Text
 from yizhan.world import TurnableClock
 
@@ -206,3 +206,24 @@ async def test_everything_that_can_be_sent_on_names_the_account_that_received_it
 
     assert event.message is not None
     assert ["fake.me"] == [s.account for s in event.message.segments if isinstance(s, Forward)]
+
+
+async def test_a_named_reader_goes_on_where_it_was_and_loses_nothing(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    stream = engine.events(reader="bridge")
+    pending = asyncio.ensure_future(text_of(stream))
+    await until(lambda: network.listened)
+    for number in range(4):
+        network.inbox.put_nowait(said(str(number)))
+    seen = [await pending, await text_of(stream)]
+    # The program ends while it works on the second; it was never done with it.
+    await engine.close()
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        stream = again.events(reader="bridge")
+        seen += [await text_of(stream) for _ in range(3)]
+        with pytest.raises(Refused, match="30 characters"):
+            await first(again.events(reader="b" * 31))
+
+    assert ["0", "1", "1", "2", "3"] == seen

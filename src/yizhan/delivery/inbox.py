@@ -71,10 +71,13 @@ class Inbox:
     # --- whoever wants events ---
 
     async def events(
-        self, wanted: Collection[str] | None, listen: Callable[[], Awaitable[None]]
+        self, wanted: Collection[str] | None, listen: Callable[[], Awaitable[None]], reader: str | None = None
     ) -> AsyncIterator[Event]:
-        """Yield what is stored from now on, of `wanted` or of all accounts, whichever process took it in."""
-        seen, ring = await self._table.latest(), asyncio.Event()
+        """Yield what is stored from now on, of `wanted` or of all accounts, whichever process took it in.
+
+        `reader`: begin behind what the reader of that name was done with.
+        """
+        seen, ring = await self._begin(reader), asyncio.Event()
         self._rings.append(ring)
         try:
             await listen()
@@ -85,6 +88,9 @@ class Inbox:
                     seen = seq
                     if wanted is None or event.account in wanted:
                         yield event
+                        # Asked for the next, so done with this one.
+                        if reader is not None:
+                            await self._table.move(reader, seq)
                 if not found:
                     # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with the ring.
                     with suppress(TimeoutError):
@@ -92,6 +98,15 @@ class Inbox:
                             await ring.wait()
         finally:
             self._rings.remove(ring)
+
+    async def _begin(self, reader: str | None) -> int:
+        known = await self._table.place(reader) if reader is not None else None
+        if known is not None:
+            return known
+        latest = await self._table.latest()
+        if reader is not None:
+            await self._table.move(reader, latest)
+        return latest
 
     # --- listening ---
 

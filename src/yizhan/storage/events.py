@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from yizhan.model import Event, Target
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.secrets import Vault
-from yizhan.storage.tables import contexts, events
+from yizhan.storage.tables import contexts, counters, events
 
 
 class Kept(NamedTuple):
@@ -81,6 +81,21 @@ class EventTable:
         rows = await self._ledger.read(lambda c: c.execute(query).all())
         return [(row.seq, self._read(row.body)) for row in rows]
 
+    async def place(self, reader: str) -> int | None:
+        """Return the number of the last event that `reader` is done with; None when it never read."""
+        query = sa.select(counters.c.value).where(counters.c.name == _place_name(reader))
+        return await self._ledger.read(lambda c: c.execute(query).scalar())
+
+    async def move(self, reader: str, seq: int) -> None:
+        """Note that `reader` is done with everything up to number `seq`."""
+        name = _place_name(reader)
+
+        def move(connection: Connection) -> None:
+            if not connection.execute(counters.update().where(counters.c.name == name).values(value=seq)).rowcount:
+                connection.execute(counters.insert().values(name=name, value=seq))
+
+        await self._ledger.write(move)
+
     def _read(self, body: bytes) -> Event:
         return _decode(self._vault.unlock(body, "event"))
 
@@ -90,6 +105,10 @@ def context_of(event: Event) -> dict[str, Any]:
     if event.target is None or not event.context:
         return {}
     return {"at": event.at, "event_id": event.id, **event.context}
+
+
+def _place_name(reader: str) -> str:
+    return f"reader {reader}"
 
 
 def _leave(connection: Connection, target: Target, at: float, body: bytes) -> None:
