@@ -10,6 +10,7 @@ MAX_NAME_BYTES = 255
 
 # Marks that turn the reading direction make `gpj.exe` look like `exe.jpg`; joiners stay, emoji and scripts need them.
 _HARMFUL = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff\u2028\u2029\ufff9-\ufffb]")
+_HANGING = re.compile("[\\s\u200d]+$")
 _EXTENSION = re.compile(r"\.[^.\s]{1,16}$")
 
 
@@ -45,7 +46,7 @@ def cut_text(text: str, limit: int) -> str:
         while kept and _attached(kept[-1]):
             kept = kept[:-1]
         kept = kept[:-1]
-    return kept.rstrip("\u200d ")
+    return _HANGING.sub("", kept)
 
 
 def _attached(character: str) -> bool:
