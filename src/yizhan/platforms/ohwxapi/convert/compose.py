@@ -113,6 +113,9 @@ def upload_of(need: MediaNeed, target: Target, content: Content) -> wire.CdnUplo
     """Return the upload for `need`; the bytes travel as Base64, so that no folder needs to be shared."""
     types = {"image": cdn.IMAGE, "video": cdn.VIDEO, "file": cdn.FILE}
     name = (need.media.name or _plain_name(need.media)) if need.use == "file" else ""
+    if name and "." not in name:
+        # The card's extension comes from here, and a file card must have one.
+        name = f"{name}.{need.media.format or 'bin'}"
     return wire.CdnUpload(
         ToUserName=target.id,
         FileType=types[need.use],
