@@ -481,3 +481,14 @@ async def test_a_check_looks_at_the_api_the_login_and_the_folder() -> None:
     async with serve(PLATFORM) as served, adapter_of(served, base_url="http://127.0.0.1:9") as adapter:
         (finding,) = await adapter.check()
         assert (False, True) == (finding.ok, "base_url" in finding.remedy)
+
+
+def test_an_asynchronous_result_is_told_apart_from_the_echo_of_the_same_message() -> None:
+    data = {"msgSvrID": 7000000000000000001, "szMsgSvrID": "7000000000000000001", "talker": "wxid_bob"}
+    result, echo = (
+        convert.parse({"pushType": kind, "pushTime": 1, "data": {**data, **more}}, "wechatsdk.main", 1.0)
+        for kind, more in ((wire.PUSH_ASYNC, {"asyncUserData": "job"}), (wire.PUSH_OWN, {"content": "hi"}))
+    )
+
+    assert "job" == result.context["asyncUserData"]
+    assert result.id != echo.id

@@ -118,7 +118,9 @@ class Inbox:
                 self._listeners[name] = asyncio.create_task(self._listen(name), name=f"events {name}")
 
     async def stop(self, name: str) -> bool:
-        """Listen no more to an account; False if nobody did."""
+        """Listen no more to an account, and forget that its login was lost; False if nobody listened."""
+        self.lost.pop(name, None)
+        self._heard.discard(name)
         task = self._listeners.pop(name, None)
         if task is None:
             return False

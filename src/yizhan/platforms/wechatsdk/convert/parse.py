@@ -56,7 +56,9 @@ def _other(push: wire.Push, raw: Mapping[str, Any], account: str, now: float) ->
     match push.pushType:
         case wire.PUSH_ASYNC:
             kind, context = EventKind.SENT, {"asyncUserData": data.get("asyncUserData", push.asyncUserData)}
-            id = str(data.get("szMsgSvrID") or data.get("msgSvrID") or id)
+            # Told apart from the echo of the same message, which has the same id.
+            number = data.get("szMsgSvrID") or data.get("msgSvrID")
+            id = f"push{push.pushType}:{number}" if number else id
         case wire.PUSH_OWN:
             kind, words = EventKind.SENT, str(data.get("content", ""))
             id = str(data.get("szMsgSvrID") or data.get("msgSvrID") or data.get("msgSvrId") or id)
