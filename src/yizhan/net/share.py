@@ -128,7 +128,7 @@ class Sharing:
             "ETag": f'"{sha256}"',
             "X-Content-Type-Options": "nosniff",
         }
-        whole = (start, stop) == (0, content.size) and "Range" not in request.headers
+        whole = (start, stop) == (0, content.size)
         if not whole:
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
         response = web.StreamResponse(status=200 if whole else 206, headers=headers)
