@@ -20,9 +20,10 @@ from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
-from yizhan.delivery.outbox import Job, Outbox, Settlement, Submission, Submitted, delivery_id, delivery_seq, receipt_of
+from yizhan.delivery.outbox import Outbox, Submission, Submitted, delivery_id, delivery_seq
 from yizhan.delivery.retry import Policy
-from yizhan.delivery.runner import Runner
+from yizhan.delivery.runner import REPEAT_SECONDS, Runner
+from yizhan.delivery.waiters import SettledListener, Waiters
 from yizhan.delivery.worker import Worker
 from yizhan.errors import (
     ConfigError,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
     from yizhan.net.share import ShareSettings, Sharing
 
 Targets = str | Target | Iterable[str | Target]
-SettledListener = Callable[[Target, State], None]
 
 DAY = 86400.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
@@ -182,9 +182,7 @@ class Engine:
         self._policy = policy
         self._open_accounts: dict[str, _Open] = {}
         self._opening = asyncio.Lock()
-        self._listeners: list[SettledListener] = []
-        self._waiting: dict[int, list[asyncio.Future[None]]] = {}
-        self._awaited: dict[int, tuple[str, asyncio.Future[Receipt]]] = {}
+        self._waiters = Waiters()
         self._messages = Messages(self.outbox, self._fit)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -512,10 +510,11 @@ class Engine:
     async def cancel(self, which: Iterable[Receipt | str]) -> int:
         """Take deliveries that have not begun out of the queue; returns how many."""
         seqs = {delivery_seq(one.delivery if isinstance(one, Receipt) else one) for one in which}
-        under_way: set[int] = set()
+        cancelled = await self.outbox.cancel(sorted(seqs))
         for lane in self.worker.lanes.values():
-            under_way |= lane.drop(seqs)
-        return await self.outbox.cancel(sorted(seqs - under_way))
+            lane.drop([seq for seq, target in cancelled if target.account == lane.account])
+        self._waiters.changed(cancelled, State.CANCELLED)
+        return len(cancelled)
 
     async def settle_unknown(self, which: Receipt | str, *, arrived: bool | None) -> Receipt:
         """A person settles an `unknown` delivery: it arrived, it did not, or (None) it is to be sent again.
@@ -692,8 +691,7 @@ class Engine:
 
     def on_settled(self, listener: SettledListener) -> Callable[[], None]:
         """Call `listener` with target and state whenever a delivery of this process ends or waits."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._waiters.listen(listener)
 
     def paused(self, broadcast: int | None = None) -> str:
         """Return why accounts of this process do not send, if all of them that were used do not."""
@@ -707,27 +705,16 @@ class Engine:
         loop = asyncio.get_running_loop()
         end = None if timeout is None else loop.time() + timeout
         while True:
-            # Registered before asking, so that what settles in between is not missed.
-            changed = loop.create_future()
-            watched = list(seqs[:64]) if seqs is not None else []
-            for seq in watched:
-                self._waiting.setdefault(seq, []).append(changed)
-            try:
+            # Watched before asking, so that what settles in between is not missed.
+            with self._waiters.watching(seqs or ()) as changed:
                 if await finished():
                     return
                 left = None if end is None else end - loop.time()
                 if left is not None and left <= 0:
                     return
-                pause = 0.5 if watched else 0.1
+                pause = 0.5 if seqs else 0.1
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed, pause if left is None else min(pause, left))
-            finally:
-                for seq in watched:
-                    waiters = self._waiting.get(seq, [])
-                    if changed in waiters:
-                        waiters.remove(changed)
-                    if not waiters:
-                        self._waiting.pop(seq, None)
 
     # --- inside ---
 
@@ -758,19 +745,16 @@ class Engine:
         if submitted.repeated or not self.worker.leading:
             await self._start(submitted, [target])
             return (await self.wait(delivery_id(seq), timeout=timeout))[0]
-        ended: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._awaited[seq] = target.account, ended
-        try:
+        receipt: Receipt | None = None
+        with self._waiters.awaiting(seq, target.account) as ended:
             await self._start(submitted, [target])
-            if reason := self.worker.lanes[target.account].paused:
-                self._note_paused(target.account, reason)
-            async with asyncio.timeout(timeout):
-                receipt = await ended
-        except TimeoutError:
-            return await self.receipt(seq)
-        finally:
-            self._awaited.pop(seq, None)
-        return _raise_if_failed([receipt])[0]
+            lane = self.worker.lanes.get(target.account)
+            if lane is not None and lane.paused:
+                self._note_paused(target.account, lane.paused)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    receipt = await ended
+        return _raise_if_failed([receipt or await self.receipt(seq)])[0]
 
     async def _store(
         self,
@@ -949,38 +933,33 @@ class Engine:
             messages=self._messages,
             store_id=self._store_id,
             policy=self._policy,
-            settled=self._note_settled,
+            settled=self._waiters.settled,
+            gone=self._waiters.gone,
+            repeat_seconds=float(opened.context.rules.get("send.repeat_seconds", REPEAT_SECONDS)),
         )
         concurrency = min(self.concurrency, int(opened.context.rules.get("client.concurrency", self.concurrency)))
-        lane = Lane(name, runner, self.outbox, self.clock, concurrency=concurrency, on_paused=self._note_paused)
+        lane = Lane(
+            name,
+            runner,
+            self.outbox,
+            self.clock,
+            concurrency=concurrency,
+            on_paused=self._note_paused,
+            on_expired=lambda expired: self._waiters.changed(expired, State.EXPIRED),
+        )
         if platform_named(name.partition(".")[0]).listens:
             await self.listen([name])
         if reason := self.inbox.lost.get(name):
             lane.pause(reason)
         return lane
 
-    def _note_settled(self, job: Job, end: Settlement) -> None:
-        for listener in self._listeners:
-            listener(job.target, end.state)
-        for waiter in self._waiting.pop(job.seq, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-        awaited = self._awaited.get(job.seq)
-        if awaited is not None and not awaited[1].done() and (end.state.final or end.state is State.HELD):
-            awaited[1].set_result(receipt_of(job, end))
-
     def _note_paused(self, account: str, reason: str) -> None:
         if account not in self.inbox.lost:
             saying = asyncio.ensure_future(self.inbox.lose(account, reason))
             self._background.add(saying)
             saying.add_done_callback(self._background.discard)
-        for of_account, ended in self._awaited.values():
-            if of_account == account and not ended.done():
-                ended.set_exception(LoginNeeded(f"{reason} The delivery waits; log in and it goes on."))
-        for waiters in self._waiting.values():
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+        lane = self.worker.lanes.get(account)
+        self._waiters.paused(account, reason, lane.under_way if lane is not None else ())
 
     def _paused_reason(self, receipt: Receipt) -> str:
         lane = self.worker.lanes.get(Target.parse(receipt.target).account)

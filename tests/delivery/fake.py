@@ -60,6 +60,7 @@ class Network:
         """What the conversation had left for answers, at every send."""
         self.refused_tokens: set[str] = set()
         self.gate: asyncio.Event | None = None
+        self.upload_gate: asyncio.Event | None = None
 
 
 NETWORK = Network()
@@ -88,6 +89,8 @@ class FakeAdapter:
         error = NETWORK.upload_error(len(NETWORK.uploads) + 1)
         NETWORK.uploads.append(need)
         await asyncio.sleep(0.01)
+        if NETWORK.upload_gate is not None:
+            await NETWORK.upload_gate.wait()
         if error is not None:
             raise error
         ends = None if NETWORK.handle_ends is None else self.context.clock.now() + NETWORK.handle_ends

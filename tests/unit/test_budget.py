@@ -80,7 +80,7 @@ def test_a_refund_gives_the_place_back() -> None:
     budget = Budget()
     budget.spend([one], ALICE, None, 0)
 
-    budget.refund([one], ALICE, None)
+    budget.refund([one], ALICE, None, at=0)
 
     assert budget.check([one], ALICE, None, 1) is None
 

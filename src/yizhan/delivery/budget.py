@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yizhan.model import Reply, Target
@@ -71,11 +72,11 @@ class Budget:
             notes.append(f"{key[0]}|{key[1]}")
         return ",".join(sorted(notes))
 
-    def refund(self, limits: Sequence[Limit], target: Target, reply: Reply | None) -> None:
-        """Take the last send back: it never left."""
+    def refund(self, limits: Sequence[Limit], target: Target, reply: Reply | None, at: float) -> None:
+        """Take the send that was counted `at` back: it reached nobody."""
         for key in {_key(limit, target, reply) for limit in limits}:
-            if self._spent.get(key):
-                self._spent[key].pop()
+            with suppress(ValueError):
+                self._spent.get(key, deque()).remove(at)
 
     def restore(self, rows: Iterable[tuple[str, str, str | None, str, float, int]]) -> None:
         """Count stored sends: (kind, target id, reply id, note, time, parts) in order of time."""

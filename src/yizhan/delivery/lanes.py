@@ -6,9 +6,11 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from yizhan.delivery.outbox import Job, Outbox
 from yizhan.delivery.runner import Later, Runner
+from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,11 @@ OVERTAKE = 4
 """Sends beyond the usual number that may run when they are more urgent than a broadcast."""
 BESIDE_URGENT = 4
 """Sends of a broadcast that may begin while something more urgent is under way."""
+
+SET_BACK = 2.0
+"""Seconds by which the clock must have gone back to be believed."""
+LONGEST_SLEEP = 30.0
+"""Seconds after which a waiting lane looks at the clock again: it may have been set, or the machine slept."""
 
 
 class Lane:
@@ -35,6 +42,7 @@ class Lane:
         *,
         concurrency: int = 32,
         on_paused: Callable[[str, str], None] | None = None,
+        on_expired: Callable[[Sequence[tuple[int, Target]]], None] | None = None,
     ) -> None:
         self.account = account
         self.paused = ""
@@ -44,6 +52,7 @@ class Lane:
         self._clock = clock
         self._concurrency = concurrency
         self._on_paused = on_paused
+        self._on_expired = on_expired
         self._heap: list[tuple[int, int, Job]] = []
         self._held_in_memory: set[int] = set()
         self._ended_meanwhile: set[int] | None = None
@@ -56,7 +65,8 @@ class Lane:
         self._look = True
         self._more = False
         self._slow_until = 0.0
-        self._next_look: float | None = None
+        self._next_look: float | None = 0.0
+        self._last_turn = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -70,9 +80,7 @@ class Lane:
 
     def pause(self, why: str) -> None:
         """Begin nothing more until somebody logs in; what waits stays where it is."""
-        if self.paused:
-            return
-        self.paused = why
+        self.paused = self.paused or why
         if self._on_paused is not None:
             self._on_paused(self.account, why)
 
@@ -81,16 +89,19 @@ class Lane:
         self.paused = ""
         self.wake()
 
-    def drop(self, seqs: Collection[int]) -> set[int]:
-        """Forget what has not begun; returns those of `seqs` that are being sent and can no longer be stopped."""
-        wanted = set(seqs)
-        self._heap = [entry for entry in self._heap if entry[1] not in wanted]
+    def drop(self, seqs: Collection[int]) -> None:
+        """Forget what was cancelled; what is under way finds that out before it leaves."""
+        gone = set(seqs) - self._active.keys()
+        self._heap = [entry for entry in self._heap if entry[1] not in gone]
         heapq.heapify(self._heap)
         for target, waiting in self._busy.items():
-            self._busy[target] = [job for job in waiting if job.seq not in wanted]
-        stopped = wanted & self._held_in_memory - self._active.keys()
-        self._held_in_memory -= stopped
-        return wanted & self._active.keys()
+            self._busy[target] = [job for job in waiting if job.seq not in gone]
+        self._held_in_memory -= gone
+
+    @property
+    def under_way(self) -> Collection[int]:
+        """What has begun and not ended."""
+        return self._active.keys()
 
     @property
     def idle(self) -> bool:
@@ -111,29 +122,53 @@ class Lane:
     # --- the loop ---
 
     async def _run(self) -> None:
-        for seq, target in await self._outbox.begun(self.account):
-            self._reserved.setdefault(target, seq)
-        self._next_look = await self._outbox.next_due(self.account)
+        ready = False
         while not self._closing:
             try:
+                if not ready:
+                    for seq, target in await self._outbox.begun(self.account, self._clock.now()):
+                        self._reserved.setdefault(target, seq)
+                    ready = True
                 await self._turn()
             except Exception:
                 log.exception("lane failed", extra={"account": self.account})
+                self._look = True
                 await self._clock.sleep(1.0)
 
     async def _turn(self) -> None:
         now = self._clock.now()
+        if now < self._last_turn - SET_BACK:
+            # What waits for a moment of the old time would wait too long.
+            await self._outbox.hasten(self.account)
+            self._slow_until, self._look = now, True
+        self._last_turn = now
         if self._next_look is not None and now >= self._next_look:
-            await self._outbox.release(self.account, now)
-            self._next_look = await self._outbox.next_due(self.account)
+            self._end_expired(await self._outbox.release(self.account, now))
             self._look = True
+        if self._look:
+            # Emptied first: what is learnt meanwhile must not be overwritten by what was read before.
+            self._next_look = None
+            if (due := await self._outbox.next_due(self.account, now)) is not None:
+                self._look_at(due)
         if self._look or (self._more and len(self._heap) < WINDOW // 2):
             await self._fill(now)
         self._start_what_may(now)
         self._changed.clear()
-        if self._look and len(self._heap) < WINDOW:
+        stuck = self._more and not self._heap and len(self._held_in_memory) < 4 * WINDOW
+        if stuck or (self._look and len(self._heap) < WINDOW):
+            # Everything in memory is for targets that are busy: there may be others behind.
             return
         await self._until_changed()
+
+    def _end_expired(self, expired: Sequence[tuple[int, Target]]) -> None:
+        if not expired:
+            return
+        self.drop([seq for seq, _ in expired])
+        for seq, target in expired:
+            if self._reserved.get(target) == seq:
+                del self._reserved[target]
+        if self._on_expired is not None:
+            self._on_expired(expired)
 
     def offer(self, jobs: Sequence[Job]) -> None:
         """Take what was just stored without reading it back."""
@@ -180,9 +215,10 @@ class Lane:
             return
         while self._heap and len(self._active) < self._room(self._heap[0][0]):
             _, _, job = heapq.heappop(self._heap)
-            if job.expires_at is not None and job.expires_at <= now:
+            if job.expires_at is not None and job.expires_at <= now and not job.begun:
                 # The store ends it when the lane looks, which is now.
                 self._held_in_memory.discard(job.seq)
+                self._look_at(now)
                 continue
             if job.target in self._busy:
                 self._busy[job.target].append(job)
@@ -202,13 +238,13 @@ class Lane:
         return min(self._concurrency, BESIDE_URGENT) if self._urgent else self._concurrency
 
     async def _deliver(self, job: Job) -> None:
+        later: Later | None = None
         try:
             later = await self._runner.deliver(job)
             self._after(job, later)
         except Exception:
-            # The store failed under it: the row keeps its state, and a restart settles it.
             log.exception("delivery failed", extra={"delivery": job.seq})
-            self._slow_until = self._clock.now() + 1.0
+            await self._settle_as_after_a_crash(job)
         finally:
             # Before the wake-up, or the lane would count this one as still under way.
             self._active.pop(job.seq, None)
@@ -218,22 +254,29 @@ class Lane:
                 self._ended_meanwhile.add(job.seq)
             for waiting in self._busy.pop(job.target, ()):
                 heapq.heappush(self._heap, (waiting.priority, waiting.seq, waiting))
+            if later is not None and later.paused:
+                self.pause(later.paused)
             self._changed.set()
 
+    async def _settle_as_after_a_crash(self, job: Job) -> None:
+        """Something failed that should not: go on with it as a new process would, after a while."""
+        with suppress(StorageError):
+            await self._outbox.recover(seq=job.seq)
+        self._slow_until = self._clock.now() + 1.0
+        self._look_at(self._slow_until)
+
     def _after(self, job: Job, later: Later | None) -> None:
-        if later is None or not later.begun:
-            if self._reserved.pop(job.target, None) is not None:
-                self._look = True
-        else:
+        if later is not None and later.begun:
             self._reserved[job.target] = job.seq
+        elif self._reserved.get(job.target) == job.seq:
+            del self._reserved[job.target]
+            self._look = True
         if later is None:
             return
         if later.due_at is not None:
             self._look_at(later.due_at)
         if later.slow:
             self._slow_until = max(self._slow_until, self._clock.now() + later.slow)
-        if later.paused:
-            self.pause(later.paused)
 
     def _look_at(self, at: float) -> None:
         self._next_look = at if self._next_look is None else min(self._next_look, at)
@@ -242,7 +285,8 @@ class Lane:
         """Wait until something happens here, or the clock reaches what is due next."""
         now = self._clock.now()
         times = [] if self._next_look is None else [self._next_look]
-        if self._heap and self._slow_until > now:
+        if self._heap and self._slow_until > self._last_turn:
+            # By the turn's own clock: what it left for later may have come due since.
             times.append(self._slow_until)
         if not times:
             await self._changed.wait()
@@ -250,7 +294,7 @@ class Lane:
         if min(times) <= now:
             return
         changed = asyncio.create_task(self._changed.wait())
-        timer = asyncio.create_task(self._clock.sleep(min(times) - now))
+        timer = asyncio.create_task(self._clock.sleep(min(min(times) - now, LONGEST_SLEEP)))
         try:
             await asyncio.wait((changed, timer), return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -40,6 +40,15 @@ class Job:
     attempts: int = 0
     ids: tuple[PlatformId, ...] = ()
     notes: str = ""
+    tries: int = 0
+    """Of the part that is next, as far as they count against the policy."""
+    sending_at: float = 0.0
+    """When the last part left; for one that is asked again, when it left first."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether something of it has left: then it is no longer cancelled, and does not expire in the queue."""
+        return bool(self.parts_done) or self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +86,17 @@ class Settlement:
     notes: str = ""
     asked: bool = False
     attempts: int = 0
+    tries: int = 0
     settled_at: float = 0.0
 
 
+_MINE = (deliveries.c.seq == sa.bindparam("b_seq")) & deliveries.c.state.in_(
+    (sa.literal_column(f"'{State.QUEUED.value}'"), sa.literal_column(f"'{State.SENDING.value}'"))
+)
+"""A delivery that the lane has in hand, unless it was cancelled, or its time ran out, before anything left."""
 _MARK_SENDING = (
     deliveries.update()
-    .where(deliveries.c.seq == sa.bindparam("b_seq"))
+    .where(_MINE)
     .values(
         state=State.SENDING.value,
         sending_at=sa.bindparam("b_now"),
@@ -90,14 +104,27 @@ _MARK_SENDING = (
         spends=sa.bindparam("b_spends"),
     )
 )
+_MARK_ASKING = (
+    # Since when it is in doubt, and what it counted against, stays.
+    deliveries.update().where(_MINE).values(state=State.SENDING.value, repeatable=sa.bindparam("b_repeatable"))
+)
 _PART_DONE = (
+    # Nothing is in doubt until the next part leaves, so after a crash that one is simply sent.
     deliveries.update()
-    .where(deliveries.c.seq == sa.bindparam("b_seq"))
-    .values(parts_done=sa.bindparam("b_done"), ids=sa.bindparam("b_ids"), asked=False)
+    .where(_MINE)
+    .values(
+        state=State.QUEUED.value,
+        parts_done=sa.bindparam("b_done"),
+        ids=sa.bindparam("b_ids"),
+        notes=sa.bindparam("b_notes"),
+        attempts=sa.bindparam("b_attempts"),
+        asked=False,
+        tries=0,
+    )
 )
 _SETTLE = (
     deliveries.update()
-    .where(deliveries.c.seq == sa.bindparam("b_seq"))
+    .where(_MINE)
     .values(
         state=sa.bindparam("b_state"),
         due_at=sa.bindparam("b_due"),
@@ -110,6 +137,7 @@ _SETTLE = (
         notes=sa.bindparam("b_notes"),
         asked=sa.bindparam("b_asked"),
         attempts=sa.bindparam("b_attempts"),
+        tries=sa.bindparam("b_tries"),
         settled_at=sa.bindparam("b_settled"),
     )
 )
@@ -127,7 +155,19 @@ _JOB_COLUMNS = (
     deliveries.c.attempts,
     deliveries.c.ids,
     deliveries.c.notes,
+    deliveries.c.tries,
+    deliveries.c.sending_at,
 )
+_WAITING = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
+_MAY_EXPIRE = (
+    # What has begun is one unit with what is left of it, unless that would come at another time altogether.
+    _WAITING & ~deliveries.c.asked & ((deliveries.c.parts_done == 0) | (deliveries.c.state == State.HELD.value))
+)
+_PLACE = (deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target)
+_TIMED = sa.text("due_at > 0")
+_ENDING = sa.text("expires_at IS NOT NULL AND settled_at = 0")
+SOON = 60.0
+"""Seconds that the rest of a half-sent message may take while other messages to the same target wait for it."""
 
 
 class Outbox:
@@ -243,11 +283,14 @@ class Outbox:
             query = query.where(deliveries.c.priority < below)
         return await self._ledger.read(lambda connection: [_job(account, row) for row in connection.execute(query)])
 
-    async def next_due(self, account: str) -> float | None:
-        """Return when something of `account` must be looked at again (due or expired), None if nothing waits for it."""
-        waiting = (deliveries.c.account == account) & deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
-        due = sa.select(sa.func.min(deliveries.c.due_at)).where(waiting, deliveries.c.due_at > 0)
-        ends = sa.select(sa.func.min(deliveries.c.expires_at)).where(waiting)
+    async def next_due(self, account: str, now: float) -> float | None:
+        """Return when something of `account` must be looked at again, None if nothing waits for it.
+
+        That is the next moment after `now` at which something is due, or the first at which something expires.
+        """
+        mine = deliveries.c.account == account
+        due = sa.select(sa.func.min(deliveries.c.due_at)).where(mine, _WAITING, _TIMED, deliveries.c.due_at > now)
+        ends = sa.select(sa.func.min(deliveries.c.expires_at)).where(mine, _MAY_EXPIRE, _ENDING)
 
         def earliest(connection: Connection) -> float | None:
             times = [connection.execute(query).scalar() for query in (due, ends)]
@@ -255,40 +298,55 @@ class Outbox:
 
         return await self._ledger.read(earliest)
 
-    async def release(self, account: str, now: float) -> list[int]:
+    async def release(self, account: str, now: float) -> list[tuple[int, Target]]:
         """Put held deliveries whose time has come back into the queue; end those that are past their end.
 
-        Returns the numbers of those that expired.
+        Returns those that expired.
         """
         mine = deliveries.c.account == account
-        held = mine & (deliveries.c.state == State.HELD.value)
-        waiting = mine & deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
+        words = "Its time ran out before it could be sent."
+        rest = "Its time ran out before the rest of it could be sent."
         expire = (
             deliveries.update()
-            .where(waiting, deliveries.c.expires_at <= now, deliveries.c.parts_done == 0, ~deliveries.c.asked)
-            .values(state=State.EXPIRED.value, settled_at=now, detail="Its time ran out before it could be sent.")
-            .returning(deliveries.c.seq)
+            .where(mine, _MAY_EXPIRE, _ENDING, deliveries.c.expires_at <= now)
+            .values(
+                state=State.EXPIRED.value,
+                settled_at=now,
+                detail=sa.case((deliveries.c.parts_done == 0, words), else_=rest),
+            )
+            .returning(*_PLACE)
         )
         free = (
             deliveries.update()
-            .where(held, deliveries.c.due_at > 0, deliveries.c.due_at <= now)
+            .where(mine, deliveries.c.state == State.HELD.value, _TIMED, deliveries.c.due_at <= now)
             .values(state=State.QUEUED.value, due_at=0.0)
         )
 
-        def both(connection: Connection) -> list[int]:
-            expired = [row.seq for row in connection.execute(expire)]
+        def both(connection: Connection) -> list[tuple[int, Target]]:
+            expired = _places(connection.execute(expire))
             connection.execute(free)
             return expired
 
         return await self._ledger.write(both)
 
-    async def begun(self, account: str) -> list[tuple[int, Target]]:
-        """Return the deliveries of `account` that have some parts sent and wait in the queue for the rest."""
-        query = sa.select(deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target).where(
-            deliveries.c.account == account, deliveries.c.state == State.QUEUED.value, deliveries.c.parts_done > 0
+    async def hasten(self, account: str) -> None:
+        """Let everything of `account` that waits for a time be tried, or weighed, now."""
+        statement = (
+            deliveries.update()
+            .where(deliveries.c.account == account, _WAITING, _TIMED)
+            .values(state=State.QUEUED.value, due_at=0.0)
         )
-        rows = await self._ledger.read(lambda connection: connection.execute(query).all())
-        return [(row.seq, Target(row.account, row.kind, row.target)) for row in rows]
+        await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def begun(self, account: str, now: float) -> list[tuple[int, Target]]:
+        """Return the deliveries of `account` of which something has left, and whose rest follows soon."""
+        soon = (deliveries.c.state == State.HELD.value) & _TIMED & (deliveries.c.due_at <= now + SOON)
+        query = sa.select(*_PLACE).where(
+            deliveries.c.account == account,
+            (deliveries.c.state == State.QUEUED.value) | soon,
+            (deliveries.c.parts_done > 0) | deliveries.c.asked,
+        )
+        return await self._ledger.read(lambda connection: _places(connection.execute(query.order_by(deliveries.c.seq))))
 
     def releasing(self, target: Target) -> Callable[[Connection], int]:
         """Return the work that puts everything held for `target` back into the queue, in front; it returns how many.
@@ -311,20 +369,39 @@ class Outbox:
         """Put everything held for `target` back into the queue, in front: the other side has written."""
         return await self._ledger.write(self.releasing(target))
 
-    async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str) -> None:
-        """Record, on disk, that a part of `job` is about to leave."""
+    async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str, asking: bool = False) -> None:
+        """Record, on disk, that a part of `job` is about to leave. `asking`: once more, under the same key.
+
+        Raises:
+            Missed: it was cancelled, or its time ran out; it must not leave.
+        """
+        if asking:
+            await self._ledger.put(_MARK_ASKING, {"b_seq": job.seq, "b_repeatable": repeatable})
+            return
         await self._ledger.put(
             _MARK_SENDING,
             {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable, "b_spends": spends},
         )
 
-    async def part_done(self, job: Job, ids: Sequence[PlatformId]) -> None:
+    async def part_done(self, seq: int, so_far: Settlement) -> None:
+        """Record that a part arrived and that more of them follow."""
         await self._ledger.put(
-            _PART_DONE, {"b_seq": job.seq, "b_done": len(ids), "b_ids": msgspec.json.encode(ids).decode()}
+            _PART_DONE,
+            {
+                "b_seq": seq,
+                "b_done": so_far.parts_done,
+                "b_ids": msgspec.json.encode(so_far.ids).decode(),
+                "b_notes": so_far.notes,
+                "b_attempts": so_far.attempts,
+            },
         )
 
     async def settle(self, seq: int, end: Settlement) -> None:
-        """Record how the delivery ended or why it waits; returns once that is on disk."""
+        """Record how the delivery ended or why it waits; returns once that is on disk.
+
+        Raises:
+            Missed: it has ended otherwise: it was cancelled, or its time ran out, before anything left.
+        """
         end.settled_at = self._clock.now() if end.state.final else 0.0
         await self._ledger.put(
             _SETTLE,
@@ -341,6 +418,7 @@ class Outbox:
                 "b_notes": end.notes,
                 "b_asked": end.asked,
                 "b_attempts": end.attempts,
+                "b_tries": end.tries,
                 "b_settled": end.settled_at,
             },
         )
@@ -361,15 +439,19 @@ class Outbox:
             },
         )
 
-    async def recover(self) -> tuple[int, int]:
+    async def recover(self, account: str | None = None, seq: int | None = None) -> tuple[int, int]:
         """After a crash: what was being sent is asked again where the wire recognises a repeat, else it is unknown.
 
-        Returns how many are asked again, and how many are unknown.
+        Of one account, or one delivery, alone where given. Returns how many are asked again, and how many are unknown.
         """
         now = self._clock.now()
+        sending = deliveries.c.state == State.SENDING.value
+        if account is not None:
+            sending &= deliveries.c.account == account
+        if seq is not None:
+            sending &= deliveries.c.seq == seq
 
         def settle(connection: Connection) -> tuple[int, int]:
-            sending = deliveries.c.state == State.SENDING.value
             again = connection.execute(
                 deliveries.update()
                 .where(sending, deliveries.c.repeatable)
@@ -507,23 +589,26 @@ class Outbox:
         query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
         return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
 
-    async def cancel(self, seqs: Sequence[int]) -> int:
-        """Take deliveries that have not begun out of the queue; returns how many."""
+    async def cancel(self, seqs: Sequence[int]) -> list[tuple[int, Target]]:
+        """Take deliveries of which nothing has left out of the queue; returns those that it found there."""
         now = self._clock.now()
 
-        def settle(connection: Connection) -> int:
-            done = 0
+        def settle(connection: Connection) -> list[tuple[int, Target]]:
+            done: list[tuple[int, Target]] = []
             for start in range(0, len(seqs), 500):
-                done += connection.execute(
-                    deliveries.update()
-                    .where(
-                        deliveries.c.seq.in_(seqs[start : start + 500]),
-                        deliveries.c.state.in_((State.QUEUED.value, State.HELD.value)),
-                        deliveries.c.parts_done == 0,
-                        ~deliveries.c.asked,
+                done += _places(
+                    connection.execute(
+                        deliveries.update()
+                        .where(
+                            deliveries.c.seq.in_(seqs[start : start + 500]),
+                            _WAITING,
+                            deliveries.c.parts_done == 0,
+                            ~deliveries.c.asked,
+                        )
+                        .values(state=State.CANCELLED.value, settled_at=now)
+                        .returning(*_PLACE)
                     )
-                    .values(state=State.CANCELLED.value, settled_at=now)
-                ).rowcount
+                )
             return done
 
         return await self._ledger.write(settle)
@@ -533,21 +618,19 @@ class Outbox:
 
         `ids`: of the parts that are known to have arrived now, if that changes. False if it was not unknown.
         """
-        values: dict[str, Any] = (
-            {} if ids is None else {"parts_done": len(ids), "ids": msgspec.json.encode(ids).decode()}
-        )
-        statement = (
-            deliveries.update()
-            .where(deliveries.c.seq == seq, deliveries.c.state == State.UNKNOWN.value)
-            .values(
-                state=state.value,
-                detail=detail,
-                due_at=0.0,
-                asked=False,
-                settled_at=self._clock.now() if state.final else 0.0,
-                **values,
-            )
-        )
+        values: dict[str, Any] = {"state": state.value, "detail": detail, "due_at": 0.0, "asked": False}
+        if state.final:
+            values["settled_at"] = self._clock.now()
+        else:
+            # Somebody wants it now, whatever its time was.
+            values |= {"settled_at": 0.0, "expires_at": None, "tries": 0}
+        if ids is not None:
+            values |= {"parts_done": len(ids), "ids": msgspec.json.encode(ids).decode()}
+        elif not state.final:
+            # Where the wire recognises a repeat, it tells whether the part had arrived after all.
+            values |= {"asked": deliveries.c.repeatable, "sending_at": self._clock.now()}
+        unknown = (deliveries.c.seq == seq) & (deliveries.c.state == State.UNKNOWN.value)
+        statement = deliveries.update().where(unknown).values(values)
 
         def settle(connection: Connection) -> bool:
             if not connection.execute(statement).rowcount:
@@ -649,10 +732,14 @@ def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[
 
 
 def _job(account: str, row: Any) -> Job:
-    seq, message, kind, target, priority, expires_at, first_number, parts_done, asked, tries, ids, notes = row
+    seq, message, kind, target, priority, expires_at, first_number, parts_done, asked, attempted, ids, *rest = row
     done = tuple(_ids.decode(ids)) if ids != "[]" else ()
     where = Target(account, kind, target)
-    return Job(seq, message, where, priority, expires_at, first_number, parts_done, asked, tries, done, notes)
+    return Job(seq, message, where, priority, expires_at, first_number, parts_done, asked, attempted, done, *rest)
+
+
+def _places(rows: Iterable[Any]) -> list[tuple[int, Target]]:
+    return [(seq, Target(account, kind, target)) for seq, account, kind, target in rows]
 
 
 def receipt_of(job: Job, end: Settlement) -> Receipt:

@@ -5,19 +5,37 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from yizhan.delivery.budget import Budget, Closed
 from yizhan.delivery.messages import Messages
-from yizhan.delivery.outbox import Job, Outbox, Settlement
+from yizhan.delivery.outbox import SOON, Job, Outbox, Settlement
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
-from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, YizhanError
+from yizhan.errors import (
+    Duplicate,
+    OutcomeUnknown,
+    PlatformError,
+    Refused,
+    StorageError,
+    Throttled,
+    Unavailable,
+    Unsupported,
+    WireMismatch,
+    YizhanError,
+)
 from yizhan.media.handles import HandleShelf
 from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State
-from yizhan.platforms.base import Adapter, MediaNeed, Part
+from yizhan.platforms.base import Adapter, Limit, MediaNeed, Part
+from yizhan.storage.ledger import Missed
 
 log = logging.getLogger(__name__)
+
+STORE_PAUSE = 1.0
+"""Seconds until a write is tried again that the store refused."""
+REPEAT_SECONDS = 600.0
+"""How long a wire is trusted to recognise a repeat when its rules do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,7 @@ class Later:
 
 
 Settled = Callable[[Job, Settlement], None]
+Gone = Callable[[Job], None]
 
 
 @dataclass(slots=True)
@@ -44,12 +63,16 @@ class _Run:
     message: Message
     ids: list[PlatformId]
     notes: list[str]
+    attempts: int
+    """Of the whole delivery, for its receipt."""
     tries: int
+    """Of this part, as far as they count against the policy."""
     asked: bool
     renewed: bool = False
-    spends: str = ""
     left: bool = False
-    """The request of the current try has been handed to the adapter."""
+    """Whether bytes of this try may have left."""
+    spent: tuple[Sequence[Limit], float] | None = None
+    """What this try was counted against, and when."""
 
 
 class Runner:
@@ -67,6 +90,8 @@ class Runner:
         store_id: str,
         policy: Policy | None = None,
         settled: Settled | None = None,
+        gone: Gone | None = None,
+        repeat_seconds: float = REPEAT_SECONDS,
         seed: int | None = None,
     ) -> None:
         self._adapter = adapter
@@ -77,76 +102,115 @@ class Runner:
         self._store_id = store_id
         self._policy = policy or Policy()
         self._settled = settled
+        self._gone = gone
+        self._repeat_seconds = repeat_seconds
         self._chance = random.Random(seed)
         self._messages = messages
+        self._throttled: dict[int, int] = {}
 
     async def deliver(self, job: Job) -> Later | None:
         """Take `job` as far as it goes; None when it ended, else when to come back."""
-        message = await self._messages.get(job.message)
-        run = _Run(job, message, list(job.ids), [n for n in job.notes.split("\n") if n], job.attempts, job.asked)
         try:
-            fitted, notes = await self._messages.fitted(job.message, job.target, self._adapter)
-            parts = self._adapter.compose(fitted, job.target)
-        except YizhanError as error:
-            await self._end(run, GiveUp(State.FAILED), error)
+            return await self._deliver(job)
+        except Missed:
+            # It was cancelled, or its time ran out, before anything left.
+            self._throttled.pop(job.seq, None)
+            if self._gone is not None:
+                self._gone(job)
             return None
-        run.notes += [note for note in notes if note not in run.notes]
+
+    async def _deliver(self, job: Job) -> Later | None:
+        notes = [note for note in job.notes.split("\n") if note]
+        run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked)
+        try:
+            run.message = await self._messages.get(job.message)
+            fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
+            parts = self._adapter.compose(fitted, job.target)
+            limits = self._adapter.limits(run.message, job.target)
+            if not parts:
+                raise Unsupported("Nothing of this message can be carried by the platform any more.")
+        except Exception as error:
+            run.tries += 1
+            # There is no part to renew handles for, so this never says to go on.
+            return cast(Later | None, await self._failed(run, Part("", None), len(run.ids), {}, error))
+        run.notes += [note for note in remarks if note not in run.notes]
         while len(run.ids) < len(parts):
             index = len(run.ids)
-            later_or_end = await self._part(run, parts[index], index, last=index == len(parts) - 1)
+            later_or_end = await self._part(run, parts[index], limits, last=index == len(parts) - 1)
             if later_or_end is not _GO_ON:
                 return later_or_end if isinstance(later_or_end, Later) else None
         await self._settle(run, Settlement(State.SENT))
         return None
 
-    async def _part(self, run: _Run, part: Part, index: int, *, last: bool) -> Later | object:
+    async def _part(self, run: _Run, part: Part, limits: Sequence[Limit], *, last: bool) -> Later | object:
         """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
-        job = run.job
-        limits = self._adapter.limits(run.message, job.target)
+        job, index = run.job, len(run.ids)
         key = SendKey(self._token(job.seq, index), job.first_number + index)
         while True:
-            now = self._clock.now()
-            if not run.asked and (closed := self._budget.check(limits, job.target, run.message.reply, now)):
-                return await self._closed(run, closed)
+            if run.asked and self._clock.now() - job.sending_at > self._repeat_seconds:
+                await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
+                return None
+            if closed := self._closed(run, limits):
+                return await self._keep_closed(run, closed)
             handles: dict[MediaNeed, Handle] = {}
-            run.left = False
+            run.left, run.spent = False, None
+            run.tries += 1
+            run.attempts += 1
             try:
                 for need in part.needs:
                     handles[need] = await self._shelf.place(job.target.account, need, job.target, self._adapter)
-                if not run.asked:
-                    # Asking again under the same key is the same send, and counts once.
-                    run.spends = self._budget.spend(limits, job.target, run.message.reply, now) if limits else ""
-                await self._outbox.mark_sending(job, now, repeatable=part.repeatable, spends=run.spends)
+                # Placing may take its time, and others send meanwhile: from here to `spend` nothing may wait.
+                if part.needs and (closed := self._closed(run, limits)):
+                    run.tries -= 1
+                    run.attempts -= 1
+                    return await self._keep_closed(run, closed)
+                await self._mark(run, part, limits)
                 run.left = True
-                run.tries += 1
                 sent = await self._adapter.send(part, handles, job.target, key, run.message)
+            except Missed:
+                self._refund(run)
+                raise
             except Exception as error:
                 result = await self._failed(run, part, index, handles, error)
-                if result is not _GO_ON:
+                if result is not _GO_ON or len(run.ids) > index:
                     return result
-                if len(run.ids) > index:
-                    return _GO_ON
                 continue
             await self._part_sent(run, part, sent, last=last)
             return _GO_ON
 
+    async def _mark(self, run: _Run, part: Part, limits: Sequence[Limit]) -> None:
+        """Count the try and record it, before it leaves. To ask again under the same key is the same send."""
+        now, spends = self._clock.now(), ""
+        if limits and not run.asked:
+            spends = self._budget.spend(limits, run.job.target, run.message.reply, now)
+            run.spent = limits, now
+        mark = self._outbox.mark_sending
+        await self._stored(lambda: mark(run.job, now, repeatable=part.repeatable, spends=spends, asking=run.asked))
+
+    def _refund(self, run: _Run) -> None:
+        """Take the count of this try back: it did not reach anybody."""
+        if run.spent is not None:
+            limits, at = run.spent
+            self._budget.refund(limits, run.job.target, run.message.reply, at)
+            run.spent = None
+
     async def _part_sent(self, run: _Run, part: Part, sent: PlatformId, *, last: bool) -> None:
         run.ids.append(sent if sent.at else PlatformId(sent.id, self._clock.now(), sent.extra))
         run.asked = run.renewed = False
+        run.tries = 0
+        self._throttled.pop(run.job.seq, None)
         if part.note and part.note not in run.notes:
             run.notes.append(part.note)
         if not last:
             # The last part is recorded together with the end, in one write.
-            await self._outbox.part_done(run.job, run.ids)
+            so_far = self._filled(run, Settlement(State.QUEUED))
+            await self._stored(lambda: self._outbox.part_done(run.job.seq, so_far))
 
     async def _failed(
         self, run: _Run, part: Part, index: int, handles: Mapping[MediaNeed, Handle], error: Exception
     ) -> Later | object:
         """Carry out what `decide` says. `_GO_ON` to try the part again at once (or it has arrived)."""
-        if not isinstance(error, YizhanError):
-            log.exception("adapter failed", extra={"delivery": run.job.seq, "part": index})
-            if run.left:
-                error = OutcomeUnknown(f"an error inside yizhan while sending: {type(error).__name__}: {error}")
+        error = self._understood(run, index, error)
         this = Try(
             max(1, run.tries),
             part.repeatable,
@@ -154,13 +218,20 @@ class Runner:
             run.renewed,
             run.message.reply is not None,
             self._clock.now(),
+            self._throttled.get(run.job.seq, 0),
         )
         decision = decide(error, this, self._policy, self._chance)
-        if run.left and isinstance(error, Unavailable):
-            limits = self._adapter.limits(run.message, run.job.target)
-            self._budget.refund(limits, run.job.target, run.message.reply)
-        code, trace_id = _words(error)
-        await self._outbox.attempt(run.job.seq, index, error, code, trace_id, _name(decision))
+        if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            self._refund(run)
+        await self._keep_attempt(run, index, error, decision)
+        if isinstance(error, Throttled):
+            self._throttled[run.job.seq] = this.throttled + 1
+        else:
+            self._throttled.pop(run.job.seq, None)
+        if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Again) and not decision.counts):
+            # Waiting for a window, a login or a slower pace is no try.
+            run.tries -= 1
+            run.attempts = max(0, run.attempts - 1)
         match decision:
             case Renew():
                 run.renewed = True
@@ -174,18 +245,37 @@ class Runner:
             case Ask(delay):
                 run.asked = True
                 return await self._wait(run, error, delay)
-            case Again(delay, slow, counts):
-                if not counts:
-                    run.tries -= 1
+            case Again(delay, slow):
                 return await self._wait(run, error, delay, slow=delay if slow else 0.0)
             case Hold(until):
-                return await self._hold(run, until, error)
+                end = _because(Settlement(State.HELD, until or 0.0), error)
+                return await self._hold(run, until, end)
             case Pause():
-                run.tries -= 1 if run.left else 0
                 return await self._wait(run, error, 0.0, paused=str(error))
             case GiveUp():
                 await self._end(run, decision, error)
                 return None
+
+    def _understood(self, run: _Run, index: int, error: Exception) -> Exception:
+        """Return what `error` means for the message itself."""
+        if not isinstance(error, YizhanError):
+            log.error("adapter failed", extra={"delivery": run.job.seq, "part": index}, exc_info=error)
+        if run.left:
+            if isinstance(error, (PlatformError, Refused)):
+                return error
+            return OutcomeUnknown(f"an error inside yizhan while sending: {type(error).__name__}: {error}")
+        if isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            # What is not known is whether media were placed; of the message nothing has left.
+            return Unavailable(f"{error} The message itself had not left.", fault=error.fault, account=error.account)
+        return error
+
+    async def _keep_attempt(self, run: _Run, index: int, error: Exception, decision: Decision) -> None:
+        code, trace_id = _words(error)
+        try:
+            await self._outbox.attempt(run.job.seq, index, error, code, trace_id, _name(decision))
+        except StorageError as failure:
+            # It is there to be looked at; the state that follows is what matters.
+            log.warning("attempt not kept", extra={"delivery": run.job.seq, "reason": str(failure)})
 
     # --- ways to stop ---
 
@@ -194,11 +284,17 @@ class Runner:
         await self._settle(run, _because(Settlement(State.QUEUED, due_at if delay else 0.0), error))
         return Later(due_at, begun=bool(run.ids) or run.asked, slow=slow, paused=paused)
 
-    async def _hold(self, run: _Run, until: float | None, error: Exception) -> Later:
-        await self._settle(run, _because(Settlement(State.HELD, until or 0.0), error))
-        return Later(until)
+    async def _hold(self, run: _Run, until: float | None, end: Settlement) -> Later:
+        await self._settle(run, end)
+        soon = until is not None and until - self._clock.now() <= SOON
+        return Later(until, begun=bool(run.ids) and soon)
 
-    async def _closed(self, run: _Run, closed: Closed) -> Later | None:
+    def _closed(self, run: _Run, limits: Sequence[Limit]) -> Closed | None:
+        if run.asked:
+            return None
+        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now())
+
+    async def _keep_closed(self, run: _Run, closed: Closed) -> Later | None:
         limit = closed.limit
         if limit.ends == "fail" and closed.opens_at is None:
             end = Settlement(State.FAILED, error="WindowClosed")
@@ -208,8 +304,7 @@ class Runner:
         end = Settlement(State.HELD, closed.opens_at or 0.0, error="WindowClosed")
         wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
         end.detail = f"Held {wait}: {limit.name} allows {limit.count}."
-        await self._settle(run, end)
-        return Later(closed.opens_at)
+        return await self._hold(run, closed.opens_at, end)
 
     async def _end(self, run: _Run, decision: GiveUp, error: Exception) -> None:
         end = _because(Settlement(decision.state), error)
@@ -218,16 +313,32 @@ class Runner:
         await self._settle(run, end)
 
     async def _settle(self, run: _Run, end: Settlement) -> None:
+        self._filled(run, end)
+        if end.state.final:
+            self._throttled.pop(run.job.seq, None)
+        await self._stored(lambda: self._outbox.settle(run.job.seq, end))
+        if self._settled is not None:
+            self._settled(run.job, end)
+
+    def _filled(self, run: _Run, end: Settlement) -> Settlement:
         end.ids = tuple(run.ids)
         end.parts_done = len(run.ids)
         end.notes = "\n".join(run.notes)
         end.asked = run.asked
-        end.attempts = run.tries
-        await self._outbox.settle(run.job.seq, end)
-        if self._settled is not None:
-            self._settled(run.job, end)
+        end.attempts = run.attempts
+        end.tries = max(0, run.tries)
+        return end
 
     # --- small things ---
+
+    async def _stored(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write, again and again while the store cannot: what happened at the platform must not be forgotten."""
+        while True:
+            try:
+                return await write()
+            except StorageError as error:
+                log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
+                await self._clock.sleep(STORE_PAUSE)
 
     def _token(self, seq: int, index: int) -> int:
         """The same at every try, also after a restart; different in every store, so that two never share a key."""
@@ -236,10 +347,13 @@ class Runner:
 
 
 _GO_ON = object()
+_NOTHING = Message(())
+_FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform no longer tells a repeat by its key.")
 
 
 def _because(end: Settlement, error: Exception) -> Settlement:
-    end.detail = str(error)
+    # A lone surrogate in somebody's words could not be stored.
+    end.detail = str(error).encode("utf-8", "replace").decode()
     end.error = type(error).__name__
     end.code, end.trace_id = _words(error)
     return end

@@ -26,6 +26,10 @@ BATCH = 512
 """Most operations that share one commit."""
 
 
+class Missed(Exception):
+    """An update found no row to change: somebody else had changed it first."""
+
+
 @dataclass(slots=True)
 class _Put:
     statement: Any
@@ -74,6 +78,10 @@ class Ledger:
         """Have `statement` run with `row`; await the result to know that it is on disk.
 
         Rows of the same statement that wait together are written together.
+
+        Raises:
+            Missed: it is an update, and no row was as it says; nothing was changed.
+            StorageError: the store could not be written.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._hand_over(_Put(statement, row, done))
@@ -197,7 +205,9 @@ class Ledger:
         quick = self._quick.get(id(statement))
         if quick is None:
             quick = self._quick[id(statement)] = _Quick(statement, connection)
-        connection.exec_driver_sql(quick.text, [quick.values(row) for row in rows])
+        found = connection.exec_driver_sql(quick.text, [quick.values(row) for row in rows]).rowcount
+        if found < len(rows):
+            raise Missed
 
 
 class _Quick:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,9 +17,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
+
+
+def _only(condition: str) -> dict[str, Any]:
+    """An index of only the rows that `condition` holds for."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
 accounts = Table(
@@ -108,6 +118,7 @@ deliveries = Table(
     Column("asked", Boolean, nullable=False, default=False),  # an earlier try of that part ended without an answer
     Column("spends", Text, nullable=False, default=""),  # the budgets that the sent parts counted against
     Column("attempts", Integer, nullable=False, default=0),
+    Column("tries", Integer, nullable=False, default=0, server_default="0"),  # of the part that is being sent
     Column("ids", Text, nullable=False, default="[]"),  # JSON list of PlatformId, one per part done
     Column("notes", Text, nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
@@ -121,6 +132,9 @@ deliveries = Table(
     Index("deliveries_due", "account", "state", "priority", "seq"),
     Index("deliveries_of_broadcast", "broadcast", "state"),
     Index("deliveries_spent", "account", "sending_at"),
+    # Of what waits for a time there is little, and it is asked for often.
+    Index("deliveries_timed", "account", "due_at", **_only("due_at > 0")),
+    Index("deliveries_ending", "account", "expires_at", **_only("expires_at IS NOT NULL AND settled_at = 0")),
 )
 
 attempts = Table(

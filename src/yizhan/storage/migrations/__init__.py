@@ -9,7 +9,7 @@ from sqlalchemy.engine import Engine
 
 from yizhan.errors import StorageError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision; a test holds it against `versions/`."""
 
 
