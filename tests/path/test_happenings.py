@@ -125,6 +125,19 @@ async def test_relations_that_begin_or_end_are_events_of_their_kind(
     assert place == str(event.target).partition("/")[2]
 
 
+async def test_who_adds_the_bot_is_welcomed_by_an_answer_to_that_event(sandbox: RunningSandbox, engine: Engine) -> None:
+    async with listening(engine, "qqbot") as ear:
+        for name, id in (("FRIEND_ADD", QQ_USER), ("GROUP_ADD_ROBOT", QQ_GROUP)):
+            await act(sandbox, "qqbot", lambda server, name=name, id=id: server.happenings.relate(name, id))
+        for kind in (EventKind.FRIEND_ADDED, EventKind.GROUP_ADDED):
+            event = await ear.kind(kind, ALL["qqbot"])
+            assert State.SENT is (await engine.reply(event, "welcome")).state
+
+    sent = [*sandbox.requests("sendToUser"), *sandbox.requests("sendToGroup")]
+    assert ["FRIEND_ADD", "GROUP_ADD_ROBOT"] == [request.body["event_id"].partition(":")[0] for request in sent]
+    assert [1, 1] == [request.body["msg_seq"] for request in sent]
+
+
 # --- withdrawn ---
 
 

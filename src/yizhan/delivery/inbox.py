@@ -189,12 +189,13 @@ class Inbox:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                for seq, event in await self._table.after(seen):
-                    seen = seq
-                    if seq in self._own:
-                        self._own.discard(seq)
-                    else:
-                        await self._learn(event)
+                while found := await self._table.after(seen):
+                    for seq, event in found:
+                        seen = seq
+                        if seq in self._own:
+                            self._own.discard(seq)
+                        else:
+                            await self._learn(event)
             except Exception:
                 log.exception("following what others took in failed")
 
