@@ -18,17 +18,29 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; SIGTERM ends it as Ctrl-C does, so that what is under way is finished and recorded."""
+    """Run a command's coroutine; SIGTERM, or a terminal that is closed, ends it as Ctrl-C does.
+
+    What is under way is finished and recorded.
+    """
     from yizhan.net import loop
 
     async def stoppable() -> T:
         task = asyncio.current_task()
         assert task is not None
-        with suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in _endings():
+            with suppress(NotImplementedError):
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work
 
     return loop.run(stoppable())
+
+
+def _endings() -> list[signal.Signals]:
+    """The signals that end a command; `nohup` has the terminal's ignored, and that stays so."""
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return [signal.SIGTERM]
+    return [signal.SIGTERM, hangup]
 
 
 @asynccontextmanager
