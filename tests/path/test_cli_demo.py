@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +22,24 @@ import pytest
 
 from yizhan.cli.demo.crowd import CROWDS, crowds
 from yizhan.cli.demo.files import PAGES, book, picture
-from yizhan.cli.demo.proof import prove
+from yizhan.cli.demo.proof import counts_in, prove
 from yizhan.cli.demo.screen import Screen, table, wide
+from yizhan.cli.demo.sender import Sender
 from yizhan.cli.demo.stage import Play
+from yizhan.cli.demo.worker import Order
 from yizhan.cli.output import Output
 from yizhan.errors import ConfigError
 from yizhan.sandbox.wire import PostView
+from yizhan.testing import RunningSandbox
+
+COMMAND = [sys.executable, "-m", "yizhan.cli", "demo"]
 
 
-def demo(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "yizhan.cli", "demo", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def demo(*words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    surroundings = {**os.environ, **(env or {})}
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, timeout=120, check=False, env=surroundings
+    )
 
 
 def test_the_demo_kills_its_sender_and_everyone_gets_both_files_exactly_once() -> None:
@@ -44,22 +56,98 @@ def test_the_demo_kills_its_sender_and_everyone_gets_both_files_exactly_once() -
         key: row["sent"] for key, row in results.items()
     }
     assert [2, 2, 2] == [row["uploads"] for row in results.values()]
+    assert [True] * 3 == [row["shared"] for row in results.values()]
     assert all(row["uploaded_bytes"] * row["targets"] == 1 * row["one_by_one_bytes"] for row in results.values())
     assert 0 < killed["counts"]["sent"] < 600
     assert killed["counts"].get("sending", 0) == recovered["asked_again"] + recovered["unknown"]
     assert settled["unknown"] == recovered["unknown"] == settled["arrived"] + settled["sent_again"]
 
 
-def test_in_a_pipe_the_demo_is_plain_lines_of_at_most_80_columns() -> None:
+def test_all_five_platforms_take_part_in_plain_lines_of_at_most_80_columns() -> None:
     from rich.cells import cell_len
 
-    done = demo("--scale", "0.02", "--platform", "qqbot", "--no-kill")
+    done = demo("--scale", "0.1")
 
-    assert 0 == done.returncode, done.stderr
+    rows = re.findall(r"^  (\S.{11}) +(\d+) +(\d+) +(\d+) +\d", done.stdout, re.MULTILINE)
+    assert (0, "") == (done.returncode, done.stderr)
     assert "\x1b" not in done.stdout
     assert [] == [line for line in done.stdout.splitlines() if cell_len(line) > 80]
+    assert [
+        ("QQ users", "50", "50", "2"),
+        ("QQ groups", "50", "50", "2"),
+        ("web WeChat", "20", "20", "2"),
+        ("WeChat SDK", "10", "10", "2"),
+        ("ohwxapi", "10", "10", "2"),
+        ("iLink *", "3", "3", "6"),
+        ("together", "143", "143", "16"),
+    ] == [(row[0].strip(), *row[1:]) for row in rows]
+    assert "* one upload per person and file" in done.stdout
+    assert "iLink keeps its own: those who wrote may be sent ten, and get two." in done.stdout
     assert "yz.broadcast([Image('station.png'), File('book.pdf')]" in done.stdout
     assert "yizhan send qqbot.demo/user/" in done.stdout
+
+
+def test_people_of_ilink_get_both_files_once_each_by_uploads_of_their_own() -> None:
+    done = demo("--platform", "ilink", "--scale", "0.5", "--json")
+
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    (row,) = [e for e in events if e["event"] == "result"]
+    killed = next(e for e in events if e["event"] == "killed")
+    recovered = next(e for e in events if e["event"] == "recovered")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [True] * 6 == [e["ok"] for e in events if e["event"] == "check"]
+    assert (15, 15, 30, False) == (row["targets"], row["sent"], row["uploads"], row["shared"])
+    assert row["uploaded_bytes"] == row["one_by_one_bytes"]
+    assert 0 < killed["counts"]["sent"] < 15
+    assert (killed["in_flight"].get("ilink", 0), 0) == (recovered["asked_again"], recovered["unknown"])
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(600):
+        if await true():
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError
+
+
+async def test_a_message_that_a_killed_sender_left_on_the_line_arrives_once_on_ilink(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    (crowd,) = crowds(["ilink"], [], 0.1)
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "b.pdf").write_bytes(book())
+    account = {"base_url": sandbox.url, "rules": dict(crowd.rules)}
+    files = str(tmp_path / "a.png"), str(tmp_path / "b.pdf"), "b.pdf"
+    order = Order(str(tmp_path / "store"), str(tmp_path), {crowd.account: account}, [crowd.account], *files)
+    sandbox.rules("ilink", set=crowd.rules)
+    first = Sender(order)
+    await first.start()
+    people = sandbox.users(3, crowd.account)
+    # The first message of everybody is taken in, but the platform acts on it only when the sender is long dead.
+    sandbox.chaos("sendmessage", platform="ilink", delay=1.5, times=3)
+    await first.submit(people)
+
+    async def on_the_line() -> bool:
+        return {"sending": 3} == await counts_in(tmp_path / "store")
+
+    await until(on_the_line)
+    await first.kill()
+
+    second = Sender(order)
+    await second.start()
+    begun = await second.submit(people)
+    await second.until(lambda report: report.what == "idle")
+    await second.close()
+
+    async def acted() -> bool:
+        return sandbox.calls("sendmessage") >= 9
+
+    await until(acted)
+
+    assert (3, 0) == (begun.asked_again, begun.unknown)
+    assert {"sent": 3} == await counts_in(tmp_path / "store")
+    for person in people:
+        assert ["image", "file"] == [post.kind for post in sandbox.posts(person)]
 
 
 def test_a_sandbox_that_is_kept_answers_after_the_demo(tmp_path: Path) -> None:
@@ -71,10 +159,111 @@ def test_a_sandbox_that_is_kept_answers_after_the_demo(tmp_path: Path) -> None:
             count = json.load(answer)["count"]
     finally:
         os.kill(kept["pid"], signal.SIGTERM)
+    again = demo("--scale", "0.01", "--platform", "qqbot", "--no-kill", "--folder", str(tmp_path))
 
     assert 0 == done.returncode
     assert 20 == count
+    assert 0 == again.returncode, again.stderr
     assert (tmp_path / "store" / "yizhan.db").exists()
+
+
+# --- what it leaves behind ---
+
+
+def processes_with(words: str) -> list[str]:
+    """Return the command lines that have `words` in them, of whatever runs on this machine."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    return [line for line in found.stdout.splitlines() if words in line]
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    done = demo("--scale", "0.02", env={"TMPDIR": str(tmp_path)})
+
+    assert 0 == done.returncode, done.stderr
+    assert [] == list(tmp_path.iterdir())
+    assert [] == processes_with(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_stopped_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
+    with running_demo(tmp_path) as process:
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in said
+    assert [] == list(tmp_path.iterdir())
+    assert [] == processes_with(str(tmp_path))
+
+
+def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as process:
+        process.kill()
+
+    assert wait_until(lambda: not processes_with(str(tmp_path)))
+
+
+@contextmanager
+def running_demo(temporary: Path) -> Iterator[subprocess.Popen[str]]:
+    """A demo that has begun to send."""
+    process = subprocess.Popen(
+        [*COMMAND, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    try:
+        assert process.stdout is not None
+        assert any("file" in line for line in process.stdout)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not true() and time.monotonic() < end:
+        time.sleep(0.1)
+    return true()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "letters").write_text("dear")
+
+    done = demo("--folder", str(tmp_path))
+
+    assert 2 == done.returncode
+    assert "which no demo has made" in done.stderr
+    assert "dear" == (tmp_path / "store" / "letters").read_text()
+    assert ["store"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = demo("--port", str(taken.getsockname()[1]))
+
+    assert 2 == done.returncode
+    assert 1 == len(done.stderr.splitlines())
+    assert "Choose another port" in done.stderr
+
+
+def test_the_demo_runs_in_a_folder_with_misleading_files_and_without_a_home(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('not this one')")
+    (tmp_path / "yizhan.py").write_text("raise SystemExit('nor this one')")
+    tmp_path.chmod(0o555)
+    script = [str(Path(sys.executable).with_name("yizhan")), "demo", "--scale", "0.01", "--platform", "ilink"]
+
+    done = subprocess.run(
+        script, capture_output=True, text=True, check=False, cwd=tmp_path, env={"HOME": "/nowhere"}, timeout=120
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+# --- its files ---
 
 
 def test_the_files_are_real_and_the_same_every_time() -> None:
@@ -123,8 +312,8 @@ class Books:
     async def digest_of(self, sha256: str) -> str:
         return self.changed.get(sha256, sha256)
 
-    async def traffic(self) -> tuple[int, int]:
-        return len(self._posts), self.bytes
+    async def traffic(self) -> dict[str, tuple[int, int]]:
+        return {"qqbot": (len(self._posts), self.bytes)}
 
 
 def post(target: str, sha256: str, name: str = "驿站手册.pdf") -> PostView:
@@ -192,6 +381,7 @@ def test_only_platforms_that_are_there_take_part() -> None:
 def test_the_table_of_the_result_fits_80_columns() -> None:
     row = {
         "title": "web WeChat of some length",
+        "shared": False,
         "targets": 123_456,
         "sent": 123_456,
         "uploads": 99,
@@ -200,7 +390,10 @@ def test_the_table_of_the_result_fits_80_columns() -> None:
         "sends_per_second": 12_345.6,
     }
 
-    assert [True] * 5 == [len(line) <= 78 for line in table([row])]
+    lines = table([row])
+
+    assert [True] * 7 == [len(line) <= 78 for line in lines]
+    assert "web WeChat *" == lines[2][:12]
 
 
 def test_chinese_is_as_wide_as_a_terminal_shows_it() -> None:

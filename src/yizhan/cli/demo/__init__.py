@@ -15,7 +15,7 @@ from yizhan.cli.running import run
 def demo(
     scale: Annotated[
         float,
-        typer.Option("--scale", min=0.01, max=100, help="Times as many targets as usual (1,200 on QQ and web WeChat)."),
+        typer.Option("--scale", min=0.01, max=100, help="Times as many targets as usual (1,430 on five platforms)."),
     ] = 1.0,
     platform: Annotated[list[str] | None, typer.Option("--platform", help="Only this one; may be repeated.")] = None,
     kill: Annotated[bool, typer.Option("--kill/--no-kill", help="Kill the sending process once in the middle.")] = True,
@@ -29,8 +29,8 @@ def demo(
 ) -> int:
     """Send a picture and a PDF to over a thousand people on simulated QQ and WeChat networks, and prove what happened.
 
-    Needs no account and no network. Every file is uploaded once per network; the sending process is killed in the
-    middle; at the end every target has both files exactly once. Exit code 0 says that all of it was checked.
+    Needs no account and no network. Every file is uploaded once for all who can share it; the sending process is killed
+    in the middle; at the end every target has both files exactly once. Exit code 0 says that all of it was checked.
     """
     from yizhan.cli.demo.stage import Wishes, play
 

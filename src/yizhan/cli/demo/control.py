@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yizhan.errors import YizhanError
+from yizhan.cli.demo.folder import LOG, TEMPORARY, WORLD
+from yizhan.cli.demo.processes import command, surroundings
+from yizhan.cli.exits import USAGE
+from yizhan.errors import ConfigError, YizhanError
 
 if TYPE_CHECKING:
     from yizhan.net.caller import Caller
@@ -24,7 +26,8 @@ class SandboxProcess:
     """Starts a sandbox, and asks it what a person could ask with curl."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self._log = folder / "sandbox.log"
+        self._folder = folder
+        self._log = folder / LOG
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._caller: Caller | None = None
@@ -38,6 +41,7 @@ class SandboxProcess:
         """Return once it takes requests.
 
         Raises:
+            ConfigError: it cannot listen at that port.
             YizhanError: it did not come up; the text has its last words.
         """
         from yizhan.net.caller import Caller
@@ -52,42 +56,50 @@ class SandboxProcess:
             if self._process.poll() is not None:
                 break
             await asyncio.sleep(0.05)
-        raise YizhanError(
-            f"The sandbox did not start: {self._log.read_text('utf-8', 'replace')[-500:].strip() or 'no words'}"
-        )
+        words = self._log.read_text("utf-8", "replace")[-500:].strip() or "no words"
+        if self._process.poll() == USAGE:
+            raise ConfigError(words)
+        raise YizhanError(f"The sandbox did not start within {START_SECONDS:.0f} s: {words}")
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "yizhan.cli", "sandbox", "--port", str(self._port)]
-        # It may outlive the demo: its output goes to a file, and Ctrl-C in the terminal is not for it.
+        # It may outlive the demo: its output goes to a file.
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
-                command,
-                stdin=subprocess.DEVNULL,
+                command("yizhan.cli.demo.network", str(self._port), str(self._folder / WORLD)),
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=clean_environment(),
+                **surroundings(self._folder / TEMPORARY),
             )
 
     async def close(self, *, keep: bool) -> None:
         if self._caller is not None:
             await self._caller.close()
-        if self._process is not None and not keep:
-            self._process.terminate()
-            try:
-                await asyncio.to_thread(self._process.wait, 10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as told:
+            told.write(b"stay\n" if keep else b"")
+        if not keep:
+            await self._end(self._process)
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            await asyncio.to_thread(process.wait, 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     async def platforms(self) -> list[str]:
         from yizhan.sandbox import wire
 
         return list((await self._ask(wire.STATUS, wire.Nothing())).platforms)
 
-    async def lift_limits(self, platform: str) -> None:
+    async def set_rules(self, platform: str, changes: Mapping[str, Any]) -> None:
         from yizhan.sandbox import wire
 
-        await self._ask(wire.SET_RULES, wire.SetRules(platform, limits=False))
+        await self._ask(wire.SET_RULES, wire.SetRules(platform, changes=dict(changes)))
 
     async def people(self, platform: str, kind: Any, count: int) -> list[str]:
         from yizhan.sandbox import wire
@@ -102,12 +114,16 @@ class SandboxProcess:
         posts: list[PostView] = await self._ask(wire.POSTS, wire.PostQuery())
         return posts
 
-    async def traffic(self) -> tuple[int, int]:
-        """Return how many requests the platforms were sent, and how many bytes were in them."""
+    async def traffic(self) -> dict[str, tuple[int, int]]:
+        """Return how many requests each platform was sent, and how many bytes were in them."""
         from yizhan.sandbox import wire
 
-        requests = [one for one in await self._ask(wire.REQUESTS, wire.RequestQuery()) if one.platform]
-        return len(requests), sum(one.size for one in requests)
+        found: dict[str, tuple[int, int]] = {}
+        for one in await self._ask(wire.REQUESTS, wire.RequestQuery()):
+            if one.platform:
+                count, carried = found.get(one.platform, (0, 0))
+                found[one.platform] = count + 1, carried + one.size
+        return found
 
     async def digest_of(self, sha256: str) -> str:
         """Fetch bytes that arrived, and return the SHA-256 of what came."""
@@ -123,11 +139,6 @@ class SandboxProcess:
     async def _ask(self, endpoint: Any, request: Any) -> Any:
         assert self._caller is not None
         return await self._caller.call(endpoint, request)
-
-
-def clean_environment() -> Mapping[str, str]:
-    """The environment without what sets options of the command line, such as YIZHAN_SANDBOX_PORT."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("YIZHAN_")}
 
 
 def count_posts(posts: Sequence[PostView]) -> dict[tuple[str, str, str, str], int]:

@@ -17,16 +17,28 @@ class Crowd:
     count: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the account, by the sandbox's default world; the address is added."""
+    rules: Mapping[str, Any] = field(default_factory=lambda: {"limits": False})
+    """What differs from the platform's rules, on both sides. Real quotas would spread the demo over hours."""
+    writes_first: bool = False
+    """These people know the account only once it is logged in, and can be written to because they wrote first."""
+    shared: bool = True
+    """Whether one upload serves all of them."""
 
     @property
     def account(self) -> str:
         return f"{self.platform}.demo"
 
     @property
+    def lifted(self) -> bool:
+        """Whether quotas and windows are lifted."""
+        return self.rules.get("limits") is False
+
+    @property
     def key(self) -> str:
         return f"{self.account}/{self.kind}"
 
 
+_STRICT = {"sendmessage.strict_context": True, "getuploadurl.strict_recipient": True}
 _BOT = {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG", "receive": "off"}
 
 CROWDS = (
@@ -35,6 +47,8 @@ CROWDS = (
     Crowd("webwechat", "user", "web WeChat", 200),
     Crowd("wechatsdk", "user", "WeChat SDK", 100),
     Crowd("ohwxapi", "user", "ohwxapi", 100, {"wxid": "wxid_sandbox"}),
+    # Its limits stay in force: two messages are within the ten that everyone who wrote may be sent.
+    Crowd("ilink", "user", "iLink", 30, rules=_STRICT, writes_first=True, shared=False),
 )
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 2.0
 """Without a terminal: seconds between two lines of progress."""
+PER_LINE = 3
+"""Without a terminal: how many crowds stand in one line of progress."""
+
+OWN = [
+    "* one upload per person and file: iLink makes them out to one person each.",
+    "  In life a bot of its has one person only; here one bot knows all of them.",
+]
 
 
 class Screen:
@@ -85,7 +92,8 @@ class Screen:
             return
         self._said_at = now
         parts = [f"{crowd.title} {report.done.get(crowd.key, 0)}/{crowd.count}" for crowd in self._crowds]
-        self.say("  " + " · ".join(parts))
+        for start in range(0, len(parts), PER_LINE):
+            self.say("  " + " · ".join(parts[start : start + PER_LINE]))
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -93,8 +101,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     head = f"{'':<12}{'targets':>8}{'sent':>7}{'uploads':>9}{'uploaded':>11}{'one by one':>12}{'sends/s':>9}"
     lines = [head, "─" * len(head)]
     for row in rows:
+        mark = "" if row["shared"] else " *"
         lines.append(
-            f"{row['title'][:12]:<12}{row['targets']:>8,}{row['sent']:>7,}{row['uploads']:>9}"
+            f"{row['title'][: 12 - len(mark)] + mark:<12}{row['targets']:>8,}{row['sent']:>7,}{row['uploads']:>9}"
             f"{size(row['uploaded_bytes']):>11}{size(row['one_by_one_bytes']):>12}{row['sends_per_second']:>9,.0f}"
         )
     total = {
@@ -106,7 +115,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{'together':<12}{total['targets']:>8,}{total['sent']:>7,}{total['uploads']:>9}"
         f"{size(total['uploaded_bytes']):>11}{size(total['one_by_one_bytes']):>12}"
     )
-    return lines
+    return lines + ([] if all(row["shared"] for row in rows) else OWN)
 
 
 def wide(text: str, columns: int) -> str:

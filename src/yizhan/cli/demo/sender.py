@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from yizhan.cli.demo.control import clean_environment
+from yizhan.cli.demo.processes import command, surroundings
 from yizhan.cli.demo.worker import Order, Report
 from yizhan.errors import YizhanError
 
-SILENCE_SECONDS = 60.0
-"""A process that reports nothing for so long is stuck."""
+STILL_SECONDS = 60.0
+"""A process that reports nothing new for so long is stuck."""
 MAX_LINE = 1 << 22
 
 
@@ -26,39 +26,48 @@ class Sender:
         self.last = Report("")
 
     async def start(self) -> Report:
-        """Return its first report: everybody is logged in, and the order is in the outbox."""
+        """Return its first report: every account is logged in."""
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "yizhan.cli.demo.worker",
+            *command("yizhan.cli.demo.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
-            env=clean_environment(),
+            **surroundings(Path(self._order.temporary)),
         )
         await self._write(msgspec.json.encode(self._order))
+        return await self.until(lambda report: report.what == "ready")
+
+    async def submit(self, targets: Sequence[str]) -> Report:
+        """Say whom to send to; return once that is in the outbox. The same again finds what is there."""
+        await self._write(msgspec.json.encode(targets))
         return await self.until(lambda report: report.what == "begun")
 
     async def until(self, enough: Callable[[Report], bool]) -> Report:
         """Read reports until one is `enough`.
 
         Raises:
-            YizhanError: it ended, failed or fell silent before.
+            YizhanError: it ended or failed before, or nothing has moved for a minute.
         """
-        assert self._process is not None
-        assert self._process.stdout is not None
         while True:
             try:
-                line = await asyncio.wait_for(self._process.stdout.readline(), SILENCE_SECONDS)
+                async with asyncio.timeout(STILL_SECONDS):
+                    report = await self._changed()
             except TimeoutError:
-                raise YizhanError(f"The sending process has said nothing for {SILENCE_SECONDS:.0f} s.") from None
-            if not line:
-                raise YizhanError("The sending process has ended before its work was done.")
-            self.last = msgspec.json.decode(line, type=Report)
-            if self.last.what == "error" or (self.last.what == "idle" and self.last.text):
-                raise YizhanError(f"The sending process failed: {self.last.text}")
-            if enough(self.last):
+                raise YizhanError(f"The sending process has done nothing for {STILL_SECONDS:.0f} s.") from None
+            if report.what == "error" or (report.what == "idle" and report.text):
+                raise YizhanError(f"The sending process failed: {report.text}")
+            if enough(report):
+                return report
+
+    async def _changed(self) -> Report:
+        """Return the next report that says something new."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            before, self.last = self.last, msgspec.json.decode(line, type=Report)
+            if self.last != before or self.last.what == "idle":
                 return self.last
+        raise YizhanError("The sending process has ended before its work was done.")
 
     async def go_on(self) -> None:
         """Ask for what was put back into the queue since it was idle."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Any
 from yizhan.cli.demo.control import SandboxProcess, count_posts
 from yizhan.cli.demo.crowd import Crowd, crowds
 from yizhan.cli.demo.files import BOOK_SHOWN, book, picture
-from yizhan.cli.demo.proof import counts_in, prove, show_result
+from yizhan.cli.demo.folder import BOOK, PICTURE, STORE, TEMPORARY, make_folder
+from yizhan.cli.demo.proof import counts_in, in_flight_in, prove, show_result
 from yizhan.cli.demo.screen import Screen, wide
 from yizhan.cli.demo.sender import Sender
 from yizhan.cli.demo.worker import Order, Report
@@ -23,7 +23,6 @@ from yizhan.cli.output import Output, many, size
 
 KILL_AT = 0.35
 """Part of the deliveries that have ended when the sending process is killed."""
-PICTURE, BOOK = "station.png", "book.pdf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,14 @@ class Wishes:
 
 
 @dataclass(slots=True)
+class Life:
+    """When a sending process began and ended, in seconds since the epoch."""
+
+    began: float
+    ended: float
+
+
+@dataclass(slots=True)
 class Play:
     """What the acts hand on to each other."""
 
@@ -51,34 +58,31 @@ class Play:
     digests: tuple[str, ...] = ()
     """SHA-256 of the picture and of the book: what part 1 and part 2 of the message carry."""
     sizes: tuple[int, ...] = ()
-    busy: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Deliveries that ended while a process ran, and the seconds that this took, by the crowd's key."""
+    lives: list[Life] = field(default_factory=list)
+    """Of the sending process, until what is unknown was settled."""
 
     @property
     def store(self) -> Path:
-        return self.folder / "store"
+        return self.folder / STORE
 
     @property
     def total(self) -> int:
         return sum(crowd.count for crowd in self.crowds)
 
-    def add_busy(self, report: Report) -> None:
-        for key, (count, seconds) in report.busy.items():
-            before = self.busy.get(key, (0, 0.0))
-            self.busy[key] = before[0] + count, before[1] + seconds
+    @property
+    def targets(self) -> list[str]:
+        return [f"{crowd.key}/{one}" for crowd in self.crowds for one in self.people.get(crowd.key, ())]
 
 
 async def play(wishes: Wishes, out: Output) -> int:
     """Run the demo and return its exit code: 0 when everything that it claims was checked and true."""
     started = time.monotonic()
-    folder = wishes.folder or Path(tempfile.mkdtemp(prefix="yizhan-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "store", ignore_errors=True)
+    folder = make_folder(wishes.folder)
     it = Play(Screen(out), SandboxProcess(folder, wishes.port), folder)
     kept = False
     try:
         await _set_the_scene(it, wishes)
-        order = await _gather_people(it)
+        order = await _prepare(it)
         await _send(it, order, kill=wishes.kill)
         wrong = await prove(it)
         await show_result(it)
@@ -109,20 +113,34 @@ async def _set_the_scene(it: Play, wishes: Wishes) -> None:
         it.screen.say(line, event="file", name=name, size=count, sha256=digest)
 
 
-async def _gather_people(it: Play) -> Order:
+async def _prepare(it: Play) -> Order:
     accounts: dict[str, dict[str, Any]] = {}
-    targets: list[str] = []
     for crowd in it.crowds:
         if crowd.account not in accounts:
-            await it.sandbox.lift_limits(crowd.platform)
-            accounts[crowd.account] = {**crowd.settings, "base_url": it.sandbox.url, "rules": {"limits": False}}
-        people = it.people[crowd.key] = await it.sandbox.people(crowd.platform, crowd.kind, crowd.count)
-        targets += [f"{crowd.account}/{crowd.kind}/{one}" for one in people]
+            await it.sandbox.set_rules(crowd.platform, crowd.rules)
+            accounts[crowd.account] = {**crowd.settings, "base_url": it.sandbox.url, "rules": dict(crowd.rules)}
+    await _gather_people(it, writes_first=False)
     it.screen.title("One message (the picture, then the PDF) to")
     for crowd in it.crowds:
-        it.screen.say(f"  {crowd.count:>5,} {crowd.title}")
-    it.screen.say("Real quotas would spread this over hours; they are lifted here, on both sides.")
-    return Order(str(it.store), accounts, targets, str(it.folder / PICTURE), str(it.folder / BOOK), BOOK_SHOWN)
+        it.screen.say(f"  {crowd.count:>5,} {crowd.title}{', who wrote first' if crowd.writes_first else ''}")
+    _say_which_rules(it)
+    listening = [crowd.account for crowd in it.crowds if crowd.writes_first]
+    files = str(it.folder / PICTURE), str(it.folder / BOOK), BOOK_SHOWN
+    return Order(str(it.store), str(it.folder / TEMPORARY), accounts, listening, *files)
+
+
+def _say_which_rules(it: Play) -> None:
+    if any(crowd.lifted for crowd in it.crowds):
+        it.screen.say("Real quotas would spread this over hours; they are lifted here, on both sides.")
+    for crowd in it.crowds:
+        if not crowd.lifted:
+            it.screen.say(f"{crowd.title} keeps its own: those who wrote may be sent ten, and get two.")
+
+
+async def _gather_people(it: Play, *, writes_first: bool) -> None:
+    for crowd in it.crowds:
+        if crowd.writes_first is writes_first:
+            it.people[crowd.key] = await it.sandbox.people(crowd.platform, crowd.kind, crowd.count)
 
 
 # --- act two: sending, killed in the middle ---------------------------------------------------------------------------
@@ -132,21 +150,20 @@ async def _send(it: Play, order: Order, *, kill: bool) -> None:
     it.screen.title("Sending")
     sender = Sender(order)
     try:
-        begun = await sender.start()
-        with it.screen.bars(it.crowds, begun.done):
-            report = await _follow(it, sender, KILL_AT if kill else 2.0)
+        await sender.start()
+        await _gather_people(it, writes_first=True)
+        report = await _live(it, sender, await sender.submit(it.targets), KILL_AT if kill else 2.0)
         if kill and report.what != "idle":
-            it.add_busy(report)
             await sender.kill()
-            await _aftermath(it)
+            it.lives[-1].ended = time.time()
+            await _aftermath(it, report)
             sender = Sender(order)
-            begun = await sender.start()
+            await sender.start()
+            begun = await sender.submit(it.targets)
             _say_recovered(it, begun)
-            with it.screen.bars(it.crowds, begun.done):
-                report = await _follow(it, sender, 2.0)
+            await _live(it, sender, begun, 2.0)
         elif kill:
             it.screen.say("  It was done before it could be killed.")
-        it.add_busy(report)
         await _settle(it, sender)
     except BaseException:
         await sender.kill()
@@ -154,18 +171,24 @@ async def _send(it: Play, order: Order, *, kill: bool) -> None:
     await sender.close()
 
 
-async def _follow(it: Play, sender: Sender, share: float) -> Report:
+async def _live(it: Play, sender: Sender, begun: Report, share: float) -> Report:
     """Show reports until nothing is left to send, or until `share` of the deliveries have ended."""
 
     def enough(report: Report) -> bool:
         it.screen.update(report)
         return report.what == "idle" or sum(report.done.values()) >= share * it.total
 
-    return await sender.until(enough)
+    life = Life(time.time(), time.time())
+    it.lives.append(life)
+    with it.screen.bars(it.crowds, begun.done):
+        last = await sender.until(enough)
+    life.ended = time.time()
+    return last
 
 
-async def _aftermath(it: Play) -> None:
+async def _aftermath(it: Play, last: Report) -> None:
     counts = await counts_in(it.store)
+    in_flight = await in_flight_in(it.store)
     sent, sending = counts.get("sent", 0), counts.get("sending", 0)
     waiting = counts.get("queued", 0)
     it.screen.title(f"The sending process was killed (SIGKILL) after {sent:,} of {it.total:,} targets.")
@@ -173,6 +196,8 @@ async def _aftermath(it: Play) -> None:
         f"  on disk: {sent:,} sent, {sending} in flight, {waiting:,} waiting. Starting it again …",
         event="killed",
         counts=counts,
+        ended=last.done,
+        in_flight=in_flight,
     )
 
 
@@ -182,9 +207,7 @@ def _say_recovered(it: Play, report: Report) -> None:
             f"  {report.asked_again} in flight are asked again under the same key: their wire knows a repeat."
         )
     if report.unknown:
-        it.screen.say(
-            f"  {report.unknown} in flight are `unknown`: their wire knows no repeat; none is sent again blindly."
-        )
+        it.screen.say(f"  {report.unknown} in flight are `unknown`: their wire knows no repeat; none is sent blindly.")
     it.screen.out.value({"event": "recovered", "asked_again": report.asked_again, "unknown": report.unknown})
 
 
@@ -234,9 +257,19 @@ def _last_words(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float
     it.screen.say(f"      --image {PICTURE} --file {BOOK}")
     if kept:
         it.screen.title(f"The sandbox goes on: {it.sandbox.url}   (end it with: kill {it.sandbox.pid})")
+        if wishes.folder is None:
+            it.screen.say(f"  What it has is in {it.folder}; remove that afterwards.")
         it.screen.say(f"  curl '{it.sandbox.url}/_sandbox/posts?limit=1'")
         it.screen.say(f"  yizhan deliveries --store {it.store}")
-        it.screen.out.value({"event": "kept", "url": it.sandbox.url, "pid": it.sandbox.pid, "store": str(it.store)})
+        it.screen.out.value(
+            {
+                "event": "kept",
+                "url": it.sandbox.url,
+                "pid": it.sandbox.pid,
+                "store": str(it.store),
+                "folder": str(it.folder),
+            }
+        )
     words = "All of it was checked" if not wrong else f"{many(wrong, 'claim')} did NOT hold"
     it.screen.title(f"{words}, in {seconds:.1f} s.")
     it.screen.out.value({"event": "end", "ok": not wrong, "seconds": round(seconds, 3)})

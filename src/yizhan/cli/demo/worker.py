@@ -1,15 +1,18 @@
 """The process that sends in the demo, and that is killed: `python -m yizhan.cli.demo.worker`.
 
-The first line on standard input is the order (JSON). Each line on standard output is one report. When nothing is left
-to send it says so and waits: another line asks it to go on, the end of the input ends it.
+The first line on standard input is the order (JSON). Each line on standard output is one report. Once it is logged in
+it says so, and is told whom to send to (JSON). When nothing is left to send it says so and waits: another line asks it
+to go on. The end of the input ends it at any time, so that it does not outlive the demo.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,16 +24,23 @@ if TYPE_CHECKING:
     from yizhan.platforms.base import MediaNeed
 
 REPORT_SECONDS = 0.1
+MAX_LINE = 1 << 28
+"""Bytes of a line of the input: a hundred for each target."""
+HEAR_SECONDS = 30.0
+"""How long it takes at most until people who have written are heard."""
 KEY = "demo"
 """The caller's own key: the same order after a restart finds the deliveries that are there."""
 
 
 class Order(Struct):
-    """What is to be sent, by whom, to whom."""
+    """What is to be sent, by whom."""
 
     store: str
+    temporary: str
+    """Folder for what need not be kept."""
     accounts: dict[str, dict[str, Any]]
-    targets: list[str]
+    listening: list[str]
+    """Accounts whose people must have been heard before they can be written to."""
     picture: str
     book: str
     book_name: str
@@ -40,18 +50,15 @@ class Report(Struct, omit_defaults=True):
     """How far it is."""
 
     what: str
-    """`begun`, `going`, `idle` (nothing left to send) or `error`."""
+    """`ready` (logged in), `begun`, `going`, `idle` (nothing left to send) or `error`."""
     done: dict[str, int] = {}
     """Deliveries that have ended, by account and kind of target; since the first start."""
     uploads: dict[str, tuple[int, int]] = {}
-    """Bytes that have left and bytes in all, by account, scope and name; since this start."""
-    busy: dict[str, tuple[int, float]] = {}
-    """Deliveries that ended since this start, and seconds between the first and the last of them."""
+    """Bytes that have left and bytes in all, by account, scope (or `each`) and name; since this start."""
     asked_again: int = 0
     """After a crash: repeats that the wire recognises."""
     unknown: int = 0
     """After a crash: what may have arrived, on wires that do not recognise a repeat."""
-    logins: dict[str, str] = {}
     text: str = ""
 
 
@@ -60,8 +67,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._ended: set[Target] = set()
-        self._uploads: dict[str, tuple[int, int]] = {}
-        self._busy: dict[str, tuple[int, float, float]] = {}
+        self._uploads: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     async def take_up(self, broadcast: Broadcast) -> None:
         """Take what had ended before this start into the count."""
@@ -70,66 +76,123 @@ class Watch:
         self._ended |= {Target.parse(r.target) for r in await broadcast.receipts() if r.state.final}
 
     def settled(self, target: Target, state: State) -> None:
-        if not state.final:
-            return
-        self._ended.add(target)
-        key, now = f"{target.account}/{target.kind}", time.monotonic()
-        count, first, _ = self._busy.get(key, (0, now, now))
-        self._busy[key] = count + 1, first, now
+        if state.final:
+            self._ended.add(target)
 
     def bytes(self, account: str, need: MediaNeed, count: int) -> None:
-        key = f"{account} {need.scope} {need.media.name}"
+        key = account, need.scope, need.media.name
         left, total = self._uploads.get(key, (0, need.media.size))
         self._uploads[key] = min(total, left + count), total
 
     def report(self, what: str, **more: Any) -> None:
-        busy = {key: (count, last - first) for key, (count, first, last) in self._busy.items()}
         done = Counter(f"{target.account}/{target.kind}" for target in self._ended)
-        say(Report(what, dict(done), dict(self._uploads), busy, **more))
+        say(Report(what, dict(done), self._summed(), **more))
+
+    def _summed(self) -> dict[str, tuple[int, int]]:
+        """Uploads of one file for one person each are one row."""
+        rows: dict[str, tuple[int, int]] = {}
+        for (account, scope, name), (left, total) in self._uploads.items():
+            key = f"{account} {'each' if '/' in scope else scope} {name}"
+            before = rows.get(key, (0, 0))
+            rows[key] = before[0] + left, before[1] + total
+        return rows
 
 
 def say(report: Report) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-    sys.stdout.buffer.flush()
+    # Written without a buffer: when nobody reads any more, nothing is left to be written at the end.
+    with suppress(BrokenPipeError):
+        os.write(1, msgspec.json.encode(report) + b"\n")
 
 
-async def work(order: Order) -> None:
+async def work() -> None:
+    """Carry out the order until it is done, or until nobody is there who wants it."""
+    reader = asyncio.StreamReader(limit=MAX_LINE)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    sending = asyncio.create_task(_send(lines))
+    reading = asyncio.create_task(_read(reader, lines))
+    await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (sending, reading):
+        task.cancel()
+    (failed, _) = await asyncio.gather(sending, reading, return_exceptions=True)
+    if isinstance(failed, Exception):
+        raise failed
+
+
+async def _read(reader: asyncio.StreamReader, lines: asyncio.Queue[bytes]) -> None:
+    while line := await reader.readline():
+        lines.put_nowait(line)
+
+
+async def _send(lines: asyncio.Queue[bytes]) -> None:
     from yizhan.engine import Engine
 
+    order = msgspec.json.decode(await lines.get(), type=Order)
     watch = Watch()
     async with await Engine.open(order.store) as engine:
         engine.on_settled(watch.settled)
         engine.shelf.on_bytes = watch.bytes
         again, unknown = engine.worker.recovered
-        logins = await _log_in(engine, order)
-        broadcast = await _submit(engine, order)
+        await _log_in(engine, order)
+        await engine.listen(order.listening)
+        say(Report("ready"))
+        targets = msgspec.json.decode(await lines.get(), type=list[str])
+        await _hear(engine, order.listening, targets)
+        broadcast = await _submit(engine, order, targets)
         await watch.take_up(broadcast)
-        watch.report("begun", asked_again=again, unknown=unknown, logins=logins)
-        reporting = asyncio.create_task(_report_forever(watch))
-        while True:
-            await broadcast.wait()
-            watch.report("idle", text=engine.paused())
-            if not await asyncio.to_thread(sys.stdin.buffer.readline):
-                break
-        reporting.cancel()
+        watch.report("begun", asked_again=again, unknown=unknown)
+        async with _reporting(watch):
+            while True:
+                await broadcast.wait()
+                watch.report("idle", text=engine.paused())
+                await lines.get()
 
 
-async def _log_in(engine: Engine, order: Order) -> dict[str, str]:
+@asynccontextmanager
+async def _reporting(watch: Watch) -> AsyncIterator[None]:
+    task = asyncio.create_task(_report_forever(watch))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _log_in(engine: Engine, order: Order) -> None:
     known = await engine.accounts()
-    logins = {}
     for name, settings in order.accounts.items():
         if name not in known:
             await engine.add_account(name, **settings)
-            logins[name] = await engine.login(name, lambda step: None)
-    return logins
+            await engine.login(name, lambda step: None)
 
 
-async def _submit(engine: Engine, order: Order) -> Broadcast:
+async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None:
+    """Wait until everyone who has to write first has been heard; after a restart they have been already.
+
+    Raises:
+        YizhanError: it takes too long.
+    """
+    from yizhan.errors import YizhanError
+    from yizhan.model import Target
+
+    silent = {target for target in map(Target.parse, targets) if target.account in accounts}
+    try:
+        async with asyncio.timeout(HEAR_SECONDS):
+            while True:
+                for account in accounts:
+                    silent -= (await engine.event_table.contexts(account)).keys()
+                if not silent:
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise YizhanError(
+            f"{len(silent)} people have written and were not heard, {min(map(str, silent))} say."
+        ) from None
+
+
+async def _submit(engine: Engine, order: Order, targets: list[str]) -> Broadcast:
     from yizhan.model import File, Image
 
-    return await engine.broadcast(
-        [Image(order.picture), File(order.book, name=order.book_name)], order.targets, key=KEY
-    )
+    return await engine.broadcast([Image(order.picture), File(order.book, name=order.book_name)], targets, key=KEY)
 
 
 async def _report_forever(watch: Watch) -> None:
@@ -142,9 +205,8 @@ def main() -> None:
     from yizhan.errors import YizhanError
     from yizhan.net.loop import run
 
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     try:
-        run(work(order))
+        run(work())
     except YizhanError as error:
         say(Report("error", text=f"{type(error).__name__}: {error}"))
         raise SystemExit(1) from error

@@ -1,0 +1,48 @@
+"""The demo's folder: a temporary one, or one that was named and holds nothing but an earlier demo."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from yizhan.errors import ConfigError
+
+PICTURE, BOOK, STORE, WORLD, LOG = "station.png", "book.pdf", "store", "world", "sandbox.log"
+TEMPORARY = "tmp"
+"""What the demo's processes would put into the system's temporary folder, and could not clear away when killed."""
+MARK = ".yizhan-demo"
+"""Says that what is beside it was made by a demo, and may be made anew by the next."""
+
+
+def make_folder(wanted: Path | None) -> Path:
+    """Return an empty folder for a demo, as an absolute path.
+
+    Raises:
+        ConfigError: it cannot be made, or holds something that no demo has made.
+    """
+    try:
+        if wanted is None:
+            folder = Path(tempfile.mkdtemp(prefix="yizhan-demo-")).absolute()
+        else:
+            folder = wanted.absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            _clear(folder)
+        (folder / TEMPORARY).mkdir()
+    except OSError as error:
+        what = "No temporary folder can be made" if wanted is None else f"{wanted} cannot be used"
+        raise ConfigError(f"{what}: {error}. Name a folder that can be written to: --folder DIR.") from error
+    return folder
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an earlier demo left."""
+    there = [name for name in (STORE, WORLD, TEMPORARY, PICTURE, BOOK, LOG) if (folder / name).exists()]
+    if there and not (folder / MARK).exists():
+        raise ConfigError(
+            f"{folder} has '{there[0]}' in it, which no demo has made, and this one would write over it. "
+            "Name another folder, or one that does not exist yet."
+        )
+    (folder / MARK).touch()
+    for name in (STORE, WORLD, TEMPORARY):
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -1,0 +1,39 @@
+"""How the demo starts its own programs: wherever it was called, whatever is set, and so that nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs a module of this program."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def surroundings(temporary: Path) -> dict[str, Any]:
+    """Return options for starting a process in `temporary`, an empty folder that goes with the demo.
+
+    Python imports from the current folder first, and a `random.py` in that of the caller must not get in the way. What
+    the system's temporary folder would take goes here as well: who is killed clears nothing away. Ctrl-C in the
+    terminal is for the demo alone, which ends the others.
+    """
+    return {"cwd": temporary, "env": _environment(temporary), "start_new_session": True}
+
+
+def _environment(temporary: Path) -> Mapping[str, str]:
+    """The environment without what sets options of the command line, such as YIZHAN_SANDBOX_PORT."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("YIZHAN_")}
+    return {**kept, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(_python_path())}
+
+
+def _python_path() -> list[str]:
+    """What is imported from here is found from there, too, installed or not."""
+    import yizhan
+
+    given = [str(Path(entry).absolute()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    here = Path(yizhan.__file__).parents[1]
+    return given if here.name.endswith("-packages") else [str(here), *given]
