@@ -11,7 +11,6 @@ import aiohttp
 
 from bench.common import Row, engine, folder, server
 
-
 ONE_BY_ONE = 20
 """Targets that get an upload of their own, to see what that costs."""
 
