@@ -754,7 +754,12 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     receipt = await ended
-        return _raise_if_failed([receipt or await self.receipt(seq)])[0]
+        receipt = receipt or await self.receipt(seq)
+        waits = receipt.state is State.HELD and not receipt.due_at
+        if waits and (seconds := self.inbox.catching_up(target.account)):
+            # What opens its window may have been said before anybody listened, and be coming in just now.
+            return (await self.wait(receipt, timeout=seconds, until_held=False))[0]
+        return _raise_if_failed([receipt])[0]
 
     async def _store(
         self,

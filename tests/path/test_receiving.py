@@ -252,3 +252,18 @@ def _forged(push: tuple[Mapping[str, str], bytes]) -> tuple[Mapping[str, str], b
 async def test_only_platforms_with_webhooks_take_pushes(engine: Engine) -> None:
     with pytest.raises(Unsupported, match="events"):
         await engine.receive_webhook(ALL["webwechat"], {}, b"{}")
+
+
+async def test_a_send_does_not_rest_for_what_the_person_wrote_while_the_program_was_away(
+    sandbox: RunningSandbox, engine: Engine, tmp_path: Path
+) -> None:
+    person = await person_of(engine, "ilink")
+    for number in range(10):
+        await engine.send(person, str(number))
+    await engine.close()
+    await asyncio.to_thread(sandbox.say, "ilink", Target.parse(person).id, "still interested")
+
+    async with await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK) as again:
+        receipt = await again.send(person, "good morning")
+
+    assert State.SENT is receipt.state

@@ -25,6 +25,8 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 STEADY_SECONDS = 60.0
 """A source that held this long was a good one: its next end is met with the shortest pause."""
+CATCH_UP_SECONDS = 2.0
+"""What was said while nobody listened comes in within this time, if there is any."""
 LOOK_SECONDS = 0.5
 """How often the store is looked at for what another process took in."""
 
@@ -59,6 +61,8 @@ class Inbox:
         self._opened = opened
         self._listeners: dict[str, asyncio.Task[None]] = {}
         self._logins: dict[str, asyncio.Event] = {}
+        self._began: dict[str, float] = {}
+        """When this process first heard out an account, by the loop's time."""
         self._rings: list[asyncio.Event] = []
         self._own: set[int] = set()
         """Numbers of events that this process took in and has not met again while following."""
@@ -117,10 +121,18 @@ class Inbox:
                 self._logins[name] = asyncio.Event()
                 self._listeners[name] = asyncio.create_task(self._listen(name), name=f"events {name}")
 
+    def catching_up(self, name: str) -> float:
+        """Return for how many seconds what was said before this process listened may still come in; 0 if it has."""
+        began = self._began.get(name)
+        if name not in self._listeners or began is None:
+            return CATCH_UP_SECONDS if name in self._listeners else 0.0
+        return max(0.0, began + CATCH_UP_SECONDS - asyncio.get_running_loop().time())
+
     async def stop(self, name: str) -> bool:
         """Listen no more to an account, and forget that its login was lost; False if nobody listened."""
         self.lost.pop(name, None)
         self._heard.discard(name)
+        self._began.pop(name, None)
         task = self._listeners.pop(name, None)
         if task is None:
             return False
@@ -160,6 +172,7 @@ class Inbox:
     async def _receive(self, name: str) -> None:
         source = await self._opened(name)
         events = source.adapter.events()
+        self._began.setdefault(name, asyncio.get_running_loop().time())
         try:
             async for event in events:
                 await self.take(name, event)
