@@ -140,15 +140,16 @@ class Broadcast:
     async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
         """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
 
-        `timeout` in seconds of real time; when it runs out, the counts as they stand.
+        What waits for somebody to log in is not waited for. `timeout` in seconds of real time; when it runs out, the
+        counts as they stand.
         """
         going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
 
         async def finished() -> bool:
-            if self._engine.paused(broadcast=None):
+            outbox, stopped = self._engine.outbox, self._engine.stopped()
+            if not await outbox.any_of(self.id, going):
                 return True
-            counts = await self.counts()
-            return not any(counts.get(state) for state in going)
+            return bool(stopped) and stopped >= set(await outbox.accounts_with_work(going, self.id))
 
         await self._engine.until(finished, timeout)
         return await self.counts()
@@ -278,14 +279,22 @@ class Engine:
         except msgspec.ValidationError as error:
             raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
         platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
-        await self._accounts.put(name, msgspec.to_builtins(checked), self.clock.now())
-        await self._forget(name)
+        before, after = await self._accounts.get(name), msgspec.to_builtins(checked)
+        if before != after:
+            await self._accounts.put(name, after, self.clock.now())
+            await self._forget(name)
+            if before is None or any(before.get(key) != after.get(key) for key in {*before, *after} - _SAME_IDENTITY):
+                await self.shelf.forget(name)
         await self.outbox.stir()
 
     async def remove_account(self, name: str) -> bool:
         """Remove an account with its session; what was sent through it stays on record. False if there was none."""
         await self._forget(name)
-        return await self._accounts.remove(name)
+        removed = await self._accounts.remove(name)
+        # Once more: it may have been used in between.
+        await self._forget(name)
+        await self.shelf.forget(name)
+        return removed
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
         """Return every account's settings by name, secrets masked."""
@@ -303,6 +312,7 @@ class Engine:
         """
         opened = await self._account(account)
         identity = await opened.adapter.login(show)
+        await self._known_as(opened, identity)
         self.inbox.back(account)
         if not self.worker.leading:
             await self.outbox.stir()
@@ -693,6 +703,11 @@ class Engine:
         """Call `listener` with target and state whenever a delivery of this process ends or waits."""
         return self._waiters.listen(listener)
 
+    def stopped(self) -> set[str]:
+        """Return the accounts that are known not to send until somebody does something about them."""
+        resting = {name for name, lane in self.worker.lanes.items() if lane.paused and not lane.under_way}
+        return resting | self.worker.closed.keys()
+
     def paused(self, broadcast: int | None = None) -> str:
         """Return why accounts of this process do not send, if all of them that were used do not."""
         lanes = self.worker.lanes.values()
@@ -713,8 +728,8 @@ class Engine:
                 if left is not None and left <= 0:
                     return
                 pause = 0.5 if seqs else 0.1
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed, pause if left is None else min(pause, left))
+                # Not wait_for, which may swallow a cancellation that comes at the same moment.
+                await asyncio.wait([changed], timeout=pause if left is None else min(pause, left))
 
     # --- inside ---
 
@@ -908,14 +923,22 @@ class Engine:
         budget.restore(await self.outbox.spent(name, self.clock.now() - DAY))
         return _Open(name, platform.load_adapter()(context), context, budget, contexts)
 
+    async def _known_as(self, opened: _Open, identity: str) -> None:
+        """Remember who an account is; what was uploaded as somebody else is of no use."""
+        kept = opened.context.keeper.get(_IDENTITY)
+        if kept == identity.encode():
+            return
+        if kept is not None:
+            await self.shelf.forget(opened.name)
+        await opened.context.keeper.put(_IDENTITY, identity.encode())
+
     async def _forget(self, name: str) -> None:
         """Close an account whose settings changed; it is opened anew when it is next used."""
+        async with self._opening:
+            opened = self._open_accounts.pop(name, None)
         self._messages.forget(name)
         await self.inbox.stop(name)
-        lane = self.worker.lanes.pop(name, None)
-        if lane is not None:
-            await lane.close()
-        opened = self._open_accounts.pop(name, None)
+        await self.worker.close_lane(name)
         if opened is not None:
             await opened.adapter.close()
 
@@ -986,6 +1009,9 @@ class Engine:
                 log.info("library tidied", extra={"removed": removed})
 
 
+_SAME_IDENTITY = frozenset({"rules", "rules_profile"})
+"""Settings that change neither who an account is nor where: what it uploaded stays good."""
+_IDENTITY = "identity"
 _KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
 _SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
 

@@ -59,6 +59,7 @@ class Network:
         self.contexts: list[Mapping[str, Any]] = []
         """What the conversation had left for answers, at every send."""
         self.refused_tokens: set[str] = set()
+        self.identity = "fake"
         self.gate: asyncio.Event | None = None
         self.upload_gate: asyncio.Event | None = None
 
@@ -136,7 +137,7 @@ class FakeAdapter:
             yield item
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
-        return "fake"
+        return NETWORK.identity
 
     async def check(self) -> Sequence[Finding]:
         return ()

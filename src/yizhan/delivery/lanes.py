@@ -24,6 +24,8 @@ OVERTAKE = 4
 BESIDE_URGENT = 4
 """Sends of a broadcast that may begin while something more urgent is under way."""
 
+GRACE = 5.0
+"""Seconds that a lane gives to what is under way when it is closed."""
 SET_BACK = 2.0
 """Seconds by which the clock must have gone back to be believed."""
 LONGEST_SLEEP = 30.0
@@ -108,12 +110,12 @@ class Lane:
         """Whether nothing is being sent and nothing waits in memory."""
         return not (self._heap or self._active or self._look)
 
-    async def close(self, grace: float = 5.0) -> None:
-        """Start nothing more, give what is under way `grace` seconds, then stop."""
+    async def close(self, grace: float | None = None) -> None:
+        """Start nothing more, give what is under way `grace` seconds (GRACE if None), then stop."""
         self._closing = True
         self._changed.set()
         if self._active:
-            await asyncio.wait(set(self._active.values()), timeout=grace)
+            await asyncio.wait(set(self._active.values()), timeout=GRACE if grace is None else grace)
         left = [*self._active.values(), *([self._task] if self._task else [])]
         for task in left:
             task.cancel()

@@ -512,10 +512,15 @@ class Outbox:
         query = sa.select(deliveries.c.account).where(deliveries.c.seq > seq).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
-    async def accounts_with_work(self) -> list[str]:
-        """Return the accounts that have something queued or held."""
-        waiting = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
-        query = sa.select(deliveries.c.account).where(waiting).distinct()
+    async def accounts_with_work(
+        self, states: Iterable[State] = (State.QUEUED, State.HELD), broadcast: int | None = None
+    ) -> list[str]:
+        """Return the accounts that have something queued or held (or in other `states`), in one broadcast or at all."""
+        query = (
+            sa.select(deliveries.c.account).where(deliveries.c.state.in_([state.value for state in states])).distinct()
+        )
+        if broadcast is not None:
+            query = query.where(deliveries.c.broadcast == broadcast)
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def message_of(self, seq: int) -> bytes:
@@ -584,6 +589,12 @@ class Outbox:
             query = query.where(deliveries.c.account == account)
         rows = await self._ledger.read(lambda connection: connection.execute(query).all())
         return {State(state): count for state, count in rows}
+
+    async def any_of(self, broadcast: int, states: Iterable[State]) -> bool:
+        """Return whether anything of a broadcast stands in one of `states`; quick, however large it is."""
+        some = (deliveries.c.broadcast == broadcast) & deliveries.c.state.in_([state.value for state in states])
+        query = sa.select(deliveries.c.seq).where(some).limit(1)
+        return await self._ledger.read(lambda connection: connection.execute(query).first() is not None)
 
     async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
         query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)

@@ -72,6 +72,18 @@ class Worker:
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
         self._lock.release()
 
+    async def close_lane(self, account: str) -> None:
+        """End the lane of `account`, and settle what it left in the middle as after a crash.
+
+        No other lane of that account begins before this one has ended.
+        """
+        async with self._opening:
+            lane = self.lanes.get(account)
+            if lane is not None:
+                await lane.close()
+                del self.lanes[account]
+                await self._outbox.recover(account)
+
     async def _lane(self, account: str) -> Lane:
         if account in self.lanes:
             return self.lanes[account]

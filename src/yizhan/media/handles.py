@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from yizhan.errors import PlatformError, Unavailable
 from yizhan.model import Clock, Content, Handle, Media, Target
@@ -12,9 +14,15 @@ from yizhan.net.single import SingleFlight
 from yizhan.platforms.base import Adapter, MediaNeed
 from yizhan.storage.handles import HandleTable, Key
 
+log = logging.getLogger(__name__)
+
 MARGIN = 60.0
 """Seconds before its end from which a handle is renewed; a tenth of its life if that is shorter."""
 TRIES = 4
+KEPT = 10_000
+"""Handles in memory; the others are in the store."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -41,7 +49,11 @@ class HandleShelf:
         self._clock = clock
         self._variant = variant
         self._open = open_media
-        self._kept: dict[Key, tuple[Handle, float]] = {}
+        self._kept: OrderedDict[Key, tuple[Handle, float]] = OrderedDict()
+        self._refused: OrderedDict[Key, str] = OrderedDict()
+        """The token under each key that the platform refused last."""
+        self._eras: defaultdict[str, int] = defaultdict(int)
+        """How often each account's handles were forgotten."""
         self._flights: SingleFlight[Handle] = SingleFlight()
         self.tallies: dict[str, Tally] = {}
         self.on_bytes: Callable[[str, MediaNeed, int], None] | None = None
@@ -82,12 +94,27 @@ class HandleShelf:
         if kept is not None and kept[0].token != refused.token:
             return
         self._kept.pop(key, None)
-        await self._table.drop(key)
+        # Whoever looks into the store before it is gone from there must not take it up again.
+        _remember(self._refused, key, refused.token)
+        await self._table.drop(key, refused.token)
+
+    async def forget(self, account: str) -> None:
+        """Forget every handle of `account`: it is somebody else now, or somewhere else."""
+        self._eras[account] += 1
+        for key in [key for key in self._kept if key[0] == account]:
+            del self._kept[key]
+        await self._table.forget(account)
+
+    async def tidy(self) -> int:
+        """Remove what has ended from the store; returns how many."""
+        return await self._table.tidy(self._clock.now())
 
     async def _make(self, key: Key, need: MediaNeed, target: Target, adapter: Adapter, tally: Tally) -> Handle:
+        era = self._eras[key[0]]
         stored = await self._table.find(key)
-        if stored is not None and (until := _good_until(*stored)) > self._clock.now():
-            self._kept[key] = stored[0], until
+        refused = stored is not None and self._refused.get(key) == stored[0].token
+        if stored is not None and not refused and (until := _good_until(*stored)) > self._clock.now():
+            _remember(self._kept, key, (stored[0], until))
             tally.hits += 1
             tally.saved_bytes += need.media.size
             return stored[0]
@@ -97,14 +124,19 @@ class HandleShelf:
         tally.uploads += 1
         tally.uploaded_bytes += media.size
         made_at = self._clock.now()
-        await self._table.keep(key, handle, made_at, media.size)
-        self._kept[key] = handle, _good_until(handle, made_at)
+        if era == self._eras[key[0]]:
+            await self._table.keep(key, handle, made_at, media.size)
+            _remember(self._kept, key, (handle, _good_until(handle, made_at)))
         return handle
 
     async def _upload(self, need: MediaNeed, media: Media, target: Target, adapter: Adapter) -> Handle:
         def left(count: int) -> None:
-            if self.on_bytes is not None:
+            if self.on_bytes is None:
+                return
+            try:
                 self.on_bytes(target.account, need, count)
+            except Exception:
+                log.exception("a listener to uploads failed", extra={"account": target.account})
 
         for attempt in range(1, TRIES + 1):
             try:
@@ -120,6 +152,13 @@ def _good_until(handle: Handle, made_at: float) -> float:
     if handle.expires_at is None:
         return float("inf")
     return handle.expires_at - min(MARGIN, max(0.0, handle.expires_at - made_at) / 10)
+
+
+def _remember(kept: OrderedDict[Key, T], key: Key, value: T) -> None:
+    """Keep `value`, and only so many: where every target has a handle of its own, there may be very many."""
+    kept[key] = value
+    if len(kept) > KEPT:
+        kept.popitem(last=False)
 
 
 def _key(account: str, need: MediaNeed) -> Key:

@@ -48,8 +48,25 @@ class HandleTable:
 
         await self._ledger.write(replace)
 
-    async def drop(self, key: Key) -> None:
-        await self._ledger.write(lambda c: c.execute(handles.delete().where(_where(key))).rowcount)
+    async def drop(self, key: Key, token: str) -> None:
+        """Remove what is stored under `key`, unless its token is another one by now."""
+
+        def drop(connection: sa.engine.Connection) -> None:
+            stored = connection.execute(sa.select(handles.c.token).where(_where(key))).scalar()
+            if stored is not None and self._vault.unlock(stored, "handle") == token.encode():
+                connection.execute(handles.delete().where(_where(key)))
+
+        await self._ledger.write(drop)
+
+    async def forget(self, account: str) -> None:
+        """Remove everything of `account`."""
+        await self._ledger.write(lambda c: c.execute(handles.delete().where(handles.c.account == account)).rowcount)
+
+    async def tidy(self, now: float) -> int:
+        """Remove what has ended; returns how many."""
+        return await self._ledger.write(
+            lambda c: c.execute(handles.delete().where(handles.c.expires_at <= now)).rowcount
+        )
 
     async def all(self, account: str | None = None) -> list[dict[str, Any]]:
         """Return what is on the shelf, without the tokens."""
