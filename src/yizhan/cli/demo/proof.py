@@ -77,6 +77,8 @@ async def show_result(it: Play) -> None:
     it.screen.title("The result")
     for line in table(rows):
         it.screen.say(f"  {line}".rstrip())
+    if len(it.lives) > 1:
+        it.screen.say("  Uploads cut off by the kill were made again: in the bytes carried, not here.")
     for row in rows:
         it.screen.out.value({"event": "result", **row})
 

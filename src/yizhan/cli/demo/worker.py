@@ -67,13 +67,19 @@ class Watch:
 
     def __init__(self) -> None:
         self._ended: set[Target] = set()
+        self._waiting: dict[str, set[Target]] = {}
         self._uploads: dict[tuple[str, str, str], tuple[int, int]] = {}
 
     async def take_up(self, broadcast: Broadcast) -> None:
         """Take what had ended before this start into the count."""
         from yizhan.model import Target
 
-        self._ended |= {Target.parse(r.target) for r in await broadcast.receipts() if r.state.final}
+        for receipt in await broadcast.receipts():
+            target = Target.parse(receipt.target)
+            if receipt.state.final:
+                self._ended.add(target)
+            if target not in self._ended:
+                self._waiting.setdefault(target.account, set()).add(target)
 
     def settled(self, target: Target, state: State) -> None:
         if state.final:
@@ -89,12 +95,16 @@ class Watch:
         say(Report(what, dict(done), self._summed(), **more))
 
     def _summed(self) -> dict[str, tuple[int, int]]:
-        """Uploads of one file for one person each are one row."""
+        """Uploads of one file for one person each are one row: for all who wait, until it is known how many it took."""
         rows: dict[str, tuple[int, int]] = {}
         for (account, scope, name), (left, total) in self._uploads.items():
-            key = f"{account} {'each' if '/' in scope else scope} {name}"
-            before = rows.get(key, (0, 0))
-            rows[key] = before[0] + left, before[1] + total
+            if "/" not in scope:
+                rows[f"{account} {scope} {name}"] = left, total
+                continue
+            key = f"{account} each {name}"
+            together = left + rows.get(key, (0, 0))[0]
+            waiting = self._waiting.get(account, set())
+            rows[key] = together, together if waiting <= self._ended else max(together, total * len(waiting))
         return rows
 
 
