@@ -5,21 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import delivery, fanout, startup
+from bench import delivery, fanout, media, startup
 from bench.common import Row
 from yizhan.net.loop import run
-
-
-def ingest(size: int) -> list[Row]:
-    from bench.media_ingest import run as measure
-
-    return [Row(**row) if "what" in row else _as_row(row) for row in measure(size)]
-
-
-def _as_row(row: dict[str, object]) -> Row:
-    return Row(
-        str(row["name"]), float(str(row["ratio"])), str(row["target"]), bool(row["met"]), str(row.get("detail", ""))
-    )
 
 
 def measurements(quick: bool) -> dict[str, Callable[[], list[Row]]]:
@@ -30,7 +18,8 @@ def measurements(quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "fanout": lambda: run(fanout.fan_out(200 if quick else 1_000, 10 << 20)),
         "scale": lambda: run(delivery.scale(1_000, 10_000 if quick else 100_000)),
         "overtaking": lambda: run(delivery.overtaking(10_000, 300)),
-        "ingest": lambda: ingest(256 << 20 if quick else 1 << 30),
+        "ingest": lambda: media.ingest(256 if quick else 1024),
+        "media": lambda: run(media.media(quick)),
         "import": startup.import_time,
     }
 

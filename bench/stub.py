@@ -6,7 +6,9 @@ more, so this is the harder baseline than the sandbox.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import sys
 
 from aiohttp import web
@@ -15,6 +17,8 @@ from yizhan.net.loop import new_loop
 
 numbers = itertools.count(1)
 JSON = {"Content-Type": "application/json"}
+BLOCK = 5 << 20
+"""Bytes of one part of a chunked upload, as the platform has it."""
 
 
 async def token(request: web.Request) -> web.Response:
@@ -33,12 +37,41 @@ async def files(request: web.Request) -> web.Response:
     return web.Response(body=b'{"file_uuid":"u","file_info":"info-%d","ttl":0}' % next(numbers), headers=JSON)
 
 
+async def prepare(request: web.Request) -> web.Response:
+    asked = json.loads(await request.read())
+    size, base = int(asked["file_size"]), f"http://{request.host}"
+    starts = range(0, size, BLOCK)
+    parts = [
+        {"index": i, "presigned_url": f"{base}/cos/{i}", "block_size": str(min(BLOCK, size - start))}
+        for i, start in enumerate(starts, 1)
+    ]
+    config = {"concurrency": 2, "retry_timeout": 300, "retry_delay": 1}
+    answer = {"upload_id": f"u{next(numbers)}", "block_size": str(BLOCK), "parts": parts, "upload_config": config}
+    return web.Response(body=json.dumps(answer).encode(), headers=JSON)
+
+
+async def put(request: web.Request) -> web.Response:
+    """Take a part in as a storage does: counted and checked, then kept."""
+    digest = hashlib.md5(usedforsecurity=False)
+    async for data in request.content.iter_any():
+        digest.update(data)
+    return web.Response(headers={"ETag": f'"{digest.hexdigest()}"'})
+
+
+async def finish(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(body=b"{}", headers=JSON)
+
+
 def main() -> None:
     app = web.Application(client_max_size=1 << 30)
     app.router.add_post("/app/getAppAccessToken", token)
     for scene in ("users", "groups"):
         app.router.add_post(f"/v2/{scene}/{{openid}}/messages", message)
         app.router.add_post(f"/v2/{scene}/{{openid}}/files", files)
+        app.router.add_post(f"/v2/{scene}/{{openid}}/upload_prepare", prepare)
+        app.router.add_post(f"/v2/{scene}/{{openid}}/upload_part_finish", finish)
+    app.router.add_put("/cos/{part}", put)
 
     runner = web.AppRunner(app, access_log=None)
     loop = new_loop()

@@ -29,7 +29,7 @@ from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, Rejected, T
 from yizhan.model import BytesContent, File, Image, Message
 from yizhan.net.router import Exchange
 from yizhan.platforms.qqbot import PLATFORM
-from yizhan.platforms.qqbot.client.upload import HashedSlice, digest, slots
+from yizhan.platforms.qqbot.client.upload import digest, slots
 from yizhan.platforms.qqbot.wire.files import PartSlot, Prepared
 from yizhan.wire import HttpResponse
 
@@ -331,12 +331,41 @@ async def test_all_digests_come_of_one_reading() -> None:
     assert (hashlib.md5(data).hexdigest(), hashlib.sha1(data).hexdigest()) == (digests.md5, digests.sha1)
 
 
-async def test_a_slice_read_twice_is_counted_once() -> None:
-    part = HashedSlice(BytesContent(DATA), 100, 50)
-    for _ in range(2):
-        assert DATA[100:150] == b"".join([piece async for piece in part.chunks()])
+@pytest.mark.parametrize("etag", [None, "", '"not-a-digest"', f'"{"0" * 32}"', 'W/"x"'])
+async def test_a_storage_may_write_what_it_likes_into_its_etag(etag: str | None) -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
 
-    assert hashlib.md5(DATA[100:150]).hexdigest() == await part.md5()
+        async def rewrite(exchange: Exchange) -> None:
+            if exchange.endpoint == "putPart" and exchange.response is not None:
+                exchange.response.headers = [] if etag is None else [("ETag", etag)]
+
+        served.after = rewrite  # type: ignore[method-assign]
+        adapter = adapter_for(served, rules=CHUNKED)
+        await deliver(adapter, PAPER, TO_USER, DATA)
+
+        (post,) = served.world.posts
+        assert DATA == post.blob.read() if post.blob else b""
+        assert 4 == served.calls("putPart")
+        await adapter.close()
+
+
+async def test_the_second_scene_reads_the_file_no_second_time_for_its_digests() -> None:
+    reads: list[int] = []
+
+    class Counted(BytesContent):
+        def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+            reads.append(start)
+            return super().chunks(start, stop)
+
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        adapter = adapter_for(served, rules=CHUNKED)
+        for target in (TO_USER, TO_GROUP):
+            (part,) = adapter.compose(PAPER, target)
+            await adapter.upload(part.needs[0], Counted(DATA), target)
+
+        # Once for the digests, and every part once for each scene.
+        assert sorted([0, *[0, 1000, 2000, 3000] * 2]) == sorted(reads)
+        await adapter.close()
 
 
 def test_slots_take_their_sizes_from_the_part_or_the_whole() -> None:

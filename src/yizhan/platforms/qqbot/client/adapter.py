@@ -16,7 +16,7 @@ from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
 from yizhan.platforms.qqbot.client.gateway import Gateway
 from yizhan.platforms.qqbot.client.inbox import Inbox
 from yizhan.platforms.qqbot.client.resume import Uploads
-from yizhan.platforms.qqbot.client.upload import ChunkedUpload
+from yizhan.platforms.qqbot.client.upload import ChunkedUpload, KnownDigests
 from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw
 from yizhan.platforms.qqbot.wire.events import clock_seconds
 from yizhan.platforms.qqbot.wire.faults import PROXY_REFUSED
@@ -53,6 +53,7 @@ class Adapter:
         self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
         self._inbox = Inbox()
         self._uploads = Uploads(context.keeper, context.clock)
+        self._digests = KnownDigests()
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.context.rules)
@@ -85,7 +86,13 @@ class Adapter:
                 if error.fault is None or error.fault.row is not PROXY_REFUSED:
                     raise
         upload = ChunkedUpload(
-            calls, target.id, content, self.context.clock, progress, uploads=self._uploads, md5=need.media.md5
+            calls,
+            target.id,
+            content,
+            self.context.clock,
+            progress,
+            uploads=self._uploads,
+            digests=lambda: self._digests.of(need.media, content),
         )
         key = f"{need.scope} {need.media.sha256} {need.use}"
         return self._handle(need, await upload.run(int(file_type), name or need.name, key))

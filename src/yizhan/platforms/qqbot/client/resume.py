@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 from msgspec import Struct
 
@@ -48,6 +50,8 @@ class Uploads:
         self._keeper = keeper
         self._clock = clock
         self._begun = self._read()
+        self._writing: asyncio.Task[None] | None = None
+        self._changed = False
 
     def find(self, key: str) -> Begun | None:
         """Return what was begun under `key`, if the platform can be trusted to know it still."""
@@ -61,11 +65,17 @@ class Uploads:
             del self._begun[next(iter(self._begun))]
         await self._write()
 
-    async def done(self, upload: Begun, slot: Slot) -> None:
-        """A part is confirmed."""
+    def done(self, upload: Begun, slot: Slot) -> None:
+        """A part is confirmed. Written while the next ones are on their way: a part that is forgotten goes again."""
         upload.done.append(slot.index)
-        if self._begun.get(upload.key) is upload:
-            await self._write()
+        self._changed = True
+        if self._begun.get(upload.key) is upload and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.create_task(self._write_changes(), name="qqbot uploads")
+
+    async def settle(self) -> None:
+        """Return once everything is written."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def end(self, upload: Begun) -> None:
         """It became a file, or is of no use any more."""
@@ -79,6 +89,11 @@ class Uploads:
             return {one.key: one for one in msgspec.json.decode(stored, type=list[Begun])} if stored else {}
         except msgspec.DecodeError:  # written by another version: nothing is lost but some parts
             return {}
+
+    async def _write_changes(self) -> None:
+        while self._changed:
+            self._changed = False
+            await self._write()
 
     async def _write(self) -> None:
         if self._keeper is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from yizhan.errors import Rejected, Unavailable, WireMismatch
-from yizhan.model import Clock, Content
+from yizhan.model import Clock, Content, Media, Slice
 from yizhan.net.caller import Progress
 from yizhan.platforms.qqbot.client.bot import SceneCalls
 from yizhan.platforms.qqbot.client.resume import Begun, Slot, Uploads
@@ -25,8 +27,12 @@ T = TypeVar("T")
 MAX_CONCURRENCY = 8
 """However many the platform would take."""
 MAX_RETRY_SECONDS = 600.0
+DIGESTS_KEPT = 256
 MAX_FAILURES = 3
 """Of one step, where the platform did not ask for patience; the outbox tries the whole upload again."""
+
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,21 @@ class Digests:
     md5: str
     sha1: str
     md5_10m: str
+
+
+class KnownDigests:
+    """The digests of what was uploaded lately, by SHA-256: the other scene wants them too, and so does a renewal."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Digests] = OrderedDict()
+
+    async def of(self, media: Media, content: Content) -> Digests:
+        found = self._known.get(media.sha256)
+        if found is None:
+            found = self._known[media.sha256] = await digest(content, media.md5)
+            if len(self._known) > DIGESTS_KEPT:
+                self._known.popitem(last=False)
+        return found
 
 
 class ChunkedUpload:
@@ -51,7 +72,7 @@ class ChunkedUpload:
         progress: Progress | None = None,
         *,
         uploads: Uploads | None = None,
-        md5: str = "",
+        digests: Callable[[], Awaitable[Digests]] | None = None,
     ) -> None:
         self.calls = calls
         self.openid = openid
@@ -60,8 +81,7 @@ class ChunkedUpload:
         self.progress = progress
         self.config = UploadConfig()
         self.uploads = uploads or Uploads(None, clock)
-        self.md5 = md5
-        """Of the content, where it is known already."""
+        self.digests = digests or (lambda: digest(content))
 
     async def run(self, file_type: int, file_name: str, key: str = "") -> Uploaded:
         begun = self.uploads.find(key) if key else None
@@ -85,7 +105,7 @@ class ChunkedUpload:
         return await self._carry_on(begun)
 
     async def _prepare(self, file_type: int, file_name: str) -> Prepared:
-        digests = await digest(self.content, self.md5)
+        digests = await self.digests()
         return await self.calls.upload_prepare(
             self.openid,
             file_type=file_type,
@@ -113,6 +133,8 @@ class ChunkedUpload:
         except Rejected:
             await self.uploads.end(begun)
             raise
+        finally:
+            await self.uploads.settle()
         await self.uploads.end(begun)
         return placed
 
@@ -131,7 +153,7 @@ class ChunkedUpload:
                 except BaseException:
                     failed = True
                     raise
-                await self.uploads.done(begun, slot)
+                self.uploads.done(begun, slot)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -141,16 +163,26 @@ class ChunkedUpload:
             raise errors.exceptions[0] from None
 
     async def _put(self, upload_id: str, slot: Slot) -> None:
-        part = HashedSlice(self.content, slot.start, slot.size)
-        await self._retried(lambda: self._put_bytes(upload_id, slot, part))
-        md5 = await part.md5()
+        part = Slice(self.content, slot.start, slot.start + slot.size)
+        told = await self._retried(lambda: self._put_bytes(upload_id, slot, part))
+        try:
+            await self._finish(upload_id, slot, told or await md5_of(part))
+        except Rejected:
+            if not told:
+                raise
+            # Not every storage writes an MD5 into its ETag.
+            await self._finish(upload_id, slot, await md5_of(part))
+
+    async def _finish(self, upload_id: str, slot: Slot, md5: str) -> None:
+        size = str(slot.size)
         await self._retried(
             lambda: self.calls.upload_part_finish(
-                self.openid, upload_id=upload_id, part_index=slot.index, block_size=str(slot.size), md5=md5
+                self.openid, upload_id=upload_id, part_index=slot.index, block_size=size, md5=md5
             )
         )
 
-    async def _put_bytes(self, upload_id: str, slot: Slot, part: HashedSlice) -> None:
+    async def _put_bytes(self, upload_id: str, slot: Slot, part: Slice) -> str:
+        """Put one part and return the MD5 that the storage says it has; the MD5 of the whole guards it at the merge."""
         # The address is signed; the access token has no business at the storage host.
         caller = self.calls.bot.caller
         request = PutPart(upload_id, str(slot.index), "", part)
@@ -162,6 +194,8 @@ class ChunkedUpload:
                 account=caller.account,
                 endpoint=PUT_PART.name,
             )
+        etag = answer.header("etag").strip('"').lower()
+        return etag if _MD5.fullmatch(etag) else ""
 
     async def _retried(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work` again while the platform says "later", as long as it asked; after other failures a few times."""
@@ -178,38 +212,17 @@ class ChunkedUpload:
             await self.clock.sleep(self.config.retry_delay)
 
 
-class HashedSlice:
-    """A piece of content that knows its MD5 once it has been read; read again, it counts anew."""
-
-    def __init__(self, content: Content, start: int, size: int) -> None:
-        self._content = content
-        self._start = start
-        self.size = size
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._counting: asyncio.Future[None] | None = None
-
-    async def md5(self) -> str:
-        """Of what was read last. The answer to the last bytes may come before they are counted."""
-        if self._counting is not None:
-            await self._counting
-        return self._md5.hexdigest()
-
-    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        end = self.size if stop is None else min(stop, self.size)
-        self._counting = None
-        async for data in self._content.chunks(self._start + start, self._start + end):
-            if self._counting is not None:
-                await self._counting
-            # Counted while the same bytes are on their way.
-            self._counting = asyncio.ensure_future(asyncio.to_thread(self._md5.update, data))
-            yield data
+async def md5_of(content: Content) -> str:
+    md5 = hashlib.md5(usedforsecurity=False)
+    async for data in content.chunks():
+        await asyncio.to_thread(md5.update, data)
+    return md5.hexdigest()
 
 
 async def digest(content: Content, known_md5: str = "") -> Digests:
     """Read `content` once for all three digests that the platform wants beforehand."""
     md5, sha1, first = (hashlib.new(name, usedforsecurity=False) for name in ("md5", "sha1", "md5"))
-    left = MD5_10M_BYTES
+    left, before = MD5_10M_BYTES, 0
 
     def count(data: bytes) -> None:
         sha1.update(data)
@@ -218,9 +231,16 @@ async def digest(content: Content, known_md5: str = "") -> Digests:
         if left > 0:
             first.update(data[:left])
 
+    counting: asyncio.Future[None] | None = None
     async for data in content.chunks():
-        await asyncio.to_thread(count, data)
-        left -= len(data)
+        # Counted while the next piece is read.
+        if counting is not None:
+            await counting
+            left -= before
+        before = len(data)
+        counting = asyncio.ensure_future(asyncio.to_thread(count, data))
+    if counting is not None:
+        await counting
     return Digests(known_md5 or md5.hexdigest(), sha1.hexdigest(), first.hexdigest())
 
 
