@@ -21,8 +21,8 @@ PER_LINE = 3
 """Without a terminal: how many crowds stand in one line of progress."""
 
 OWN = [
-    "* one upload per person and file: iLink makes them out to one person each.",
-    "  In life a bot of its has one person only; here one bot knows all of them.",
+    "* one upload per person and file: that one could serve several is not proven.",
+    "  In life each iLink bot has one person only; here one bot has them all.",
 ]
 
 
