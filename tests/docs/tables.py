@@ -17,13 +17,16 @@ from typing import Any
 
 import msgspec
 
+from tests.conformance.samples import media
+from tests.conformance.test_compose import adapter_of
 from tests.docs.pages import ROOT, fill, pages
 from yizhan import errors
 from yizhan.cli.exits import _WORDS as EXITS
 from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
-from yizhan.model import Segment, State
+from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Voice
 from yizhan.platforms.base import Platform, platforms
+from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import Fault, FaultCode
 
 Row = Sequence[str]
@@ -124,6 +127,46 @@ def _ours() -> dict[str, Platform]:
     """Our platforms, QQ first; another package that is installed here is none of the pages' business."""
     order = ("qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink")
     return {name: platforms()[name] for name in order}
+
+
+# --- what becomes of media --------------------------------------------------------------------------------------------
+
+
+def media_table() -> str:
+    """What each platform takes of each kind of media, by the rules that sending goes by."""
+    rows = []
+    for name, one in _ours().items():
+        adapter: Any = adapter_of(one)
+        for segment in (Image, Sticker, Video, Voice, File):
+            kinds: dict[str, list[str]] = {}
+            for kind in one.capabilities:
+                rule = adapter.media_rule(segment(media("image", "png", "")), Target(f"{name}.x", kind, "x"))
+                if rule is not None:
+                    kinds.setdefault(" | ".join(_taken(rule)), []).append(kind)
+            for cells, which in kinds.items():
+                rows.append(
+                    (
+                        f"`{name}`" + ("" if len(kinds) == 1 else f" {', '.join(which)}"),
+                        segment.__name__.lower(),
+                        *cells.split(" | "),
+                    )
+                )
+    return table(("platform", "", "goes as", "shown up to", "and then"), rows)
+
+
+def _taken(rule: MediaRule) -> tuple[str, str, str]:
+    limits = [_megabytes(rule.bytes)] if rule.bytes else []
+    limits += [f"{rule.max_seconds} s"] if rule.max_seconds else []
+    # What is over the hard limit goes in no way.
+    room = 0 < rule.soft_bytes < rule.hard_bytes or rule.max_seconds
+    then = ["made smaller"] if rule.kind in ("image", "video") else []
+    then += ["a file"] if rule.as_file and room else []
+    return ", ".join(rule.formats) or "as it is", ", ".join(limits) or "–", ", else ".join(then) or "refused"
+
+
+def _megabytes(size: int) -> str:
+    """MB of 2^20 bytes; a limit of one byte less is the same to a reader."""
+    return f"{(size + 1) / (1 << 20):.1f}".removesuffix(".0") + " MB"
 
 
 # --- states -----------------------------------------------------------------------------------------------------------
@@ -360,6 +403,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "segments-zh": segment_table_zh,
     "notes": note_list,
     "notes-zh": note_list_zh,
+    "media": media_table,
     "states": state_table,
     "priorities": priority_table,
     "policy": policy_table,
