@@ -295,6 +295,7 @@ def _plan_object(plan: Plan) -> dict[str, object]:
         "parts": parts,
         "budget": plan.budget,
         "opens_at": plan.opens_at,
+        "notes": plan.notes,
     }
 
 
@@ -307,7 +308,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str, str]]:
         media = f"upload {', '.join(part.uploads)}" if part.uploads else "handle is there" if part.ready else ""
         summary = f"{part.summary} ({part.note})" if part.note else part.summary
         rows.append((str(plan.target) if not number else "", summary, media, budget if not number else ""))
-    return rows
+    return [*rows, *(("", note, "", "") for note in plan.notes)]
 
 
 def _sum(plans: Sequence[Plan]) -> str:

@@ -12,21 +12,23 @@ import msgspec
 from yizhan.errors import (
     HandleExpired,
     LoginNeeded,
+    MediaFormat,
+    MediaTooLarge,
     OutcomeUnknown,
     PlatformError,
     Rejected,
     Unsupported,
     WindowClosed,
 )
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
+from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.ilink import Settings, wire
 from yizhan.platforms.ilink.calls import Calls, Session
-from yizhan.platforms.ilink.convert import Placed, compose, filled, media_rule, window_limits
-from yizhan.platforms.ilink.crypt import Enciphered, media_key
+from yizhan.platforms.ilink.convert import Cover, Placed, compose, filled, media_rule, window_limits
+from yizhan.platforms.ilink.crypt import Enciphered, media_key, padded_size
 from yizhan.platforms.ilink.login import CodeEntry, QrLogin
 from yizhan.platforms.ilink.poll import CURSOR, Poll
-from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.recipes import MediaRule, recipe
 
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
@@ -70,6 +72,7 @@ class Adapter:
         key = media_key(session.bot_token, need.media.sha256)
         sealed = Enciphered(content, key)
         filekey = secrets.token_hex(16)
+        cover = await self._cover(need)
         place = await self.calls.get_upload_url(
             wire.GetUploadUrl(
                 filekey=filekey,
@@ -78,7 +81,10 @@ class Adapter:
                 rawsize=content.size,
                 rawfilemd5=need.media.md5,
                 filesize=sealed.size,
-                no_need_thumb=True,
+                thumb_rawsize=cover.size if cover else None,
+                thumb_rawfilemd5=cover.md5 if cover else None,
+                thumb_filesize=padded_size(cover.size) if cover else None,
+                no_need_thumb=cover is None,
                 aeskey=key.hex(),
             )
         )
@@ -89,8 +95,28 @@ class Adapter:
         if len(self._fresh) >= FRESH_KEPT:
             self._fresh.clear()
         self._fresh[param] = now
-        token = msgspec.json.encode(Placed(param, key.hex())).decode()
+        placed_cover = await self._place_cover(cover, place, filekey, key) if cover else None
+        token = msgspec.json.encode(Placed(param, key.hex(), placed_cover)).decode()
         return Handle(token, need.scope, now + self.rules.number("handle.seconds"))
+
+    async def _cover(self, need: MediaNeed) -> Media | None:
+        """A picture of a video, where the rules ask for one and one can be made."""
+        side = self.rules.number("video.cover_side")
+        if need.use != "video" or not side:
+            return None
+        try:
+            return await self.context.variant(need.media, recipe("cover", side=side))
+        except (MediaFormat, MediaTooLarge):
+            return None
+
+    async def _place_cover(self, cover: Media, place: wire.UploadUrl, filekey: str, key: bytes) -> Cover | None:
+        """Place it under its own address; the video goes without one where the platform gave none."""
+        if not place.thumb_upload_full_url and not place.thumb_upload_param:
+            return None
+        sealed = Enciphered(self.context.open_media(cover.sha256), key)
+        own = wire.UploadUrl(place.thumb_upload_full_url, place.thumb_upload_param)
+        param = await self.calls.cdn_upload(own, filekey, sealed)
+        return Cover(param, sealed.size, cover.width, cover.height)
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message

@@ -52,13 +52,23 @@ _REMEDY = {
 _ITEMS = {"image": wire.IMAGE, "video": wire.VIDEO, "file": wire.FILE, "voice": wire.VOICE}
 
 
-class Placed(Struct, frozen=True):
+class Cover(Struct, frozen=True):
+    param: str
+    size: int
+    """Bytes of the ciphertext."""
+    width: int
+    height: int
+
+
+class Placed(Struct, frozen=True, omit_defaults=True):
     """What a handle's token holds, as JSON."""
 
     param: str
     """The CDN's answer to the upload: `encrypt_query_param` of the message."""
     key: str
     """32 hex digits."""
+    cover: Cover | None = None
+    """A picture of a video, placed beside it under the same key."""
 
 
 # --- out --------------------------------------------------------------------------------------------------------------
@@ -173,8 +183,21 @@ def filled(item: wire.MessageItem, placed: Placed) -> wire.MessageItem:
     for name in ("image_item", "video_item", "file_item", "voice_item"):
         payload = getattr(item, name)
         if payload is not None:
-            return msgspec.structs.replace(item, **{name: msgspec.structs.replace(payload, media=media)})
+            cover = _cover_fields(placed) if name == "video_item" else {}
+            return msgspec.structs.replace(item, **{name: msgspec.structs.replace(payload, media=media, **cover)})
     return item
+
+
+def _cover_fields(placed: Placed) -> dict[str, Any]:
+    cover = placed.cover
+    if cover is None:
+        return {}
+    return {
+        "thumb_media": outbound_media(Placed(cover.param, placed.key)),
+        "thumb_size": cover.size,
+        "thumb_width": cover.width,
+        "thumb_height": cover.height,
+    }
 
 
 def _forwarded(segment: Forward, target: Target) -> Part:
