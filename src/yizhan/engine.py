@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import sqlalchemy as sa
 
-from yizhan.delivery.budget import Budget
+from yizhan.delivery.budget import DAY, Budget
 from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
-from yizhan.delivery.lanes import BROADCAST, REPLY, SINGLE, Lane
+from yizhan.delivery.lanes import Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
-from yizhan.delivery.outbox import Outbox, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.outbox import BROADCAST, REPLY, SINGLE, Outbox, Submission, Submitted, delivery_id, delivery_seq
 from yizhan.delivery.retry import Policy
 from yizhan.delivery.runner import REPEAT_SECONDS, Runner
 from yizhan.delivery.waiters import SettledListener, Waiters
@@ -57,6 +57,7 @@ from yizhan.model import (
     State,
     Sticker,
     Target,
+    Text,
     Video,
     Voice,
     check_account_name,
@@ -78,7 +79,6 @@ if TYPE_CHECKING:
 
 Targets = str | Target | Iterable[str | Target]
 
-DAY = 86400.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
 """SILK has no rate of its own: WeChat's clients play it at this one."""
 
@@ -188,7 +188,9 @@ class Engine:
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
-        self.worker = Worker(self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen)
+        self.worker = Worker(
+            self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines
+        )
         self.inbox = Inbox(self.event_table, self.outbox, self.worker, clock, folder, self._account)
 
     @classmethod
@@ -521,8 +523,10 @@ class Engine:
         """Take deliveries that have not begun out of the queue; returns how many."""
         seqs = {delivery_seq(one.delivery if isinstance(one, Receipt) else one) for one in which}
         cancelled = await self.outbox.cancel(sorted(seqs))
+        self._break_up_lines()
         for lane in self.worker.lanes.values():
             lane.drop([seq for seq, target in cancelled if target.account == lane.account])
+            lane.wake()
         self._waiters.changed(cancelled, State.CANCELLED)
         return len(cancelled)
 
@@ -919,9 +923,10 @@ class Engine:
             variant=self.prepare.variant,
             share=self.share,
         )
-        budget = Budget()
-        budget.restore(await self.outbox.spent(name, self.clock.now() - DAY))
-        return _Open(name, platform.load_adapter()(context), context, budget, contexts)
+        adapter = platform.load_adapter()(context)
+        budget = Budget(_horizon(adapter, name, platform.capabilities))
+        budget.restore(await self.outbox.spent(name, self.clock.now() - budget.horizon))
+        return _Open(name, adapter, context, budget, contexts)
 
     async def _known_as(self, opened: _Open, identity: str) -> None:
         """Remember who an account is; what was uploaded as somebody else is of no use."""
@@ -989,6 +994,10 @@ class Engine:
         lane = self.worker.lanes.get(account)
         self._waiters.paused(account, reason, lane.under_way if lane is not None else ())
 
+    def _break_up_lines(self) -> None:
+        for opened in self._open_accounts.values():
+            opened.budget.break_up_lines()
+
     def _paused_reason(self, receipt: Receipt) -> str:
         lane = self.worker.lanes.get(Target.parse(receipt.target).account)
         return lane.paused if lane is not None else ""
@@ -1014,6 +1023,13 @@ _SAME_IDENTITY = frozenset({"rules", "rules_profile"})
 _IDENTITY = "identity"
 _KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
 _SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
+
+
+def _horizon(adapter: Adapter, account: str, kinds: Iterable[str]) -> float:
+    """Return the length of the longest window that any send through `adapter` may count against."""
+    targets = [Target(account, kind, "anybody") for kind in kinds]
+    limits = [limit for target in targets for limit in adapter.limits(Message((Text("anything"),)), target)]
+    return max([DAY, *(limit.per_seconds or 0.0 for limit in limits)])
 
 
 def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:

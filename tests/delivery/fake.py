@@ -36,6 +36,8 @@ class Network:
 
     def __init__(self) -> None:
         self.arrived: list[tuple[Target, str, SendKey]] = []
+        self.times: list[float] = []
+        """When each of them arrived."""
         self.uploads: list[MediaNeed] = []
         self.recalled: list[str] = []
         self.script: Callable[[Target, int], Exception | None] = lambda target, number: None
@@ -46,6 +48,13 @@ class Network:
         self.limits: Callable[[Message, Target], Sequence[Limit]] = lambda message, target: ()
         self.handle_ends: float | None = None
         self.repeatable = False
+        self.repeatable_to: Callable[[Target], bool] = lambda target: False
+        """Targets at which repeats are recognised, where that is not so everywhere."""
+        self.recognise: Callable[[PlatformId], PlatformId | Exception] | None = None
+        """What a repeat under a key that arrived is answered with; None: it arrives once more."""
+        self.known: dict[int, PlatformId] = {}
+        self.late: Callable[[], float] = lambda: 0.0
+        """Seconds between a message's arrival and the answer."""
         self.delay = 0.0
         self.tries: dict[str, int] = {}
         self.concurrent = 0
@@ -73,12 +82,13 @@ class FakeAdapter:
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         parts = []
+        repeatable = NETWORK.repeatable or NETWORK.repeatable_to(target)
         for segment in message.segments:
             if isinstance(segment, Text):
-                parts.append(Part("send", segment.text, repeatable=NETWORK.repeatable, summary=f"text {segment.text}"))
+                parts.append(Part("send", segment.text, repeatable=repeatable, summary=f"text {segment.text}"))
             elif hasattr(segment, "media"):
                 need = MediaNeed(segment.media, target.kind, "image", segment.name)
-                parts.append(Part("send", segment.name, (need,), NETWORK.repeatable, "image"))
+                parts.append(Part("send", segment.name, (need,), repeatable, "image"))
             else:
                 raise Unsupported(f"{target} cannot take a {type(segment).__name__}.")
         return parts
@@ -113,14 +123,22 @@ class FakeAdapter:
                 raise HandleExpired("no such handle")
             if (error := NETWORK.script(target, number)) is not None:
                 raise error
+            if part.repeatable and NETWORK.recognise is not None and key.token in NETWORK.known:
+                answer = NETWORK.recognise(NETWORK.known[key.token])
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
             text = f"{part.body} {' '.join(h.token for h in handles.values())}".strip()
             NETWORK.arrived.append((target, text, key))
+            NETWORK.times.append(self.context.clock.now())
             NETWORK.order.append(f"{target.id} {part.body}")
+            NETWORK.known[key.token] = PlatformId(f"m{len(NETWORK.arrived)}")
+            await asyncio.sleep(NETWORK.late())
             if (error := NETWORK.after(target, number)) is not None:
                 raise error
         finally:
             NETWORK.concurrent -= 1
-        return PlatformId(f"m{len(NETWORK.arrived)}")
+        return NETWORK.known[key.token]
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         NETWORK.recalled.append(sent.id)

@@ -53,7 +53,7 @@ def test_those_who_wait_get_a_slot_each() -> None:
     for _ in range(10):
         budget.spend([limit], ALICE, None, 0)
 
-    slots = [closed.opens_at for _ in range(5) if (closed := budget.check([limit], ALICE, None, 0.5))]
+    slots = [closed.opens_at for _ in range(5) if (closed := budget.check([limit], ALICE, None, 0.5, in_line=True))]
 
     assert [1.0, 1.1, 1.2, 1.3, 1.4] == [round(slot or 0, 3) for slot in slots]
 
@@ -102,3 +102,67 @@ def test_old_counts_are_forgotten() -> None:
     budget.forget(before=1)
 
     assert {} == budget._spent
+
+
+def test_whoever_is_not_in_line_does_not_wait_behind_those_who_are() -> None:
+    limit = Limit("ten per second", "account", "active", 10, 1.0)
+    budget = Budget()
+    for _ in range(10):
+        budget.spend([limit], ALICE, None, 0)
+    for _ in range(1000):
+        budget.check([limit], ALICE, None, 0.5, in_line=True)
+
+    alone = budget.check([limit], BOB, None, 0.5)
+    budget.break_up_lines()
+    behind = budget.check([limit], BOB, None, 0.5, in_line=True)
+
+    assert alone is not None
+    assert behind is not None
+    assert (1.0, 1.0) == (alone.opens_at, behind.opens_at)
+
+
+def test_a_limit_of_none_is_closed_whatever_was_sent_before() -> None:
+    none = Limit("none", "target", "active", 0, 60)
+    budget = Budget()
+    budget.spend([MINUTE], ALICE, None, 0)
+
+    closed = budget.check([none], ALICE, None, 1)
+
+    assert closed is not None
+    assert closed.opens_at is None
+
+
+def test_a_clock_that_is_set_back_closes_a_window_for_its_length_at_most() -> None:
+    budget = Budget()
+    budget.spend([MINUTE], ALICE, None, 1_000_000)
+    budget.spend([MINUTE], ALICE, None, 1_000_000)
+
+    closed = budget.check([MINUTE], ALICE, None, 1000)
+
+    assert closed is not None
+    assert 1060 == closed.opens_at
+    assert budget.check([MINUTE], ALICE, None, 1060) is None
+
+
+def test_a_refund_takes_back_the_send_that_is_meant() -> None:
+    budget = Budget()
+    budget.spend([MINUTE], ALICE, None, 0)
+    budget.spend([MINUTE], ALICE, None, 50)
+
+    budget.refund([MINUTE], ALICE, None, at=0)
+    budget.spend([MINUTE], ALICE, None, 55)
+    closed = budget.check([MINUTE], ALICE, None, 61)
+
+    assert closed is not None
+    assert 110 == closed.opens_at
+
+
+def test_memory_stays_flat_however_much_is_sent_to_however_many() -> None:
+    pace = Limit("pace", "account", "active", 5, 1.0)
+    budget = Budget(horizon=100.0)
+
+    for number in range(20_000):
+        budget.spend([pace, MINUTE], Target("fake.me", "user", f"u{number}"), None, float(number))
+
+    assert len(budget._spent) < 2100
+    assert len(budget._spent["account", "active", ""]) < 100

@@ -8,15 +8,13 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
-from yizhan.delivery.outbox import Job, Outbox
+from yizhan.delivery.outbox import BROADCAST, Job, Outbox
 from yizhan.delivery.runner import Later, Runner
 from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
 
 log = logging.getLogger(__name__)
 
-REPLY, SINGLE, BROADCAST = 0, 10, 50
-"""Priorities: a person's reply overtakes a single send, which overtakes a broadcast."""
 WINDOW = 256
 """Deliveries kept in memory per lane; the rest stay in the store."""
 OVERTAKE = 4

@@ -16,7 +16,8 @@ from yizhan.model import Clock, Media, MediaSegment, Message, PlatformId, Receip
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import attempts, counters, deliveries, message_media, messages, replies
 
-OPEN = (State.QUEUED.value, State.SENDING.value, State.HELD.value)
+REPLY, SINGLE, BROADCAST = 0, 10, 50
+"""Priorities: a person's reply overtakes a single send, which overtakes a broadcast."""
 STIRS = "stirs"
 
 AT_ONCE = 64
@@ -43,7 +44,9 @@ class Job:
     tries: int = 0
     """Of the part that is next, as far as they count against the policy."""
     sending_at: float = 0.0
-    """When the last part left; for one that is asked again, when it left first."""
+    """When the last try left, seconds since the epoch."""
+    asked_since: float = 0.0
+    """For one that is asked again: when the first of the tries in doubt left."""
 
     @property
     def begun(self) -> bool:
@@ -85,6 +88,7 @@ class Settlement:
     parts_done: int = 0
     notes: str = ""
     asked: bool = False
+    asked_since: float = 0.0
     attempts: int = 0
     tries: int = 0
     settled_at: float = 0.0
@@ -105,8 +109,10 @@ _MARK_SENDING = (
     )
 )
 _MARK_ASKING = (
-    # Since when it is in doubt, and what it counted against, stays.
-    deliveries.update().where(_MINE).values(state=State.SENDING.value, repeatable=sa.bindparam("b_repeatable"))
+    # What it counted against stays.
+    deliveries.update()
+    .where(_MINE)
+    .values(state=State.SENDING.value, sending_at=sa.bindparam("b_now"), repeatable=sa.bindparam("b_repeatable"))
 )
 _PART_DONE = (
     # Nothing is in doubt until the next part leaves, so after a crash that one is simply sent.
@@ -136,6 +142,7 @@ _SETTLE = (
         parts_done=sa.bindparam("b_done"),
         notes=sa.bindparam("b_notes"),
         asked=sa.bindparam("b_asked"),
+        asked_since=sa.bindparam("b_asked_since"),
         attempts=sa.bindparam("b_attempts"),
         tries=sa.bindparam("b_tries"),
         settled_at=sa.bindparam("b_settled"),
@@ -157,6 +164,7 @@ _JOB_COLUMNS = (
     deliveries.c.notes,
     deliveries.c.tries,
     deliveries.c.sending_at,
+    deliveries.c.asked_since,
 )
 _WAITING = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
 _MAY_EXPIRE = (
@@ -376,7 +384,7 @@ class Outbox:
             Missed: it was cancelled, or its time ran out; it must not leave.
         """
         if asking:
-            await self._ledger.put(_MARK_ASKING, {"b_seq": job.seq, "b_repeatable": repeatable})
+            await self._ledger.put(_MARK_ASKING, {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable})
             return
         await self._ledger.put(
             _MARK_SENDING,
@@ -417,6 +425,7 @@ class Outbox:
                 "b_done": end.parts_done,
                 "b_notes": end.notes,
                 "b_asked": end.asked,
+                "b_asked_since": end.asked_since,
                 "b_attempts": end.attempts,
                 "b_tries": end.tries,
                 "b_settled": end.settled_at,
@@ -455,7 +464,12 @@ class Outbox:
             again = connection.execute(
                 deliveries.update()
                 .where(sending, deliveries.c.repeatable)
-                .values(state=State.QUEUED.value, due_at=0.0, asked=True)
+                .values(
+                    state=State.QUEUED.value,
+                    due_at=0.0,
+                    asked=True,
+                    asked_since=sa.case((deliveries.c.asked, deliveries.c.asked_since), else_=deliveries.c.sending_at),
+                )
             ).rowcount
             unknown = connection.execute(
                 deliveries.update()
@@ -473,7 +487,12 @@ class Outbox:
         return await self._ledger.write(settle)
 
     async def spent(self, account: str, since: float) -> list[tuple[str, str, str | None, str, float, int]]:
-        """Return the sends of `account` after `since` that count against budgets, oldest first."""
+        """Return the sends of `account` after `since` that count against budgets, oldest first.
+
+        What was refused counts nothing; what may have arrived counts.
+        """
+        in_doubt = deliveries.c.state.in_((State.SENDING.value, State.UNKNOWN.value)) | deliveries.c.asked
+        parts = deliveries.c.parts_done + sa.case((in_doubt, 1), else_=0)
         query = (
             sa.select(
                 deliveries.c.kind,
@@ -481,9 +500,14 @@ class Outbox:
                 deliveries.c.reply_id,
                 deliveries.c.spends,
                 deliveries.c.sending_at,
-                deliveries.c.parts_done,
+                parts,
             )
-            .where(deliveries.c.account == account, deliveries.c.sending_at > since, deliveries.c.spends != "")
+            .where(
+                deliveries.c.account == account,
+                deliveries.c.sending_at > since,
+                deliveries.c.spends != "",
+                parts > 0,
+            )
             .order_by(deliveries.c.sending_at)
         )
         return await self._ledger.read(lambda connection: [tuple(row) for row in connection.execute(query)])
@@ -601,7 +625,10 @@ class Outbox:
         return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
 
     async def cancel(self, seqs: Sequence[int]) -> list[tuple[int, Target]]:
-        """Take deliveries of which nothing has left out of the queue; returns those that it found there."""
+        """Take deliveries of which nothing has left out of the queue; returns those that it found there.
+
+        Others that are held may move up into their places.
+        """
         now = self._clock.now()
 
         def settle(connection: Connection) -> list[tuple[int, Target]]:
@@ -620,6 +647,11 @@ class Outbox:
                         .returning(*_PLACE)
                     )
                 )
+            accounts = {target.account for _, target in done}
+            held = deliveries.c.account.in_(accounts) & (deliveries.c.state == State.HELD.value) & _TIMED
+            moved = deliveries.update().where(held).values(state=State.QUEUED.value, due_at=0.0)
+            if accounts and connection.execute(moved).rowcount:
+                _take(connection, STIRS, 1)
             return done
 
         return await self._ledger.write(settle)
@@ -639,7 +671,7 @@ class Outbox:
             values |= {"parts_done": len(ids), "ids": msgspec.json.encode(ids).decode()}
         elif not state.final:
             # Where the wire recognises a repeat, it tells whether the part had arrived after all.
-            values |= {"asked": deliveries.c.repeatable, "sending_at": self._clock.now()}
+            values |= {"asked": deliveries.c.repeatable, "asked_since": self._clock.now()}
         unknown = (deliveries.c.seq == seq) & (deliveries.c.state == State.UNKNOWN.value)
         statement = deliveries.update().where(unknown).values(values)
 

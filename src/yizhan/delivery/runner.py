@@ -11,7 +11,7 @@ from typing import cast
 
 from yizhan.delivery.budget import Budget, Closed
 from yizhan.delivery.messages import Messages
-from yizhan.delivery.outbox import SOON, Job, Outbox, Settlement
+from yizhan.delivery.outbox import BROADCAST, SOON, Job, Outbox, Settlement
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.errors import (
     Duplicate,
@@ -68,6 +68,10 @@ class _Run:
     tries: int
     """Of this part, as far as they count against the policy."""
     asked: bool
+    asked_since: float
+    """When the first of the tries in doubt left."""
+    marked_at: float = 0.0
+    """When this try left."""
     renewed: bool = False
     left: bool = False
     """Whether bytes of this try may have left."""
@@ -121,7 +125,7 @@ class Runner:
 
     async def _deliver(self, job: Job) -> Later | None:
         notes = [note for note in job.notes.split("\n") if note]
-        run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked)
+        run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
         try:
             run.message = await self._messages.get(job.message)
             fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
@@ -147,7 +151,7 @@ class Runner:
         job, index = run.job, len(run.ids)
         key = SendKey(self._token(job.seq, index), job.first_number + index)
         while True:
-            if run.asked and self._clock.now() - job.sending_at > self._repeat_seconds:
+            if run.asked and self._clock.now() - run.asked_since > self._repeat_seconds:
                 await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
                 return None
             if closed := self._closed(run, limits):
@@ -179,9 +183,12 @@ class Runner:
             return _GO_ON
 
     async def _mark(self, run: _Run, part: Part, limits: Sequence[Limit]) -> None:
-        """Count the try and record it, before it leaves. To ask again under the same key is the same send."""
+        """Count the try and record it, before it leaves. To ask again under the same key is the same send, later."""
         now, spends = self._clock.now(), ""
-        if limits and not run.asked:
+        run.marked_at = now
+        if run.asked:
+            self._budget.move(limits, run.job.target, run.message.reply, run.job.sending_at, now)
+        elif limits:
             spends = self._budget.spend(limits, run.job.target, run.message.reply, now)
             run.spent = limits, now
         mark = self._outbox.mark_sending
@@ -197,7 +204,7 @@ class Runner:
     async def _part_sent(self, run: _Run, part: Part, sent: PlatformId, *, last: bool) -> None:
         run.ids.append(sent if sent.at else PlatformId(sent.id, self._clock.now(), sent.extra))
         run.asked = run.renewed = False
-        run.tries = 0
+        run.tries, run.asked_since = 0, 0.0
         self._throttled.pop(run.job.seq, None)
         if part.note and part.note not in run.notes:
             run.notes.append(part.note)
@@ -243,7 +250,7 @@ class Runner:
                 await self._part_sent(run, part, PlatformId("", self._clock.now(), {"arrived": True}), last=False)
                 return _GO_ON
             case Ask(delay):
-                run.asked = True
+                run.asked, run.asked_since = True, run.asked_since or run.marked_at
                 return await self._wait(run, error, delay)
             case Again(delay, slow):
                 return await self._wait(run, error, delay, slow=delay if slow else 0.0)
@@ -292,7 +299,8 @@ class Runner:
     def _closed(self, run: _Run, limits: Sequence[Limit]) -> Closed | None:
         if run.asked:
             return None
-        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now())
+        many = run.job.priority >= BROADCAST
+        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now(), in_line=many)
 
     async def _keep_closed(self, run: _Run, closed: Closed) -> Later | None:
         limit = closed.limit
@@ -324,7 +332,7 @@ class Runner:
         end.ids = tuple(run.ids)
         end.parts_done = len(run.ids)
         end.notes = "\n".join(run.notes)
-        end.asked = run.asked
+        end.asked, end.asked_since = run.asked, run.asked_since
         end.attempts = run.attempts
         end.tries = max(0, run.tries)
         return end

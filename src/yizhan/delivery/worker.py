@@ -29,13 +29,20 @@ class Worker:
     """
 
     def __init__(
-        self, outbox: Outbox, clock: Clock, lock_file: Path | None, make_lane: MakeLane, reopen: Reopen | None = None
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        lock_file: Path | None,
+        make_lane: MakeLane,
+        reopen: Reopen | None = None,
+        stirred: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._lock = FileLock(lock_file)
         self._make_lane = make_lane
         self._reopen = reopen
+        self._stirred = stirred
         self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
         self.lanes: dict[str, Lane] = {}
@@ -118,6 +125,7 @@ class Worker:
         if latest != seen:
             await self._wake_all(await self._outbox.accounts_after(seen))
         if stirs_now != stirs:
+            self._stirred()
             for account in [name for name, lane in self.lanes.items() if lane.paused]:
                 # Somebody may have logged in, or put the settings right, in another process.
                 if self._reopen is not None:

@@ -116,6 +116,7 @@ deliveries = Table(
     Column("parts_done", Integer, nullable=False, default=0),
     Column("repeatable", Boolean, nullable=False, default=False),  # of the part that is being sent
     Column("asked", Boolean, nullable=False, default=False),  # an earlier try of that part ended without an answer
+    Column("asked_since", Float, nullable=False, default=0.0, server_default="0"),  # when that try left
     Column("spends", Text, nullable=False, default=""),  # the budgets that the sent parts counted against
     Column("attempts", Integer, nullable=False, default=0),
     Column("tries", Integer, nullable=False, default=0, server_default="0"),  # of the part that is being sent

@@ -1,0 +1,29 @@
+"""The end of a process, played in the test's own: nothing more is written, nothing is told, the lock is free."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from contextlib import suppress
+
+from yizhan.engine import Engine
+
+
+async def kill(engine: Engine) -> None:
+    """End `engine` as a killed process ends: what the writer had not taken up yet is lost."""
+    ledger, worker, inbox = engine.ledger, engine.worker, engine.inbox
+    lanes = list(worker.lanes.values())
+    tasks = [task for lane in lanes for task in (lane._task, *lane._active.values())]
+    tasks += [worker._watch, engine._tidying, inbox._following, *inbox._listeners.values(), *engine._background]
+    for lane in lanes:
+        lane._closing = True
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    ledger._gathered.clear()
+    with suppress(queue.Empty):
+        while True:
+            ledger._jobs.get_nowait()
+    await asyncio.gather(*running, return_exceptions=True)
+    await engine.ledger.close()
+    worker._lock.release()

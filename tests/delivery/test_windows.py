@@ -1,0 +1,124 @@
+"""Windows and quotas: through restarts, in doubt, and who goes first when they open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.fake import Network
+from tests.delivery.killing import kill
+from tests.delivery.test_path import until, users
+from yizhan.engine import Engine
+from yizhan.errors import DeliveryFailed, OutcomeUnknown
+from yizhan.model import State
+from yizhan.platforms.base import Limit
+from yizhan.world import TurnableClock
+
+DAY = 86400.0
+
+
+async def test_a_quota_of_a_month_survives_a_restart_after_days(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.limits = lambda message, target: [Limit("one per month", "target", "active", 1, 30 * DAY)]
+    await engine.send("fake.me/user/a", "hi")
+    await engine.close()
+    clock.advance(3 * DAY)
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        receipt = await again.send("fake.me/user/a", "hi")
+
+    assert State.HELD == receipt.state
+
+
+async def test_a_part_in_doubt_counts_after_a_restart(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.limits = lambda message, target: [Limit("two per day", "target", "active", 2, DAY)]
+    network.late = lambda: 60.0 if len(network.arrived) == 2 else 0.0
+    await engine.submit("fake.me/user/a", "one", "two")
+    await until(lambda: len(network.arrived) == 2)
+    await kill(engine)
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        receipt = await again.send("fake.me/user/a", "three")
+
+    assert State.HELD == receipt.state
+
+
+async def test_what_is_asked_again_still_counts_after_the_next_restart(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.repeatable = True
+    network.limits = lambda message, target: [Limit("one per day", "target", "active", 1, DAY)]
+    network.late = lambda: 60.0
+    await engine.submit("fake.me/user/a", "hi")
+    await until(lambda: len(network.arrived) == 1)
+    await kill(engine)
+    network.recognise = lambda known: known
+    async with await Engine.open(tmp_path / "store", clock=clock) as second:
+        await second.wait(await second.deliveries(), timeout=5)
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as third:
+        receipt = await third.send("fake.me/user/a", "more")
+
+    assert State.HELD == receipt.state
+    assert 1 == len(network.arrived)
+
+
+async def test_a_single_send_does_not_wait_behind_a_broadcast_that_is_held_for_days(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
+    await (await engine.broadcast("news", users(200))).wait(5)
+
+    receipt = await engine.send("fake.me/user/vip", "for you")
+    clock.advance(DAY + 1)
+    (receipt,) = await engine.wait([receipt], timeout=5, until_held=False)
+
+    assert State.SENT == receipt.state
+
+
+async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
+    broadcast = await engine.broadcast("news", users(200))
+    await broadcast.wait(5)
+    held = await broadcast.receipts([State.HELD])
+
+    await engine.cancel(held[:-2])
+    await engine.wait(held[-2:], timeout=5)
+    clock.advance(DAY + DAY / 5)
+    done = await engine.wait(held[-2:], timeout=5, until_held=False)
+
+    assert [State.SENT, State.SENT] == [receipt.state for receipt in done]
+
+
+async def test_a_plan_takes_nobodys_place(engine: Engine, network: Network, clock: TurnableClock) -> None:
+    network.limits = lambda message, target: [Limit("one per day", "account", "active", 1, DAY)]
+    await engine.send("fake.me/user/a", "hi")
+
+    plans = [plan for _ in range(5) for plan in await engine.plan("fake.me/user/b", "hi")]
+    broadcast = await engine.broadcast("news", users(2))
+    await broadcast.wait(5)
+
+    assert 1 == len({plan.opens_at for plan in plans})
+    assert plans[0].opens_at == min(receipt.due_at for receipt in await broadcast.receipts())
+
+
+async def test_what_failed_before_it_left_counts_against_nothing_after_a_restart(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.limits = lambda message, target: [Limit("one per day", "target", "active", 1, DAY)]
+    network.script = lambda target, number: OutcomeUnknown("cut") if "a:more" not in network.tries else None
+    with pytest.raises(DeliveryFailed):
+        await engine.send("fake.me/user/a", "hi")
+    await engine.settle_unknown("d1", arrived=False)
+    await engine.close()
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        receipt = await again.send("fake.me/user/a", "more")
+
+    assert State.SENT == receipt.state
