@@ -263,6 +263,7 @@ class Adapter:
         chunks = max(1, -(-size // step))
         self._files += 1
         answer = files.UploadedMedia()
+        # One after the other: the page's own uploader has a single thread, and the answer to the last has the MediaId.
         for chunk in range(chunks):
             piece = content if chunks == 1 else Slice(content, chunk * step, (chunk + 1) * step)
             form = files.UploadMedia(
