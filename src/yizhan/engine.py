@@ -79,6 +79,7 @@ if TYPE_CHECKING:
 
 Targets = str | Target | Iterable[str | Target]
 
+TIDY_SECONDS = 3600.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
 """SILK has no rate of its own: WeChat's clients play it at this one."""
 
@@ -184,6 +185,7 @@ class Engine:
         self._open_accounts: dict[str, _Open] = {}
         self._opening = asyncio.Lock()
         self._waiters = Waiters()
+        self._closed = False
         self._messages = Messages(self.outbox, self._fit)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -223,15 +225,23 @@ class Engine:
         except OSError as error:
             raise StorageError(f"{folder} cannot be used as a store: {error}. Name another folder.") from error
         ledger = await Ledger.open_file(folder / "yizhan.db")
-        vault = Vault.open(folder / "key")
-        used_clock = clock or SystemClock()
-        library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
-        store_id = await ledger.write(_store_id)
+        try:
+            vault = Vault.open(folder / "key")
+            used_clock = clock or SystemClock()
+            library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
+            store_id = await ledger.write(_store_id)
+        except BaseException:
+            await ledger.close()
+            raise
         engine = cls(ledger, vault, library, used_clock, store_id, folder, policy or Policy())
         engine.concurrency, engine.share_settings = concurrency, share
-        if sending:
-            await engine.worker.start()
-            await engine.inbox.start()
+        try:
+            if sending:
+                await engine.worker.start()
+                await engine.inbox.start()
+        except BaseException:
+            await engine.close()
+            raise
         if engine.worker.leading:
             engine._tidying = asyncio.create_task(engine._tidy(), name="yizhan tidying")
         return engine
@@ -246,14 +256,21 @@ class Engine:
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then let go of everything. What waits stays stored."""
+        if self._closed:
+            return
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
         await self.inbox.close()
         await self.worker.close()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._closed = True
+        self._waiters.close()
         for account in self._open_accounts.values():
-            await account.adapter.close()
+            try:
+                await account.adapter.close()
+            except Exception:
+                log.exception("account not closed", extra={"account": account.name})
         if self._sharing is not None:
             await self._sharing.close()
         await self.prepare.close()
@@ -720,7 +737,10 @@ class Engine:
     async def until(
         self, finished: Callable[[], Any], timeout: float | None, seqs: Sequence[int] | None = None
     ) -> None:
-        """Ask `finished` again whenever something may have changed, until it is true or `timeout` seconds are over."""
+        """Ask `finished` again whenever something may have changed.
+
+        Until it is true, `timeout` seconds are over, or the engine closes.
+        """
         loop = asyncio.get_running_loop()
         end = None if timeout is None else loop.time() + timeout
         while True:
@@ -729,7 +749,7 @@ class Engine:
                 if await finished():
                     return
                 left = None if end is None else end - loop.time()
-                if left is not None and left <= 0:
+                if self._closed or (left is not None and left <= 0):
                     return
                 pause = 0.5 if seqs else 0.1
                 # Not wait_for, which may swallow a cancellation that comes at the same moment.
@@ -1006,7 +1026,7 @@ class Engine:
         return self.library.open(sha256)
 
     async def _tidy(self) -> None:
-        """Remove what crashes left among the media, while there is other work to do."""
+        """Remove what crashes left among the media, and handles that have ended, while there is other work to do."""
         from yizhan.media.housekeeping import Housekeeping
 
         try:
@@ -1016,6 +1036,12 @@ class Engine:
         else:
             if removed:
                 log.info("library tidied", extra={"removed": removed})
+        while True:
+            try:
+                await self.shelf.tidy()
+            except Exception:
+                log.exception("tidying the shelf failed")
+            await self.clock.sleep(TIDY_SECONDS)
 
 
 _SAME_IDENTITY = frozenset({"rules", "rules_profile"})

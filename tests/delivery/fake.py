@@ -11,7 +11,22 @@ from typing import Any
 from msgspec import Struct
 
 from yizhan.errors import HandleExpired, Unsupported
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, SendKey, Target, Text
+from yizhan.model import (
+    Content,
+    Event,
+    File,
+    Handle,
+    Image,
+    Media,
+    Message,
+    PlatformId,
+    Receipt,
+    SendKey,
+    Target,
+    Text,
+    Video,
+    Voice,
+)
 from yizhan.platforms.base import (
     AccountContext,
     Finding,
@@ -68,6 +83,7 @@ class Network:
         self.contexts: list[Mapping[str, Any]] = []
         """What the conversation had left for answers, at every send."""
         self.refused_tokens: set[str] = set()
+        self.tells_progress = False
         self.identity = "fake"
         self.gate: asyncio.Event | None = None
         self.upload_gate: asyncio.Event | None = None
@@ -86,7 +102,7 @@ class FakeAdapter:
         for segment in message.segments:
             if isinstance(segment, Text):
                 parts.append(Part("send", segment.text, repeatable=repeatable, summary=f"text {segment.text}"))
-            elif hasattr(segment, "media"):
+            elif isinstance(segment, (Image, Video, Voice, File)) and isinstance(segment.media, Media):
                 need = MediaNeed(segment.media, target.kind, "image", segment.name)
                 parts.append(Part("send", segment.name, (need,), repeatable, "image"))
             else:
@@ -100,6 +116,8 @@ class FakeAdapter:
         error = NETWORK.upload_error(len(NETWORK.uploads) + 1)
         NETWORK.uploads.append(need)
         await asyncio.sleep(0.01)
+        if NETWORK.tells_progress and progress is not None:
+            progress(content.size)
         if NETWORK.upload_gate is not None:
             await NETWORK.upload_gate.wait()
         if error is not None:

@@ -104,9 +104,10 @@ class Trial:
         )
 
     def recognised(self, known: PlatformId) -> PlatformId | Exception:
+        answers: list[PlatformId | Exception] = [known, Duplicate("again")]
         if self.chance.random() < 0.2 and not self.calm:
-            return self.chance.choice([Unavailable("down"), WindowClosed("used up"), NotAllowed("no")])
-        return self.chance.choice([known, Duplicate("again")])
+            answers = [Unavailable("down"), WindowClosed("used up"), NotAllowed("no")]
+        return self.chance.choice(answers)
 
     # --- what people and processes do ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from yizhan.errors import StorageError
 from yizhan.storage import migrations
-from yizhan.storage.ledger import Ledger
+from yizhan.storage.ledger import Ledger, Missed
 from yizhan.storage.tables import counters, metadata
 
 
@@ -108,3 +109,103 @@ def test_the_revisions_make_the_tables_that_the_code_declares() -> None:
         assert [] == compare_metadata(MigrationContext.configure(connection), metadata)
     newest = max(file.stem[:4] for file in (Path(migrations.__file__).parent / "versions").glob("[0-9]*.py"))
     assert newest == migrations.HEAD == migrations.current_revision(engine)
+
+
+async def test_an_update_that_finds_nothing_to_change_says_so_and_harms_no_other(ledger: Ledger) -> None:
+    await asyncio.gather(*(ledger.put(INSERT, {"name": name, "value": 1}) for name in ("a", "b")))
+    update = counters.update().where(counters.c.name == sa.bindparam("which"), counters.c.value == 1).values(value=2)
+
+    results = await asyncio.gather(
+        *(ledger.put(update, {"which": name}) for name in ("a", "nobody", "b", "a")), return_exceptions=True
+    )
+
+    assert [type(None), Missed, type(None), Missed] == [type(result) for result in results]
+    values = await ledger.read(lambda c: dict(c.execute(sa.select(counters.c.name, counters.c.value)).all()))
+    assert {"a": 2, "b": 2} == values
+
+
+async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(ledger: Ledger) -> None:
+    def pages(count: int) -> Any:
+        return lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {count}").scalar()
+
+    used = await ledger.read(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar())
+    await ledger.write(pages(int(used or 0) + 30))
+    names = [f"{number:05}" + "x" * (5 if number % 7 else 9000) for number in range(300)]
+
+    def inserting(name: str) -> Any:
+        return lambda connection: connection.execute(INSERT.values(name=name, value=1)).rowcount
+
+    results = await asyncio.gather(
+        *(ledger.put(INSERT, {"name": name, "value": 1}) for name in names),
+        *(ledger.write(inserting("w" + name)) for name in names),
+        return_exceptions=True,
+    )
+
+    stored = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    tried = [*names, *("w" + name for name in names)]
+    told = {name for name, result in zip(tried, results, strict=True) if not isinstance(result, BaseException)}
+    assert told == stored
+    assert len(told) < len(tried)
+    await ledger.write(pages(1_000_000))
+    await ledger.put(INSERT, {"name": "room again", "value": 1})
+
+
+async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
+    ledger = await Ledger.open_file(tmp_path / "d.db")
+    written = asyncio.ensure_future(ledger.write(lambda c: c.execute(INSERT.values(name="last", value=1)).rowcount))
+    await asyncio.sleep(0)
+    await ledger.close()
+
+    assert 1 == await asyncio.wait_for(written, 5)
+    with pytest.raises(StorageError, match="closed"):
+        await asyncio.wait_for(ledger.write(lambda c: None), 5)
+    with pytest.raises(StorageError, match="closed"):
+        await asyncio.wait_for(ledger.put(INSERT, {"name": "a", "value": 1}), 5)
+    await ledger.close()
+
+
+async def test_a_loop_that_ended_while_it_waited_does_not_end_the_writer(ledger: Ledger) -> None:
+    def leave() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(started())
+        loop.close()
+
+    async def started() -> None:
+        held = asyncio.ensure_future(ledger.write(lambda c: time.sleep(0.1)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        held.cancel()
+
+    await asyncio.to_thread(leave)
+
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "after", "value": 1}), 5)
+
+
+async def test_a_foreign_process_that_holds_the_store_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    writing = asyncio.ensure_future(ledger.put(INSERT, {"name": "a", "value": 1}))
+    await asyncio.sleep(0.1)
+    assert not writing.done()
+    assert 0 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    other.execute("COMMIT")
+    other.close()
+
+    await asyncio.wait_for(writing, 5)
+
+
+async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledger, tmp_path: Path) -> None:
+    async def read() -> None:
+        for _ in range(60):
+            await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+
+    async def write(first: int) -> None:
+        for start in range(first, first + 4000, 200):
+            await asyncio.gather(
+                *(ledger.put(INSERT, {"name": f"{start + i} " + "x" * 500, "value": 1}) for i in range(200))
+            )
+
+    await asyncio.gather(read(), write(0), write(100_000))
+
+    assert (tmp_path / "a.db-wal").stat().st_size < 16 << 20

@@ -45,6 +45,10 @@ class Worker:
         self._stirred = stirred
         self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
+        self._seen = (0, 0)
+        """The newest delivery, and the count of stirs, that were looked at."""
+        self._ready = False
+        self._closing = False
         self.lanes: dict[str, Lane] = {}
         self.recovered = (0, 0)
         """After a crash: how many were asked again, and how many became unknown."""
@@ -53,30 +57,33 @@ class Worker:
 
     @property
     def leading(self) -> bool:
-        """Whether this process sends."""
-        return self._lock.held
+        """Whether this process sends: it holds the lock, and has settled what another left."""
+        return self._ready and not self._closing
 
     async def start(self) -> None:
         """Take the lock if it is free, settle what a crash left, and begin to watch for foreign submissions."""
+        # Before anything else is looked at: what comes in between is met again.
+        self._seen = await self._outbox.latest(), await self._outbox.stirs()
         await self._take_over()
         self._watch = asyncio.create_task(self._watch_forever(), name="yizhan worker")
 
     async def wake(self, account: str) -> None:
         """Something was submitted for `account`."""
-        if not self.leading:
-            return
-        (await self._lane(account)).wake()
+        if lane := await self._lane(account):
+            lane.wake()
 
     async def offer(self, account: str, jobs: Sequence[Job]) -> None:
         """Something was submitted for `account`, and here it is; left to the leading process where that is another."""
-        if self.leading:
-            (await self._lane(account)).offer(jobs)
+        if lane := await self._lane(account):
+            lane.offer(jobs)
 
     async def close(self) -> None:
+        self._closing = True
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
+        async with self._opening:
+            await asyncio.gather(*(lane.close() for lane in self.lanes.values()))
         self._lock.release()
 
     async def close_lane(self, account: str) -> None:
@@ -91,47 +98,58 @@ class Worker:
                 del self.lanes[account]
                 await self._outbox.recover(account)
 
-    async def _lane(self, account: str) -> Lane:
+    async def _lane(self, account: str) -> Lane | None:
+        """Return the lane of `account`, made if need be; None where another process sends."""
+        if not self.leading:
+            return None
         if account in self.lanes:
             return self.lanes[account]
         async with self._opening:
-            if account not in self.lanes:
+            if account not in self.lanes and self.leading:
                 lane = await self._make_lane(account)
                 lane.start()
                 self.lanes[account] = lane
-            return self.lanes[account]
+            return self.lanes.get(account)
 
     async def _take_over(self) -> None:
         if not self._lock.take():
             return
-        again, unknown = await self._outbox.recover()
-        self.recovered = (again, unknown)
+        # Nothing begins here before this is done, or it would be taken for something that was left.
+        self.recovered = await self._outbox.recover()
+        self._ready = True
         await self._wake_all(await self._outbox.accounts_with_work())
 
     async def _watch_forever(self) -> None:
-        seen, stirs = await self._outbox.latest(), await self._outbox.stirs()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                seen, stirs = await self._look(seen, stirs)
+                await self._look()
             except Exception:
                 log.exception("looking for what others submitted failed")
 
-    async def _look(self, seen: int, stirs: int) -> tuple[int, int]:
-        if not self.leading:
+    async def _look(self) -> None:
+        if not self._ready:
             await self._take_over()
-            return seen, stirs
+            return
+        seen, stirs = self._seen
         latest, stirs_now = await self._outbox.latest(), await self._outbox.stirs()
         if latest != seen:
             await self._wake_all(await self._outbox.accounts_after(seen))
         if stirs_now != stirs:
             self._stirred()
             for account in [name for name, lane in self.lanes.items() if lane.paused]:
-                # Somebody may have logged in, or put the settings right, in another process.
-                if self._reopen is not None:
-                    await self._reopen(account)
+                await self._try_anew(account)
             await self._wake_all(await self._outbox.accounts_with_work())
-        return latest, stirs_now
+        self._seen = latest, stirs_now
+
+    async def _try_anew(self, account: str) -> None:
+        """Somebody may have logged in, or put the settings right, in another process."""
+        if self._reopen is None:
+            return
+        try:
+            await self._reopen(account)
+        except YizhanError as error:
+            log.warning("account not opened", extra={"account": account, "reason": str(error)})
 
     async def _wake_all(self, accounts: Iterable[str]) -> None:
         for account in accounts:

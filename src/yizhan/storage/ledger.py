@@ -9,6 +9,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ Row = Mapping[str, Any]
 
 BATCH = 512
 """Most operations that share one commit."""
+WRITES = {"writes": True}
+"""Marks a connection that is there to write."""
 
 
 class Missed(Exception):
@@ -57,6 +60,7 @@ class Ledger:
         self._gathered: list[_Job] = []
         self._gathering_in: asyncio.AbstractEventLoop | None = None
         self._quick: dict[int, _Quick] = {}
+        self._closed = False
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._write_forever, name="yizhan-ledger", daemon=True)
         self._thread.start()
@@ -98,6 +102,9 @@ class Ledger:
 
     def _hand_over(self, job: _Job) -> None:
         """Give `job` to the writer together with whatever else this turn of the event loop brings."""
+        if self._closed:
+            job.done.set_exception(StorageError("the store is closed"))
+            return
         loop = job.done.get_loop()
         if self._gathering_in is None:
             self._gathering_in = loop
@@ -124,7 +131,8 @@ class Ledger:
 
     async def close(self) -> None:
         """Write what is waiting, then end."""
-        await asyncio.sleep(0)
+        self._closed = True
+        self._flush()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
         self.engine.dispose()
@@ -175,7 +183,7 @@ class Ledger:
     def _connected(self) -> Connection:
         """The writer's own connection; made anew when it broke."""
         if self._connection is None or self._connection.closed or self._connection.invalidated:
-            self._connection = self.engine.connect()
+            self._connection = self.engine.connect().execution_options(**WRITES)
         return self._connection
 
     def _plain(self, group: list[_Job]) -> list[_Result]:
@@ -191,6 +199,9 @@ class Ledger:
             with self._connected().begin_nested():
                 return self._plain(group)
         except Exception as error:
+            if not getattr(self._connected().connection.dbapi_connection, "in_transaction", True):
+                # On a full disk SQLite may undo everything by itself, what went before included.
+                raise
             if len(group) > 1:
                 return [result for job in group for result in self._fenced([job])]
             ours = _storage_error(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
@@ -256,7 +267,7 @@ def _answer(results: list[_Result]) -> None:
     for result in results:
         by_loop.setdefault(result[0].get_loop(), []).append(result)
     for loop, some in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # nobody waits any more: that loop is closed
             loop.call_soon_threadsafe(_settle, some)
 
 
@@ -291,11 +302,11 @@ def _prepare_sqlite(engine: Engine) -> None:
     def connect(connection: Any, _record: Any) -> None:
         # The driver's own transaction handling is off; SAVEPOINT and BEGIN are ours.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "temp_store=MEMORY"):
+        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # The writer takes the write lock at once; readers begin plainly and never wait for it.
-        is_writer = threading.current_thread().name == "yizhan-ledger"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+        # A writer takes the write lock at once; readers begin plainly and never wait for it.
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

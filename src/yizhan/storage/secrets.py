@@ -6,6 +6,7 @@ import base64
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from yizhan.errors import ConfigError, StorageError
@@ -69,6 +70,20 @@ class Vault:
 
 
 def _write_key(file: Path) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(base64.b64encode(secrets.token_bytes(32)).decode())
+    """Make a key, unless another process is quicker; it stands there whole and on disk, or not at all."""
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as out:
+            out.write(base64.b64encode(secrets.token_bytes(32)).decode())
+            out.flush()
+            os.fsync(out.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink()
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

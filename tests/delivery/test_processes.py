@@ -1,0 +1,190 @@
+"""Several engines on one store, as several processes are; and the end of an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.delivery.fake import Network
+from tests.delivery.killing import kill
+from tests.delivery.test_path import until, users
+from yizhan.delivery import lanes, worker
+from yizhan.delivery.retry import Policy
+from yizhan.engine import Engine
+from yizhan.errors import StorageError
+from yizhan.model import State
+from yizhan.world import TurnableClock
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "GRACE", 0.05)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
+
+
+async def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    engines = await asyncio.gather(*(Engine.open(tmp_path / "new", sending=False) for _ in range(6)))
+
+    assert 1 == len({engine._store_id for engine in engines})
+    await engines[0].contacts.put("boss", ["fake.me/user/b"], is_tag=False)
+    for engine in engines:
+        assert ["boss"] == await engine.contacts.names(is_tag=False)
+        await engine.close()
+
+
+async def test_two_processes_that_submit_the_same_key_at_once_send_it_once(
+    engine: Engine, network: Network, tmp_path: Path
+) -> None:
+    async with await Engine.open(tmp_path / "store") as other:
+        both = await asyncio.gather(*(one.submit(users(20), "hi", key="k") for one in (engine, other, engine, other)))
+    await engine.wait(both[0], timeout=5)
+    await asyncio.sleep(0.1)
+
+    assert 1 == len({tuple(receipt.delivery for receipt in receipts) for receipts in both})
+    assert 20 == len(network.arrived)
+
+
+async def test_when_the_sending_process_is_killed_another_takes_over(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    follower = await Engine.open(tmp_path / "store", clock=clock, policy=Policy(first_delay=0.01))
+    network.gate = asyncio.Event()
+    await engine.submit(users(30), "hi")
+    await until(lambda: network.concurrent == 8)
+
+    await kill(engine)
+    network.gate.set()
+    await follower.until(lambda: settled(follower, 30), 5)
+
+    counts = await follower.outbox.counts()
+    assert {State.UNKNOWN: 8, State.SENT: 22} == counts
+    assert 22 == len(network.arrived)
+    await follower.close()
+
+
+async def test_what_is_submitted_while_a_process_takes_over_is_not_taken_for_a_leftover(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = await Engine.open(tmp_path / "store", clock=clock)
+    recover = follower.outbox.recover
+    receipts: list[Any] = []
+
+    async def slowly(*args: Any, **kwargs: Any) -> Any:
+        receipts.extend(await follower.submit("fake.me/user/a", "hi"))
+        await asyncio.sleep(0.1)
+        return await recover(*args, **kwargs)
+
+    monkeypatch.setattr(follower.outbox, "recover", slowly)
+    network.delay = 0.3
+    await engine.close()
+    await until(lambda: bool(receipts))
+    (receipt,) = await follower.wait(receipts, timeout=5)
+
+    assert State.SENT == receipt.state
+    assert 1 == len(network.arrived)
+    await follower.close()
+
+
+async def test_a_take_over_that_the_store_refuses_is_tried_again(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = await Engine.open(tmp_path / "store", clock=clock)
+    network.gate = asyncio.Event()
+    await engine.submit(users(3), "hi")
+    await until(lambda: network.concurrent == 3)
+    recover, refusals = follower.outbox.recover, iter(range(2))
+
+    async def sometimes(*args: Any, **kwargs: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise StorageError("the disk is full")
+        return await recover(*args, **kwargs)
+
+    monkeypatch.setattr(follower.outbox, "recover", sometimes)
+    await kill(engine)
+    await follower.until(lambda: settled(follower, 3), 5)
+
+    assert {State.UNKNOWN: 3} == await follower.outbox.counts()
+    await follower.close()
+
+
+async def test_what_another_process_submits_at_the_very_start_is_seen(
+    network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await Engine.open(tmp_path / "store", clock=clock, sending=False)
+    await other.add_account("fake.me")
+    from yizhan.delivery.outbox import Outbox
+
+    accounts_with_work = Outbox.accounts_with_work
+
+    async def late(self: Outbox, *args: Any, **kwargs: Any) -> Any:
+        found = await accounts_with_work(self, *args, **kwargs)
+        monkeypatch.setattr(Outbox, "accounts_with_work", accounts_with_work)
+        await other.submit("fake.me/user/a", "hi")
+        return found
+
+    monkeypatch.setattr(Outbox, "accounts_with_work", late)
+    engine = await Engine.open(tmp_path / "store", clock=clock)
+    await until(lambda: bool(network.arrived), 2)
+
+    await engine.close()
+    await other.close()
+
+
+async def test_a_send_through_a_closed_engine_says_so(engine: Engine, network: Network) -> None:
+    await engine.send("fake.me/user/a", "hi")
+    await engine.close()
+
+    with pytest.raises(StorageError, match="closed"):
+        await asyncio.wait_for(engine.send("fake.me/user/a", "hi"), 5)
+    await engine.close()
+
+
+async def test_whoever_waits_when_the_engine_closes_is_told_how_it_stands(engine: Engine, network: Network) -> None:
+    network.gate = asyncio.Event()
+    sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
+    await until(lambda: network.concurrent == 1)
+    broadcast = await engine.broadcast("news", users(3))
+    waiting = asyncio.create_task(broadcast.wait())
+    await asyncio.sleep(0.05)
+
+    await engine.close()
+
+    assert State.SENDING == (await asyncio.wait_for(sending, 5)).state
+    assert 3 == sum((await asyncio.wait_for(waiting, 5)).values())
+
+
+async def test_an_adapter_that_does_not_close_keeps_nothing_else_open(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError("bug")
+
+    monkeypatch.setattr(await engine.adapter("fake.me"), "close", broken)
+    await engine.close()
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        assert again.worker.leading
+
+
+async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_opens(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.gate = asyncio.Event()
+    await engine.submit(users(10), "hi")
+    await until(lambda: network.concurrent == 8)
+    await engine.close()
+    network.gate.set()
+
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        await again.until(lambda: settled(again, 10), 5)
+        counts = await again.outbox.counts()
+
+    assert {State.UNKNOWN: 8, State.SENT: 2} == counts
+
+
+async def settled(engine: Engine, count: int) -> bool:
+    receipts = await engine.outbox.receipts()
+    return len(receipts) == count and all(receipt.state.final for receipt in receipts)
