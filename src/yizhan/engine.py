@@ -351,16 +351,24 @@ class Engine:
 
     # --- media ---
 
-    async def upload(self, source: Any, name: str | None = None, *, to: Targets | None = None) -> Media:
-        """Take a path, bytes, a file object or an async stream into the library; the result can be sent many times.
+    async def upload(
+        self,
+        source: Any,
+        name: str | None = None,
+        *,
+        to: Targets | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Media:
+        """Take a path, an address, bytes, a file object or an async stream into the library, to be sent many times.
 
-        `to`: also place it at the platforms of those targets now, so that the sends need not.
+        `to`: also place it at the platforms of those targets now, so that the sends need not. `progress`: called with
+        the number of bytes taken in since the last call.
 
         Raises:
             MediaFormat: empty or unreadable.
             MediaTooLarge: over the library's limit.
         """
-        media = await self.library.add(source, name=name)
+        media = await self.library.add(source, name=name, progress=progress)
         if to is not None:
             segment: MediaSegment = _SEGMENT_OF[media.kind](media, name=media.name)
             for target in await self.targets(to):
