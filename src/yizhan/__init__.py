@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from yizhan.blocking import Blocking
-    from yizhan.engine import Broadcast, Engine, Plan
+    from yizhan.delivery.broadcast import Broadcast
+    from yizhan.delivery.plan import Plan
+    from yizhan.engine import Engine
     from yizhan.errors import (
         ConfigError,
         DeliveryFailed,
@@ -57,7 +59,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "yizhan.blocking": ("Blocking",),
-    "yizhan.engine": ("Broadcast", "Engine", "Plan"),
+    "yizhan.delivery.broadcast": ("Broadcast",),
+    "yizhan.delivery.plan": ("Plan",),
+    "yizhan.engine": ("Engine",),
     "yizhan.errors": (
         "ConfigError",
         "DeliveryFailed",

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from yizhan.engine import Broadcast, Engine
+from yizhan.delivery.broadcast import Broadcast
+from yizhan.engine import Engine
 from yizhan.net.loop import LoopThread
 
 if TYPE_CHECKING:

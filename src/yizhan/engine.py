@@ -1,4 +1,7 @@
-"""The engine: storage, media, delivery and platforms put together. `async with yizhan.open(path) as yz:`."""
+"""The engine: storage, media, delivery and platforms put together. `async with yizhan.open(path) as yz:`.
+
+One class with every public call of the library, each with its errors; what a call needs is done in the rooms below.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,25 +17,25 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 import sqlalchemy as sa
 
-from yizhan.delivery.budget import DAY, Budget
+from yizhan.delivery.accounts import Accounts, Change, OpenAccount
+from yizhan.delivery.broadcast import Broadcast
 from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
 from yizhan.delivery.outbox import BROADCAST, REPLY, SINGLE, Outbox, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.plan import Plan, plan_of
 from yizhan.delivery.retry import Policy
 from yizhan.delivery.runner import REPEAT_SECONDS, Runner
 from yizhan.delivery.waiters import SettledListener, Waiters
 from yizhan.delivery.worker import Worker
 from yizhan.errors import (
-    ConfigError,
     DeliveryFailed,
     LoginNeeded,
     MediaFormat,
     MediaTooLarge,
     Refused,
     StorageError,
-    UnknownAccount,
     UnknownTarget,
     Unsupported,
     did_you_mean,
@@ -41,7 +43,6 @@ from yizhan.errors import (
 from yizhan.media.handles import HandleShelf
 from yizhan.model import (
     Clock,
-    Content,
     Event,
     File,
     Forward,
@@ -57,15 +58,13 @@ from yizhan.model import (
     State,
     Sticker,
     Target,
-    Text,
     Video,
     Voice,
-    check_account_name,
     load_message,
     message_of,
 )
 from yizhan.net.clock import SystemClock
-from yizhan.platforms.base import AccountContext, Adapter, Finding, LoginStep, Part, media_rule_of, platform_named
+from yizhan.platforms.base import Adapter, Finding, LoginStep, Part, media_rule_of, platform_named
 from yizhan.storage.accounts import AccountTable, ContactTable
 from yizhan.storage.events import EventTable
 from yizhan.storage.handles import HandleTable
@@ -84,79 +83,6 @@ RECEIVED_VOICE = "voice;format=wav;rate=24000"
 """SILK has no rate of its own: WeChat's clients play it at this one."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Open:
-    """An account in use."""
-
-    name: str
-    adapter: Adapter
-    context: AccountContext
-    budget: Budget
-    contexts: dict[Target, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPart:
-    """One part of a plan: what it is, and for each media whether a handle is there."""
-
-    summary: str
-    note: str
-    uploads: tuple[str, ...]
-    """Media that would be uploaded, as `name (bytes)`; empty when every handle is there."""
-    upload_keys: tuple[tuple[str, str, str], ...]
-    """scope, digest and use of each; equal ones share one upload."""
-    upload_bytes: int
-    ready: int = 0
-    """Number of media whose handle is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a send would do to one target. Nothing was stored and nothing sent."""
-
-    target: Target
-    parts: tuple[PlannedPart, ...]
-    budget: str
-    """Empty when it may go now, else why it would wait."""
-    opens_at: float | None = None
-    notes: tuple[str, ...] = ()
-    """What the receipt will say about media that are not sent as they are."""
-
-
-class Broadcast:
-    """A submitted broadcast: ask it how far it is, wait for it, call it back."""
-
-    def __init__(self, engine: Engine, submitted: Submitted) -> None:
-        self._engine = engine
-        self.id = submitted.broadcast
-        self.total = len(submitted.seqs)
-        self.repeated = submitted.repeated
-
-    async def counts(self) -> dict[State, int]:
-        """Return how many deliveries stand in each state."""
-        return await self._engine.outbox.counts(self.id)
-
-    async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
-        """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
-
-        What waits for somebody to log in is not waited for. `timeout` in seconds of real time; when it runs out, the
-        counts as they stand.
-        """
-        going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
-
-        async def finished() -> bool:
-            outbox, stopped = self._engine.outbox, self._engine.stopped()
-            if not await outbox.any_of(self.id, going):
-                return True
-            return bool(stopped) and stopped >= set(await outbox.accounts_with_work(going, self.id))
-
-        await self._engine.until(finished, timeout)
-        return await self.counts()
-
-    async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
-        return await self._engine.outbox.receipts(broadcast=self.id, states=states, limit=limit)
 
 
 class Engine:
@@ -178,12 +104,18 @@ class Engine:
         self.folder = folder
         self.ledger = ledger
         self.concurrency = 32
-        self._accounts = AccountTable(ledger, vault)
+        self._accounts = Accounts(
+            AccountTable(ledger, vault),
+            self.event_table,
+            self.outbox,
+            clock,
+            open_media=library.open,
+            variant=self.prepare.variant,
+            share=self.share,
+        )
         self._vault = vault
         self._store_id = store_id
         self._policy = policy
-        self._open_accounts: dict[str, _Open] = {}
-        self._opening = asyncio.Lock()
         self._waiters = Waiters()
         self._closed = False
         self._messages = Messages(self.outbox, self._fit)
@@ -193,7 +125,7 @@ class Engine:
         self.worker = Worker(
             self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines
         )
-        self.inbox = Inbox(self.event_table, self.outbox, self.worker, clock, folder, self._account)
+        self.inbox = Inbox(self.event_table, self.outbox, self.worker, clock, folder, self._accounts.use)
 
     @classmethod
     async def open(
@@ -266,7 +198,7 @@ class Engine:
         await asyncio.gather(*self._background, return_exceptions=True)
         self._closed = True
         self._waiters.close()
-        for account in self._open_accounts.values():
+        for account in self._accounts.all_used():
             try:
                 await account.adapter.close()
             except Exception:
@@ -284,26 +216,11 @@ class Engine:
         Raises:
             ConfigError: no such platform, or a setting is unknown, missing or of the wrong kind.
         """
-        check_account_name(name)
-        platform = platform_named(name.partition(".")[0])
-        known = {field.encode_name for field in msgspec.structs.fields(platform.settings)}
-        for setting in settings:
-            if setting not in known:
-                raise ConfigError(
-                    f"{name}: there is no setting '{setting}'.{did_you_mean(setting, known)} "
-                    f"Known: {', '.join(sorted(known))}."
-                )
-        try:
-            checked = msgspec.convert(settings, platform.settings, strict=False)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
-        platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
-        before, after = await self._accounts.get(name), msgspec.to_builtins(checked)
-        if before != after:
-            await self._accounts.put(name, after, self.clock.now())
+        change = await self._accounts.put(name, settings)
+        if change is not Change.NONE:
             await self._forget(name)
-            if before is None or any(before.get(key) != after.get(key) for key in {*before, *after} - _SAME_IDENTITY):
-                await self.shelf.forget(name)
+        if change is Change.IDENTITY:
+            await self.shelf.forget(name)
         await self.outbox.stir()
 
     async def remove_account(self, name: str) -> bool:
@@ -317,11 +234,7 @@ class Engine:
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
         """Return every account's settings by name, secrets masked."""
-        shown: dict[str, dict[str, Any]] = {}
-        for name, settings in (await self._accounts.all()).items():
-            hidden = platform_named(name.partition(".")[0]).secrets
-            shown[name] = {k: "***" if k in hidden and v else v for k, v in settings.items()}
-        return shown
+        return await self._accounts.shown()
 
     async def login(self, account: str, show: Callable[[LoginStep], None]) -> str:
         """Log an account in, or check that it still is; returns its identity in words.
@@ -329,7 +242,7 @@ class Engine:
         Raises:
             LoginNeeded: it was refused, or not confirmed in time.
         """
-        opened = await self._account(account)
+        opened = await self._accounts.use(account)
         identity = await opened.adapter.login(show)
         await self._known_as(opened, identity)
         self.inbox.back(account)
@@ -339,7 +252,7 @@ class Engine:
 
     async def check(self, account: str) -> Sequence[Finding]:
         """Look for what would keep `account` from sending."""
-        return await (await self._account(account)).adapter.check()
+        return await (await self._accounts.use(account)).adapter.check()
 
     async def adapter(self, account: str) -> Adapter:
         """Return the account's adapter, with the platform's raw calls.
@@ -347,7 +260,7 @@ class Engine:
         Raises:
             UnknownAccount: no such account.
         """
-        return (await self._account(account)).adapter
+        return (await self._accounts.use(account)).adapter
 
     # --- media ---
 
@@ -468,7 +381,7 @@ class Engine:
             Refused: it cannot be sent to one of them as it stands; nothing was stored.
         """
         targets = await self.targets(to)
-        return Broadcast(self, await self._submit(targets, message_of(message), key, BROADCAST, expires_in))
+        return self._broadcast(await self._submit(targets, message_of(message), key, BROADCAST, expires_in))
 
     async def plan(
         self,
@@ -635,7 +548,7 @@ class Engine:
         """
         names = list(accounts) if accounts is not None else await self._accounts.names()
         for name in names if accounts is not None else ():
-            await self._account(name)
+            await self._accounts.use(name)
         self.inbox.listen(names)
 
     async def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
@@ -842,7 +755,7 @@ class Engine:
 
     async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
         """Return `message` as it is stored, and what every receipt is to say about it."""
-        message, note = await reachable(message, targets, self._account, self._fetch)
+        message, note = await reachable(message, targets, self._accounts.use, self._fetch)
         return await self.take_in(message), note
 
     async def _fetch(self, forward: Forward) -> Media:
@@ -860,7 +773,7 @@ class Engine:
         self, message: Message, target: Target, fits: dict[tuple[str, str], Fitted] | None = None
     ) -> Sequence[Part]:
         """Return the parts for `target`. `fits`: what was fitted before, by account and kind of target."""
-        opened = self._open_accounts.get(target.account) or await self._account(target.account)
+        opened = self._accounts.used(target.account) or await self._accounts.use(target.account)
         platform = platform_named(target.platform)
         if target.kind not in platform.capabilities:
             raise Unsupported(
@@ -889,29 +802,17 @@ class Engine:
             return message, ()
         return await self.prepare.fitted(message, lambda segment: rule(segment, target))
 
+    def _broadcast(self, submitted: Submitted) -> Broadcast:
+        return Broadcast(submitted, self.outbox, self.stopped, self.until)
+
     async def _plan(self, message: Message, target: Target) -> Plan:
         fits: dict[tuple[str, str], Fitted] = {}
         parts = await self._compose(message, target, fits)
         notes = fits[target.account, target.kind][1] if fits else ()
-        opened = await self._account(target.account)
-        planned = []
-        for part in parts:
-            missing = [need for need in part.needs if await self.shelf.peek(target.account, need) is None]
-            planned.append(
-                PlannedPart(
-                    part.summary or part.call,
-                    part.note,
-                    tuple(f"{need.name or need.media.name or need.media.kind} ({need.media.size})" for need in missing),
-                    tuple((f"{target.account} {need.scope}", need.media.sha256, need.use) for need in missing),
-                    sum(need.media.size for need in missing),
-                    len(part.needs) - len(missing),
-                )
-            )
-        now = self.clock.now()
-        closed = opened.budget.check(opened.adapter.limits(message, target), target, message.reply, now)
-        if closed is None:
-            return Plan(target, tuple(planned), "", notes=notes)
-        return Plan(target, tuple(planned), f"{closed.limit.name} allows {closed.limit.count}", closed.opens_at, notes)
+        opened = await self._accounts.use(target.account)
+        limits = opened.adapter.limits(message, target)
+        closed = opened.budget.check(limits, target, message.reply, self.clock.now())
+        return await plan_of(target, parts, notes, closed, self.shelf)
 
     async def _named(self, text: str) -> list[str]:
         is_tag = text.startswith("#")
@@ -922,41 +823,7 @@ class Engine:
             raise UnknownTarget(f"There is no {what} '{text}'.{did_you_mean(text[1:], known)}")
         return found
 
-    async def _account(self, name: str) -> _Open:
-        async with self._opening:
-            if name in self._open_accounts:
-                return self._open_accounts[name]
-            settings = await self._accounts.get(name)
-            if settings is None:
-                known = await self._accounts.names()
-                raise UnknownAccount(
-                    f"There is no account '{name}'.{did_you_mean(name, known)} "
-                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {name} …"
-                )
-            opened = self._open_accounts[name] = await self._open_account(name, settings)
-            return opened
-
-    async def _open_account(self, name: str, settings: Mapping[str, Any]) -> _Open:
-        platform = platform_named(name.partition(".")[0])
-        checked = msgspec.convert(settings, platform.settings, strict=False)
-        contexts: dict[Target, Mapping[str, Any]] = dict(await self.event_table.contexts(name))
-        context = AccountContext(
-            name=name,
-            settings=checked,
-            clock=self.clock,
-            keeper=await self._accounts.keeper(name),
-            rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
-            open_media=self._open_media,
-            context_of=lambda target: contexts.get(target, {}),
-            variant=self.prepare.variant,
-            share=self.share,
-        )
-        adapter = platform.load_adapter()(context)
-        budget = Budget(_horizon(adapter, name, platform.capabilities))
-        budget.restore(await self.outbox.spent(name, self.clock.now() - budget.horizon))
-        return _Open(name, adapter, context, budget, contexts)
-
-    async def _known_as(self, opened: _Open, identity: str) -> None:
+    async def _known_as(self, opened: OpenAccount, identity: str) -> None:
         """Remember who an account is; what was uploaded as somebody else is of no use."""
         kept = opened.context.keeper.get(_IDENTITY)
         if kept == identity.encode():
@@ -967,8 +834,7 @@ class Engine:
 
     async def _forget(self, name: str) -> None:
         """Close an account whose settings changed; it is opened anew when it is next used."""
-        async with self._opening:
-            opened = self._open_accounts.pop(name, None)
+        opened = await self._accounts.let_go(name)
         self._messages.forget(name)
         await self.inbox.stop(name)
         await self.worker.close_lane(name)
@@ -984,7 +850,7 @@ class Engine:
             await self.listen([name])
 
     async def _make_lane(self, name: str) -> Lane:
-        opened = await self._account(name)
+        opened = await self._accounts.use(name)
         runner = Runner(
             opened.adapter,
             self.outbox,
@@ -1023,15 +889,12 @@ class Engine:
         self._waiters.paused(account, reason, lane.under_way if lane is not None else ())
 
     def _break_up_lines(self) -> None:
-        for opened in self._open_accounts.values():
+        for opened in self._accounts.all_used():
             opened.budget.break_up_lines()
 
     def _paused_reason(self, receipt: Receipt) -> str:
         lane = self.worker.lanes.get(Target.parse(receipt.target).account)
         return lane.paused if lane is not None else ""
-
-    def _open_media(self, sha256: str) -> Content:
-        return self.library.open(sha256)
 
     async def _tidy(self) -> None:
         """Remove what crashes left among the media, and handles that have ended, while there is other work to do."""
@@ -1052,18 +915,9 @@ class Engine:
             await self.clock.sleep(TIDY_SECONDS)
 
 
-_SAME_IDENTITY = frozenset({"rules", "rules_profile"})
-"""Settings that change neither who an account is nor where: what it uploaded stays good."""
 _IDENTITY = "identity"
 _KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
 _SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
-
-
-def _horizon(adapter: Adapter, account: str, kinds: Iterable[str]) -> float:
-    """Return the length of the longest window that any send through `adapter` may count against."""
-    targets = [Target(account, kind, "anybody") for kind in kinds]
-    limits = [limit for target in targets for limit in adapter.limits(Message((Text("anything"),)), target)]
-    return max([DAY, *(limit.per_seconds or 0.0 for limit in limits)])
 
 
 def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:

@@ -20,7 +20,8 @@ from yizhan.cli.running import opened, run
 from yizhan.errors import DeliveryFailed, LoginNeeded, UnknownTarget
 
 if TYPE_CHECKING:
-    from yizhan.engine import Engine, Plan
+    from yizhan.delivery.plan import Plan
+    from yizhan.engine import Engine
     from yizhan.model import Message, Receipt, State
 
 SHOWN = 20

@@ -19,7 +19,8 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from yizhan.engine import Broadcast, Engine
+    from yizhan.delivery.broadcast import Broadcast
+    from yizhan.engine import Engine
     from yizhan.model import State, Target
     from yizhan.platforms.base import MediaNeed
 

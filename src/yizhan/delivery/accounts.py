@@ -1,0 +1,171 @@
+"""Accounts: their settings checked and stored, and those in use with adapter, budget and contexts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from yizhan.delivery.budget import DAY, Budget
+from yizhan.delivery.outbox import Outbox
+from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
+from yizhan.model import Clock, Content, Media, Message, Target, Text, check_account_name
+from yizhan.platforms.base import AccountContext, Adapter, Platform, platform_named
+from yizhan.storage.accounts import AccountTable
+from yizhan.storage.events import EventTable
+
+SAME_IDENTITY = frozenset({"rules", "rules_profile"})
+"""Settings that change neither who an account is nor where: what it uploaded stays good."""
+
+
+class Change(Enum):
+    """What storing an account's settings changed."""
+
+    NONE = "none"
+    LIMITS = "limits"
+    IDENTITY = "identity"
+
+
+@dataclass(slots=True)
+class OpenAccount:
+    """An account in use."""
+
+    name: str
+    adapter: Adapter
+    context: AccountContext
+    budget: Budget
+    contexts: dict[Target, Mapping[str, Any]]
+
+
+class Accounts:
+    """Every account of a store; each is opened when it is first used, and stays open."""
+
+    def __init__(
+        self,
+        table: AccountTable,
+        events: EventTable,
+        outbox: Outbox,
+        clock: Clock,
+        *,
+        open_media: Callable[[str], Content],
+        variant: Callable[[Media, str], Awaitable[Media]],
+        share: Callable[[Media, float], Awaitable[str]],
+    ) -> None:
+        self._table = table
+        self._events = events
+        self._outbox = outbox
+        self._clock = clock
+        self._open_media = open_media
+        self._variant = variant
+        self._share = share
+        self._used: dict[str, OpenAccount] = {}
+        self._opening = asyncio.Lock()
+
+    async def put(self, name: str, settings: Mapping[str, Any]) -> Change:
+        """Check and store settings; returns what they change.
+
+        Raises:
+            ConfigError: no such platform, or a setting is unknown, missing or of the wrong kind.
+        """
+        check_account_name(name)
+        after = _checked(name, settings, platform_named(name.partition(".")[0]))
+        before = await self._table.get(name)
+        if before == after:
+            return Change.NONE
+        await self._table.put(name, after, self._clock.now())
+        changed = {key for key in {*(before or {}), *after} if before is None or before.get(key) != after.get(key)}
+        return Change.LIMITS if changed <= SAME_IDENTITY else Change.IDENTITY
+
+    async def remove(self, name: str) -> bool:
+        """Forget an account with everything it kept; False if there was none."""
+        return await self._table.remove(name)
+
+    async def names(self) -> list[str]:
+        return await self._table.names()
+
+    async def shown(self) -> dict[str, dict[str, Any]]:
+        """Return every account's settings by name, secrets masked."""
+        shown: dict[str, dict[str, Any]] = {}
+        for name, settings in (await self._table.all()).items():
+            hidden = platform_named(name.partition(".")[0]).secrets
+            shown[name] = {k: "***" if k in hidden and v else v for k, v in settings.items()}
+        return shown
+
+    async def use(self, name: str) -> OpenAccount:
+        """Return the account, opened.
+
+        Raises:
+            UnknownAccount: there is none of that name; the text names close ones.
+        """
+        async with self._opening:
+            if name in self._used:
+                return self._used[name]
+            settings = await self._table.get(name)
+            if settings is None:
+                known = await self._table.names()
+                raise UnknownAccount(
+                    f"There is no account '{name}'.{did_you_mean(name, known)} "
+                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {name} …"
+                )
+            opened = self._used[name] = await self._open(name, settings)
+            return opened
+
+    def used(self, name: str) -> OpenAccount | None:
+        """Return the account if it is open."""
+        return self._used.get(name)
+
+    def all_used(self) -> Iterable[OpenAccount]:
+        return self._used.values()
+
+    async def let_go(self, name: str) -> OpenAccount | None:
+        """Forget that the account is open, and return it for closing."""
+        async with self._opening:
+            return self._used.pop(name, None)
+
+    async def _open(self, name: str, settings: Mapping[str, Any]) -> OpenAccount:
+        platform = platform_named(name.partition(".")[0])
+        checked = msgspec.convert(settings, platform.settings, strict=False)
+        contexts: dict[Target, Mapping[str, Any]] = dict(await self._events.contexts(name))
+        context = AccountContext(
+            name=name,
+            settings=checked,
+            clock=self._clock,
+            keeper=await self._table.keeper(name),
+            rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
+            open_media=self._open_media,
+            context_of=lambda target: contexts.get(target, {}),
+            variant=self._variant,
+            share=self._share,
+        )
+        adapter = platform.load_adapter()(context)
+        budget = Budget(_horizon(adapter, name, platform.capabilities))
+        budget.restore(await self._outbox.spent(name, self._clock.now() - budget.horizon))
+        return OpenAccount(name, adapter, context, budget, contexts)
+
+
+def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict[str, Any]:
+    known = {field.encode_name for field in msgspec.structs.fields(platform.settings)}
+    for setting in settings:
+        if setting not in known:
+            raise ConfigError(
+                f"{name}: there is no setting '{setting}'.{did_you_mean(setting, known)} "
+                f"Known: {', '.join(sorted(known))}."
+            )
+    try:
+        checked = msgspec.convert(settings, platform.settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
+    platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
+    plain: dict[str, Any] = msgspec.to_builtins(checked)
+    return plain
+
+
+def _horizon(adapter: Adapter, account: str, kinds: Iterable[str]) -> float:
+    """Return the length of the longest window that any send through `adapter` may count against."""
+    targets = [Target(account, kind, "anybody") for kind in kinds]
+    limits = [limit for target in targets for limit in adapter.limits(Message((Text("anything"),)), target)]
+    return max([DAY, *(limit.per_seconds or 0.0 for limit in limits)])

@@ -1,0 +1,47 @@
+"""A submitted broadcast, as the caller holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from yizhan.delivery.outbox import Outbox, Submitted
+from yizhan.model import Receipt, State
+
+Until = Callable[[Callable[[], Awaitable[bool]], float | None], Awaitable[None]]
+"""Asks a question again whenever something may have changed, until it is true or so many seconds are over."""
+
+
+class Broadcast:
+    """A submitted broadcast: ask it how far it is, wait for it, call it back."""
+
+    def __init__(self, submitted: Submitted, outbox: Outbox, stopped: Callable[[], set[str]], until: Until) -> None:
+        self._outbox = outbox
+        self._stopped = stopped
+        self._until = until
+        self.id = submitted.broadcast
+        self.total = len(submitted.seqs)
+        self.repeated = submitted.repeated
+
+    async def counts(self) -> dict[State, int]:
+        """Return how many deliveries stand in each state."""
+        return await self._outbox.counts(self.id)
+
+    async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
+        """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
+
+        What waits for somebody to log in is not waited for. `timeout` in seconds of real time; when it runs out, the
+        counts as they stand.
+        """
+        going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
+
+        async def finished() -> bool:
+            stopped = self._stopped()
+            if not await self._outbox.any_of(self.id, going):
+                return True
+            return bool(stopped) and stopped >= set(await self._outbox.accounts_with_work(going, self.id))
+
+        await self._until(finished, timeout)
+        return await self.counts()
+
+    async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
+        return await self._outbox.receipts(broadcast=self.id, states=states, limit=limit)
