@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import select
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -15,7 +16,7 @@ from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, WireMismatch
+from yizhan.errors import OutcomeUnknown, PlatformError, Rejected, Unavailable, WireMismatch, YizhanError
 from yizhan.model.media import Content
 from yizhan.net.socket import Socket, SocketClosed
 from yizhan.wire import (
@@ -33,6 +34,8 @@ Res = TypeVar("Res")
 Progress = Callable[[int], None]
 """Called with the number of media bytes that have left since the last call."""
 
+SLOWEST_ANSWER = 1000
+"""Bytes a second: an answer that has had its time and comes more slowly is given up."""
 MAX_ANSWER = 64 << 20
 """Bytes: an answer larger than this is not read into memory."""
 
@@ -81,8 +84,10 @@ class Caller:
         try:
             return decode_response(endpoint, answer)
         except Fault as fault:
-            if answer.status in (502, 504) and endpoint.acts and issubclass(fault.row.means, Unavailable):
-                # A gateway in front gave up; whether the platform behind it acted is not known.
+            if where := _moved(answer):
+                raise self._moved_away(endpoint, where) from fault
+            if endpoint.acts and issubclass(fault.row.means, Unavailable) and not _in_its_words(endpoint, fault):
+                # A gateway in front gave up, or a program behind it broke, before or after it had acted.
                 raise OutcomeUnknown(
                     f"{self.account}: {endpoint.name}: {fault}; it may have been carried out.",
                     fault=fault,
@@ -91,6 +96,8 @@ class Caller:
                 ) from fault
             raise fault.error(self.account, endpoint.name) from fault
         except PlatformError as error:
+            if where := _moved(answer):
+                raise self._moved_away(endpoint, where) from error
             error.account = error.account or self.account
             raise
 
@@ -114,12 +121,20 @@ class Caller:
         http = encode_request(endpoint, request)
         if headers:
             http.headers.update(headers)
-        try:
-            async with self._open(endpoint, http, progress, url) as response:
-                body = await self._whole(endpoint, response.content)
-                return HttpResponse(response.status, list(response.headers.items()), body)
-        except Exception as error:
-            raise self._explain(endpoint, error) from error
+        for more in (True, True, False):
+            try:
+                async with self._open(endpoint, http, progress, url) as response:
+                    body = await self._whole(endpoint, response.content)
+                    return HttpResponse(response.status, list(response.headers.items()), body)
+            except Exception as error:
+                if more and isinstance(error.__cause__, _Unsent):
+                    # The platform had hung up on a connection that was kept; nothing had left, and another will do.
+                    continue
+                explained = self._explain(endpoint, error)
+                if explained is error:
+                    raise
+                raise explained from error
+        raise AssertionError("the last try returns or raises")
 
     @asynccontextmanager
     async def stream(
@@ -170,7 +185,7 @@ class Caller:
             http.method,
             URL(address, encoded=True),
             headers=http.headers,
-            data=_payload(http.body, progress),
+            data=_payload(http.body, progress, endpoint.timeout),
             allow_redirects=False,
             timeout=timeout,
         )
@@ -178,8 +193,13 @@ class Caller:
     async def _whole(self, endpoint: Endpoint[Any, Any], content: aiohttp.StreamReader) -> bytes:
         # A single read returns what has arrived so far, which is not the whole of a large answer.
         data = bytearray()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         async for piece in content.iter_any():
             data += piece
+            took = clock() - began
+            if took > endpoint.timeout and len(data) < took * SLOWEST_ANSWER:
+                raise TimeoutError("the answer comes too slowly")
             if len(data) > MAX_ANSWER:
                 raise WireMismatch(
                     f"{self.account}: {endpoint.name}: the answer is over {MAX_ANSWER} bytes; it was not read.",
@@ -202,7 +222,10 @@ class Caller:
     def _explain(self, endpoint: Endpoint[Any, Any], error: Exception) -> Exception:
         if isinstance(error, PlatformError):
             return error
-        never_left = isinstance(
+        if isinstance(error.__cause__, YizhanError):
+            # What was to be sent could not be read.
+            return error.__cause__
+        never_left = isinstance(error.__cause__, _Unsent) or isinstance(
             error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
         )
         words = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -219,6 +242,29 @@ class Caller:
             endpoint=endpoint.name,
         )
 
+    def _moved_away(self, endpoint: Endpoint[Any, Any], where: str) -> Rejected:
+        return Rejected(
+            f"{self.account}: {endpoint.name}: {self.base(endpoint.role)} sends its callers on to {where}. Nothing was "
+            "carried out. Set base_url to where the platform really is.",
+            account=self.account,
+            endpoint=endpoint.name,
+        )
+
+
+def _moved(answer: HttpResponse) -> str:
+    """Scheme and host to which `answer` sends its caller on, empty if it does not; the rest may hold secrets."""
+    location = answer.header("Location", "") if answer.status in (301, 302, 307, 308) else ""
+    try:
+        return str(URL(str(location)).origin()) if location else ""
+    except ValueError:
+        return "another path"
+
+
+def _in_its_words(endpoint: Endpoint[Any, Any], fault: Fault) -> bool:
+    """Whether the platform itself says that it could not; 503 is as good: who is overloaded has not begun."""
+    documented = endpoint.envelope.faults.find(fault.row.code)
+    return documented is not None or fault.http == 503
+
 
 def _query(pairs: Sequence[tuple[str, str]]) -> str:
     return _encoded_query(tuple(pairs)) if pairs else ""
@@ -230,23 +276,62 @@ def _encoded_query(pairs: tuple[tuple[str, str], ...]) -> str:
     return "?" + urlencode(pairs, quote_via=quote, safe="")
 
 
-def _payload(body: Sequence[Piece], progress: Progress | None) -> Any:
+class _Unsent(ConnectionError):
+    """The connection was found closed before the first byte of the request had left."""
+
+
+def _make_sure_it_is_open(writer: AbstractStreamWriter) -> None:
+    """Raise _Unsent if nothing has left yet and the other end has hung up, as it may while a connection is kept."""
+    if writer.output_size:
+        return
+    transport: asyncio.Transport | None = getattr(writer, "transport", None)
+    if transport is None or transport.is_closing() or _hung_up(transport):
+        raise _Unsent("the connection had been closed by the platform")
+
+
+def _hung_up(transport: asyncio.Transport) -> bool:
+    """Whether the other end's goodbye lies there unread; a busy loop comes to it only after it has written."""
+    handle = transport.get_extra_info("socket")
+    if handle is None or _HUNG_UP is None:
+        return False
+    poll = select.poll()
+    poll.register(handle.fileno(), _HUNG_UP)
+    return bool(poll.poll(0))
+
+
+_HUNG_UP: int | None = getattr(select, "POLLRDHUP", None)
+"""Known to Linux alone; elsewhere the loop's word is all there is."""
+
+
+def _payload(body: Sequence[Piece], progress: Progress | None, patience: float) -> Any:
     if not body:
         return None
     if len(body) == 1 and isinstance(body[0], bytes):
-        return body[0]
-    return _PiecesPayload(body, progress)
+        return _WholePayload(body[0])
+    return _PiecesPayload(body, progress, patience)
+
+
+class _WholePayload(payload.BytesPayload):
+    """A body that is in memory, and leaves in one piece or not at all."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        _make_sure_it_is_open(writer)
+        await super().write_with_length(writer, content_length)
 
 
 class _PiecesPayload(payload.Payload):
-    """A body of pieces with a known length, written without ever being joined."""
+    """A body of pieces with a known length, written without ever being joined.
+
+    `patience`: seconds that the platform may take until it takes the next of them.
+    """
 
     _default_content_type = "application/octet-stream"
 
-    def __init__(self, pieces: Sequence[Piece], progress: Progress | None) -> None:
+    def __init__(self, pieces: Sequence[Piece], progress: Progress | None, patience: float) -> None:
         super().__init__(pieces)
         self._pieces = pieces
         self._progress = progress
+        self._patience = patience
         self._size = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -254,7 +339,9 @@ class _PiecesPayload(payload.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         async for data, media in stream_pieces(self._pieces):
-            await writer.write(data)
+            _make_sure_it_is_open(writer)
+            async with asyncio.timeout(self._patience):
+                await writer.write(data)
             if media and self._progress is not None:
                 self._progress(media)
 
