@@ -3,7 +3,7 @@
     get_updates_buf = { 1: inner, 2: bot_token }
     inner           = { 1: last_seq, 2: a time, 3: a time }        sync_buf is the inner message alone
 
-Sources: a published live capture; annacomnena/pi-subagents-win, Wiki/Architecture/wechat-ilink-channel.md.
+Source: a published live capture of the channel.
 """
 
 from __future__ import annotations
