@@ -54,7 +54,7 @@ async def test_a_late_refusal_of_the_old_handle_leaves_the_new_one_in_the_store(
 
 async def test_an_upload_goes_on_for_the_others_when_the_first_to_ask_is_gone(engine: Engine, network: Network) -> None:
     network.upload_gate = asyncio.Event()
-    (first,) = await engine.submit("fake.me/user/a", Image(PNG))
+    await engine.submit("fake.me/user/a", Image(PNG))
     (second,) = await engine.submit("fake.me/user/b", Image(PNG))
     await until(lambda: len(engine.worker.lanes["fake.me"].under_way) == 2)
     engine.worker.lanes["fake.me"]._active[1].cancel()

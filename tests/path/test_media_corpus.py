@@ -520,7 +520,7 @@ async def _said(engine: Engine, sandbox: RunningSandbox, platform: str, voice: b
         if platform == "wechatsdk":
             await adapter.registration.done.wait()
         # This gateway keeps nothing for whoever is not there yet; the others do.
-        while platform == "ohwxapi" and adapter.line._socket is None:
+        while platform == "ohwxapi" and adapter.line._socket is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await asyncio.to_thread(sandbox.say, platform, target.id, media=voice, kind="voice", name="voice.silk")
         return await waiting
