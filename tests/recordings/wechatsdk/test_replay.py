@@ -305,7 +305,7 @@ def test_a_recorded_push_becomes_an_event(name: str) -> None:
     assert _EVENTS[name] == (event.kind, event.target and event.target.id, event.sender)
     assert event.at in (float(body["pushTime"]), float(body["data"].get("createtime", 0)))
     if "szMsgSvrID" in body["data"]:
-        assert body["data"]["szMsgSvrID"] == event.id
+        assert body["data"]["szMsgSvrID"] == event.id.removeprefix("push0:")
 
 
 _EVENTS: dict[str, tuple[EventKind, str | None, str]] = {
