@@ -660,3 +660,17 @@ async def test_a_film_on_its_side_is_shown_upright(prepare: Prepare, codec: str,
         picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("RGB")
         assert upright == picture.size
         assert picture.getpixel(red)[0] > 200
+
+
+async def test_a_module_that_lies_in_the_callers_folder_disturbs_no_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    own = Workshop(workers=1)
+    try:
+        _, data = await convert(Prepare(library_in(tmp_path), own), make.picture("PNG"), "image;formats=jpeg")
+    finally:
+        await own.close()
+
+    assert data.startswith(b"\xff\xd8")

@@ -158,6 +158,8 @@ async def _started() -> Process:
     environment["OMP_NUM_THREADS"] = "1"
     return await asyncio.create_subprocess_exec(
         sys.executable,
+        # Nothing that happens to lie in the caller's folder is imported in place of a module.
+        "-P",
         "-m",
         "yizhan.media.workshop.worker",
         stdin=PIPE,
