@@ -52,8 +52,10 @@ def folder() -> Iterator[Path]:
 @asynccontextmanager
 async def engine(path: Path, base: str, **rules: Any) -> AsyncIterator[Any]:
     from yizhan.engine import Engine
+    from yizhan.net.loop import settle_memory
 
     opened = await Engine.open(path, concurrency=CONCURRENCY)
+    settle_memory()
     rules = {"limits": False, **rules}
     await opened.add_account("qqbot.main", **ACCOUNT, base_url=base, rules=rules)
     try:

@@ -739,14 +739,15 @@ class Engine:
                 await asyncio.sleep(0)
         if priority is None:
             priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
-        submitted = await self.outbox.submit(
-            message,
-            submissions,
-            priority=priority,
-            key=key,
-            expires_at=None if expires_in is None else self.clock.now() + expires_in,
-            note=note,
-        )
+        with self.worker.making_way(targets if priority < BROADCAST else ()):
+            submitted = await self.outbox.submit(
+                message,
+                submissions,
+                priority=priority,
+                key=key,
+                expires_at=None if expires_in is None else self.clock.now() + expires_in,
+                note=note,
+            )
         if submitted.jobs:
             self._messages.know(submitted.jobs[0].message, message)
             for (account, kind), fitted in fits.items():

@@ -176,14 +176,14 @@ async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
     put = engine.ledger.put
     failures = 0
 
-    def sometimes(statement: Any, row: Any) -> Any:
+    def sometimes(statement: Any, row: Any, **how: Any) -> Any:
         nonlocal failures
         failures += 1
         if failures % 3 and failures < 100:
             failed = asyncio.get_running_loop().create_future()
             failed.set_exception(StorageError("the disk is full"))
             return failed
-        return put(statement, row)
+        return put(statement, row, **how)
 
     monkeypatch.setattr(engine.ledger, "put", sometimes)
     network.script = lambda target, number: Unavailable("down") if number == 1 else None

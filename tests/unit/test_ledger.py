@@ -209,3 +209,39 @@ async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledg
     await asyncio.gather(read(), write(0), write(100_000))
 
     assert (tmp_path / "a.db-wal").stat().st_size < 16 << 20
+
+
+async def test_what_is_urgent_is_written_before_what_waited_longer(ledger: Ledger) -> None:
+    order: list[str] = []
+
+    def put(name: str, *, urgent: bool) -> asyncio.Future[None]:
+        done = ledger.put(INSERT, {"name": name, "value": 1}, urgent=urgent)
+        done.add_done_callback(lambda _: order.append(name))
+        return done
+
+    busy = asyncio.ensure_future(ledger.write(lambda c: time.sleep(0.1)))
+    await asyncio.sleep(0.02)
+    waiting = [put(f"n{number}", urgent=False) for number in range(10)]
+    await asyncio.sleep(0.02)
+    waiting += [put(f"u{number}", urgent=True) for number in range(3)]
+    await asyncio.gather(busy, *waiting)
+
+    assert ["u0", "u1", "u2", "n0"] == order[:4]
+
+
+async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None:
+    ended = False
+
+    async def urgent(name: str) -> None:
+        number = 0
+        while not ended:
+            number += 1
+            await ledger.put(INSERT, {"name": f"{name}{number}", "value": 1}, urgent=True)
+
+    streams = [asyncio.create_task(urgent(f"u{number}-")) for number in range(50)]
+    await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "patient", "value": 1}), 2)
+
+    ended = True
+    await asyncio.gather(*streams)

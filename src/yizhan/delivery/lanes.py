@@ -18,10 +18,12 @@ log = logging.getLogger(__name__)
 WINDOW = 256
 """Deliveries kept in memory per lane; the rest stay in the store."""
 OVERTAKE = 4
-"""Sends beyond the usual number that may run when they are more urgent than a broadcast."""
+"""Sends at once that a broadcast leaves free for what is more urgent; a quarter of all where those are few."""
 BESIDE_URGENT = 4
 """Sends of a broadcast that may begin while something more urgent is under way."""
 
+AFTER_URGENT = 1.0
+"""Seconds after something urgent for which a broadcast keeps to a third of its sends at once."""
 GRACE = 5.0
 """Seconds that a lane gives to what is under way when it is closed."""
 SET_BACK = 2.0
@@ -56,7 +58,9 @@ class Lane:
         self._heap: list[tuple[int, int, Job]] = []
         self._held_in_memory: set[int] = set()
         self._ended_meanwhile: set[int] | None = None
-        self._urgent = 0
+        self.urgent = 0
+        """How many sends that are more urgent than a broadcast are on their way, from being stored to their end."""
+        self._shared_until = 0.0
         self._cursor: tuple[int, int] | None = None
         self._busy: dict[Target, list[Job]] = {}
         self._reserved: dict[Target, int] = {}
@@ -76,6 +80,10 @@ class Lane:
     def wake(self) -> None:
         """Something was submitted, released or turned: look into the store."""
         self._look = True
+        self._changed.set()
+
+    def nudge(self) -> None:
+        """There may be room for more."""
         self._changed.set()
 
     def pause(self, why: str) -> None:
@@ -228,14 +236,22 @@ class Lane:
                 self._held_in_memory.discard(job.seq)
                 continue
             self._busy[job.target] = []
-            self._urgent += job.priority < BROADCAST
+            self.urgent += job.priority < BROADCAST
             self._active[job.seq] = asyncio.create_task(self._deliver(job))
 
     def _room(self, priority: int) -> int:
-        """How many may be under way before one more of `priority` begins. What is urgent gets the road to itself."""
+        """How many may be under way before one more of `priority` begins. What is urgent gets the road to itself.
+
+        It comes in runs (a person talks), so for a while after it a broadcast keeps to its share of the road.
+        """
         if priority < BROADCAST:
-            return self._concurrency + OVERTAKE
-        return min(self._concurrency, BESIDE_URGENT) if self._urgent else self._concurrency
+            return self._concurrency
+        room = self._concurrency - min(OVERTAKE, self._concurrency // 4)
+        if self.urgent:
+            return min(room, BESIDE_URGENT)
+        if asyncio.get_running_loop().time() < self._shared_until:
+            return min(room, max(BESIDE_URGENT, room // 3))
+        return room
 
     async def _deliver(self, job: Job) -> None:
         later: Later | None = None
@@ -249,7 +265,9 @@ class Lane:
             # Before the wake-up, or the lane would count this one as still under way.
             self._active.pop(job.seq, None)
             self._held_in_memory.discard(job.seq)
-            self._urgent -= job.priority < BROADCAST
+            if job.priority < BROADCAST:
+                self.urgent -= 1
+                self._shared_until = asyncio.get_running_loop().time() + AFTER_URGENT
             if self._ended_meanwhile is not None:
                 self._ended_meanwhile.add(job.seq)
             for waiting in self._busy.pop(job.target, ()):

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from yizhan.errors import Refused
 from yizhan.model import Clock, Media, MediaSegment, Message, PlatformId, Receipt, State, Target, dump_message
-from yizhan.storage.ledger import Ledger
+from yizhan.storage.ledger import Ledger, Prepared
 from yizhan.storage.tables import attempts, counters, deliveries, message_media, messages, replies
 
 REPLY, SINGLE, BROADCAST = 0, 10, 50
@@ -149,6 +149,34 @@ _SETTLE = (
     )
 )
 _ATTEMPT = attempts.insert()
+_INSERT = Prepared(
+    deliveries.insert(),
+    (
+        "seq",
+        "message",
+        "broadcast",
+        "account",
+        "kind",
+        "target",
+        "key",
+        "priority",
+        "state",
+        "due_at",
+        "expires_at",
+        "first_number",
+        "reply_id",
+        "notes",
+        "created_at",
+    ),
+)
+_KEEP = Prepared(messages.insert(), ("id", "digest", "body", "created_at"))
+_COUNT_ON = Prepared(
+    counters.update()
+    .where(counters.c.name == sa.bindparam("b_name"))
+    .values(value=counters.c.value + sa.bindparam("b_count"))
+    .returning(counters.c.value),
+    ("b_name", "b_count"),
+)
 _JOB_COLUMNS = (
     deliveries.c.seq,
     deliveries.c.message,
@@ -221,34 +249,39 @@ class Outbox:
                 seqs = [known[s.target][0] for s in submissions]
                 return Submitted(known[submissions[0].target][1], seqs, repeated=True)
             first = _take(connection, "delivery", len(missing))
-            message_id = _keep_message(connection, digest, body, now, media)
+            # What is added under a key belongs to what was stored under it first.
+            broadcast = next(iter(known.values()))[1] if known else first
+            _keep_message(connection, first, digest, body, now, media)
             numbers = _numbers(connection, message, missing)
+            row = {
+                "message": first,
+                "broadcast": broadcast,
+                "key": key,
+                "priority": priority,
+                "state": State.QUEUED.value,
+                "due_at": due_at,
+                "expires_at": expires_at,
+                "reply_id": message.reply.id if message.reply else None,
+                "notes": note,
+                "created_at": now,
+            }
             for start in range(0, len(missing), 5000):
                 rows = [
                     {
+                        **row,
                         "seq": first + index,
-                        "message": message_id,
-                        "broadcast": first,
                         "account": missing[index].target.account,
                         "kind": missing[index].target.kind,
                         "target": missing[index].target.id,
-                        "key": key,
-                        "priority": priority,
-                        "state": State.QUEUED.value,
-                        "due_at": due_at,
-                        "expires_at": expires_at,
                         "first_number": numbers[index] if numbers else 1,
-                        "reply_id": message.reply.id if message.reply else None,
-                        "notes": note,
-                        "created_at": now,
                     }
                     for index in range(start, min(start + 5000, len(missing)))
                 ]
-                connection.execute(deliveries.insert(), rows)
+                _INSERT.run(connection, rows)
             jobs = [
                 Job(
                     first + index,
-                    message_id,
+                    first,
                     s.target,
                     priority,
                     expires_at,
@@ -262,9 +295,9 @@ class Outbox:
                 return Submitted(first, range(first, first + len(missing)), jobs=jobs)
             new = {s.target: first + index for index, s in enumerate(missing)}
             seqs = [known[s.target][0] if s.target in known else new[s.target] for s in submissions]
-            return Submitted(first, seqs, jobs=jobs)
+            return Submitted(broadcast, seqs, jobs=jobs)
 
-        return await self._ledger.write(store)
+        return await self._ledger.write(store, urgent=priority < BROADCAST)
 
     # --- going out ---
 
@@ -389,6 +422,7 @@ class Outbox:
         await self._ledger.put(
             _MARK_SENDING,
             {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable, "b_spends": spends},
+            urgent=job.priority < BROADCAST,
         )
 
     async def part_done(self, seq: int, so_far: Settlement) -> None:
@@ -404,7 +438,7 @@ class Outbox:
             },
         )
 
-    async def settle(self, seq: int, end: Settlement) -> None:
+    async def settle(self, job: Job, end: Settlement) -> None:
         """Record how the delivery ended or why it waits; returns once that is on disk.
 
         Raises:
@@ -414,7 +448,7 @@ class Outbox:
         await self._ledger.put(
             _SETTLE,
             {
-                "b_seq": seq,
+                "b_seq": job.seq,
                 "b_state": end.state.value,
                 "b_due": end.due_at,
                 "b_detail": end.detail,
@@ -430,6 +464,7 @@ class Outbox:
                 "b_tries": end.tries,
                 "b_settled": end.settled_at,
             },
+            urgent=job.priority < BROADCAST,
         )
 
     async def attempt(self, seq: int, part: int, error: Exception, code: str, trace_id: str, decision: str) -> None:
@@ -708,25 +743,20 @@ def delivery_seq(text: str) -> int:
 
 def _take(connection: Connection, name: str, count: int) -> int:
     """Reserve `count` numbers and return the first."""
-    updated = connection.execute(
-        counters.update()
-        .where(counters.c.name == name)
-        .values(value=counters.c.value + count)
-        .returning(counters.c.value)
-    ).scalar()
+    updated = _COUNT_ON.run(connection, [{"b_name": name, "b_count": count}]).scalar()
     if updated is None:
         connection.execute(counters.insert().values(name=name, value=count))
         return 1
     return int(updated) - count + 1
 
 
-def _keep_message(connection: Connection, digest: str, body: bytes, now: float, media: set[str]) -> int:
-    result = connection.execute(messages.insert().values(digest=digest, body=body, created_at=now))
-    key = result.inserted_primary_key
-    message_id = int(key[0]) if key is not None else 0
+def _keep_message(
+    connection: Connection, message_id: int, digest: str, body: bytes, now: float, media: set[str]
+) -> None:
+    """Store a message. Its id is the number of its first delivery, which no message before it can have."""
+    _KEEP.run(connection, [{"id": message_id, "digest": digest, "body": body, "created_at": now}])
     if media:
         connection.execute(message_media.insert(), [{"message": message_id, "sha256": one} for one in media])
-    return message_id
 
 
 def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:

@@ -324,7 +324,7 @@ class Runner:
         self._filled(run, end)
         if end.state.final:
             self._throttled.pop(run.job.seq, None)
-        await self._stored(lambda: self._outbox.settle(run.job.seq, end))
+        await self._stored(lambda: self._outbox.settle(run.job, end))
         if self._settled is not None:
             self._settled(run.job, end)
 

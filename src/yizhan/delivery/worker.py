@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.outbox import Job, Outbox
 from yizhan.errors import YizhanError
-from yizhan.model import Clock
+from yizhan.model import Clock, Target
 from yizhan.storage.lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,19 @@ class Worker:
         """Something was submitted for `account`, and here it is; left to the leading process where that is another."""
         if lane := await self._lane(account):
             lane.offer(jobs)
+
+    @contextmanager
+    def making_way(self, targets: Sequence[Target]) -> Iterator[None]:
+        """Something urgent is being stored for `targets`: broadcasts of their accounts hold back meanwhile."""
+        lanes = [lane for name in {target.account for target in targets} if (lane := self.lanes.get(name)) is not None]
+        for lane in lanes:
+            lane.urgent += 1
+        try:
+            yield
+        finally:
+            for lane in lanes:
+                lane.urgent -= 1
+                lane.nudge()
 
     async def close(self) -> None:
         self._closing = True

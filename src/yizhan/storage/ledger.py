@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,12 +38,14 @@ class _Put:
     statement: Any
     row: Row
     done: asyncio.Future[Any]
+    urgent: bool
 
 
 @dataclass(slots=True)
 class _Run:
     work: Work
     done: asyncio.Future[Any]
+    urgent: bool
 
 
 _Job = _Put | _Run
@@ -59,8 +61,9 @@ class Ledger:
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
         self._gathering_in: asyncio.AbstractEventLoop | None = None
-        self._quick: dict[int, _Quick] = {}
+        self._prepared: dict[int, Prepared] = {}
         self._closed = False
+        self._ending = False
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._write_forever, name="yizhan-ledger", daemon=True)
         self._thread.start()
@@ -78,26 +81,27 @@ class Ledger:
     async def open_file(cls, file: Path) -> Ledger:
         return await cls.open(f"sqlite:///{file}")
 
-    def put(self, statement: Any, row: Row) -> asyncio.Future[Any]:
+    def put(self, statement: Any, row: Row, *, urgent: bool = False) -> asyncio.Future[Any]:
         """Have `statement` run with `row`; await the result to know that it is on disk.
 
-        Rows of the same statement that wait together are written together.
+        Rows of the same statement that wait together are written together. `urgent`: before whatever else waits, in a
+        commit with its like.
 
         Raises:
             Missed: it is an update, and no row was as it says; nothing was changed.
             StorageError: the store could not be written.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Put(statement, row, done))
+        self._hand_over(_Put(statement, row, done, urgent))
         return done
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run `work` in the writer's transaction and return its result once that is on disk.
 
-        An error inside undoes this work alone, not that of the others in the same commit.
+        An error inside undoes this work alone, not that of the others in the same commit. `urgent` as in `put`.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Run(work, done))
+        self._hand_over(_Run(work, done, urgent))
         return await done
 
     def _hand_over(self, job: _Job) -> None:
@@ -140,24 +144,31 @@ class Ledger:
     # --- the writer thread ---
 
     def _write_forever(self) -> None:
-        ending = False
-        while not ending:
-            jobs: list[_Job] = []
-            some = self._jobs.get()
-            while some is not None:
-                jobs.extend(some)
-                if len(jobs) >= BATCH:
-                    break
-                try:
-                    some = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            else:
-                ending = True
-            if jobs:
-                self._commit(jobs)
+        waiting: list[_Job] = []
+        turn_of_all = False
+        while self._take_up(waiting):
+            # What is urgent goes first, and then all have their turn, so that nothing waits for ever.
+            urgent = [] if turn_of_all else [job for job in waiting if job.urgent]
+            turn_of_all = bool(urgent)
+            jobs = (urgent or waiting)[:BATCH]
+            waiting = [job for job in waiting if not job.urgent] if urgent else waiting[BATCH:]
+            waiting[:0] = urgent[BATCH:]
+            self._commit(jobs)
         if self._connection is not None:
             self._connection.close()
+
+    def _take_up(self, waiting: list[_Job]) -> bool:
+        """Add what was handed over to `waiting`, pausing when there is nothing; False at the end."""
+        while not self._ending:
+            try:
+                some = self._jobs.get(block=not waiting)
+            except queue.Empty:
+                break
+            if some is None:
+                self._ending = True
+            else:
+                waiting.extend(some)
+        return bool(waiting)
 
     def _commit(self, jobs: list[_Job]) -> None:
         """Run `jobs` in one transaction. If one fails, run them again, each fenced off from the others."""
@@ -208,34 +219,74 @@ class Ledger:
             return [(group[0].done, None, ours)]
 
     def _execute(self, statement: Any, rows: list[Row]) -> None:
-        """Run an update, which is what there is most of, by its compiled text; anything else through the library."""
         connection = self._connected()
-        if not getattr(statement, "is_update", False):
-            connection.execute(statement, [dict(row) for row in rows])
-            return
-        quick = self._quick.get(id(statement))
-        if quick is None:
-            quick = self._quick[id(statement)] = _Quick(statement, connection)
-        found = connection.exec_driver_sql(quick.text, [quick.values(row) for row in rows]).rowcount
-        if found < len(rows):
+        prepared = self._prepared.get(id(statement))
+        if prepared is None:
+            prepared = self._prepared[id(statement)] = Prepared(statement, rows[0])
+        if prepared.run(connection, rows).rowcount < len(rows) and prepared.is_update:
             raise Missed
 
 
-class _Quick:
-    """A statement compiled once, and how its values are laid out."""
+class Prepared:
+    """An insert or update, compiled once, that is then run without the library's work for every row.
 
-    def __init__(self, statement: Any, connection: Connection) -> None:
-        self.statement = statement
-        compiled = statement.compile(dialect=connection.dialect)
-        self.text = str(compiled)
-        self._fixed = dict(compiled.params)
+    `columns`: the names that every row has; what else a table wants is its default.
+    """
+
+    def __init__(self, statement: Any, columns: Iterable[str]) -> None:
+        self.is_update = bool(getattr(statement, "is_update", False))
+        self._statement = statement
+        self._columns = list(columns)
+        self._dialect = ""
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> sa.CursorResult[Any]:
+        """Carry it out for every row."""
+        if self._dialect != connection.dialect.name:
+            self._compile(connection)
+        values = [self._values(row) for row in rows]
+        if len(values) == 1:
+            return connection.exec_driver_sql(self._text, values[0])
+        if not self._joins:
+            return connection.exec_driver_sql(self._text, values)
+        count = 1 << (len(values) - 1).bit_length()
+        flat = [value for row in values for value in row]
+        flat += [None] * (count * len(values[0]) - len(flat))
+        return connection.exec_driver_sql(self._joined(count), tuple(flat))
+
+    def _compile(self, connection: Connection) -> None:
+        more = {} if self.is_update else {"column_keys": self._columns}
+        compiled = self._statement.compile(dialect=connection.dialect, **more)
+        self._dialect = connection.dialect.name
+        self._text = str(compiled)
+        self._fixed = {name: self._default(name, value) for name, value in compiled.params.items()}
         self._order = compiled.positiontup
+        self._joins = self.is_update and self._dialect == "sqlite"
+        self._joined_texts: dict[int, str] = {}
 
-    def values(self, row: Row) -> Any:
+    def _default(self, name: str, value: Any) -> Any:
+        column = None if self.is_update else self._statement.table.columns.get(name)
+        default = getattr(column, "default", None)
+        return default.arg if value is None and default is not None and default.is_scalar else value
+
+    def _values(self, row: Row) -> Any:
         if self._order is None:
             return {**self._fixed, **row}
         fixed = self._fixed
         return tuple([row[name] if name in row else fixed[name] for name in self._order])
+
+    def _joined(self, rows: int) -> str:
+        """The same for `rows` rows in one step.
+
+        Step by step the driver gives up the interpreter's lock and has to get it back from a busy event loop every
+        time, which takes longer than the work itself. Sizes are powers of two, filled up with rows that fit nothing.
+        """
+        if rows not in self._joined_texts:
+            pieces = self._text.split("?")
+            text = pieces[0] + "".join(f"v.column{number}{piece}" for number, piece in enumerate(pieces[1:], 1))
+            sets, _, where = text.partition(" WHERE ")
+            row = f"({', '.join('?' * (len(pieces) - 1))})"
+            self._joined_texts[rows] = f"{sets} FROM (VALUES {', '.join([row] * rows)}) AS v WHERE {where}"
+        return self._joined_texts[rows]
 
 
 def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
