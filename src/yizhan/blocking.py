@@ -53,10 +53,12 @@ class Blocking:
         return BlockingBroadcast(self._loop, self._loop.run(self._engine.broadcast(message, to, **more)))
 
     def events(self, accounts: Any = None, **more: Any) -> Iterator[Event]:
-        """Yield what comes in; blocks until the next event."""
-        source: AsyncIterator[Event] = self._engine.events(accounts, **more)
+        """Yield what comes in from this call on; blocks until the next event."""
+        return self._each(self._engine.events(accounts, **more))
+
+    def _each(self, events: AsyncIterator[Event]) -> Iterator[Event]:
         while True:
-            yield self._loop.run(_next(source))
+            yield self._loop.run(_next(events))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._engine, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -170,7 +170,7 @@ class Engine:
         try:
             if sending:
                 await engine.worker.start()
-                await engine.inbox.start()
+            await engine.inbox.start()
         except BaseException:
             await engine.close()
             raise
@@ -525,8 +525,10 @@ class Engine:
 
     # --- receiving ---
 
-    async def events(self, accounts: Iterable[str] | None = None, *, reader: str | None = None) -> AsyncIterator[Event]:
-        """Yield what comes in on `accounts` (all if None) from now on, each event once.
+    def events(
+        self, accounts: Iterable[str] | None = None, *, reader: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """Yield what comes in on `accounts` (all if None) from this call on, each event once.
 
         Sources that break are opened again, with patience; when a login is lost, an event says so. `reader`: a name
         of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so that
@@ -537,8 +539,7 @@ class Engine:
                 f"A reader's name has 1 to 30 characters, '{reader}' has {len(reader)}. Choose a shorter one."
             )
         wanted = set(accounts) if accounts is not None else None
-        async for event in self.inbox.events(wanted, lambda: self.listen(wanted), reader):
-            yield event
+        return self.inbox.events(wanted, lambda: self.listen(wanted), self.inbox.latest, reader)
 
     async def listen(self, accounts: Iterable[str] | None = None) -> None:
         """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on.

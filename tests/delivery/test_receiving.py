@@ -79,6 +79,18 @@ async def test_what_the_store_knows_is_seen_by_nobody_again_also_after_a_restart
         assert ["one", "two", "three"] == [event.message.text for event in recent if event.message]
 
 
+async def test_what_comes_in_between_the_call_and_the_first_look_is_seen(engine: Engine, network: Network) -> None:
+    await engine.listen()
+    stream = engine.events()
+    network.inbox.put_nowait(said("one"))
+    await until(lambda: engine.inbox.latest == 1)
+    late = engine.events()
+    network.inbox.put_nowait(said("two"))
+
+    assert ["one", "two"] == [await text_of(stream), await text_of(stream)]
+    assert "two" == await text_of(late)
+
+
 async def test_every_reader_sees_every_event(engine: Engine, network: Network) -> None:
     streams = [engine.events(), engine.events(["fake.me"])]
     pending = [asyncio.ensure_future(first(stream)) for stream in streams]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +67,8 @@ class Inbox:
         self._own: set[int] = set()
         """Numbers of events that this process took in and has not met again while following."""
         self._following: asyncio.Task[None] | None = None
+        self.latest = 0
+        """Number of the newest event that this process knows of."""
         self.lost: dict[str, str] = {}
         """Accounts whose login is lost, and why."""
         self._heard: set[str] = set()
@@ -75,13 +77,17 @@ class Inbox:
     # --- whoever wants events ---
 
     async def events(
-        self, wanted: Collection[str] | None, listen: Callable[[], Awaitable[None]], reader: str | None = None
-    ) -> AsyncIterator[Event]:
-        """Yield what is stored from now on, of `wanted` or of all accounts, whichever process took it in.
+        self,
+        wanted: Collection[str] | None,
+        listen: Callable[[], Awaitable[None]],
+        since: int,
+        reader: str | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Yield what is stored behind number `since`, of `wanted` or of all accounts, whichever process took it in.
 
-        `reader`: begin behind what the reader of that name was done with.
+        `reader`: begin behind what the reader of that name was done with, where it has read before.
         """
-        seen, ring = await self._begin(reader), asyncio.Event()
+        seen, ring = await self._begin(since, reader), asyncio.Event()
         self._rings.append(ring)
         try:
             await listen()
@@ -103,14 +109,13 @@ class Inbox:
         finally:
             self._rings.remove(ring)
 
-    async def _begin(self, reader: str | None) -> int:
-        known = await self._table.place(reader) if reader is not None else None
-        if known is not None:
-            return known
-        latest = await self._table.latest()
-        if reader is not None:
-            await self._table.move(reader, latest)
-        return latest
+    async def _begin(self, since: int, reader: str | None) -> int:
+        if reader is None:
+            return since
+        known = await self._table.place(reader)
+        if known is None:
+            await self._table.move(reader, since)
+        return since if known is None else known
 
     # --- listening ---
 
@@ -196,7 +201,8 @@ class Inbox:
 
     async def start(self) -> None:
         """Follow what other processes of this store take in, as far as it matters for what is sent from here."""
-        self._following = asyncio.create_task(self._follow_for_ever(await self._table.latest()), name="events stored")
+        self.latest = await self._table.latest()
+        self._following = asyncio.create_task(self._follow_for_ever(self.latest), name="events stored")
 
     async def _follow_for_ever(self, seen: int) -> None:
         while True:
@@ -205,6 +211,7 @@ class Inbox:
                 while found := await self._table.after(seen):
                     for seq, event in found:
                         seen = seq
+                        self._tell(seq)
                         if seq in self._own:
                             self._own.discard(seq)
                         else:
@@ -213,7 +220,6 @@ class Inbox:
                 log.exception("following what others took in failed")
 
     async def _learn(self, event: Event) -> None:
-        self._tell()
         if event.target is None or not _opens(event) or not self._worker.leading:
             return
         _remember(await self._opened(event.account), event)
@@ -239,7 +245,7 @@ class Inbox:
             self._own.add(kept.seq)
         if event.kind is EventKind.MESSAGE and name in self._heard:
             self.back(name)
-        self._tell()
+        self._tell(kept.seq)
         if kept.also:
             await self._worker.wake(name)
         return True
@@ -258,7 +264,8 @@ class Inbox:
         said = event or Event(f"login_lost:{now:.3f}", EventKind.LOGIN_LOST, name, now, raw={"reason": why})
         log.warning("login lost", extra={"account": name, "reason": why})
         kept = await self._table.keep(said)
-        self._tell()
+        if kept is not None:
+            self._tell(kept.seq)
         return kept is not None
 
     def back(self, name: str) -> None:
@@ -276,7 +283,9 @@ class Inbox:
             return None
         return self._outbox.releasing(event.target)
 
-    def _tell(self) -> None:
+    def _tell(self, seq: int) -> None:
+        """Wake whoever waits for events: there is number `seq`."""
+        self.latest = max(self.latest, seq)
         for ring in self._rings:
             ring.set()
 
