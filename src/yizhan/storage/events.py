@@ -23,6 +23,20 @@ class Kept(NamedTuple):
     """What the work in the same transaction returned; 0 without any."""
 
 
+class Pruned(NamedTuple):
+    """What pruning came to."""
+
+    removed: int
+    waits_for: tuple[str, ...]
+    """Readers that have not read all of what is old enough to go, so that it stays."""
+
+
+KEEP_DAYS = 30
+"""How long an event is kept: whatever a platform may tell again must still be known."""
+DAY = 86400.0
+AT_ONCE = 500
+"""Events dropped in one transaction, so that nobody waits long behind them."""
+
 _decode = msgspec.json.Decoder(Event).decode
 
 
@@ -96,6 +110,26 @@ class EventTable:
 
         await self._ledger.write(move)
 
+    async def forget(self, reader: str) -> bool:
+        """Forget how far `reader` is, so that nothing is kept for it any more; False if it never read."""
+        gone = counters.delete().where(counters.c.name == _place_name(reader))
+        return bool(await self._ledger.write(lambda c: c.execute(gone).rowcount))
+
+    async def prune(self, now: float, days: int = KEEP_DAYS) -> Pruned:
+        """Drop the events that were stored more than `days` days ago and that every reader is done with.
+
+        To be called about once an hour. What conversations left for answers, and messages on their way to others, do
+        not rest on events and stay. An event's age is that of its storing, as far as calls of this method tell it: its
+        own time is the platform's, who may tell something old for the first time.
+        """
+        until = await self._ledger.write(lambda c: _stored_before(c, int(now // DAY), days))
+        readers = await self._ledger.read(_places)
+        waits_for = tuple(sorted(name for name, place in readers.items() if place < until))
+        removed = 0
+        while found := await self._ledger.write(lambda c: _drop_some(c, until)):
+            removed += found
+        return Pruned(removed, waits_for)
+
     def _read(self, body: bytes) -> Event:
         return _decode(self._vault.unlock(body, "event"))
 
@@ -107,8 +141,41 @@ def context_of(event: Event) -> dict[str, Any]:
     return {"at": event.at, "event_id": event.id, **event.context}
 
 
+_READER = "reader "
+_DAY = "events before day "
+"""The counter of a day holds the number of the last event that was stored before it was first looked at that day."""
+
+
 def _place_name(reader: str) -> str:
-    return f"reader {reader}"
+    return _READER + reader
+
+
+def _places(connection: Connection) -> dict[str, int]:
+    """Return how far every reader is."""
+    named = sa.select(counters.c.name, counters.c.value).where(counters.c.name.startswith(_READER))
+    return {row.name.removeprefix(_READER): row.value for row in connection.execute(named)}
+
+
+def _stored_before(connection: Connection, today: int, days: int) -> int:
+    """Return the number up to which events were stored over `days` days before `today`; notes where today begins."""
+    named = sa.select(counters.c.name, counters.c.value).where(counters.c.name.startswith(_DAY))
+    marks = {int(row.name.removeprefix(_DAY)): row.value for row in connection.execute(named)}
+    if today not in marks:
+        latest = int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
+        connection.execute(counters.insert().values(name=f"{_DAY}{today}", value=latest))
+    old = sorted(day for day in marks if day < today - days)
+    for day in old[:-1]:
+        connection.execute(counters.delete().where(counters.c.name == f"{_DAY}{day}"))
+    return marks[old[-1]] if old else 0
+
+
+def _drop_some(connection: Connection, until: int) -> int:
+    """Drop the first of the events up to number `until` that nobody has yet to read; returns how many."""
+    # The newest stays in any case: SQLite would give its number to the next one, and readers would miss that.
+    newest = int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
+    until = min([until, newest - 1, *_places(connection).values()])
+    old = sa.select(events.c.seq).where(events.c.seq <= until).order_by(events.c.seq).limit(AT_ONCE)
+    return connection.execute(events.delete().where(events.c.seq.in_(old))).rowcount
 
 
 def _leave(connection: Connection, target: Target, at: float, body: bytes) -> None:
