@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from yizhan.model import Event, EventKind, Message, Target, Text
 from yizhan.storage.events import EventTable
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.secrets import Vault
+from yizhan.storage.tables import counters
 
 DAY = 86400.0
 START = 20_000 * DAY
@@ -120,9 +122,5 @@ async def test_the_days_that_are_noted_do_not_pile_up(table: EventTable) -> None
 
 
 async def _notes(table: EventTable) -> int:
-    import sqlalchemy as sa
-
-    from yizhan.storage.tables import counters
-
     count = sa.select(sa.func.count()).where(counters.c.name.startswith("events before"))
-    return int(await table._ledger.read(lambda c: c.execute(count).scalar()) or 0)
+    return await table._ledger.read(lambda c: c.execute(count).scalar_one())
