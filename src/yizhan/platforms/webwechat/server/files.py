@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import UNSET
 
@@ -19,6 +19,8 @@ from yizhan.platforms.webwechat.wire.content import decoded_name, encry_name
 from yizhan.wire import Fault, FormPart, HttpRequest, HttpResponse
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
+
+T = TypeVar("T")
 
 MOST_JOINING = 200
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
@@ -79,21 +81,32 @@ def serve_uploads(desk: Desk) -> None:
 
 
 async def _joined(desk: Desk, session: Session, key: str, chunks: int, chunk: int, part: Blob) -> Blob | None:
-    """Return the whole file once all its parts are there; a part may come more than once."""
+    """Return the whole file once all its parts are there; a part may come more than once, the last one too."""
     if not 1 <= chunks <= 10_000 or not 0 <= chunk < chunks:
         raise Fault(BAD_PARAMETER)
     if chunks == 1:
         return part
     joining = session.joining.get(key)
+    if joining is None and key in session.joined and session.joined[key][:2] == (chunk, part.sha256):
+        return session.joined[key][2]
     if joining is None or joining.chunks != chunks:
-        joining = session.joining[key] = Joining(chunks)
-        if len(session.joining) > MOST_JOINING:
-            session.joining.pop(next(iter(session.joining)))
+        joining = _newest(session.joining, key, Joining(chunks))
     joining.parts[chunk] = part
     if len(joining.parts) < chunks:
         return None
     session.joining.pop(key, None)
-    return await desk.world.blobs.join([joining.parts[n] for n in range(chunks)])
+    whole = await desk.world.blobs.join([joining.parts[n] for n in range(chunks)])
+    _newest(session.joined, key, (chunk, part.sha256, whole))
+    return whole
+
+
+def _newest(kept: dict[str, T], key: str, value: T) -> T:
+    """Keep `value`, and let go of the oldest when there are too many."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > MOST_JOINING:
+        kept.pop(next(iter(kept)))
+    return value
 
 
 def _check(desk: Desk, session: Session, blob: Blob, total: int, md5: Any, kind: str, signature: str) -> None:

@@ -54,6 +54,8 @@ class Session:
         self.started = int(world.now())
         self.media: dict[str, Placed] = {}
         self.joining: dict[str, Joining] = {}
+        self.joined: dict[str, tuple[int, str, Blob]] = {}
+        """By what it was joined under: the chunk that completed it, that chunk's SHA-256, the whole file."""
         self.pictures: deque[float] = deque()
         self.news = asyncio.Event()
         self._stream: list[Item] = []
