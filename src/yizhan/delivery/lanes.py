@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
-from yizhan.delivery.outbox import BROADCAST, Job, Outbox
+from yizhan.delivery.job import BROADCAST, Job
+from yizhan.delivery.outbox import Outbox
 from yizhan.delivery.runner import Later, Runner
 from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
@@ -73,6 +74,7 @@ class Lane:
         self._last_turn = 0.0
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._resting = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"lane {self.account}")
@@ -113,8 +115,8 @@ class Lane:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being sent and nothing waits in memory."""
-        return not (self._heap or self._active or self._look)
+        """Whether it rests: what may begin now has begun and ended, and it waits for a change or for a time."""
+        return self._resting and not (self._active or self._changed.is_set())
 
     async def close(self, grace: float | None = None) -> None:
         """Start nothing more, give what is under way `grace` seconds (GRACE if None), then stop."""
@@ -166,7 +168,11 @@ class Lane:
         if stuck or (self._look and len(self._heap) < WINDOW):
             # Everything in memory is for targets that are busy: there may be others behind.
             return
-        await self._until_changed()
+        self._resting = True
+        try:
+            await self._until_changed()
+        finally:
+            self._resting = False
 
     def _end_expired(self, expired: Sequence[tuple[int, Target]]) -> None:
         if not expired:
