@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPolled, QrLogi
 from yizhan.platforms.webwechat.wire.media import UploadedMedia
 from yizhan.platforms.webwechat.wire.other import CreatedRoom
 from yizhan.platforms.webwechat.wire.sending import Sent
-from yizhan.platforms.webwechat.wire.session import Keys, KeyValue, SyncChecked
+from yizhan.platforms.webwechat.wire.session import Added, Keys, KeyValue, SyncChecked
 from yizhan.wire import Fault, HttpResponse, decode_response, encode_response
 
 
@@ -85,6 +86,15 @@ def test_ids_that_come_as_numbers_are_read() -> None:
     http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":"0","ErrMsg":""},"MediaId":"@crypt_1","StartPos":"7","x":1}')
 
     assert UploadedMedia("@crypt_1", 7) == decode_response(wire.UPLOAD_MEDIA, http)
+
+
+def test_an_odd_member_of_a_message_does_not_keep_the_others_from_arriving() -> None:
+    odd = {"MsgId": 5, "FileSize": 7, "Content": None, "MsgType": "49", "RecommendInfo": None, "CreateTime": "soon"}
+    body = {"BaseResponse": {"Ret": 0}, "AddMsgList": [odd, "x", {"MsgId": "6"}], "SyncKey": {"List": None}}
+    synced = decode_response(wire.SYNC, HttpResponse(200, body=json.dumps(body).encode()))
+
+    assert [Added(MsgId="5", FileSize="7", MsgType=49), Added(MsgId="6")] == synced.AddMsgList
+    assert [] == synced.SyncKey.List
 
 
 def test_a_sync_key_is_written_as_pairs() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args, get_origin
 
 import msgspec
 from msgspec import Struct, UnsetType
 
-from yizhan.errors import LoginNeeded, NotAllowed, Rejected, TargetGone, Throttled, Unavailable
+from yizhan.errors import LoginNeeded, NotAllowed, Rejected, TargetGone, Throttled, Unavailable, WireMismatch
 from yizhan.wire import (
     Endpoint,
     Fault,
@@ -94,6 +94,27 @@ def lines(data: bytes) -> bytes:
 _INDENT = re.compile(rb"\n +")
 
 
+_NOTHING: Any = object()
+
+
+def fitting(value: Any, type_: Any) -> Any:
+    """Return `value` without the members that do not fit `type_`; numbers where text belongs become text."""
+    if get_origin(type_) is list and isinstance(value, list):
+        items = [fitting(item, get_args(type_)[0]) for item in value]
+        return [item for item in items if item is not _NOTHING]
+    if isinstance(type_, type) and issubclass(type_, Struct) and isinstance(value, dict):
+        known = {f.encode_name: f.type for f in msgspec.structs.fields(type_)}
+        members = {name: fitting(value[name], known[name]) for name in known if name in value}
+        return {name: member for name, member in members.items() if member is not _NOTHING}
+    if type_ is str and isinstance(value, (int, float)):
+        return str(value)
+    try:
+        msgspec.convert(value, type_, strict=False)
+    except msgspec.ValidationError:
+        return _NOTHING
+    return value
+
+
 class _Shape:
     """What the envelopes have in common."""
 
@@ -140,7 +161,11 @@ class JsonEnvelope(_Shape):
         ret = base["Ret"]
         if ret not in self.fine and str(ret) != "0":
             raise self._refusal(ret, str(base.get("ErrMsg") or ""))
-        return as_struct(endpoint, http, body)
+        try:
+            return as_struct(endpoint, http, body)
+        except WireMismatch:
+            # One odd member of one message must not keep everything after it from arriving.
+            return as_struct(endpoint, http, fitting(body, endpoint.response))
 
     def _body(self, ret: int | str, text: str, answer: Any, status: int = 200) -> HttpResponse:
         head = msgspec.json.encode({"BaseResponse": {"Ret": ret, "ErrMsg": text}})
