@@ -21,10 +21,12 @@ from yizhan.delivery.accounts import Accounts, Change, OpenAccount
 from yizhan.delivery.broadcast import Broadcast
 from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
+from yizhan.delivery.job import BROADCAST, REPLY, SINGLE, Submission, Submitted, delivery_id, delivery_seq
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.messages import Fitted, Messages, has_media
-from yizhan.delivery.outbox import BROADCAST, REPLY, SINGLE, Outbox, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.outbox import Outbox
 from yizhan.delivery.plan import Plan, plan_of
+from yizhan.delivery.records import Records
 from yizhan.delivery.retry import Policy
 from yizhan.delivery.runner import REPEAT_SECONDS, Runner
 from yizhan.delivery.waiters import SettledListener, Waiters
@@ -98,6 +100,7 @@ class Engine:
         self.prepare = Prepare(library)
         self.share_settings: ShareSettings | None = None
         self.outbox = Outbox(ledger, clock)
+        self.records = Records(ledger)
         self.shelf = HandleShelf(HandleTable(ledger, vault), clock, self.prepare.variant, library.open)
         self.contacts = ContactTable(ledger)
         self.event_table = EventTable(ledger, vault)
@@ -118,7 +121,7 @@ class Engine:
         self._policy = policy
         self._waiters = Waiters()
         self._closed = False
-        self._messages = Messages(self.outbox, self._fit)
+        self._messages = Messages(self.records, self._fit)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
@@ -365,7 +368,7 @@ class Engine:
         submitted = await self._submit(
             await self.targets(to), message_of(*content, reply=reply), key, priority, expires_in
         )
-        return await self.outbox.receipts(submitted.seqs, limit=len(submitted.seqs))
+        return await self.records.receipts(submitted.seqs, limit=len(submitted.seqs))
 
     async def broadcast(
         self,
@@ -420,7 +423,7 @@ class Engine:
 
         async def finished() -> bool:
             nonlocal receipts
-            receipts = await self.outbox.receipts(seqs, limit=len(seqs))
+            receipts = await self.records.receipts(seqs, limit=len(seqs))
             if len(receipts) < len(set(seqs)):
                 known = {receipt.delivery for receipt in receipts}
                 raise Refused(
@@ -478,7 +481,7 @@ class Engine:
         state, ids = State.QUEUED if arrived is None else State.FAILED, None
         if arrived:
             receipt = await self.receipt(seq)
-            message = load_message(await self.outbox.message_of(seq))
+            message = load_message(await self.records.message_of(seq))
             parts = await self._compose(message, Target.parse(receipt.target))
             ids = (*receipt.platform_ids, PlatformId("", self.clock.now(), {"arrived": True}))
             state = State.SENT if len(ids) >= len(parts) else State.QUEUED
@@ -495,7 +498,7 @@ class Engine:
             Refused: there is no such delivery.
         """
         seq = which if isinstance(which, int) else delivery_seq(which)
-        receipts = await self.outbox.receipts([seq])
+        receipts = await self.records.receipts([seq])
         if not receipts:
             raise Refused(f"There is no delivery {delivery_id(seq)}.")
         return receipts[0]
@@ -514,7 +517,7 @@ class Engine:
 
         At most `limit`: the first ones, or with `newest` the last ones.
         """
-        return await self.outbox.receipts(
+        return await self.records.receipts(
             account=account,
             target=None if target is None else Target.parse(target),
             states=[State(state) for state in states],
@@ -805,7 +808,7 @@ class Engine:
         return await self.prepare.fitted(message, lambda segment: rule(segment, target))
 
     def _broadcast(self, submitted: Submitted) -> Broadcast:
-        return Broadcast(submitted, self.outbox, self.stopped, self.until)
+        return Broadcast(submitted, self.records, self.stopped, self.until)
 
     async def _plan(self, message: Message, target: Target) -> Plan:
         fits: dict[tuple[str, str], Fitted] = {}

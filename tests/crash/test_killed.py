@@ -86,6 +86,6 @@ async def _run_and_kill(folder: Path, chance: random.Random) -> int:
 
 async def _receipts(folder: Path, sandbox: RunningSandbox) -> list[Receipt]:
     engine = await Engine.open(folder / "store", clock=sandbox.clock)
-    receipts = await engine.outbox.receipts(limit=10_000)
+    receipts = await engine.records.receipts(limit=10_000)
     await engine.close()
     return receipts

@@ -188,7 +188,7 @@ async def test_unavailable_is_tried_again_until_patience_ends(engine: Engine, ne
         await engine.send("fake.me/user/never", "hi")
 
     assert 3 == receipt.attempts
-    assert 2 == len(await engine.outbox.attempts_of(1))
+    assert 2 == len(await engine.records.attempts_of(1))
 
 
 async def test_throttling_slows_the_account_and_counts_no_try(
@@ -506,6 +506,6 @@ async def until(condition: Any, seconds: float = 5.0) -> None:
 
 def all_settled(engine: Engine, receipts: Any) -> Any:
     async def settled() -> bool:
-        return all(one.state.final for one in await engine.outbox.receipts([int(r.delivery[1:]) for r in receipts]))
+        return all(one.state.final for one in await engine.records.receipts([int(r.delivery[1:]) for r in receipts]))
 
     return settled

@@ -59,7 +59,7 @@ async def test_when_the_sending_process_is_killed_another_takes_over(
     network.gate.set()
     await follower.until(lambda: settled(follower, 30), 5)
 
-    counts = await follower.outbox.counts()
+    counts = await follower.records.counts()
     assert {State.UNKNOWN: 8, State.SENT: 22} == counts
     assert 22 == len(network.arrived)
     await follower.close()
@@ -106,7 +106,7 @@ async def test_a_take_over_that_the_store_refuses_is_tried_again(
     await kill(engine)
     await follower.until(lambda: settled(follower, 3), 5)
 
-    assert {State.UNKNOWN: 3} == await follower.outbox.counts()
+    assert {State.UNKNOWN: 3} == await follower.records.counts()
     await follower.close()
 
 
@@ -180,11 +180,11 @@ async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_open
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
         await again.until(lambda: settled(again, 10), 5)
-        counts = await again.outbox.counts()
+        counts = await again.records.counts()
 
     assert {State.UNKNOWN: 8, State.SENT: 2} == counts
 
 
 async def settled(engine: Engine, count: int) -> bool:
-    receipts = await engine.outbox.receipts()
+    receipts = await engine.records.receipts()
     return len(receipts) == count and all(receipt.state.final for receipt in receipts)

@@ -242,7 +242,7 @@ async def test_whatever_happens_every_receipt_is_true(
     for step in range(STEPS):
         await trial.step(engine, other)
         if step % 10 == 9:
-            trial.look(await other.outbox.receipts())
+            trial.look(await other.records.receipts())
         if trial.chance.random() < 0.06:
             await kill(engine)
             engine = await Engine.open(trial.folder, clock=clock, policy=POLICY)
@@ -262,7 +262,7 @@ async def finish(engine: Engine, trial: Trial) -> list[Receipt]:
     for _ in range(200):
         if engine.paused():
             await engine.login("fake.me", lambda step: None)
-        receipts = await engine.outbox.receipts()
+        receipts = await engine.records.receipts()
         if all(receipt.state.final for receipt in receipts):
             return receipts
         await trial.pass_time(2.0)

@@ -22,7 +22,7 @@ from tests.conformance.test_compose import adapter_of
 from tests.docs.pages import ROOT, fill, pages
 from yizhan import errors
 from yizhan.cli.exits import _WORDS as EXITS
-from yizhan.delivery.outbox import BROADCAST, REPLY, SINGLE
+from yizhan.delivery.job import BROADCAST, REPLY, SINGLE
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Voice
 from yizhan.platforms.base import Platform, platforms

@@ -34,7 +34,7 @@ async def test_5000_deliveries_through_chaos_all_end_in_a_true_state(sandbox: Ru
     assert counts.keys() <= {State.SENT, State.UNKNOWN, State.FAILED}
     arrived = Counter((post.platform, post.target) for post in sandbox.posts())
     lies = []
-    for receipt in await engine.outbox.receipts(limit=10_000):
+    for receipt in await engine.records.receipts(limit=10_000):
         target = Target.parse(receipt.target)
         times = arrived[target.platform, target.id]
         truth = {State.SENT: times == 1, State.FAILED: times == 0, State.UNKNOWN: times <= 1}[receipt.state]
@@ -42,6 +42,6 @@ async def test_5000_deliveries_through_chaos_all_end_in_a_true_state(sandbox: Ru
             lies.append((receipt.target, receipt.state, times, receipt.detail))
     assert [] == lies[:5]
     # Where the wire recognises a repeat, nothing is left open.
-    states = Counter(r.state for r in await engine.outbox.receipts(account=NAMES["webwechat"], limit=10_000))
+    states = Counter(r.state for r in await engine.records.receipts(account=NAMES["webwechat"], limit=10_000))
     assert states[State.UNKNOWN] <= EACH // 100
     assert 0.85 * 2 * EACH <= counts[State.SENT]

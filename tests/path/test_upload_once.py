@@ -138,7 +138,7 @@ async def test_a_failure_under_http_200_is_never_shown_as_sent(
     (receipt,) = await engine.submit("webwechat.me/user/Alice", "hi")
 
     async def tried() -> bool:
-        return bool(await engine.outbox.attempts_of(1)) or (await engine.receipt(receipt.delivery)).state.final
+        return bool(await engine.records.attempts_of(1)) or (await engine.receipt(receipt.delivery)).state.final
 
     await engine.until(tried, 10)
     sent = State.SENT == (await engine.receipt(receipt.delivery)).state

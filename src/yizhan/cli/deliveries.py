@@ -85,12 +85,12 @@ async def _list(store: Path, target: str | None, wanted: dict[str, Any], out: Ou
 
 
 async def _show(store: Path, ids: Sequence[str], out: Output) -> int:
-    from yizhan.delivery.outbox import delivery_seq
+    from yizhan.delivery.job import delivery_seq
 
     async with opened(store) as engine:
         for one in ids:
             receipt = await engine.receipt(one)
-            tries = await engine.outbox.attempts_of(delivery_seq(one))
+            tries = await engine.records.attempts_of(delivery_seq(one))
             out.value({**receipt_object(receipt), "tries": tries})
             for line in _in_full(receipt_object(receipt), tries):
                 out.line(line)

@@ -68,7 +68,7 @@ async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIter
     yield "", _store(store)
     yield "", _key(store)
     yield "", _clock()
-    counts = await engine.outbox.counts()
+    counts = await engine.records.counts()
     detail = ", ".join(f"{n:,} {state.value}" for state, n in sorted(counts.items())) or "empty"
     unknown = sum(n for state, n in counts.items() if state.value == "unknown")
     remedy = "Find out whether they arrived: yizhan deliveries --state unknown; then yizhan deliveries settle ID --as …"

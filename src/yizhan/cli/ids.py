@@ -22,7 +22,7 @@ def ids_of(words: Iterable[str]) -> list[str]:
     Raises:
         Refused: one is not an id, or a range runs backwards.
     """
-    from yizhan.delivery.outbox import delivery_id, delivery_seq
+    from yizhan.delivery.job import delivery_id, delivery_seq
 
     found: dict[str, None] = {}
     for word in words:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from yizhan.delivery.outbox import Outbox, Submitted
+from yizhan.delivery.job import Submitted
+from yizhan.delivery.records import Records
 from yizhan.model import Receipt, State
 
 Until = Callable[[Callable[[], Awaitable[bool]], float | None], Awaitable[None]]
@@ -14,8 +15,8 @@ Until = Callable[[Callable[[], Awaitable[bool]], float | None], Awaitable[None]]
 class Broadcast:
     """A submitted broadcast: ask it how far it is, wait for it, call it back."""
 
-    def __init__(self, submitted: Submitted, outbox: Outbox, stopped: Callable[[], set[str]], until: Until) -> None:
-        self._outbox = outbox
+    def __init__(self, submitted: Submitted, records: Records, stopped: Callable[[], set[str]], until: Until) -> None:
+        self._records = records
         self._stopped = stopped
         self._until = until
         self.id = submitted.broadcast
@@ -24,7 +25,7 @@ class Broadcast:
 
     async def counts(self) -> dict[State, int]:
         """Return how many deliveries stand in each state."""
-        return await self._outbox.counts(self.id)
+        return await self._records.counts(self.id)
 
     async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
         """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
@@ -36,12 +37,12 @@ class Broadcast:
 
         async def finished() -> bool:
             stopped = self._stopped()
-            if not await self._outbox.any_of(self.id, going):
+            if not await self._records.any_of(self.id, going):
                 return True
-            return bool(stopped) and stopped >= set(await self._outbox.accounts_with_work(going, self.id))
+            return bool(stopped) and stopped >= set(await self._records.accounts_in(self.id, going))
 
         await self._until(finished, timeout)
         return await self.counts()
 
     async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
-        return await self._outbox.receipts(broadcast=self.id, states=states, limit=limit)
+        return await self._records.receipts(broadcast=self.id, states=states, limit=limit)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from yizhan.delivery.outbox import Outbox
+from yizhan.delivery.records import Records
 from yizhan.model import Media, MediaSegment, Message, Target, load_message
 from yizhan.net.single import SingleFlight
 from yizhan.platforms.base import Adapter
@@ -23,8 +23,8 @@ _Key: TypeAlias = tuple[int, str, str]
 class Messages:
     """The recent ones in memory. `fit`: makes the media of a message into what a platform takes."""
 
-    def __init__(self, outbox: Outbox, fit: Fit | None = None) -> None:
-        self._outbox = outbox
+    def __init__(self, records: Records, fit: Fit | None = None) -> None:
+        self._records = records
         self._fit = fit
         self._kept: OrderedDict[int, Message] = OrderedDict()
         self._fitted: OrderedDict[_Key, Fitted] = OrderedDict()
@@ -50,7 +50,7 @@ class Messages:
     async def get(self, message_id: int) -> Message:
         message = self._kept.get(message_id)
         if message is None:
-            message = load_message(await self._outbox.message(message_id))
+            message = load_message(await self._records.message(message_id))
             self.know(message_id, message)
         return message
 

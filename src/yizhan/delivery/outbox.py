@@ -2,98 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from yizhan.errors import Refused
-from yizhan.model import Clock, Media, MediaSegment, Message, PlatformId, Receipt, State, Target, dump_message
-from yizhan.storage.ledger import Ledger, Prepared
-from yizhan.storage.tables import attempts, counters, deliveries, message_media, messages, replies
+from yizhan.delivery.job import BROADCAST, Job, Settlement, Submission, Submitted
+from yizhan.delivery.storing import New, store
+from yizhan.model import Clock, Message, PlatformId, State, Target
+from yizhan.storage.counters import count_on
+from yizhan.storage.ledger import Ledger
+from yizhan.storage.tables import attempts, counters, deliveries
 
-REPLY, SINGLE, BROADCAST = 0, 10, 50
-"""Priorities: a person's reply overtakes a single send, which overtakes a broadcast."""
 STIRS = "stirs"
-
-AT_ONCE = 64
-"""Deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
+"""Counts what should make a process that sends look again."""
 
 _ids = msgspec.json.Decoder(list[PlatformId])
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One delivery as the lane hands it to the runner."""
-
-    seq: int
-    message: int
-    target: Target
-    priority: int
-    expires_at: float | None = None
-    first_number: int = 1
-    parts_done: int = 0
-    asked: bool = False
-    attempts: int = 0
-    ids: tuple[PlatformId, ...] = ()
-    notes: str = ""
-    tries: int = 0
-    """Of the part that is next, as far as they count against the policy."""
-    sending_at: float = 0.0
-    """When the last try left, seconds since the epoch."""
-    asked_since: float = 0.0
-    """For one that is asked again: when the first of the tries in doubt left."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether something of it has left: then it is no longer cancelled, and does not expire in the queue."""
-        return bool(self.parts_done) or self.asked
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One target's share of a call to `submit`, already checked by compose."""
-
-    target: Target
-    parts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What a call to `submit` stored: its deliveries' numbers, in the order of the targets."""
-
-    broadcast: int
-    seqs: Sequence[int]
-    repeated: bool = False
-    """The same key had been submitted before; these are the deliveries of then."""
-    jobs: Sequence[Job] = ()
-    """What is new, ready for the lanes; empty when it is much and better read in portions."""
-
-
-@dataclass(slots=True)
-class Settlement:
-    """How a delivery ends, or where it waits."""
-
-    state: State
-    due_at: float = 0.0
-    detail: str = ""
-    error: str = ""
-    code: str = ""
-    trace_id: str = ""
-    ids: tuple[PlatformId, ...] = ()
-    parts_done: int = 0
-    notes: str = ""
-    asked: bool = False
-    asked_since: float = 0.0
-    attempts: int = 0
-    tries: int = 0
-    settled_at: float = 0.0
-
-
 _MINE = (deliveries.c.seq == sa.bindparam("b_seq")) & deliveries.c.state.in_(
     (sa.literal_column(f"'{State.QUEUED.value}'"), sa.literal_column(f"'{State.SENDING.value}'"))
 )
@@ -149,34 +75,6 @@ _SETTLE = (
     )
 )
 _ATTEMPT = attempts.insert()
-_INSERT = Prepared(
-    deliveries.insert(),
-    (
-        "seq",
-        "message",
-        "broadcast",
-        "account",
-        "kind",
-        "target",
-        "key",
-        "priority",
-        "state",
-        "due_at",
-        "expires_at",
-        "first_number",
-        "reply_id",
-        "notes",
-        "created_at",
-    ),
-)
-_KEEP = Prepared(messages.insert(), ("id", "digest", "body", "created_at"))
-_COUNT_ON = Prepared(
-    counters.update()
-    .where(counters.c.name == sa.bindparam("b_name"))
-    .values(value=counters.c.value + sa.bindparam("b_count"))
-    .returning(counters.c.value),
-    ("b_name", "b_count"),
-)
 _JOB_COLUMNS = (
     deliveries.c.seq,
     deliveries.c.message,
@@ -223,7 +121,6 @@ class Outbox:
         priority: int,
         key: str | None = None,
         expires_at: float | None = None,
-        due_at: float = 0.0,
         note: str = "",
     ) -> Submitted:
         """Store one delivery per submission in one commit. (key, target) is unique: a repeat finds what is there.
@@ -233,71 +130,8 @@ class Outbox:
         Raises:
             Refused: the key was used for another message.
         """
-        body = dump_message(message)
-        digest = hashlib.sha256(body).hexdigest()
-        media = {
-            segment.media.sha256
-            for segment in message.segments
-            if isinstance(segment, MediaSegment) and isinstance(segment.media, Media)
-        }
-        now = self._clock.now()
-
-        def store(connection: Connection) -> Submitted:
-            known = _known(connection, key, digest) if key is not None else {}
-            missing = [s for s in submissions if s.target not in known]
-            if not missing:
-                seqs = [known[s.target][0] for s in submissions]
-                return Submitted(known[submissions[0].target][1], seqs, repeated=True)
-            first = _take(connection, "delivery", len(missing))
-            # What is added under a key belongs to what was stored under it first.
-            broadcast = next(iter(known.values()))[1] if known else first
-            _keep_message(connection, first, digest, body, now, media)
-            numbers = _numbers(connection, message, missing)
-            row = {
-                "message": first,
-                "broadcast": broadcast,
-                "key": key,
-                "priority": priority,
-                "state": State.QUEUED.value,
-                "due_at": due_at,
-                "expires_at": expires_at,
-                "reply_id": message.reply.id if message.reply else None,
-                "notes": note,
-                "created_at": now,
-            }
-            for start in range(0, len(missing), 5000):
-                rows = [
-                    {
-                        **row,
-                        "seq": first + index,
-                        "account": missing[index].target.account,
-                        "kind": missing[index].target.kind,
-                        "target": missing[index].target.id,
-                        "first_number": numbers[index] if numbers else 1,
-                    }
-                    for index in range(start, min(start + 5000, len(missing)))
-                ]
-                _INSERT.run(connection, rows)
-            jobs = [
-                Job(
-                    first + index,
-                    first,
-                    s.target,
-                    priority,
-                    expires_at,
-                    numbers[index] if numbers else 1,
-                    notes=note,
-                )
-                for index, s in enumerate(missing[: AT_ONCE + 1])
-            ]
-            jobs = jobs if len(jobs) <= AT_ONCE and not due_at else []
-            if not known:
-                return Submitted(first, range(first, first + len(missing)), jobs=jobs)
-            new = {s.target: first + index for index, s in enumerate(missing)}
-            seqs = [known[s.target][0] if s.target in known else new[s.target] for s in submissions]
-            return Submitted(broadcast, seqs, jobs=jobs)
-
-        return await self._ledger.write(store, urgent=priority < BROADCAST)
+        new = New(message, submissions, priority, key, expires_at, note, self._clock.now())
+        return await self._ledger.write(lambda connection: store(connection, new), urgent=priority < BROADCAST)
 
     # --- going out ---
 
@@ -556,7 +390,7 @@ class Outbox:
 
     async def stir(self) -> None:
         """Have the process that sends look again at what rests: somebody logged in, say."""
-        await self._ledger.write(lambda connection: _take(connection, STIRS, 1))
+        await self._ledger.write(lambda connection: count_on(connection, STIRS, 1))
 
     async def stirs(self) -> int:
         """Return how often something that rested was stirred; a process that sends looks for changes.
@@ -571,93 +405,10 @@ class Outbox:
         query = sa.select(deliveries.c.account).where(deliveries.c.seq > seq).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
-    async def accounts_with_work(
-        self, states: Iterable[State] = (State.QUEUED, State.HELD), broadcast: int | None = None
-    ) -> list[str]:
-        """Return the accounts that have something queued or held (or in other `states`), in one broadcast or at all."""
-        query = (
-            sa.select(deliveries.c.account).where(deliveries.c.state.in_([state.value for state in states])).distinct()
-        )
-        if broadcast is not None:
-            query = query.where(deliveries.c.broadcast == broadcast)
+    async def accounts_with_work(self) -> list[str]:
+        """Return the accounts that have something queued or held."""
+        query = sa.select(deliveries.c.account).where(_WAITING).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
-
-    async def message_of(self, seq: int) -> bytes:
-        """Return the message of a delivery."""
-        query = sa.select(messages.c.body).join(deliveries, deliveries.c.message == messages.c.id)
-        query = query.where(deliveries.c.seq == seq)
-        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
-        return body
-
-    async def message(self, message_id: int) -> bytes:
-        """Return a message as it was stored."""
-        query = sa.select(messages.c.body).where(messages.c.id == message_id)
-        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
-        return body
-
-    async def receipts(
-        self,
-        seqs: Iterable[int] | None = None,
-        *,
-        broadcast: int | None = None,
-        account: str | None = None,
-        states: Sequence[State] = (),
-        target: Target | None = None,
-        limit: int = 1000,
-        after: int = 0,
-        newest: bool = False,
-    ) -> list[Receipt]:
-        """Return receipts, oldest first, of the deliveries that match everything given.
-
-        At most `limit`: the first ones, or with `newest` the last ones.
-        """
-        order = deliveries.c.seq.desc() if newest else deliveries.c.seq
-        query = sa.select(deliveries).where(deliveries.c.seq > after).order_by(order).limit(limit)
-        if broadcast is not None:
-            query = query.where(deliveries.c.broadcast == broadcast)
-        if account is not None:
-            query = query.where(deliveries.c.account == account)
-        if states:
-            query = query.where(deliveries.c.state.in_([state.value for state in states]))
-        if target is not None:
-            query = query.where(
-                deliveries.c.account == target.account,
-                deliveries.c.kind == target.kind,
-                deliveries.c.target == target.id,
-            )
-        if seqs is None:
-            found = await self._ledger.read(lambda connection: [_receipt(row) for row in connection.execute(query)])
-            return found[::-1] if newest else found
-        wanted = list(seqs)
-
-        def in_slices(connection: Connection) -> list[Receipt]:
-            found: list[Receipt] = []
-            for start in range(0, len(wanted), 500):
-                part = query.where(deliveries.c.seq.in_(wanted[start : start + 500]))
-                found.extend(_receipt(row) for row in connection.execute(part))
-            return found
-
-        return await self._ledger.read(in_slices)
-
-    async def counts(self, broadcast: int | None = None, account: str | None = None) -> dict[State, int]:
-        """Return how many deliveries stand in each state."""
-        query = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
-        if broadcast is not None:
-            query = query.where(deliveries.c.broadcast == broadcast)
-        if account is not None:
-            query = query.where(deliveries.c.account == account)
-        rows = await self._ledger.read(lambda connection: connection.execute(query).all())
-        return {State(state): count for state, count in rows}
-
-    async def any_of(self, broadcast: int, states: Iterable[State]) -> bool:
-        """Return whether anything of a broadcast stands in one of `states`; quick, however large it is."""
-        some = (deliveries.c.broadcast == broadcast) & deliveries.c.state.in_([state.value for state in states])
-        query = sa.select(deliveries.c.seq).where(some).limit(1)
-        return await self._ledger.read(lambda connection: connection.execute(query).first() is not None)
-
-    async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
-        query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
-        return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
 
     async def cancel(self, seqs: Sequence[int]) -> list[tuple[int, Target]]:
         """Take deliveries of which nothing has left out of the queue; returns those that it found there.
@@ -686,7 +437,7 @@ class Outbox:
             held = deliveries.c.account.in_(accounts) & (deliveries.c.state == State.HELD.value) & _TIMED
             moved = deliveries.update().where(held).values(state=State.QUEUED.value, due_at=0.0)
             if accounts and connection.execute(moved).rowcount:
-                _take(connection, STIRS, 1)
+                count_on(connection, STIRS, 1)
             return done
 
         return await self._ledger.write(settle)
@@ -714,7 +465,7 @@ class Outbox:
             if not connection.execute(statement).rowcount:
                 return False
             if not state.final:
-                _take(connection, STIRS, 1)
+                count_on(connection, STIRS, 1)
             return True
 
         return await self._ledger.write(settle)
@@ -722,86 +473,6 @@ class Outbox:
     async def recalled(self, seq: int) -> None:
         statement = deliveries.update().where(deliveries.c.seq == seq).values(state=State.RECALLED.value)
         await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
-
-
-def delivery_id(seq: int) -> str:
-    """The id that people see and paste: `d42`."""
-    return f"d{seq}"
-
-
-def delivery_seq(text: str) -> int:
-    """Read a delivery's id.
-
-    Raises:
-        Refused: it is not one.
-    """
-    digits = text.strip().lower().removeprefix("d")
-    if not digits.isdigit() or len(digits) > 18:
-        raise Refused(f"'{text}' is not a delivery's id. Expected d followed by digits, as `send` printed it.")
-    return int(digits)
-
-
-def _take(connection: Connection, name: str, count: int) -> int:
-    """Reserve `count` numbers and return the first."""
-    updated = _COUNT_ON.run(connection, [{"b_name": name, "b_count": count}]).scalar()
-    if updated is None:
-        connection.execute(counters.insert().values(name=name, value=count))
-        return 1
-    return int(updated) - count + 1
-
-
-def _keep_message(
-    connection: Connection, message_id: int, digest: str, body: bytes, now: float, media: set[str]
-) -> None:
-    """Store a message. Its id is the number of its first delivery, which no message before it can have."""
-    _KEEP.run(connection, [{"id": message_id, "digest": digest, "body": body, "created_at": now}])
-    if media:
-        connection.execute(message_media.insert(), [{"message": message_id, "sha256": one} for one in media])
-
-
-def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:
-    """Give every delivery its first number; empty when all begin at 1.
-
-    Answers to one message count on from where the last answer stopped.
-    """
-    if message.reply is None:
-        return []
-    numbers = []
-    for submission in submissions:
-        where = (replies.c.account == submission.target.account) & (replies.c.reply_id == message.reply.id)
-        parts = max(1, submission.parts)
-        after = connection.execute(
-            replies.update()
-            .where(where)
-            .values(next_number=replies.c.next_number + parts)
-            .returning(replies.c.next_number)
-        ).scalar()
-        if after is None:
-            after = 1 + parts
-            connection.execute(
-                replies.insert().values(account=submission.target.account, reply_id=message.reply.id, next_number=after)
-            )
-        numbers.append(int(after) - parts)
-    return numbers
-
-
-def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[int, int]]:
-    """Return number and broadcast of what was stored under `key` before, by target."""
-    rows = connection.execute(
-        sa.select(
-            deliveries.c.seq,
-            deliveries.c.broadcast,
-            deliveries.c.account,
-            deliveries.c.kind,
-            deliveries.c.target,
-            messages.c.digest,
-        )
-        .join(messages, messages.c.id == deliveries.c.message)
-        .where(deliveries.c.key == key)
-    ).all()
-    if any(row.digest != digest for row in rows):
-        raise Refused(f"The key '{key}' was used before for another message. Use a key per message, or leave it out.")
-    return {Target(row.account, row.kind, row.target): (row.seq, row.broadcast) for row in rows}
 
 
 def _job(account: str, row: Any) -> Job:
@@ -813,36 +484,3 @@ def _job(account: str, row: Any) -> Job:
 
 def _places(rows: Iterable[Any]) -> list[tuple[int, Target]]:
     return [(seq, Target(account, kind, target)) for seq, account, kind, target in rows]
-
-
-def receipt_of(job: Job, end: Settlement) -> Receipt:
-    """The receipt that the store would give for `job` after `end`."""
-    return Receipt(
-        delivery_id(job.seq),
-        str(job.target),
-        end.state,
-        end.ids,
-        end.attempts,
-        " ".join(filter(None, (end.detail, end.notes))),
-        end.error,
-        end.code,
-        end.trace_id,
-        end.settled_at,
-        end.due_at,
-    )
-
-
-def _receipt(row: Any) -> Receipt:
-    return Receipt(
-        delivery_id(row.seq),
-        str(Target(row.account, row.kind, row.target)),
-        State(row.state),
-        tuple(_ids.decode(row.ids)),
-        row.attempts,
-        " ".join(filter(None, (row.detail, row.notes))),
-        row.error,
-        row.code,
-        row.trace_id,
-        row.settled_at,
-        row.due_at,
-    )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from yizhan.delivery.budget import Budget, Closed
+from yizhan.delivery.job import BROADCAST, Job, Settlement
 from yizhan.delivery.messages import Messages
-from yizhan.delivery.outbox import BROADCAST, SOON, Job, Outbox, Settlement
+from yizhan.delivery.outbox import SOON, Outbox
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.errors import (
     Duplicate,

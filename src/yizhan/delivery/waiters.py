@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from yizhan.delivery.outbox import Job, Settlement, receipt_of
+from yizhan.delivery.job import Job, Settlement
+from yizhan.delivery.records import receipt_of
 from yizhan.errors import LoginNeeded
 from yizhan.model import Receipt, State, Target
 

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from yizhan.delivery.job import Job
 from yizhan.delivery.lanes import Lane
-from yizhan.delivery.outbox import Job, Outbox
+from yizhan.delivery.outbox import Outbox
 from yizhan.errors import YizhanError
 from yizhan.model import Clock, Target
 from yizhan.storage.lock import FileLock

@@ -124,7 +124,7 @@ async def counts_in(store: Path) -> dict[str, int]:
     from yizhan.engine import Engine
 
     async with await Engine.open(store, sending=False) as engine:
-        return {state.value: count for state, count in (await engine.outbox.counts()).items()}
+        return {state.value: count for state, count in (await engine.records.counts()).items()}
 
 
 async def in_flight_in(store: Path) -> dict[str, int]:
