@@ -38,7 +38,7 @@ async def engine(sandbox: RunningSandbox, tmp_path: Path) -> AsyncIterator[Engin
 async def hi(engine: Engine) -> tuple[Target, AsyncIterator[Event]]:
     """Take in the first message; returns whom it came from, and the stream that goes on."""
     stream = engine.events()
-    event = await asyncio.wait_for(anext(stream), 10)
+    event = await asyncio.wait_for(anext(stream), 30)
     assert event.target is not None
     return event.target, stream
 
@@ -61,7 +61,7 @@ async def test_the_eleventh_send_is_held_and_leaves_first_after_the_person_wrote
     # It was the budget that held them: the platform was never asked for an eleventh.
     assert 10 == sandbox.calls("sendmessage", platform="ilink")
     sandbox.say("ilink", target.id, "go on")
-    receipts = await engine.wait(held, timeout=10, until_held=False)
+    receipts = await engine.wait(held, timeout=30, until_held=False)
     await engine.send(target, "13")
 
     assert [State.SENT, State.SENT] == [receipt.state for receipt in receipts]
@@ -76,7 +76,7 @@ async def test_after_a_day_of_silence_a_send_is_held_until_the_person_writes(
 
     held = await engine.send(target, "good morning")
     sandbox.say("ilink", target.id, "are you there?")
-    (receipt,) = await engine.wait(held, timeout=10, until_held=False)
+    (receipt,) = await engine.wait(held, timeout=30, until_held=False)
 
     assert (State.HELD, State.SENT) == (held.state, receipt.state)
 
@@ -96,7 +96,7 @@ async def test_a_window_that_only_the_platform_knows_to_be_closed_holds_too(
 
 async def test_a_reply_past_the_window_is_held_and_not_given_up(sandbox: RunningSandbox, engine: Engine) -> None:
     stream = engine.events()
-    event = await asyncio.wait_for(anext(stream), 10)
+    event = await asyncio.wait_for(anext(stream), 30)
     for number in range(10):
         await engine.reply(event, str(number))
 
@@ -114,7 +114,7 @@ async def test_a_file_is_uploaded_once_for_one_person_and_again_for_another(
     everybody = [str(target), *others]
 
     for _ in range(2):
-        counts = await (await engine.broadcast(Image(PNG), to=everybody)).wait(20)
+        counts = await (await engine.broadcast(Image(PNG), to=everybody)).wait(30)
         assert {State.SENT: 4} == counts
 
     assert 4 == sandbox.calls("cdn_upload", platform="ilink")
@@ -139,7 +139,7 @@ async def test_what_was_received_is_saved_and_sent_on_without_an_upload(
 ) -> None:
     target, stream = await hi(engine)
     sandbox.say("ilink", target.id, media=PNG, kind="image")
-    event = await asyncio.wait_for(anext(stream), 10)
+    event = await asyncio.wait_for(anext(stream), 30)
     assert event.message is not None
     (forward,) = event.message.segments
     assert isinstance(forward, Forward)
@@ -188,7 +188,7 @@ async def test_a_login_survives_a_restart_and_nothing_comes_twice(sandbox: Runni
         stream = engine.events()
         if turn == 1:
             sandbox.say("ilink", user, "second")
-        event = await asyncio.wait_for(anext(stream), 10)
+        event = await asyncio.wait_for(anext(stream), 30)
         seen.append(event.message.text if event.message else "")
         await engine.send(event.target, f"answer {turn}")  # type: ignore[arg-type]
         await engine.close()

@@ -213,13 +213,21 @@ class Adapter:
         login = QrLogin(self.calls, self.clock, self.rules, self.code_entry, kept)
         session = await login.run(show)
         if session != kept:
+            await self._keep(session, kept)
+        self._tickets.clear()
+        self.poll.logged_in()
+        return _identity(session)
+
+    async def _keep(self, session: Session, before: Session | None) -> None:
+        # Used from here on, so that an answer to the bot before cannot bring its cursor back.
+        self.calls.use(session)
+        try:
             # The old cursor holds the old token, and leaves a new login deaf (thread Good0007/nanobot-webui#51).
             await self.context.keeper.put(CURSOR, None)
             await self.context.keeper.put(SESSION, msgspec.json.encode(session))
-        self._tickets.clear()
-        self.calls.use(session)
-        self.poll.logged_in()
-        return _identity(session)
+        except BaseException:
+            self.calls.use(before)
+            raise
 
     async def check(self) -> Sequence[Finding]:
         if self.calls.session is None:

@@ -25,8 +25,7 @@ AT_ONCE = 0.5
 class Poll:
     """Takes in what one bot is told.
 
-    The cursor is stored after a batch was handed over: what a crash interrupts comes again, and its
-    id tells.
+    The cursor is stored after a batch was handed over: what a crash interrupts comes again, and its id tells.
     """
 
     def __init__(self, calls: Calls, clock: Clock, keeper: Keeper, rules: Rules) -> None:
@@ -46,6 +45,7 @@ class Poll:
     def logged_in(self) -> None:
         """There is a new session: go on at once, with everything about the old one forgotten."""
         self._failures = self._lapses = 0
+        self._heard_at = 0.0
         self._lost = self.announced = False
         self._logged_in.set()
 
@@ -58,28 +58,39 @@ class Poll:
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in, forever."""
         while True:
-            if self._calls.session is None:
+            session = self._calls.session
+            if session is None:
                 await self._wait_for_login(None)
                 continue
             await self._announce()
             try:
                 answer = await self._ask()
-            except LoginNeeded as error:
+            except PlatformError as error:
+                if self._calls.session is not session:
+                    # Somebody logged in meanwhile: this concerns the bot before.
+                    continue
+                if not isinstance(error, LoginNeeded):
+                    await self._failed(error)
+                    continue
                 for event in self._login_lost(str(error)):
                     yield event
                 await self._wait_for_login(self._seconds("poll.dead_token_seconds"))
                 continue
-            except PlatformError as error:
-                await self._failed(error)
+            if answer is None:
                 continue
-            for event in self._taken_in(answer):
+            lost = self._looked_at(answer) if self._calls.session is session else []
+            for raw in answer.msgs or ():
+                yield parse(raw, self._calls.account, self._clock.now())
+            for event in lost:
                 yield event
-            await self._advance(answer)
+            if self._calls.session is session:
+                await self._advance(answer)
             if self._at_once and not answer.msgs:
                 # Nothing at all, and at once: this platform does not hold its polls just now.
                 await self._clock.sleep(self._seconds("poll.pause_seconds"))
 
-    async def _ask(self) -> wire.Updates:
+    async def _ask(self) -> wire.Updates | None:
+        """Return what the platform says; None where it says nothing until our own time is up, which is no failure."""
         cursor = (self._keeper.get(CURSOR) or b"").decode()
         timeout = self._timeout or self._seconds("getupdates.hold_seconds")
         asked_at = self._clock.now()
@@ -89,23 +100,24 @@ class Poll:
             return answer
         except PlatformError as error:
             if isinstance(error.__cause__, TimeoutError):
-                # Silence until our own time is up is an empty answer, not a failure.
-                self._at_once = False
-                return wire.Updates(msgs=[], get_updates_buf=cursor)
+                self._failures = 0
+                return None
             raise
 
-    def _taken_in(self, answer: wire.Updates) -> list[Event]:
+    def _looked_at(self, answer: wire.Updates) -> list[Event]:
+        """Note what an answer says about the login; returns the event that it is lost, where it is."""
         self._failures = 0
-        self._heard_at = self._clock.now()
         if answer.longpolling_timeout_ms and answer.longpolling_timeout_ms > 0:
             self._timeout = answer.longpolling_timeout_ms / 1000
-        events = [parse(raw, self._calls.account, self._clock.now()) for raw in answer.msgs or ()]
+        if answer.msgs is not None or answer.get_updates_buf:
+            self._lapses, self._lost, self._heard_at = 0, False, self._clock.now()
+            return []
         # A healthy idle answer has an empty list and a cursor; one with neither was seen after a token had silently
         # lapsed (thread Wechat-ggGitHub/wechat-claude-code#46).
-        self._lapses = self._lapses + 1 if answer.msgs is None and not answer.get_updates_buf else 0
-        if self._lapses >= self._rules.number("poll.lapses"):
-            events += self._login_lost("the platform answers polls with nothing at all, as it does for lapsed logins")
-        return events
+        self._lapses += 1
+        if self._lapses < self._rules.number("poll.lapses"):
+            return []
+        return self._login_lost("the platform answers polls with nothing at all, as it does for lapsed logins")
 
     async def _advance(self, answer: wire.Updates) -> None:
         cursor = (answer.get_updates_buf or "").encode()
