@@ -15,6 +15,7 @@ from tests.webwechat_support import MP4, Account, account, png, target
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import EventKind, Link, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.session import Keys, KeyValue
 from yizhan.wire import HttpResponse
 
@@ -201,6 +202,30 @@ async def test_what_arrived_while_the_program_was_away_is_not_lost() -> None:
 
         assert [first.id] == [e.id for e in events if e.message == first.message]
         assert message_of("two") == events[1].message
+
+
+async def test_what_the_service_gives_anew_while_a_login_lasts_is_used_and_kept() -> None:
+    keeper = MemoryKeeper()
+    async with account(keeper=keeper) as me:
+
+        async def after(exchange: Any) -> None:
+            if exchange.endpoint == "webwxsync":
+                answer = exchange.response
+                answer.headers = [*answer.headers, ("Set-Cookie", "webwx_data_ticket=gSnew; Path=/")]
+                answer.body = answer.data.replace(b'"SKey": ""', b'"SKey": "@crypt_new"')
+
+        me.served.after = after  # type: ignore[method-assign]
+        for text in ("one", "two"):
+            await me.server.say("wxid_alice", "bot", text=text)
+            await me.next()
+        await me.send("answer")
+        sent = next(e.http for e in me.served.exchanges if e.endpoint == "webwxsendmsg")
+        kept = load_saved(keeper.get("session"))
+
+        assert b'"Skey":"@crypt_new"' in b"".join(p for p in sent.body if isinstance(p, bytes))
+        assert "gSnew" == sent.cookies()["webwx_data_ticket"]
+        assert kept is not None
+        assert ("@crypt_new", "gSnew") == (kept.skey, kept.cookies["webwx_data_ticket"])
 
 
 async def test_an_old_sync_key_brings_the_same_again_and_an_absurd_one_nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -35,6 +35,8 @@ class WebWx:
         self._base: base.Base | None = None
         self._cookie = ""
         self._last_id = 0
+        self.unkept = False
+        """Whether the login has changed since it was last stored."""
 
     # --- the login that is used
 
@@ -46,8 +48,11 @@ class WebWx:
         api = saved.api if saved is not None else self.settings.api_base
         self.caller.bases = dict(hosts.bases(api))
         if saved is not None:
-            self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
-            self._cookie = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
+            self._identify(saved)
+
+    def _identify(self, saved: Saved) -> None:
+        self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
+        self._cookie = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
 
     @property
     def ready(self) -> Saved:
@@ -65,7 +70,7 @@ class WebWx:
         """Carry out one call with the session's cookies, and keep the cookies that come back."""
         headers = {"Cookie": self._cookie} if self._cookie else None
         answer = await self.caller.exchange(endpoint, request, headers=headers, progress=progress)
-        self._take_cookies(answer)
+        self._renew(cookies_of(answer))
         try:
             return self.caller.read(endpoint, answer)
         except LoginNeeded as error:
@@ -73,13 +78,15 @@ class WebWx:
             needed.fault, needed.endpoint = error.fault, endpoint.name
             raise needed from error
 
-    def _take_cookies(self, answer: HttpResponse) -> None:
-        if self.saved is None:
+    def _renew(self, cookies: Mapping[str, str], skey: str = "") -> None:
+        """Take over what the service gives anew while a login lasts."""
+        saved = self.saved
+        if saved is None or (cookies.items() <= saved.cookies.items() and skey in ("", saved.skey)):
             return
-        new = cookies_of(answer)
-        if new:
-            self.saved.cookies.update(new)
-            self._cookie = "; ".join(f"{name}={value}" for name, value in self.saved.cookies.items())
+        saved.cookies.update(cookies)
+        saved.skey = skey or saved.skey
+        self._identify(saved)
+        self.unkept = True
 
     # --- logging in
 
@@ -141,9 +148,7 @@ class WebWx:
         )
         inited = await self.call(calls.INIT, request)
         saved.me, saved.nick = inited.User.UserName, inited.User.NickName
-        if inited.SKey and inited.SKey != saved.skey:
-            saved.skey = inited.SKey
-            self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
+        self._renew({}, inited.SKey)
         return inited
 
     async def webwxstatusnotify(self, code: int, to: str) -> str:
@@ -212,7 +217,9 @@ class WebWx:
             lang=self._lang,
             pass_ticket=saved.pass_ticket,
         )
-        return await self.call(calls.SYNC, request)
+        synced = await self.call(calls.SYNC, request)
+        self._renew({}, synced.SKey)
+        return synced
 
     # --- sending
 

@@ -13,6 +13,7 @@ from yizhan.platforms.base import Keeper
 from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.calls import WebWx
 from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, target_of
+from yizhan.platforms.webwechat.saved import dump_saved
 from yizhan.platforms.webwechat.wire.session import Changed, Keys, Synced
 
 FIRST_PAUSE = 1.0
@@ -76,6 +77,9 @@ class Receiver:
         for event in await self._understood(synced):
             yield event
         if self._wx.saved is not None and self._wx.saved.scope == scope:
+            if self._wx.unkept:
+                self._wx.unkept = False
+                await self._keeper.put("session", dump_saved(self._wx.saved))
             next_key = synced.SyncKey if synced.SyncKey.List else synced.SyncCheckKey
             if next_key.List and next_key.List != key.List:
                 # Only after the events were taken: what is lost between comes again.
