@@ -414,6 +414,42 @@ async def test_a_friend_is_found_asked_remarked_and_deleted() -> None:
         assert "user ticket invalid" == refused["data"]["desc"]
 
 
+async def test_labels_are_made_put_on_people_and_taken_away() -> None:
+    async with phone() as call:
+        work = (await call(37, title="work"))["data"]["data"]
+        assert work == (await call(37, title="work"))["data"]["data"]
+        await call(40, userName="wxid_bob", labelIds=[str(work["labelId"])])
+        await call(39, labelId=work["labelId"], newTitle="office")
+
+        assert {"count": 1, "labels": [{**work, "title": "office"}]} == (await call(36))["data"]["data"]
+        assert [work["labelId"]] == (await call(10015, userName="wxid_bob"))["data"]["data"]["labelIds"]
+        assert -1 == await call.status(40, userName="wxid_bob", labelIds=[99])
+        assert 0 == await call.status(38, labelId=str(work["labelId"]))
+        assert {"count": 0, "labels": []} == (await call(36))["data"]["data"]
+        assert [] == (await call(10015, userName="wxid_bob"))["data"]["data"]["labelIds"]
+
+
+async def test_what_clients_ask_for_at_their_start_is_answered() -> None:
+    async with phone() as call:
+        await call(1001, protocol=1, host="127.0.0.1", port=9)
+
+        assert [0, 0] == [await call.status(number, bEnable=True) for number in (10094, 10095)]
+        # An official client reads the address of every handler, and opens invitations without saying of which kind.
+        assert [""] == [handler["url"] for handler in (await call(1003))["data"]["data"]]
+        assert 0 == await call.status(10089, url="https://support.example.org/join")
+
+
+async def test_members_in_the_database_say_who_leads_the_group() -> None:
+    async with phone() as call:
+        group = (await call(45, userNames=["wxid_alice", "wxid_bob"]))["data"]["data"]["chatroomUserName"]
+        await call(49, chatroomUserName=group, userName="wxid_bob")
+        members = (await call(10113, chatroomUserName=group))["data"]["data"]["chatroomMembers"]
+
+        assert ["wxid_sandbox"] == [id for id, member in members.items() if member["isChatroomOwner"]]
+        assert ["wxid_bob"] == [id for id, member in members.items() if member["isChatroomAdmin"]]
+        assert "wxid_alice_wx" == members["wxid_alice"]["alias"]
+
+
 FRIENDS = (
     "SELECT c.UserName, c.Remark, h.smallHeadImgUrl FROM Contact c LEFT JOIN ContactHeadImgUrl h "
     "ON c.UserName = h.usrName WHERE c.VerifyFlag = 0 AND (c.Type = 3 OR c.Type > 50) AND c.Type != 2050"

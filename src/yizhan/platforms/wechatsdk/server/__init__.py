@@ -21,6 +21,7 @@ from yizhan.platforms.wechatsdk.server.calls import Answerer
 from yizhan.platforms.wechatsdk.server.cdn import Cdn
 from yizhan.platforms.wechatsdk.server.contacts import Contacts
 from yizhan.platforms.wechatsdk.server.groups import Groups
+from yizhan.platforms.wechatsdk.server.labels import LabelCalls
 from yizhan.platforms.wechatsdk.server.paths import Folders
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
 from yizhan.platforms.wechatsdk.server.saying import Saying
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 NEIGHBOURS = frozenset(
     {
-        *(2, 4, 5, 18, 19, 20, 25, 26, 27, 34, 35, 36, 37, 38, 39, 40, 44, 54, 55, 56, 63, 65, 67, 68, 80, 83, 86, 97),
-        *(10038, 10039, 10040, 10042, 10043, 10044, 10045, 10055, 10057, 10059, 10060, 10062, 10088, 10094, 10095),
+        *(2, 4, 5, 18, 19, 20, 25, 26, 27, 34, 35, 44, 54, 55, 56, 63, 65, 67, 68, 80, 83, 86, 97),
+        *(10038, 10039, 10040, 10042, 10043, 10044, 10045, 10055, 10057, 10059, 10060, 10062, 10088),
         *(10082, 10083, 10084, 10105, 10106),
         *(*range(70, 77), *range(10016, 10022), *range(10063, 10081), *range(10116, 10126)),
     }
@@ -66,10 +67,10 @@ class Server:
         self.contacts = Contacts(self.book, Database(self.book), self._current)
         self.groups = Groups(world, self.book, self.account, self.pushes, self._current)
         self._running: set[asyncio.Task[None]] = set()
-        for endpoint, answerer in (*self.sending.calls, *self.cdn.calls, *self.contacts.calls, *self.groups.calls):
-            self._serve(endpoint, answerer)
-        for endpoint, answerer in self.account.calls:
-            self._serve(endpoint, answerer)
+        self.labels = LabelCalls(self.book)
+        for chapter in (self.sending, self.cdn, self.contacts, self.groups, self.labels, self.account):
+            for endpoint, answerer in chapter.calls:
+                self._serve(endpoint, answerer)
         for endpoint, answerer in (*self.account.calls_before_login, *self.pushes.calls_before_login):
             self._serve(endpoint, answerer, before_login=True)
 

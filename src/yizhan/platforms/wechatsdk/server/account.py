@@ -10,7 +10,9 @@ from yizhan.platforms.wechatsdk.server.calls import Calls
 from yizhan.platforms.wechatsdk.server.paths import Folders
 from yizhan.platforms.wechatsdk.wire import (
     ALREADY_LOGGED_IN,
+    ANTI_REVOKE,
     CHECK_URL,
+    EAGER_DOWNLOADS,
     FAKE_VERSION,
     LOCK,
     LOGIN_QRCODE,
@@ -46,6 +48,7 @@ from yizhan.platforms.wechatsdk.wire import (
     SetSecretKey,
     SetSex,
     SetSignature,
+    Switch,
 )
 from yizhan.wire import Fault
 from yizhan.world import World
@@ -101,6 +104,8 @@ class Account:
             (SET_AVATAR, self.set_avatar),
             (SET_PAT, self.nothing),
             (LOCK, self.nothing),
+            (EAGER_DOWNLOADS, self.nothing),
+            (ANTI_REVOKE, self.nothing),
             (SELF_QRCODE, self.own_qrcode),
             (OWN_CHANNELS, self.own_channels),
             (PAYMENT_CODE, self.payment_code),
@@ -176,7 +181,7 @@ class Account:
         self.secret = call.request.newSecretKey
         return Done()
 
-    async def nothing(self, call: Call[Request | FakeVersion | SetPat]) -> Done:
+    async def nothing(self, call: Call[Request | FakeVersion | SetPat | Switch]) -> Done:
         """Calls that change nothing anybody could see here."""
         return Done()
 

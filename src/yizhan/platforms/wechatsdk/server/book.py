@@ -31,6 +31,8 @@ class Book:
         self.left: set[str] = set()
         self.followed: dict[str, str] = {}
         self.descriptions: dict[str, str] = {}
+        self.labels: dict[int, str] = {}
+        self.labelled: dict[str, list[int]] = {}
 
     @property
     def people(self) -> dict[str, Person]:
@@ -121,6 +123,7 @@ class Book:
             simplepy=initials(name),
             nation="CN",
             encryptUserName=token_of(id),
+            labelIds=self.labelled.get(id, []),
         )
 
     def members(self, group: Group) -> list[Member]:

@@ -230,7 +230,7 @@ class Contacts:
         return profile
 
     def _group(self, group: Group) -> dict[str, Any]:
-        members = self._book.members(group)
+        members = self._book.member_ids(group)
         return {
             "userName": group.id,
             "nickName": group.name,
@@ -245,8 +245,8 @@ class Contacts:
             "chatroomMemberCount": len(members),
             "chatroomMemberInfoVersion": 700000042,
             "infoVersion": 700000042,
-            "userNameList": [member.userName for member in members],
-            "chatroomMembers": {member.userName: member for member in members},
+            "userNameList": members,
+            "chatroomMembers": {id: self._book.speaker(id, group) for id in members},
         }
 
 

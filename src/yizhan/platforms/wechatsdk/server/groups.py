@@ -49,7 +49,6 @@ from yizhan.platforms.wechatsdk.wire import (
     CreatedGroupAnswer,
     CreateGroup,
     Done,
-    EnableGroupPushes,
     GetMembers,
     GroupInfo,
     GroupInfoAnswer,
@@ -63,6 +62,7 @@ from yizhan.platforms.wechatsdk.wire import (
     RenameGroup,
     ResolveInvitation,
     ShowNicks,
+    Switch,
 )
 from yizhan.wire import Fault
 from yizhan.world import Group, World
@@ -236,7 +236,7 @@ class Groups:
     async def resolve(self, call: Call[ResolveInvitation]) -> AnyAnswer:
         return AnyAnswer({"url": call.request.url})
 
-    async def enable_pushes(self, call: Call[EnableGroupPushes]) -> Done:
+    async def enable_pushes(self, call: Call[Switch]) -> Done:
         self._pushes.group_changes = call.request.bEnable
         return Done()
 

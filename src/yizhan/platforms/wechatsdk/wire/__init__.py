@@ -6,4 +6,5 @@ from yizhan.platforms.wechatsdk.wire.contacts import *  # noqa: F403
 from yizhan.platforms.wechatsdk.wire.envelope import *  # noqa: F403
 from yizhan.platforms.wechatsdk.wire.groups import *  # noqa: F403
 from yizhan.platforms.wechatsdk.wire.handlers import *  # noqa: F403
+from yizhan.platforms.wechatsdk.wire.labels import *  # noqa: F403
 from yizhan.platforms.wechatsdk.wire.messages import *  # noqa: F403

@@ -9,6 +9,7 @@ from msgspec import Struct
 from yizhan.platforms.wechatsdk.wire.account import AnyAnswer
 from yizhan.platforms.wechatsdk.wire.contacts import OneGroup
 from yizhan.platforms.wechatsdk.wire.envelope import Digits, Done, Request, interface
+from yizhan.platforms.wechatsdk.wire.handlers import Switch
 
 
 class GroupInfo(Struct):
@@ -123,20 +124,16 @@ class GroupQr(Request, kw_only=True, omit_defaults=True):
     onlyQrcodeUrl: bool = True
 
 
-class ResolveInvitation(Request, kw_only=True):
+class ResolveInvitation(Request, kw_only=True, omit_defaults=True):
     url: str
-    inviteType: Digits
-    """0 link, 1 QR."""
+    inviteType: Digits = 0
+    """0 link, 1 QR; an official client leaves it out."""
 
 
 class AddMember(Request, kw_only=True, omit_defaults=True):
     userName: str
     chatroomUserName: str
     message: str = ""
-
-
-class EnableGroupPushes(Request, kw_only=True):
-    bEnable: bool
 
 
 _AT = "chatroomUserName"
@@ -166,4 +163,4 @@ RESOLVE_INVITATION = interface(10089, "resolve_invitation", ResolveInvitation, A
 ADD_MEMBER_AS_FRIEND = interface(
     10090, "add_member_as_friend", AddMember, Done, "群管理/添加群成员为好友", acts=True, target="userName"
 )
-ENABLE_GROUP_PUSHES = interface(10115, "enable_group_pushes", EnableGroupPushes, Done, "群管理/群变动推送开关")
+ENABLE_GROUP_PUSHES = interface(10115, "enable_group_pushes", Switch, Done, "群管理/群变动推送开关")

@@ -34,8 +34,8 @@ class RemoveHandler(Request, kw_only=True):
     cookie: Digits
 
 
-class Handler(Struct, omit_defaults=True):
-    """One of the registered handlers. The vendor's own client reads the number under the misspelt key."""
+class Handler(Struct):
+    """One of the registered handlers. The vendor's own client reads `url` of each, and the number by a misspelt key."""
 
     cookie: Digits = ""
     url: str = ""
@@ -45,6 +45,10 @@ class Handler(Struct, omit_defaults=True):
     port: Digits = ""
 
 
+class Switch(Request, kw_only=True):
+    bEnable: bool
+
+
 class Handlers(Struct):
     data: list[Handler] = []
 
@@ -52,6 +56,8 @@ class Handlers(Struct):
 ADD_HANDLER = interface(1001, "add_handler", AddHandler, Added, "处理消息/http处理器")
 REMOVE_HANDLER = interface(1002, "remove_handler", RemoveHandler, Done, "处理消息/移除处理器")
 LIST_HANDLERS = interface(1003, "list_handlers", Request, Handlers, "处理消息/获取消息处理器列表")
+EAGER_DOWNLOADS = interface(10094, "eager_downloads", Switch, Done, "WeChatAPIs/WechatBotCMD: OtherNativeApi.py")
+ANTI_REVOKE = interface(10095, "anti_revoke", Switch, Done, "WeChatAPIs/WechatBotCMD: OtherNativeApi.py")
 
 
 def tcp_frame(body: bytes) -> bytes:
