@@ -156,7 +156,7 @@ class Bench:
 async def until(condition: Callable[[], Any]) -> None:
     """Give the other tasks their turn until `condition` holds."""
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
