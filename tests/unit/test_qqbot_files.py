@@ -86,6 +86,15 @@ async def test_sending_at_once_is_an_active_message_with_an_id() -> None:
         assert 1 == len(served.server.files.placed)  # type: ignore[attr-defined]
 
 
+async def test_uploads_that_send_at_once_do_not_pass_a_quota_together(web_url: str) -> None:
+    async with bot_of(rules={"active.group.target_per_minute": 2}) as (served, bot):
+        sends = [bot.group.files(GROUP, file_type=1, url=f"{web_url}/a.png", srv_send_msg=True) for _ in range(5)]
+        ends = await asyncio.gather(*sends, return_exceptions=True)
+
+        assert 3 == sum(isinstance(end, Throttled) for end in ends)
+        assert 2 == len(served.world.posts)
+
+
 async def test_file_info_never_crosses_from_one_scene_to_the_other() -> None:
     async with bot_of() as (_, bot):
         for here, openid, there, other in ((bot.c2c, USER, bot.group, GROUP), (bot.group, GROUP, bot.c2c, USER)):
@@ -303,6 +312,9 @@ async def test_a_merge_needs_every_part_and_nothing_but_its_id() -> None:
         assert placed.raw_url is not None
         async with bot.caller._client().get(placed.raw_url) as response:
             assert PNG == await response.read()
+        served.world.clock.advance(86401)
+        async with bot.caller._client().get(placed.raw_url) as response:
+            assert 404 == response.status
 
 
 async def test_an_empty_sha1_upsets_the_platform_and_a_missing_one_does_not() -> None:

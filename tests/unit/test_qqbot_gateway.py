@@ -16,12 +16,14 @@ from tests.support import MemoryKeeper, Served, serve
 from tests.unit.qqbot_support import CHANNEL, GROUP, SECRET, TO_CHANNEL, TO_GROUP, TO_USER, USER, adapter_for
 from yizhan.errors import LoginNeeded, NotAllowed
 from yizhan.model import Event, EventKind
+from yizhan.net.socket import SocketClosed
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
 from yizhan.platforms.qqbot.client.inbox import MAX_WAITING
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.gateway import EXPIRED, SESSION_INVALID, TOKEN_REFUSED, CloseCode
 from yizhan.platforms.qqbot.wire.webhook import signed_headers, verify
+from yizhan.wire import HttpRequest
 
 
 @pytest.fixture
@@ -308,6 +310,70 @@ async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(serve
 
     assert (2, "missed") == (missed["s"], missed["d"]["content"])
     assert {"op": 0, "s": 3, "t": "RESUMED", "d": ""} == resumed
+
+
+class Told:
+    """The client's end of a socket, by what it says; `heard` is called with every frame that it gets."""
+
+    def __init__(self, *says: dict[str, Any], heard: Any = None) -> None:
+        self.says = list(says)
+        self.frames: list[dict[str, Any]] = []
+        self.heard = heard
+        self.over = asyncio.Event()
+
+    async def receive(self) -> str:
+        if not self.says:
+            await self.over.wait()
+            raise SocketClosed(1000)
+        return json.dumps(self.says.pop(0))
+
+    async def send(self, text: str) -> None:
+        self.frames.append(json.loads(text))
+        if self.heard is not None:
+            await self.heard(self.frames[-1])
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        self.over.set()
+
+
+async def test_what_happens_during_a_resume_comes_behind_what_was_missed(served: Served) -> None:
+    served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
+    connect = served.server.gateway.connect  # type: ignore[attr-defined]
+    http = HttpRequest("GET", "/websocket", (), {}, base_url=served.url)
+    first = Told(IDENTIFY)
+    first.over.set()
+    await connect(http, first)
+    for text in ("one", "two"):
+        await served.server.say(USER, "bot", text=text)
+
+    async def speak_up(frame: dict[str, Any]) -> None:
+        if frame.get("s") == 2:
+            await served.server.say(USER, "bot", text="three")
+
+    resume = {"token": "QQBot t", "session_id": first.frames[1]["d"]["session_id"], "seq": 1}
+    second = Told({"op": 6, "d": resume}, heard=speak_up)
+    second.over.set()
+    await connect(http, second)
+
+    assert [2, 3, 4, 5] == [frame["s"] for frame in second.frames if frame["op"] == 0]
+    assert "RESUMED" == second.frames[-1]["t"]
+
+
+async def test_guild_events_go_to_the_shard_of_their_guild_and_others_to_the_first(served: Served) -> None:
+    served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
+    shards = [Told({"op": 2, "d": {"token": "QQBot t", "intents": 1 << 25 | 1 << 30, "shard": [n, 2]}}) for n in (0, 1)]
+    http = HttpRequest("GET", "/websocket", (), {}, base_url=served.url)
+    tasks = [asyncio.create_task(served.server.gateway.connect(http, shard)) for shard in shards]  # type: ignore[attr-defined]
+    await until(lambda: all(len(shard.frames) == 2 for shard in shards))
+    await served.server.say(USER, CHANNEL, text="in a guild")
+    await served.server.say(USER, "bot", text="one to one")
+    for shard in shards:
+        shard.over.set()
+    await asyncio.gather(*tasks)
+
+    heard = [[frame["t"] for frame in shard.frames[2:]] for shard in shards]
+    # (18700000000001 >> 22) % 2 is 1.
+    assert [["C2C_MESSAGE_CREATE"], ["AT_MESSAGE_CREATE"]] == heard
 
 
 async def test_a_session_waits_only_so_long_for_its_client(served: Served) -> None:

@@ -79,6 +79,7 @@ WRONG = [
     (SEND, {"msg_type": 4, "embed": {}}),
     (SEND, {"msg_type": 6}),
     (SEND, {"msg_type": 6, "input_notify": {"input_type": 2, "input_second": 5}}),
+    (SEND, {"msg_type": 6, "input_notify": {"input_type": 1, "input_second": None}}),
     (SEND, {"msg_type": 6, "input_notify": {"input_type": 1, "input_second": 61}}),
     (SEND, {"msg_type": 7}),
     (SEND, {"msg_type": 7, "media": {}}),
@@ -146,6 +147,19 @@ WRONG = [
 async def test_a_wrong_request_is_refused_in_the_platforms_words(plain: Plain, path: str, body: Any) -> None:
     assert in_the_platforms_shape(await plain("POST", path, body))
     assert [] == plain.served.world.posts
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (SEND, {"content": "x", "message_reference": {"message_id": "a", "ignore_get_message_error": None}}),
+        (SEND, {"content": "x", "msg_type": None, "keyboard": None, "media": None, "msg_seq": None}),
+        (SEND, {"content": "x", "media": {"file_info": None}}),
+        (f"/channels/{CHANNEL}/messages", {"content": "x", "message_reference": {"message_id": "a", "x": None}}),
+    ],
+)
+async def test_null_means_absent_at_any_depth(plain: Plain, path: str, body: Any) -> None:
+    assert 200 == (await plain("POST", path, body))[0]
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ class Chunks:
         placed = self.server.files.place(scene, upload.file_type, blob, upload.name)
         raw_url = None
         if upload.file_type != FILE:
-            raw_url = f"{call.base_url}/qqmedia/{self.server.files.offer(blob, upload.name)}"
+            raw_url = f"{call.base_url}/qqmedia/{self.server.files.offer(blob, placed.expires_at)}"
         return placed, raw_url
 
     def _find(self, upload_id: str, scene: str) -> ChunkedUpload:

@@ -46,7 +46,8 @@ class Files:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.placed: dict[str, PlacedFile] = {}
-        self.links: dict[str, tuple[Blob, str]] = {}
+        self.links: dict[str, tuple[Blob, float | None]] = {}
+        """Files behind links, with the end of each."""
         self._volume: dict[int, int] = {}
         """Bytes taken in, by day."""
         for scene in wire.SCENES.values():
@@ -109,17 +110,17 @@ class Files:
         self.placed[placed.file_info] = placed
         return placed
 
-    def offer(self, blob: Blob, name: str) -> str:
+    def offer(self, blob: Blob, expires_at: float | None = None) -> str:
         """Make a link to a file; returns its id."""
         file_id = self.server.world.hex(40)
-        self.links[file_id] = blob, name
+        self.links[file_id] = blob, expires_at
         return file_id
 
     async def download(self, call: Call[Download]) -> HttpResponse:
-        link = self.links.get(call.request.file_id)
-        if link is None:
+        blob, expires_at = self.links.get(call.request.file_id, (None, None))
+        if blob is None or (expires_at is not None and expires_at <= self.server.world.now()):
             return HttpResponse(404, [("Content-Type", "text/plain"), trace()], b"no such file")
-        return HttpResponse(200, [("Content-Type", "application/octet-stream"), trace()], (link[0],))
+        return HttpResponse(200, [("Content-Type", "application/octet-stream"), trace()], (blob,))
 
     def _serve(self, endpoint: Endpoint[Upload, Uploaded], scene: Scene) -> None:
         async def upload(call: Call[Upload]) -> Uploaded:
@@ -140,7 +141,7 @@ class Files:
         ttl = self.server.rules.number("handle.ttl_seconds")
         answer = Uploaded(placed.file_uuid, placed.file_info, ttl, raw_url=raw_url)
         if sends:
-            answer.id = self.server.messages.post_file(call.endpoint.name, scene.name, request.openid, placed)
+            answer.id = self.server.messages.post_file(call.endpoint.name, scene.name, place, placed)
         return answer
 
     async def _take_in(self, call: Call[Upload], scene: str) -> tuple[PlacedFile, str | None]:

@@ -46,7 +46,7 @@ class Session:
     sent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_MISSED))
     socket: Socket | None = None
     left_at: float = 0.0
-    """When its socket closed; 0 while it is open."""
+    """When its socket closed."""
 
 
 class Refused(Exception):
@@ -62,8 +62,8 @@ class Gateway:
         self.server = server
         self.sessions: dict[str, Session] = {}
         self.sockets: set[Socket] = set()
-        self.backlog: deque[tuple[float, Frame]] = deque(maxlen=MAX_MISSED)
-        """What came while there was no session, with its time."""
+        self.backlog: deque[tuple[float, Frame, str]] = deque(maxlen=MAX_MISSED)
+        """What came while there was no session, with its time and guild."""
         server.router.socket(wire.PATH, self.connect)
 
     def reset(self) -> None:
@@ -82,13 +82,13 @@ class Gateway:
     def connected(self) -> bool:
         return any(session.socket is not None for session in self.sessions.values())
 
-    async def dispatch(self, frame: Frame) -> None:
+    async def dispatch(self, frame: Frame, guild_id: str = "") -> None:
         """Send an event to every session that asked for its kind; those away get it when they resume."""
         self._forget_old()
         if not self.sessions:
-            self.backlog.append((self.server.world.now(), frame))
+            self.backlog.append((self.server.world.now(), frame, guild_id))
         for session in list(self.sessions.values()):
-            if _wants(session, frame):
+            if _wants(session, frame, guild_id):
                 await self._send(session, frame)
 
     async def disconnect(self, row: CloseCode) -> None:
@@ -166,8 +166,8 @@ class Gateway:
         oldest = self.server.world.now() - self.server.rules.number("gateway.backlog_seconds")
         waiting = list(self.backlog)
         self.backlog.clear()
-        for at, frame in waiting:
-            if at > oldest and _wants(session, frame):
+        for at, frame, guild_id in waiting:
+            if at > oldest and _wants(session, frame, guild_id):
                 await self._send(session, frame)
 
     async def _resume(self, resume: Resume, http: HttpRequest, socket: Socket) -> Session | None:
@@ -181,10 +181,13 @@ class Gateway:
             return None
         if not 0 <= resume.seq <= session.seq:
             raise Refused(wire.SEQ_WRONG)
-        session.socket, session.left_at, session.base_url = socket, 0.0, http.base_url
-        for seq, text in list(session.sent):
-            if seq > resume.seq:
+        session.left_at, session.base_url = self.server.world.now(), http.base_url
+        seq = resume.seq
+        while missed := [numbered for numbered in session.sent if numbered[0] > seq]:
+            for seq, text in missed:
                 await socket.send(text)
+        # Only now: what happens while the missed are sent comes behind them.
+        session.socket = socket
         await self._send(session, Frame(Op.DISPATCH, "", t="RESUMED"))
         return session
 
@@ -209,10 +212,12 @@ class Gateway:
                 del self.sessions[session.id]
 
 
-def _wants(session: Session, frame: Frame) -> bool:
-    """By its intents. One-to-one and group events go to the first shard only; here guild events do as well."""
+def _wants(session: Session, frame: Frame, guild_id: str) -> bool:
+    """By its intents and its shard: guild events are spread by their guild, all others go to the first."""
     needed = int(INTENT_OF.get(frame.t or "", 0))
-    return (session.intents & needed == needed) and session.shard[0] == 0
+    shard_id, shards = session.shard
+    home = (int(guild_id) >> 22) % shards if guild_id and shards else 0
+    return (session.intents & needed == needed) and shard_id == home
 
 
 def _shaped(d: Any, shape: type[T]) -> T:

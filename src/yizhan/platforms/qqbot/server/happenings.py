@@ -144,7 +144,7 @@ class Happenings:
         event_id = f"{event}:{self.server.world.hex(32)}"
         self.events[event_id] = Answerable(event, scene, target, self.server.world.now())
         frame = Frame(int(Op.DISPATCH), msgspec.Raw(msgspec.json.encode(d)), t=event, id=event_id)
-        await self.server.gateway.dispatch(frame)
+        await self.server.gateway.dispatch(frame, getattr(d, "guild_id", ""))
         self.server.webhooks.dispatch(frame)
         return event_id
 
@@ -166,7 +166,7 @@ class Happenings:
         return events.MessageScene("default", [f"msg_idx={self.new_ref_idx()}"])
 
     def _attachment(self, blob: Blob, kind: Kind, name: str) -> events.Attachment:
-        file_id = self.server.files.offer(blob, name)
+        file_id = self.server.files.offer(blob)
         content_type = _CONTENT_TYPES.get(kind) or f"image/{format_of(blob.head()) or 'jpeg'}"
         return events.Attachment(content_type, f"{ORIGIN}/qqmedia/{file_id}", name or blob.md5.upper(), blob.size)
 

@@ -78,7 +78,7 @@ class Images:
             raise Fault(faults.FORMAT_WRONG)
         del self.begun[call.request.upload_id]
         image_id = self.server.world.hex(32)
-        preview = f"{call.base_url}/qqmedia/{self.server.files.offer(begun.blob, '')}"
+        preview = f"{call.base_url}/qqmedia/{self.server.files.offer(begun.blob)}"
         ttl = self.server.rules.number("images.ttl_seconds")
         stored = images.StoredImage(image_id, f"qqbot-media://image/v1/{self.server.world.hex(40)}", ttl, preview)
         self.stored[image_id] = stored

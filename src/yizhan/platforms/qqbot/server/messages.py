@@ -106,10 +106,10 @@ class Messages:
             raise Fault(faults.LIMIT_EXCEEDED if broken.endswith("per_month") else faults.ACTIVE_TOO_OFTEN)
         return lambda: quotas.note(group, place.id)
 
-    def post_file(self, call: str, scene: str, openid: str, placed: PlacedFile) -> str:
-        """Send an uploaded file at once (`srv_send_msg`); returns the message's id."""
-        self.server.quotas.note(f"active.{scene}", openid)
-        return self._post(call, scene, openid, Shown(placed.kind, "", placed))
+    def post_file(self, call: str, scene: str, place: Person | Group, placed: PlacedFile) -> str:
+        """Send an uploaded file at once (`srv_send_msg`), if that is allowed still; returns the message's id."""
+        self.check_active(scene, place)()
+        return self._post(call, scene, place.id, Shown(placed.kind, "", placed))
 
     # --- may it go? ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ class Messages:
             case messages.TYPING if scene == "user":
                 return self._typing(request)
             case messages.MEDIA:
-                placed = self.server.files.find(request.media.file_info if request.media else "", scene)
+                placed = self.server.files.find((request.media and request.media.file_info) or "", scene)
                 shown = Shown(placed.kind, request.content or "", placed)
             case _:
                 raise Fault(faults.GROUP_TYPE_INVALID if scene == "group" else faults.CONTENT_INVALID)
@@ -226,7 +226,7 @@ class Messages:
 
     def _typing(self, request: SendMessage) -> Shown:
         notify = request.input_notify
-        if notify is None or notify.input_type != 1 or not 1 <= notify.input_second <= 60:
+        if notify is None or notify.input_type != 1 or not 1 <= (notify.input_second or 0) <= 60:
             raise Fault(faults.INPUT_TYPE_WRONG)
         return Shown("typing")
 

@@ -24,19 +24,19 @@ TEXT, MARKDOWN, ARK, EMBED, TYPING, MEDIA = 0, 2, 3, 4, 6, 7
 class MediaInfo(Struct):
     """Only `file_info` counts; clients pass the whole answer of the upload."""
 
-    file_info: str = ""
+    file_info: str | None = ""
 
 
 class MessageReference(Struct, omit_defaults=True):
     """A quote: `REFIDX_…` (2026), or the id of a message (a sample of the same page)."""
 
     message_id: str
-    ignore_get_message_error: bool = False
+    ignore_get_message_error: bool | None = None
 
 
 class InputNotify(Struct):
-    input_type: int = 1
-    input_second: int = 60
+    input_type: int | None = 1
+    input_second: int | None = 60
     """1 to 60."""
 
 
