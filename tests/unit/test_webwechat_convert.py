@@ -28,8 +28,18 @@ from yizhan.model import (
 )
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.book import Book
-from yizhan.platforms.webwechat.convert import GIF_NOTE, VOICE_NOTE, Reader, compose, mentions_of, parse, upload_form
+from yizhan.platforms.webwechat.convert import (
+    GIF_NOTE,
+    VOICE_NOTE,
+    Reader,
+    compose,
+    mentions_of,
+    parse,
+    recalled_id,
+    upload_form,
+)
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
+from yizhan.platforms.webwechat.wire.content import escaped
 from yizhan.platforms.webwechat.wire.session import Added, Changed
 
 RULES = PLATFORM.rules()
@@ -84,6 +94,9 @@ def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: s
         (Forward("image", {"scope": "login:0", "content": "@token"}), Unsupported, "earlier login"),
         (Native("webwxlogout", {}), Unsupported, "webwxsendmsg"),
         (Native("webwxsendmsg", {"Cotent": "x"}), Unsupported, "Cotent"),
+        (Native("webwxsendmsg", {"Content": {"a": 1}}), Unsupported, "Content"),
+        (Native("webwxsendmsg", {"Msg": [1]}), Unsupported, "expected"),
+        (Native("webwxsendmsg", {"Msg": {"Content": "x"}, "Scene": "two"}), Unsupported, "Scene"),
     ],
 )
 def test_what_cannot_be_carried_is_refused_with_the_remedy(segment: Segment, error: Any, says: str) -> None:
@@ -278,6 +291,26 @@ def test_what_oneself_wrote_on_the_phone_is_no_message_to_answer() -> None:
     assert EventKind.SENT == event.kind
 
 
+def test_what_oneself_wrote_in_a_room_is_nobody_elses() -> None:
+    own = Added(MsgId="5", FromUserName=ME, ToUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
+    event = parse(own, READER)
+
+    assert (EventKind.SENT, ROOM, ME, message_of(f"{BOB}:\nhi")) == (
+        event.kind,
+        event.target,
+        event.sender,
+        event.message,
+    )
+
+
+@pytest.mark.parametrize(("msgid", "newmsgid", "about"), [("7", "", "7"), ("0", "8", "8"), ("0", "", ""), ("", "", "")])
+def test_a_withdrawal_names_the_message_or_none(msgid: str, newmsgid: str, about: str) -> None:
+    ids = f"<msgid>{msgid}</msgid><newmsgid>{newmsgid}</newmsgid>"
+    xml = f'<sysmsg type="revokemsg"><revokemsg>{ids}</revokemsg></sysmsg>'
+
+    assert about == recalled_id(Added(MsgType=10002, Content=escaped(xml)))
+
+
 @pytest.mark.parametrize(
     ("type_", "kind"), [(3, "image"), (34, "voice"), (43, "video"), (62, "video"), (47, "sticker")]
 )
@@ -299,6 +332,18 @@ def test_a_file_arrives_with_its_name_and_what_fetching_it_wants() -> None:
         segment.reference["media_id"],
         segment.reference["file_size"],
     )
+
+
+@pytest.mark.parametrize("size", ["", "1.5", "-3", "9" * 40, "many"])
+def test_a_file_is_sent_on_whatever_its_sender_says_of_name_and_size(size: str) -> None:
+    name = "..\\..\\evil\u202e.lnk"
+    event = arrived(MsgType=49, AppMsgType=6, FileName=name, FileSize=size, MediaId="@crypt_1")
+    (segment,) = event.message.segments
+    (part,) = compose(event.message, USER, RULES, "login:1")
+
+    assert "evil.lnk" == segment.name
+    assert "<title>evil.lnk</title>" in part.body.content
+    assert "<totallen>0</totallen>" in part.body.content
 
 
 def test_cards_arrive_as_what_they_say() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
@@ -257,14 +258,19 @@ class _Composer:
             raise Unsupported(
                 f"{self._target}: there is no sending call '{call}'. There are: {', '.join(wire.SENDING)}."
             )
-        fields = dict(body.get("Msg", body))
+        fields, scene = body.get("Msg", body), body.get("Scene", 0)
+        if not isinstance(fields, Mapping) or not isinstance(scene, int):
+            raise Unsupported(f'{self._target}: {call}: expected {{"Msg": {{…}}, "Scene": 0 or 2}}, or what Msg holds.')
         strangers = set(fields) - set(Outgoing.__struct_fields__)
         if strangers:
             raise Unsupported(f"{self._target}: {call}: Msg has no member {', '.join(sorted(strangers))}.")
-        for name in ("FromUserName", "ToUserName", "LocalID", "ClientMsgId"):
-            fields.pop(name, None)
-        draft = Draft(call, int(fields.get("Type", 1)), native=fields, scene=int(body.get("Scene", 0)))
-        return _part(draft, f"native {call}")
+        try:
+            msgspec.convert({**fields, "ToUserName": ""}, Outgoing, strict=False)
+        except msgspec.ValidationError as error:
+            raise Unsupported(f"{self._target}: {call}: Msg does not fit the call: {error}.") from error
+        own = ("FromUserName", "ToUserName", "LocalID", "ClientMsgId")
+        native = {name: value for name, value in fields.items() if name not in own}
+        return _part(Draft(call, kinds.TEXT, native=native, scene=scene), f"native {call}")
 
 
 def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
@@ -284,8 +290,9 @@ def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
         case "link" if content:
             return Draft("webwxsendappmsg", kinds.APP_LINK, content, scene=FORWARDED)
         case "file" if reference.get("media_id"):
-            name = str(reference.get("file_name", "")) or "file"
-            card = file_card(name, int(reference.get("file_size") or 0), str(reference["media_id"]))
+            size = str(reference.get("file_size", ""))
+            name = safe_name(str(reference.get("file_name", "")))
+            card = file_card(name, int(size) if re.fullmatch("[0-9]{1,15}", size) else 0, str(reference["media_id"]))
             return Draft("webwxsendappmsg", kinds.APP_FILE, card, scene=FORWARDED)
     return None
 

@@ -26,6 +26,7 @@ from yizhan.wire.appmsg import (
     parse_contact,
     parse_revoked,
 )
+from yizhan.wire.filename import safe_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ def parse(added: Added, reader: Reader) -> Event | None:
     """Return the event for one message; None for what is between the service and the page only."""
     if added.MsgType in (kinds.STATUS_NOTIFY, kinds.NOTICE):
         return None
-    chat = added.ToUserName if added.FromUserName == reader.me else added.FromUserName
-    speaker, content = split_room(added.Content) if chat.startswith("@@") else ("", added.Content)
+    own = added.FromUserName == reader.me
+    chat = added.ToUserName if own else added.FromUserName
+    # What oneself wrote in a room has nobody's name before it.
+    speaker, content = split_room(added.Content) if chat.startswith("@@") and not own else ("", added.Content)
     speaker = speaker or added.FromUserName
-    own = reader.me in (added.FromUserName, speaker)
+    own = own or speaker == reader.me
     kind, message = _understood(added, content, reader)
     if own and kind is EventKind.MESSAGE:
         kind = EventKind.SENT
@@ -119,7 +122,7 @@ def _app(added: Added, content: str, reader: Reader) -> Sequence[Segment]:
         name = plain(added.FileName)
         reference = _reference(added, content, reader)
         reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}
-        return (Forward("file", reference, name),)
+        return (Forward("file", reference, safe_name(name)),)
     try:
         return parse_card(content).segments() or (Text(plain(added.FileName)),)
     except ValueError:
@@ -160,4 +163,7 @@ def recalled_id(added: Added) -> str:
         revoked = parse_revoked(plain(split_room(added.Content)[1]))
     except ValueError:
         return ""
-    return (revoked.local_id or revoked.message_id) if revoked is not None else ""
+    if revoked is None:
+        return ""
+    # 0 stands for the last own message, and names none.
+    return next((id for id in (revoked.local_id, revoked.message_id) if id not in ("", "0")), "")
