@@ -14,18 +14,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
 import sqlalchemy as sa
 
+from yizhan.delivery.acceptance import Acceptance, Targets
 from yizhan.delivery.accounts import Accounts, Change, OpenAccount
 from yizhan.delivery.broadcast import Broadcast
-from yizhan.delivery.forwards import reachable
 from yizhan.delivery.inbox import Inbox
-from yizhan.delivery.job import BROADCAST, REPLY, SINGLE, Submission, Submitted, delivery_id, delivery_seq
+from yizhan.delivery.job import BROADCAST, REPLY, Submitted, delivery_id, delivery_seq
 from yizhan.delivery.lanes import Lane
-from yizhan.delivery.messages import Fitted, Messages, has_media
+from yizhan.delivery.messages import Messages
 from yizhan.delivery.outbox import Outbox
-from yizhan.delivery.plan import Plan, plan_of
+from yizhan.delivery.plan import Plan
 from yizhan.delivery.records import Records
 from yizhan.delivery.retry import Policy
 from yizhan.delivery.runner import REPEAT_SECONDS, Runner
@@ -38,9 +37,7 @@ from yizhan.errors import (
     MediaTooLarge,
     Refused,
     StorageError,
-    UnknownTarget,
     Unsupported,
-    did_you_mean,
 )
 from yizhan.media.handles import HandleShelf
 from yizhan.model import (
@@ -55,10 +52,8 @@ from yizhan.model import (
     PlatformId,
     Receipt,
     Reply,
-    Segment,
     SegmentLike,
     State,
-    Sticker,
     Target,
     Video,
     Voice,
@@ -66,7 +61,7 @@ from yizhan.model import (
     message_of,
 )
 from yizhan.net.clock import SystemClock
-from yizhan.platforms.base import Adapter, Finding, LoginStep, Part, media_rule_of, platform_named
+from yizhan.platforms.base import Adapter, Finding, LoginStep, platform_named
 from yizhan.storage.accounts import AccountTable, ContactTable
 from yizhan.storage.events import EventTable
 from yizhan.storage.handles import HandleTable
@@ -77,8 +72,6 @@ from yizhan.storage.tables import counters
 if TYPE_CHECKING:
     from yizhan.media.library import Library
     from yizhan.net.share import ShareSettings, Sharing
-
-Targets = str | Target | Iterable[str | Target]
 
 TIDY_SECONDS = 3600.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
@@ -121,12 +114,15 @@ class Engine:
         self._policy = policy
         self._waiters = Waiters()
         self._closed = False
-        self._messages = Messages(self.records, self._fit)
+        self._messages = Messages(self.records, self.prepare)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self.worker = Worker(
             self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines
+        )
+        self._acceptance = Acceptance(
+            self._accounts, self.contacts, library, self._messages, self.outbox, self.worker, clock, self._fetch
         )
         self.inbox = Inbox(self.event_table, self.outbox, self.worker, clock, folder, self._accounts.use)
 
@@ -288,7 +284,7 @@ class Engine:
         if to is not None:
             segment: MediaSegment = _SEGMENT_OF[media.kind](media, name=media.name)
             for target in await self.targets(to):
-                parts = await self._compose(Message((segment,)), target)
+                parts = await self._acceptance.compose(Message((segment,)), target)
                 for need in [need for part in parts for need in part.needs]:
                     await self.shelf.place(target.account, need, target, await self.adapter(target.account))
         return media
@@ -314,16 +310,7 @@ class Engine:
         Raises:
             MediaFormat: empty, unreadable, or not of the kind that its segment says.
         """
-        segments: list[Segment] = []
-        for segment in message.segments:
-            if not isinstance(segment, MediaSegment) or segment.media is None:
-                segments.append(segment)
-                continue
-            kind = _KIND_OF[type(segment)]
-            media = await self.library.add(segment.media, name=getattr(segment, "name", "") or None, kind=kind)
-            named = {} if isinstance(segment, Sticker) or segment.name else {"name": media.name}
-            segments.append(msgspec.structs.replace(segment, media=media, **named))
-        return Message(tuple(segments), message.reply)
+        return await self._acceptance.take_in(message)
 
     # --- sending ---
 
@@ -398,8 +385,7 @@ class Engine:
             Refused: as sending would.
         """
         targets = await self.targets(to)
-        message, _ = await self._taken_in(message_of(*content, reply=reply), targets)
-        return [await self._plan(message, target) for target in targets]
+        return await self._acceptance.plan(targets, message_of(*content, reply=reply), self.shelf)
 
     async def wait(
         self,
@@ -482,7 +468,7 @@ class Engine:
         if arrived:
             receipt = await self.receipt(seq)
             message = load_message(await self.records.message_of(seq))
-            parts = await self._compose(message, Target.parse(receipt.target))
+            parts = await self._acceptance.compose(message, Target.parse(receipt.target))
             ids = (*receipt.platform_ids, PlatformId("", self.clock.now(), {"arrived": True}))
             state = State.SENT if len(ids) >= len(parts) else State.QUEUED
         if not await self.outbox.resettle(seq, state, "settled by hand", ids):
@@ -633,17 +619,7 @@ class Engine:
         Raises:
             UnknownTarget: malformed, or no such alias or tag; the text names close ones.
         """
-        given = [to] if isinstance(to, (str, Target)) else list(to)
-        found: dict[Target, None] = {}
-        for one in given:
-            if isinstance(one, str) and one[:1] in ("@", "#"):
-                for text in await self._named(one):
-                    found[Target.parse(text)] = None
-            else:
-                found[Target.parse(one)] = None
-        if not found:
-            raise UnknownTarget("There is no target. Name at least one, such as qqbot.main/user/OPENID.")
-        return list(found)
+        return await self._acceptance.targets(to)
 
     def on_settled(self, listener: SettledListener) -> Callable[[], None]:
         """Call `listener` with target and state whenever a delivery of this process ends or waits."""
@@ -654,7 +630,7 @@ class Engine:
         resting = {name for name, lane in self.worker.lanes.items() if lane.paused and not lane.under_way}
         return resting | self.worker.closed.keys()
 
-    def paused(self, broadcast: int | None = None) -> str:
+    def paused(self) -> str:
         """Return why accounts of this process do not send, if all of them that were used do not."""
         lanes = self.worker.lanes.values()
         return next((lane.paused for lane in lanes), "") if lanes and all(lane.paused for lane in lanes) else ""
@@ -690,7 +666,7 @@ class Engine:
         priority: int | None,
         expires_in: float | None,
     ) -> Submitted:
-        submitted = await self._store(targets, message, key, priority, expires_in)
+        submitted = await self._acceptance.accept(targets, message, key=key, priority=priority, expires_in=expires_in)
         await self._start(submitted, targets)
         return submitted
 
@@ -704,7 +680,7 @@ class Engine:
         timeout: float | None,
     ) -> Receipt:
         """Submit for one target and wait for its end without reading the store again."""
-        submitted = await self._store([target], message, key, priority, expires_in)
+        submitted = await self._acceptance.accept([target], message, key=key, priority=priority, expires_in=expires_in)
         (seq,) = submitted.seqs
         if submitted.repeated or not self.worker.leading:
             await self._start(submitted, [target])
@@ -725,44 +701,6 @@ class Engine:
             return (await self.wait(receipt, timeout=seconds, until_held=False))[0]
         return _raise_if_failed([receipt])[0]
 
-    async def _store(
-        self,
-        targets: Sequence[Target],
-        message: Message,
-        key: str | None,
-        priority: int | None,
-        expires_in: float | None,
-    ) -> Submitted:
-        message, note = await self._taken_in(message, targets)
-        submissions = []
-        fits: dict[tuple[str, str], Fitted] = {}
-        for index, target in enumerate(targets):
-            parts = await self._compose(message, target, fits)
-            submissions.append(Submission(target, len(parts)))
-            if index % 500 == 499:
-                await asyncio.sleep(0)
-        if priority is None:
-            priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
-        with self.worker.making_way(targets if priority < BROADCAST else ()):
-            submitted = await self.outbox.submit(
-                message,
-                submissions,
-                priority=priority,
-                key=key,
-                expires_at=None if expires_in is None else self.clock.now() + expires_in,
-                note=note,
-            )
-        if submitted.jobs:
-            self._messages.know(submitted.jobs[0].message, message)
-            for (account, kind), fitted in fits.items():
-                self._messages.know_fitted(submitted.jobs[0].message, Target(account, kind, ""), fitted)
-        return submitted
-
-    async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
-        """Return `message` as it is stored, and what every receipt is to say about it."""
-        message, note = await reachable(message, targets, self._accounts.use, self._fetch)
-        return await self.take_in(message), note
-
     async def _fetch(self, forward: Forward) -> Media:
         return await self.save(forward, as_received=True)
 
@@ -774,59 +712,8 @@ class Engine:
             else:
                 await self.worker.wake(account)
 
-    async def _compose(
-        self, message: Message, target: Target, fits: dict[tuple[str, str], Fitted] | None = None
-    ) -> Sequence[Part]:
-        """Return the parts for `target`. `fits`: what was fitted before, by account and kind of target."""
-        opened = self._accounts.used(target.account) or await self._accounts.use(target.account)
-        platform = platform_named(target.platform)
-        if target.kind not in platform.capabilities:
-            raise Unsupported(
-                f"{target} names a '{target.kind}', and {platform.title} has: {', '.join(platform.capabilities)}."
-                f"{did_you_mean(target.kind, platform.capabilities)}"
-            )
-        if has_media(message):
-            fits = {} if fits is None else fits
-            key = target.account, target.kind
-            if key not in fits:
-                fits[key] = await self._fit(opened.adapter, message, target)
-            message, _ = fits[key]
-        parts = opened.adapter.compose(message, target)
-        if not parts:
-            raise Unsupported(f"{target}: nothing of this message can be carried by {platform.title}.")
-        return parts
-
-    async def _fit(self, adapter: Adapter, message: Message, target: Target) -> Fitted:
-        """Return `message` with its media as the platform of `target` takes them, and notes for the receipt.
-
-        The stored message stays the one that was given: it goes to several platforms, and each fits it anew, which is
-        a look-up from the second time on.
-        """
-        rule = media_rule_of(adapter)
-        if rule is None:
-            return message, ()
-        return await self.prepare.fitted(message, lambda segment: rule(segment, target))
-
     def _broadcast(self, submitted: Submitted) -> Broadcast:
         return Broadcast(submitted, self.records, self.stopped, self.until)
-
-    async def _plan(self, message: Message, target: Target) -> Plan:
-        fits: dict[tuple[str, str], Fitted] = {}
-        parts = await self._compose(message, target, fits)
-        notes = fits[target.account, target.kind][1] if fits else ()
-        opened = await self._accounts.use(target.account)
-        limits = opened.adapter.limits(message, target)
-        closed = opened.budget.check(limits, target, message.reply, self.clock.now())
-        return await plan_of(target, parts, notes, closed, self.shelf)
-
-    async def _named(self, text: str) -> list[str]:
-        is_tag = text.startswith("#")
-        found = await self.contacts.find(text[1:], is_tag=is_tag)
-        if not found:
-            known = await self.contacts.names(is_tag=is_tag)
-            what = "tag" if is_tag else "alias"
-            raise UnknownTarget(f"There is no {what} '{text}'.{did_you_mean(text[1:], known)}")
-        return found
 
     async def _known_as(self, opened: OpenAccount, identity: str) -> None:
         """Remember who an account is; what was uploaded as somebody else is of no use."""
@@ -921,7 +808,6 @@ class Engine:
 
 
 _IDENTITY = "identity"
-_KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
 _SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
 
 

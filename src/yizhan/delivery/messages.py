@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 from yizhan.delivery.records import Records
 from yizhan.model import Media, MediaSegment, Message, Target, load_message
 from yizhan.net.single import SingleFlight
-from yizhan.platforms.base import Adapter
+from yizhan.platforms.base import Adapter, media_rule_of
+
+if TYPE_CHECKING:
+    from yizhan.media.prepare import Prepare
 
 MESSAGES_KEPT = 256
 
 Fitted: TypeAlias = tuple[Message, tuple[str, ...]]
 """A message as its platform takes it, and what the receipt must say about that."""
-Fit: TypeAlias = Callable[[Adapter, Message, Target], Awaitable[Fitted]]
 _Key: TypeAlias = tuple[int, str, str]
 """Message, account and kind of target: what a platform takes depends on nothing else."""
 
 
 class Messages:
-    """The recent ones in memory. `fit`: makes the media of a message into what a platform takes."""
+    """The recent ones in memory."""
 
-    def __init__(self, records: Records, fit: Fit | None = None) -> None:
+    def __init__(self, records: Records, prepare: Prepare) -> None:
         self._records = records
-        self._fit = fit
+        self._prepare = prepare
         self._kept: OrderedDict[int, Message] = OrderedDict()
         self._fitted: OrderedDict[_Key, Fitted] = OrderedDict()
         self._flights: SingleFlight[Fitted] = SingleFlight()
 
-    def know(self, message_id: int, message: Message) -> None:
-        """Keep what was just stored, so that it is not read back."""
+    def know(self, message_id: int, message: Message, fits: Mapping[tuple[str, str], Fitted] | None = None) -> None:
+        """Keep what was just stored, so that it is not read back. `fits`: by account and kind of target."""
         self._kept[message_id] = message
         if len(self._kept) > MESSAGES_KEPT:
             self._kept.popitem(last=False)
+        for (account, kind), fitted in (fits or {}).items():
+            self._know_fitted((message_id, account, kind), fitted)
 
-    def know_fitted(self, message_id: int, target: Target, fitted: Fitted) -> None:
-        """Keep what was fitted for `target`; good for every target of its kind and account."""
-        self._fitted[message_id, target.account, target.kind] = fitted
+    def _know_fitted(self, key: _Key, fitted: Fitted) -> None:
+        self._fitted[key] = fitted
         if len(self._fitted) > MESSAGES_KEPT:
             self._fitted.popitem(last=False)
 
@@ -61,15 +64,28 @@ class Messages:
             MediaFormat, MediaTooLarge: something in it cannot be made to fit.
         """
         message = await self.get(message_id)
-        if self._fit is None or not has_media(message):
+        if not has_media(message):
             return message, ()
         key = message_id, target.account, target.kind
         found = self._fitted.get(key)
         if found is None:
-            fit = self._fit
-            found = await self._flights.do(key, lambda: fit(adapter, message, target))
-            self.know_fitted(message_id, target, found)
+            found = await self._flights.do(key, lambda: self.fit(message, target, adapter))
+            self._know_fitted(key, found)
         return found
+
+    async def fit(self, message: Message, target: Target, adapter: Adapter) -> Fitted:
+        """Return `message` with its media as the platform of `target` takes them, and notes for the receipt.
+
+        The stored message stays the one that was given: it goes to several platforms, and each fits it anew, which is
+        a look-up from the second time on.
+
+        Raises:
+            MediaFormat, MediaTooLarge: something in it cannot be made to fit.
+        """
+        rule = media_rule_of(adapter)
+        if rule is None:
+            return message, ()
+        return await self._prepare.fitted(message, lambda segment: rule(segment, target))
 
 
 def has_media(message: Message) -> bool:
