@@ -16,8 +16,9 @@ from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import EventKind, Link, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.saved import load_saved
+from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
 from yizhan.platforms.webwechat.wire.session import Keys, KeyValue
-from yizhan.wire import HttpResponse
+from yizhan.wire import Fault, HttpResponse
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
 
@@ -112,6 +113,41 @@ async def test_somebody_who_is_no_contact_asks_to_become_one_and_is_accepted() -
         assert (EventKind.OTHER, message_of("I am Newman"), 37) == (event.kind, event.message, event.raw["MsgType"])
         assert me.served.world.network("wechat").people["wxid_new"].friends
         await me.send("welcome", to="Newman")
+
+
+async def far_room(me: Account) -> str:
+    """A room that stands in the address book only, without its members; one of them is no contact."""
+    network = me.served.world.network("wechat")
+    network.add_person("wxid_far", "Farah", friends=False)
+    me.server.people("group", 30)
+    return network.add_group("79@chatroom", "far", ["wxid_far", "wxid_bob"]).id
+
+
+async def test_a_member_of_a_room_is_named_also_where_the_address_book_lists_no_members() -> None:
+    async with account() as me:
+        room = await far_room(me)
+        for text in ("one", "two"):
+            await me.server.say("wxid_far", room, text=text)
+        one, two = await me.next(), await me.next()
+
+        assert ("Farah", target("far", "group"), message_of("one")) == (one.sender_name, one.target, one.message)
+        assert "Farah" == two.sender_name
+        assert 1 == me.served.calls("webwxbatchgetcontact")
+
+
+async def test_what_was_said_arrives_even_when_nobody_says_who_the_speaker_is() -> None:
+    async with account() as me:
+        room = await far_room(me)
+
+        async def before(exchange: Any) -> HttpResponse | None:
+            if exchange.endpoint == "webwxbatchgetcontact":
+                raise Fault(TOO_FREQUENT)
+            return None
+
+        me.served.before = before  # type: ignore[method-assign]
+        await me.server.say("wxid_far", room, text="hi")
+
+        assert message_of("hi") == (await me.next()).message
 
 
 async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:

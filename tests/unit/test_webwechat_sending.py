@@ -341,6 +341,20 @@ async def test_a_mention_names_the_member_in_the_message_source() -> None:
         assert "<atchatroomname>@@" in body
 
 
+async def test_a_mention_finds_the_member_of_a_room_that_the_address_book_lists_without_members() -> None:
+    async with account() as me:
+        network = me.served.world.network("wechat")
+        network.add_person("wxid_far", "Farah", friends=False)
+        me.server.people("group", 30)
+        network.add_group("79@chatroom", "far", ["wxid_far"])
+        for _ in range(2):
+            await me.send("hi ", Mention("Farah"), to=target("far", "group"))
+        bodies = [e.http.body[0] for e in me.served.exchanges if e.endpoint == "webwxsendmsg"]
+
+        assert all(b"<atusername>@" in body for body in bodies if isinstance(body, bytes))
+        assert (2, 1) == (len(bodies), me.served.calls("webwxbatchgetcontact"))
+
+
 # --- taking back
 
 

@@ -44,6 +44,13 @@ class Book:
     def knows(self, user_name: str) -> bool:
         return user_name in self._contacts or user_name in BUILT_IN
 
+    def lacks(self, user_name: str) -> bool:
+        """Whether the service must be asked about somebody: nothing is known, or of a room not who is in it."""
+        if not user_name.startswith("@@"):
+            return not self.knows(user_name)
+        room = self._contacts.get(user_name)
+        return room is None or not room.MemberList
+
     def find(self, kind: str, id: str) -> str | None:
         """Return the UserName for a target's id: built-in and session names as they are, remark, then nickname.
 

@@ -107,6 +107,8 @@ class Adapter:
         placed = msgspec.json.decode(handle.token) if handle is not None else {}
         msg = draft.outgoing(saved.me, to, str(key.token), **placed)
         if draft.mentions:
+            if self._book.lacks(to):
+                self._book.add(await self.raw.webwxbatchgetcontact([to]))
             msg.MsgSource = convert.mentions_of(draft, self._book, to) or UNSET
         sent = await self._send(draft, msg, with_media=handle is not None)
         return PlatformId(sent, self._context.clock.now(), {"to": to, "local_id": str(key.token), "login": saved.scope})

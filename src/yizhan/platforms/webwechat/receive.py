@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -16,6 +17,10 @@ from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, targe
 from yizhan.platforms.webwechat.saved import dump_saved
 from yizhan.platforms.webwechat.wire.session import Changed, Keys, Synced
 
+log = logging.getLogger(__name__)
+
+AT_ONCE = 50
+"""Most contacts that one call may ask for."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
@@ -30,6 +35,7 @@ class Receiver:
         self._keeper = keeper
         self._book = book
         self._fill = fill
+        self._met: set[str] = set()
         self.logged_in = asyncio.Event()
 
     async def start_at(self, key: Keys) -> None:
@@ -101,11 +107,18 @@ class Receiver:
         return events
 
     async def _meet_strangers(self, synced: Synced, book: Book) -> None:
-        """Learn who is speaking, if the address book does not say."""
-        names = {added.FromUserName for added in synced.AddMsgList} - {self._wx.ready.me, ""}
-        unknown = [name for name in names if not book.knows(name)][:50]
-        if unknown:
-            book.add(await self._wx.webwxbatchgetcontact(unknown))
+        """Learn who is speaking and where, if the address book does not say. Everybody is asked about once."""
+        names = {name for added in synced.AddMsgList for name in (added.FromUserName, added.ToUserName)}
+        unknown = [name for name in names - self._met - {self._wx.ready.me, ""} if book.lacks(name)]
+        self._met.update(unknown)
+        for start in range(0, len(unknown), AT_ONCE):
+            try:
+                book.add(await self._wx.webwxbatchgetcontact(unknown[start : start + AT_ONCE]))
+            except LoginNeeded:
+                raise
+            except PlatformError as error:
+                # What was said counts for more than how its speaker is called.
+                log.warning("contacts not read", extra={"account": self._wx.account, "error": str(error)})
 
     def _contacts(self, synced: Synced, reader: Reader) -> list[Event]:
         book, at = reader.book, self._wx.clock.now()

@@ -63,8 +63,9 @@ class Server(Desk):
                 target=group.name if group else "bot",
                 target_kind="group" if group else "user",
             )
+            heard = person.friends or group is not None
             for session in self.readers(spoken):
-                session.push(added(self, session, spoken) if person.friends else self._request(session, person, spoken))
+                session.push(added(self, session, spoken) if heard else self._request(session, person, spoken))
             message_id = spoken.id
         return message_id
 
