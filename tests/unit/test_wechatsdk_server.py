@@ -51,7 +51,7 @@ async def phone(**more: Any) -> AsyncIterator[Phone]:
 
 
 async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not done():  # noqa: ASYNC110 - a condition of another task, looked at whenever it has run
             await asyncio.sleep(0)
 
@@ -293,6 +293,9 @@ async def test_every_value_of_an_upload_is_text_and_the_key_comes_back(tmp_path:
         ({"rawtotalsize": "8"}, "file info mismatch: rawtotalsize"),
         ({"rawfilemd5": "00" * 16}, "file info mismatch: rawfilemd5"),
         ({"rawfilekey": "filekey"}, "file info mismatch: rawfilekey (this is the filekey)"),
+        ({"fileType": 5}, ""),
+        ({"fileType": 7}, "file info mismatch: fileType"),
+        ({"fileType": 2}, "file info mismatch: fileType"),
     ],
 )
 async def test_a_forward_repeats_one_upload(tmp_path: Path, change: dict[str, Any], desc: str) -> None:
@@ -304,6 +307,58 @@ async def test_a_forward_repeats_one_upload(tmp_path: Path, change: dict[str, An
         answer = await call(10098, userName="wxid_bob", fileName="b.bin", **(fields | change))
 
         assert (10000, desc) == (answer["error_code"], answer["data"]["desc"])
+
+
+@pytest.mark.parametrize(
+    ("number", "file_type", "wanted"),
+    [
+        (10097, 2, "rawtotalsize rawfilemd5 fileid aeskey filecrc rawthumbsize"),
+        (10098, 7, "rawtotalsize rawfilemd5 fileid rawfilekey aeskey filecrc"),
+        (10096, 4, "rawtotalsize rawfilemd5 fileid aeskey filecrc encryptfilemd5 rawthumbsize videoseconds"),
+    ],
+)
+async def test_a_forward_wants_every_value_that_its_page_marks(
+    tmp_path: Path, number: int, file_type: int, wanted: str
+) -> None:
+    async with phone() as call:
+        (tmp_path / "a.bin").write_bytes(b"content")
+        placed = await call(7, filePath=str(tmp_path / "a.bin"), aeskey="AB" * 16, fileType=file_type)
+        fields = {name: placed["data"]["data"][name] for name in wanted.split()}
+        more = {"fileName": "b", "fileType": 7} if number == 10098 else {}
+
+        assert 0 == await call.status(number, userName="wxid_bob", **fields, **more)
+        for name in fields:
+            lacking = {key: value for key, value in fields.items() if key != name}
+            answer = await call(number, userName="wxid_bob", **lacking, **more)
+            assert (10002, f"missing parameter: {name}") == (answer["error_code"], answer["description"])
+
+
+async def test_limits_that_are_lifted_are_all_lifted(tmp_path: Path) -> None:
+    long_voice = tmp_path / "long.silk"
+    long_voice.write_bytes(b"\x02#!SILK_V3" + b"\x02\x00ab" * 3001)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(bytes(11))
+    async with phone(rules={"text.max_bytes": 10, "image.max_bytes": 10}) as call:
+        sends: list[tuple[int, dict[str, str]]] = [
+            (10009, {"msgContent": "x" * 11}),
+            (10010, {"filePath": str(picture)}),
+            (10014, {"filePath": str(long_voice)}),
+        ]
+        held = [await call.status(number, userName="wxid_bob", **fields) for number, fields in sends]
+        call.server.rules = PLATFORM.rules(overrides={**call.server.rules.all(), "limits": False})
+
+        assert [-1, -1, -1] == held
+        assert [0, 0, 0] == [await call.status(number, userName="wxid_bob", **fields) for number, fields in sends]
+
+
+async def test_a_recording_without_end_is_not_counted_to_its_end(tmp_path: Path) -> None:
+    with (tmp_path / "zeros.silk").open("wb") as file:
+        file.write(b"\x02#!SILK_V3")
+        file.truncate(64 << 20)
+    async with phone() as call:
+        answer = await call(10014, userName="wxid_bob", filePath=str(tmp_path / "zeros.silk"))
+
+        assert "file not supported: voice of 3600000 ms, the limit is 60000 ms" == answer["data"]["desc"]
 
 
 async def test_the_same_bytes_are_one_object_and_end_when_the_rules_say_so(tmp_path: Path) -> None:
@@ -619,6 +674,14 @@ async def test_events_are_pushed_to_this_machine_only(fields: dict[str, Any]) ->
         assert [] == (await call(1003))["data"]["data"]
 
 
+async def test_a_host_that_was_named_is_not_a_way_to_another() -> None:
+    async with phone(options=ServerOptions(extra={"push_hosts": ("relay.example",)})) as call:
+        urls = ("http://relay.example:8/x", "http://relay.example:8@10.0.0.1/x", "http://relay.example@10.0.0.1/x")
+        statuses = [await call.status(1001, protocol=2, url=url) for url in urls]
+
+        assert [0, -1, -1] == statuses
+
+
 async def test_an_asynchronous_call_answers_at_once_and_its_result_is_pushed_with_the_callers_data(
     tmp_path: Path,
 ) -> None:
@@ -688,7 +751,10 @@ async def test_a_reset_forgets_everything() -> None:
     async with phone() as call:
         await call(1006, newSecretKey="k")
         await call(10046, nickName="Other", secretKey="k")
+        (call.server.folders.drive / "left.txt").write_bytes(b"left over")
         call.server.reset()
+
+        assert [] == list(call.server.folders.drive.iterdir())
 
         assert "Sandbox" == (await call(28))["data"]["data"]["nickName"]
 

@@ -215,14 +215,16 @@ class _Composer:
 
     def _image(self, media: Media) -> Part:
         self._check(media, "image", "Send it as a File, or convert it.")
-        request = wire.ForwardImage(userName=self.to, **_EMPTY_IMAGE)
+        request = wire.ForwardImage(userName=self.to, rawthumbsize="", **_EMPTY)
         return self._placed(wire.FORWARD_IMAGE, request, "image", media)
 
     def _video(self, media: Media) -> Part:
         self._check(media, "video", "Send it as a File, or convert it to mp4.")
         request = wire.ForwardVideo(
             userName=self.to,
-            **_EMPTY_IMAGE,
+            encryptfilemd5="",
+            rawthumbsize="",
+            **_EMPTY,
             videoseconds=str(max(1, round(media.duration_ms / 1000))),
             thumbheight=str(media.height or ""),
             thumbwidth=str(media.width or ""),
@@ -246,7 +248,7 @@ class _Composer:
         media = _media(file.media)
         self._check_size(media, "file", "Send a link to it.")
         name = safe_name(file.name or media.name or f"{media.sha256[:8]}.{media.format or 'bin'}")
-        request = wire.ForwardFile(userName=self.to, fileName=name, rawfilekey="", **_EMPTY_IMAGE)
+        request = wire.ForwardFile(userName=self.to, fileName=name, rawfilekey="", **_EMPTY)
         return self._placed(wire.FORWARD_FILE, request, "file", media)
 
     def _sticker(self, sticker: Sticker) -> Part:
@@ -349,8 +351,8 @@ class _Composer:
             )
 
 
-_EMPTY_IMAGE: dict[str, Any] = {"rawtotalsize": "", "rawfilemd5": "", "fileid": "", "aeskey": "", "filecrc": ""}
-_NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's check value."
+_EMPTY: dict[str, Any] = {"rawtotalsize": "", "rawfilemd5": "", "fileid": "", "aeskey": "", "filecrc": ""}
+_NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's check values."
 
 
 def _part(endpoint: Endpoint[Any, Any], request: Struct, summary: str) -> Part:
@@ -366,7 +368,8 @@ def _media(source: Any) -> Media:
 def _sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
     """Return the call that sends on what was received, and what the receipt should say about it.
 
-    A file goes as its card. Pictures and videos lack one value that a forward wants (`filecrc`), voice lacks none.
+    A file goes as its card. What a forward wants of pictures (`filecrc`) and videos (that and `encryptfilemd5`) and no
+    message has goes as 0 or empty; voice lacks nothing.
     """
     reference = forward.reference
     kind = int(reference["type"])
@@ -387,7 +390,8 @@ def _sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
     if kind == wire.TYPE_IMAGE:
         return Draft(wire.FORWARD_IMAGE, wire.ForwardImage(**copied, rawthumbsize=thumb)), _NO_CHECK_VALUE
     if kind == wire.TYPE_VIDEO:
-        video = wire.ForwardVideo(**copied, rawthumbsize=thumb, videoseconds=str(reference.get("seconds", 1)))
+        seconds = str(reference.get("seconds", 1))
+        video = wire.ForwardVideo(**copied, encryptfilemd5="", rawthumbsize=thumb, videoseconds=seconds)
         return Draft(wire.FORWARD_VIDEO, video), _NO_CHECK_VALUE
     raise ValueError(f"messages of type {kind} cannot be sent on")
 

@@ -103,6 +103,7 @@ class Server:
         self.account.reset()
         self.book.reset()
         self.cdn.clear()
+        self.folders.clear()
         self.sending.clear()
 
     async def close(self) -> None:

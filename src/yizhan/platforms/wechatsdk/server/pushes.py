@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
@@ -211,8 +212,7 @@ class Pushes:
 
     def _allow(self, url: str) -> None:
         # A simulated platform must not become a way into anybody's network.
-        host = url.partition("//")[2].partition("/")[0].partition(":")[0] if "//" in url else url
-        if not is_loopback(url) and host not in self._hosts:
+        if not is_loopback(url) and _host(url) not in self._hosts:
             raise Fault(FAILED, f"{FAILED.message}: the sandbox pushes to this machine only")
 
     @staticmethod
@@ -221,6 +221,14 @@ class Pushes:
         if not request.host or not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 65536:
             raise Fault(MISSING, f"{MISSING.message}: host, port")
         return int(text)
+
+
+def _host(url: str) -> str:
+    """The name in an address, or the bare name that a TCP handler gives; empty when it cannot be read."""
+    try:
+        return urlsplit(url).hostname or "" if "//" in url else url
+    except ValueError:
+        return ""
 
 
 async def _drain(socket: Socket) -> None:

@@ -14,8 +14,11 @@ from yizhan.platforms.wechatsdk.server.calls import Calls
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
 from yizhan.platforms.wechatsdk.wire import (
     BAD_XML,
+    CDN_FILE,
+    CDN_LARGE_FILE,
     END_CALL,
     FAILED,
+    FILE_MISMATCH,
     FILE_REFUSED,
     FORWARD_FILE,
     FORWARD_IMAGE,
@@ -84,6 +87,9 @@ NETWORK, PLATFORM = "wechat", "wechatsdk"
 _CARD_KINDS = {5: "link", 6: "file", 33: "mini_program", 36: "mini_program", 51: "channel_video", 57: "quote"}
 
 
+_FILES = frozenset({CDN_FILE, CDN_LARGE_FILE})
+
+
 class Sending:
     """`rules` is asked at every call, since the sandbox changes them while it runs."""
 
@@ -135,10 +141,11 @@ class Sending:
 
     async def text(self, call: Call[SendText]) -> Sent:
         request = call.request
-        limit = self._rules().number("text.max_bytes")
+        rules = self._rules()
+        limit = rules.number("text.max_bytes")
         if not request.msgContent:
             raise Fault(MISSING, f"{MISSING.message}: msgContent")
-        if len(request.msgContent.encode()) > limit:
+        if rules.limited and len(request.msgContent.encode()) > limit:
             raise Fault(TOO_LARGE, f"{TOO_LARGE.message}: the limit is {limit} bytes")
         extra = {"mentions": self._mentioned(request.userName, request.msgContent, request.atUserList)}
         return self._post(call, "text", text=request.msgContent, extra=extra)
@@ -233,6 +240,8 @@ class Sending:
         request = call.request
         self._book.recipient(request.userName)
         stored = self._stored(request, request.rawfilemd5, request.rawfilekey)
+        if request.fileType not in _FILES or (stored.file_type in _FILES and stored.file_type != request.fileType):
+            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: fileType")
         return self._post(call, "file", blob=stored.blob, name=request.fileName, extra={"fileid": request.fileid})
 
     async def forward_image(self, call: Call[ForwardImage]) -> Sent:
@@ -367,8 +376,9 @@ class Sending:
         return [name for name in names if name == "notify@all" or name in group.members]
 
     def _short_enough(self, milliseconds: int) -> None:
-        limit = self._rules()["voice.seconds"] * 1000
-        if milliseconds > limit:
+        rules = self._rules()
+        limit = rules.number("voice.seconds") * 1000
+        if rules.limited and milliseconds > limit:
             raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: voice of {milliseconds} ms, the limit is {limit} ms")
 
 

@@ -148,7 +148,7 @@ class Marked(Struct):
 # --- forwarding without the source file: every value is copied from one CDN upload ------------------------------------
 
 
-class ForwardImage(AsyncRequest, kw_only=True, omit_defaults=True):
+class ForwardImage(AsyncRequest, kw_only=True):
     """Source: page "发送消息/转发图片"."""
 
     userName: str
@@ -157,7 +157,7 @@ class ForwardImage(AsyncRequest, kw_only=True, omit_defaults=True):
     fileid: str
     aeskey: str
     filecrc: Digits
-    rawthumbsize: Digits = ""
+    rawthumbsize: Digits
 
 
 class ForwardFile(AsyncRequest, kw_only=True, omit_defaults=True):
@@ -185,9 +185,9 @@ class ForwardVideo(AsyncRequest, kw_only=True, omit_defaults=True):
     fileid: str
     aeskey: str
     filecrc: Digits
-    encryptfilemd5: str = ""
-    rawthumbsize: Digits = ""
-    videoseconds: Digits = ""
+    encryptfilemd5: str
+    rawthumbsize: Digits
+    videoseconds: Digits
     thumbheight: Digits = ""
     thumbwidth: Digits = ""
 
