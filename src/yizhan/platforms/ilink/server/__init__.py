@@ -227,8 +227,8 @@ class Server:
         bot = self.bot_of(call)
         last_seq = self._position(bot, call.request.get_updates_buf or "")
         deadline = self.world.now() + self.rules["getupdates.hold_seconds"]
-        while bot.alive and not self.closing and not bot.after(last_seq, 1) and (now := self.world.now()) < deadline:
-            await bot.bell.wait(self.world.clock, deadline - now)
+        while bot.alive and not self.closing and not bot.after(last_seq, 1) and self.world.now() < deadline:
+            await bot.bell.wait(self.world.clock, deadline)
         if not bot.alive:
             raise Fault(wire.STALE_TOKEN, data="the session ended while the poll was held")
         messages = bot.after(last_seq, self.rules["getupdates.batch"])

@@ -53,7 +53,7 @@ class Logins:
                 self._play_along(state)
             if state.status != state.told or state.status in FINAL or now >= deadline or self._server.closing:
                 return self._tell(state, call.base_url)
-            await state.bell.wait(world.clock, min(deadline, state.ends_at) - now)
+            await state.bell.wait(world.clock, min(deadline, state.ends_at))
 
     def _arrive(self, state: QrState, call: Call[wire.QrPoll]) -> None:
         """What the poll itself brings: the digits, or the client at its new host."""

@@ -23,10 +23,10 @@ class Bell:
             if not waiting.done():
                 waiting.set_result(None)
 
-    async def wait(self, clock: Clock, seconds: float) -> None:
-        """Return when the bell rings, or when `seconds` have passed on the clock."""
+    async def wait(self, clock: Clock, until: float) -> None:
+        """Return when the bell rings, or when it is `until` on the clock."""
         rung: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = asyncio.ensure_future(clock.sleep(seconds))
+        timer = asyncio.ensure_future(_sleep(clock, until))
         self._waiting.add(rung)
         waits: set[asyncio.Future[Any]] = {rung, timer}
         try:
@@ -34,6 +34,11 @@ class Bell:
         finally:
             self._waiting.discard(rung)
             timer.cancel()
+
+
+async def _sleep(clock: Clock, until: float) -> None:
+    # What is left is counted here, where the sleep begins: the clock may be turned before a new task has its turn.
+    await clock.sleep(until - clock.now())
 
 
 @dataclass(slots=True)
