@@ -191,7 +191,7 @@ def inbound(*item_list: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_an_inbound_text_becomes_an_event() -> None:
-    event = parse(inbound({"type": 1, "text_item": {"text": "hi [发呆]"}}), "ilink.main", 5.0)
+    event = parse(inbound({"type": 1, "text_item": {"text": "hi [发呆]"}}), "ilink.main", 2e9)
 
     assert ("7495426660285223688", EventKind.MESSAGE, USER) == (event.id, event.kind, event.target)
     assert 1795288547.993 == event.at
@@ -200,6 +200,12 @@ def test_an_inbound_text_becomes_an_event() -> None:
     assert {"context_token": "AARzJWAFsecret", "bot": "0a1b2c3d4e5f@im.bot"} == event.context
     assert "secret" not in str(event.raw)
     assert event.reply is None
+
+
+def test_a_platform_whose_clock_is_ahead_opens_the_window_now() -> None:
+    event = parse(inbound({"type": 1, "text_item": {"text": "hi"}}), "ilink.main", 1795288500.0)
+
+    assert 1795288500.0 == event.at
 
 
 def test_every_item_of_a_message_is_taken() -> None:

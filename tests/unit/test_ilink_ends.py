@@ -49,7 +49,9 @@ from yizhan.platforms.base import LoginStep, MediaNeed, ServerOptions
 from yizhan.platforms.ilink import PLATFORM, wire
 from yizhan.platforms.ilink.client import Adapter
 from yizhan.platforms.ilink.server import Server
+from yizhan.platforms.ilink.server.state import Bell
 from yizhan.wire import Fault, HttpResponse
+from yizhan.world.clock import TurnableClock
 
 QUICK = {"login.pause_seconds": 0, "getupdates.hold_seconds": 1, "poll.pause_seconds": 0}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(632)
@@ -253,6 +255,15 @@ async def test_codes_that_expire_are_renewed_three_times_and_no_more(how: str) -
             await login
         assert ["qr", "expired"] * 3 == [step.state for step in bench.steps]
         await bench.adapter.close()
+
+
+async def test_a_clock_that_is_turned_as_somebody_begins_to_wait_still_wakes_them() -> None:
+    clock = TurnableClock()
+    waiting = asyncio.ensure_future(Bell().wait(clock, clock.now() + 600))
+    await asyncio.sleep(0)
+    clock.advance(601)
+
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_the_phones_digits_are_asked_for_until_they_fit() -> None:
@@ -755,6 +766,18 @@ async def test_a_session_timeout_while_receiving_works_is_the_window(bench: Benc
         await bench.send(Text("x"))
 
 
+async def test_a_session_timeout_of_an_upload_while_receiving_works_is_the_window(bench: Bench) -> None:
+    need = MediaNeed(media(PNG), str(bench.target), use="image")
+    bench.answer_with("getuploadurl", fault(wire.STALE_TOKEN))
+    with pytest.raises(LoginNeeded):
+        await bench.place(need, PNG)
+    await bench.events(1)
+    bench.answer_with("getuploadurl", fault(wire.STALE_TOKEN))
+
+    with pytest.raises(WindowClosed, match="receiving works"):
+        await bench.place(need, PNG)
+
+
 async def test_an_old_upload_that_is_refused_is_made_again_and_a_new_one_is_not(bench: Bench) -> None:
     await bench.events(1)
     message = Message((Image(media(PNG)),))
@@ -963,6 +986,16 @@ async def test_typing_asks_for_a_ticket_once(bench: Bench) -> None:
     assert (True, False) == (was_typing, chat.typing)
     assert 1 == bench.served.calls("getconfig")
     assert 2 == bench.served.calls("sendtyping")
+
+
+async def test_a_ticket_that_was_not_given_is_asked_for_again(bench: Bench) -> None:
+    bench.answer_with("getconfig", lambda _: HttpResponse(200, [], b'{"ret": 0}'))
+
+    with pytest.raises(Rejected, match="no typing ticket"):
+        await bench.adapter.typing(bench.target)
+    await bench.adapter.typing(bench.target)
+
+    assert (2, 1) == (bench.served.calls("getconfig"), bench.served.calls("sendtyping"))
 
 
 async def test_there_is_no_recall_and_no_read_mark(bench: Bench) -> None:

@@ -73,21 +73,23 @@ class Adapter:
         sealed = Enciphered(content, key)
         filekey = secrets.token_hex(16)
         cover = await self._cover(need)
-        place = await self.calls.get_upload_url(
-            wire.GetUploadUrl(
-                filekey=filekey,
-                media_type=_USES[need.use],
-                to_user_id=target.id,
-                rawsize=content.size,
-                rawfilemd5=need.media.md5,
-                filesize=sealed.size,
-                thumb_rawsize=cover.size if cover else None,
-                thumb_rawfilemd5=cover.md5 if cover else None,
-                thumb_filesize=padded_size(cover.size) if cover else None,
-                no_need_thumb=cover is None,
-                aeskey=key.hex(),
-            )
+        request = wire.GetUploadUrl(
+            filekey=filekey,
+            media_type=_USES[need.use],
+            to_user_id=target.id,
+            rawsize=content.size,
+            rawfilemd5=need.media.md5,
+            filesize=sealed.size,
+            thumb_rawsize=cover.size if cover else None,
+            thumb_rawfilemd5=cover.md5 if cover else None,
+            thumb_filesize=padded_size(cover.size) if cover else None,
+            no_need_thumb=cover is None,
+            aeskey=key.hex(),
         )
+        try:
+            place = await self.calls.get_upload_url(request)
+        except LoginNeeded as error:
+            raise self._looked_into(error, (), target) from error
         if not place.upload_full_url and not place.upload_param:
             raise Rejected(f"{target}: getuploadurl named no address to upload to.", account=self.context.name)
         param = await self.calls.cdn_upload(place, filekey, sealed, progress)
@@ -191,6 +193,10 @@ class Adapter:
         if self.clock.now() >= ends_at:
             answer = await self.calls.get_config(target.id, self._context_token(target))
             ticket = answer.typing_ticket or ""
+            if not ticket:
+                raise Rejected(
+                    f"{target}: getconfig gave no typing ticket. Try again later.", account=self.context.name
+                )
             self._tickets[target.id] = (ticket, self.clock.now() + TICKET_SECONDS)
         await self.calls.send_typing(target.id, ticket, wire.TYPING if on else wire.TYPING_STOP)
 

@@ -274,7 +274,8 @@ def parse(raw: Any, account: str, now: float) -> Event:
         return Event(_other_id(raw), EventKind.OTHER, account, now, raw={**shown, "unreadable": str(error)})
     ours = message.message_type == wire.BOT
     person = (message.to_user_id if ours else message.from_user_id) or ""
-    at = (message.create_time_ms or 0) / 1000 or now
+    # Never ahead of our own clock: what is sent from here on has to count against the window that it opens.
+    at = min((message.create_time_ms or 0) / 1000 or now, now)
     context = {"context_token": message.context_token, "bot": message.to_user_id or ""}
     return Event(
         id=str(message.message_id or message.client_id or _other_id(raw)),
