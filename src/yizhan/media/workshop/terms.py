@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+THREADS = 4
+"""Of one decoder or encoder, on any machine: what comes out depends on their number."""
+
 
 class Caps(Struct, frozen=True):
     """What one conversion may cost."""
 
     seconds: float = 300.0
-    """Of the clock; the processor time is capped at the same."""
+    """Of the clock. Processor time is capped at what `THREADS` could use of it."""
     memory_bytes: int = 3 << 29
     """Address space of the worker, libraries included."""
     result_bytes: int = 1 << 30
@@ -48,6 +51,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     error: str = ""
     too_large: bool = False
     as_file: bool = False
+    machine: bool = False
+    """Not the media are at fault, but this machine: no room, a library that does not load."""
 
 
 class Refusal(Exception):

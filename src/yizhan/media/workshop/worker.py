@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import IO, Any
 
 import msgspec
 
-from yizhan.media.workshop.terms import Answer, Caps, Job, Made, Refusal
+from yizhan.media.workshop.terms import THREADS, Answer, Caps, Job, Made, Refusal
 from yizhan.platforms.recipes import Recipe
 
 Step = Callable[..., None]
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Report:
@@ -40,14 +44,34 @@ def main() -> None:
     report = Report(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     limited = False
-    for line in sys.stdin.buffer:
+    for line in _lines():
         job = msgspec.json.decode(line, type=Job)
-        _load(Recipe.parse(job.recipe).name)
+        try:
+            _load(Recipe.parse(job.recipe).name)
+        except ImportError as error:
+            report.say(Answer(step="start", error=f"{error}. Install yizhan again.", machine=True))
+            continue
         if not limited:
             _limit_once(job.caps)
             limited = True
         _limit_time(job.caps)
+        report("begin")
         report.say(_answered(job, report))
+
+
+def _lines() -> Iterator[bytes]:
+    """Yield what comes on standard input. At its end nobody waits for anything: the process ends at once, at work or
+    not, so that none is left behind by a program that was killed."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            lines.put(line)
+        os._exit(0)
+
+    Thread(target=read, daemon=True).start()
+    while True:
+        yield lines.get()
 
 
 def _load(recipe: str) -> None:
@@ -67,6 +91,13 @@ def _answered(job: Job, report: Report) -> Answer:
         text = f"it takes more than {job.caps.memory_bytes >> 20} MiB of memory. Make it smaller first."
         return Answer(step=report.step, error=text, too_large=True)
     except Exception as error:
+        code = getattr(error, "errno", None)
+        if code in _NO_ROOM:
+            text = f"{os.strerror(code)}. Make room where the library is."
+            return Answer(step=report.step, error=text, machine=True)
+        if code == errno.EFBIG:
+            text = f"the result has more than {job.caps.result_bytes} bytes. Make it smaller, or send it as a file."
+            return Answer(step=report.step, error=text, too_large=True, as_file=True)
         words = f"{type(error).__name__}: {error}".replace(job.source, "the file").replace(job.result, "the result")
         return Answer(step=report.step, error=f"{words[:300]}. The file is broken, or not what it seems.")
 
@@ -137,8 +168,8 @@ def _limit_time(caps: Caps) -> None:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    # The processor time of all threads counts, and those before it in this process too.
-    most = int(used.ru_utime + used.ru_stime + caps.seconds * 2) + 1
+    # The processor time of all threads counts, of decoder and encoder, and those before it in this process too.
+    most = int(used.ru_utime + used.ru_stime + caps.seconds * THREADS * 2) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 

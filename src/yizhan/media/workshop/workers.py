@@ -8,14 +8,14 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 import yizhan
-from yizhan.errors import MediaFormat, MediaTooLarge
+from yizhan.errors import MediaFormat, MediaTooLarge, StorageError
 from yizhan.media.workshop.terms import Answer, Caps, Job, Made
 
 __all__ = ["Caps", "Made", "Workshop"]
@@ -23,29 +23,31 @@ __all__ = ["Caps", "Made", "Workshop"]
 Progress = Callable[[float], None]
 """Called with how much of the work is done, from 0 to 1."""
 MAX_LINE = 1 << 16
+_CLOSED = "The media workshop is closed; nothing was made. Open the store again."
+_FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 0), getattr(signal, "SIGHUP", 0))
+"""Signals that no decoder sends itself."""
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Worker:
     process: Process
     jobs: int = 0
 
 
-@dataclass(slots=True)
-class _State:
-    idle: list[_Worker] = field(default_factory=list)
-    busy: set[int] = field(default_factory=set)
-
-
 class Workshop:
-    """At most `workers` processes; each is replaced after `jobs_per_worker` jobs, or when a job failed badly."""
+    """At most `workers` processes; each is replaced after `jobs_per_worker` jobs, or when a job failed badly.
+
+    Films take minutes, anything else a moment: one place is left to the others where there are two.
+    """
 
     def __init__(self, caps: Caps | None = None, *, workers: int = 2, jobs_per_worker: int = 100) -> None:
         self.caps = caps or Caps()
         self._jobs_per_worker = jobs_per_worker
         self._places = asyncio.Semaphore(workers)
-        self._state = _State()
+        self._film_places = asyncio.Semaphore(max(1, workers - 1))
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
         self._closed = False
 
     async def make(self, recipe: str, source: Path, result: Path, what: str, progress: Progress | None = None) -> Made:
@@ -54,37 +56,80 @@ class Workshop:
         Raises:
             MediaFormat: the bytes cannot be decoded, or took too long or too much memory; the text names the step.
             MediaTooLarge: they cannot be made small enough, or are too many pixels or seconds.
+            StorageError: this machine has no room for it, or cannot start a converter; later it may.
         """
-        async with self._places:
-            worker = await self._hire()
-            keep = False
-            try:
-                job = Job(recipe, str(source), str(result), self.caps)
-                answer = await _Conversation(worker.process, job, what, progress).hold()
-                keep = True
-            finally:
-                await self._release(worker, keep)
-        return _judged(answer, what)
+        job = Job(recipe, str(source), str(result), self.caps)
+        async with self._film_places if recipe.startswith("mp4") else nullcontext(), self._places:
+            return _judged(await self._answer(job, what, progress), what)
 
     async def close(self) -> None:
-        """End the workers that have nothing to do; those at work end with their job."""
+        """End the workers, also those at work: nobody is left to use what they make."""
         self._closed = True
-        while self._state.idle:
-            await _end(self._state.idle.pop().process)
+        for worker in [*self._idle, *self._busy]:
+            await _end(worker.process)
+        self._idle.clear()
+
+    async def _answer(self, job: Job, what: str, progress: Progress | None, *, last: bool = False) -> Answer:
+        try:
+            return await self._tried(job, what, progress)
+        except _Ended as ended:
+            if last or self._closed or not ended.by_others:
+                raise self._explained(ended, what, job) from None
+        # A system short of memory ends whom it pleases; that tells nothing about the media.
+        return await self._answer(job, what, progress, last=True)
+
+    async def _tried(self, job: Job, what: str, progress: Progress | None) -> Answer:
+        worker = await self._hire()
+        self._busy.add(worker)
+        keep = False
+        try:
+            self._check_open()
+            answer = await _Conversation(worker.process, job, what, progress).hold()
+            keep = True
+            return answer
+        finally:
+            self._busy.discard(worker)
+            await self._release(worker, keep)
 
     async def _hire(self) -> _Worker:
-        while self._state.idle:
-            worker = self._state.idle.pop()
+        self._check_open()
+        while self._idle:
+            worker = self._idle.pop()
             if worker.process.returncode is None:
                 return worker
-        return _Worker(await _started())
+        try:
+            return _Worker(await _started())
+        except OSError as error:
+            raise StorageError(
+                f"The converter could not be started: {error}. Nothing is wrong with the media; free memory or "
+                "processes, and try again."
+            ) from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError(_CLOSED)
 
     async def _release(self, worker: _Worker, keep: bool) -> None:
         worker.jobs += 1
         if keep and not self._closed and worker.jobs < self._jobs_per_worker:
-            self._state.idle.append(worker)
+            self._idle.append(worker)
         else:
             await asyncio.shield(_end(worker.process))
+
+    def _explained(self, ended: _Ended, what: str, job: Job) -> MediaFormat | StorageError:
+        if self._closed:
+            return StorageError(_CLOSED)
+        if ended.step == "start" and ended.code >= 0:
+            return StorageError(
+                f"The converter could not be started ({_cause(ended.code)}). Nothing is wrong with the media; see "
+                "whether 'python -m yizhan.media.workshop.worker' runs here."
+            )
+        error = MediaFormat(
+            f"{what} could not be converted: the converter ended at the step '{ended.step}' ({_cause(ended.code)}). "
+            "The file is broken or hostile; send it as a file if you must."
+        )
+        error.as_file = ended.out_of_time and _may_be_long(job)
+        return error
 
 
 class _Conversation:
@@ -107,8 +152,7 @@ class _Conversation:
                 f"{self._what} could not be converted: the step '{self._step}' was not done after {seconds:g} s. "
                 "Convert it yourself, or send it as a file."
             )
-            # A film may simply be long; for anything else it is not to be trusted.
-            error.as_file = self._job.recipe.startswith("mp4")
+            error.as_file = _may_be_long(self._job)
             raise error from None
 
     async def _talk(self) -> Answer:
@@ -125,16 +169,36 @@ class _Conversation:
             self._step = answer.step or self._step
             if self._progress is not None and answer.share:
                 self._progress(answer.share)
-        await self._process.wait()
-        raise MediaFormat(
-            f"{self._what} could not be converted: the converter ended at the step '{self._step}' "
-            f"({_cause(self._process.returncode or 0)}). The file is broken or hostile; send it as a file if you must."
-        )
+        raise _Ended(self._step, await self._process.wait())
+
+
+class _Ended(Exception):
+    """A worker ended without an answer. `code`: its exit code, or the number of the signal, negative."""
+
+    def __init__(self, step: str, code: int) -> None:
+        super().__init__(step, code)
+        self.step = step
+        self.code = code
+
+    @property
+    def by_others(self) -> bool:
+        return -self.code in _FROM_OUTSIDE
+
+    @property
+    def out_of_time(self) -> bool:
+        return -self.code == getattr(signal, "SIGXCPU", 0)
+
+
+def _may_be_long(job: Job) -> bool:
+    """A film may simply be long; anything else that takes its time is not to be trusted."""
+    return job.recipe.startswith("mp4")
 
 
 def _judged(answer: Answer, what: str) -> Made:
     if answer.made is not None:
         return answer.made
+    if answer.machine:
+        raise StorageError(f"{what} could not be converted: the step '{answer.step}' failed: {answer.error}")
     kind: type[MediaTooLarge | MediaFormat] = MediaTooLarge if answer.too_large else MediaFormat
     error = kind(f"{what} could not be converted: the step '{answer.step}' failed: {answer.error}")
     error.as_file = answer.as_file
@@ -144,8 +208,6 @@ def _judged(answer: Answer, what: str) -> Made:
 def _cause(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    if -code == getattr(signal, "SIGXCPU", 0):
-        return "out of time"
     with suppress(ValueError):
         return signal.Signals(-code).name
     return f"signal {-code}"
