@@ -53,6 +53,7 @@ from yizhan.model import (
 from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.ohwxapi import PLATFORM, wire
 from yizhan.platforms.ohwxapi.client import OhwxapiAdapter
+from yizhan.platforms.ohwxapi.server import Server, sockets
 from yizhan.wire import Fault
 
 KEY = SendKey(1, 1)
@@ -110,28 +111,31 @@ async def gateway(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let others run until `condition` holds."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to that")
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - a condition of another task, looked at whenever it has run
+            await asyncio.sleep(0)
+
+
+def listeners(served: Served) -> int:
+    assert isinstance(served.server, Server)
+    return len(served.server.sockets._listeners)
 
 
 @asynccontextmanager
-async def listening(adapter: OhwxapiAdapter) -> AsyncIterator[Any]:
-    """Events from the moment that the socket is open."""
+async def listening(adapter: OhwxapiAdapter, served: Served) -> AsyncIterator[Any]:
+    """Events from the moment that the gateway knows who listens."""
     queue: asyncio.Queue[Event] = asyncio.Queue()
+    others = listeners(served)
 
     async def hear() -> None:
         async for event in adapter.events():
             queue.put_nowait(event)
 
     task = asyncio.create_task(hear())
-    await until(lambda: adapter.line._socket is not None)
-    await asyncio.sleep(0.02)
+    await until(lambda: listeners(served) > others)
 
     async def next_event() -> Event:
-        return await asyncio.wait_for(queue.get(), 5)
+        return await asyncio.wait_for(queue.get(), 30)
 
     try:
         yield next_event
@@ -289,7 +293,7 @@ async def test_native_commands_go_through_by_name_and_number() -> None:
 
 async def test_what_is_said_arrives_as_an_event_and_its_media_can_be_fetched() -> None:
     async with gateway() as (served, adapter, _):
-        async with listening(adapter) as next_event:
+        async with listening(adapter, served) as next_event:
             text_id = await served.server.say("wxid_alice", "bot", text="hello bot")
             text = await next_event()
             blob = await served.world.blobs.add(b"x" * 3_000_001)
@@ -311,7 +315,7 @@ async def test_what_is_said_arrives_as_an_event_and_its_media_can_be_fetched() -
 )
 async def test_media_that_came_in_is_fetched_by_its_reference(both: Any, kind: Any, data: bytes) -> None:
     served, adapter, _ = both
-    async with listening(adapter) as next_event:
+    async with listening(adapter, served) as next_event:
         blob = await served.world.blobs.add(data)
         await served.server.say("wxid_alice", "bot", media=blob, kind=kind, name="x.y")
         event = await next_event()
@@ -324,7 +328,7 @@ async def test_media_that_came_in_is_fetched_by_its_reference(both: Any, kind: A
 @pytest.mark.parametrize(("kind", "data"), [("image", PNG), ("video", MP4), ("file", b"plan")])
 async def test_what_came_in_is_sent_on_without_download_or_upload(kind: Any, data: bytes) -> None:
     async with gateway() as (served, adapter, sender):
-        async with listening(adapter) as next_event:
+        async with listening(adapter, served) as next_event:
             blob = await served.world.blobs.add(data)
             await served.server.say("wxid_alice", "bot", media=blob, kind=kind, name="x.y")
             event = await next_event()
@@ -343,8 +347,8 @@ async def test_what_another_platform_received_is_refused_with_the_remedy() -> No
 
 
 async def test_ones_own_messages_come_back_as_sent_and_never_as_messages() -> None:
-    async with gateway() as (_, adapter, sender):
-        async with listening(adapter) as next_event:
+    async with gateway() as (served, adapter, sender):
+        async with listening(adapter, served) as next_event:
             (sent,) = await sender.send(GROUP, Text("mine"))
             event = await next_event()
 
@@ -354,7 +358,7 @@ async def test_ones_own_messages_come_back_as_sent_and_never_as_messages() -> No
 
 async def test_a_mention_of_the_account_is_told_apart_from_the_text() -> None:
     async with gateway() as (served, adapter, _):
-        async with listening(adapter) as next_event:
+        async with listening(adapter, served) as next_event:
             await served.server.say("wxid_alice", "10001@chatroom", text="hey @Yizhan look")
             event = await next_event()
 
@@ -366,7 +370,7 @@ async def test_two_accounts_behind_one_gateway_hear_their_own() -> None:
     async with gateway(accounts=["wxid_one", "wxid_two"], settings={"wxid": "wxid_two"}) as (served, two, _):
         chosen = {"wxid": "wxid_one", "base_url": served.url, "security_code": "558-000-000"}
         one = OhwxapiAdapter(context(PLATFORM, served, chosen, name="one"))
-        async with listening(one) as next_one, listening(two) as next_two:
+        async with listening(one, served) as next_one, listening(two, served) as next_two:
             await served.server.say("wxid_alice", "wxid_one", text="for one")
             await served.server.say("wxid_alice", "wxid_two", text="for two")
             await one.run(wire.SEND_MSG, wire.SendMsg(ToUserName="wxid_two", Content="from one", MsgType=1))
@@ -382,23 +386,43 @@ async def test_two_accounts_behind_one_gateway_hear_their_own() -> None:
 
 async def test_a_broken_line_is_opened_again() -> None:
     async with gateway() as (served, adapter, _):
-        async with listening(adapter) as next_event:
-            before = adapter.line._socket
+        async with listening(adapter, served) as next_event:
             await served.server.close()
-            await until(lambda: adapter.line._socket is not before)
-            while adapter.line._socket is None:
-                served.world.clock.advance(2)
-                await asyncio.sleep(0.02)
-            await asyncio.sleep(0.05)
+            await until(lambda: not listeners(served))
+
+            def opened_again() -> bool:
+                served.world.clock.advance(1)
+                return bool(listeners(served))
+
+            await until(opened_again)
             await served.server.say("wxid_alice", "bot", text="again")
             event = await next_event()
 
     assert "again" == event.message.text
 
 
+async def test_who_does_not_keep_up_is_hung_up_on_and_hears_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "WAITING", 3)
+    async with gateway() as (served, adapter, _), listening(adapter, served) as next_event:
+        for n in range(9):
+            served.server.sockets.push("wxid_sandbox", wire.EventData(Reason=f"{n}", EventName="ON_EVENT_TEST"))
+        await until(lambda: adapter.line._socket is None)
+
+        def opened_again() -> bool:
+            served.world.clock.advance(1)
+            return bool(listeners(served))
+
+        await until(opened_again)
+        await served.server.say("wxid_alice", "bot", text="after all")
+        while (event := await next_event()).kind is not EventKind.MESSAGE:
+            pass
+
+    assert "after all" == event.message.text
+
+
 async def test_a_lost_login_is_an_event() -> None:
-    async with gateway() as (_, adapter, _sender):
-        async with listening(adapter) as next_event:
+    async with gateway() as (served, adapter, _sender):
+        async with listening(adapter, served) as next_event:
             await adapter.run(wire.LOGOUT, wire.NoParameters())
             event = await next_event()
         findings = await adapter.check()
@@ -410,7 +434,7 @@ async def test_a_lost_login_is_an_event() -> None:
 async def test_a_withdrawn_message_is_an_event_for_the_other_side() -> None:
     async with gateway(accounts=["wxid_one", "wxid_two"], settings={"wxid": "wxid_two"}) as (served, two, _):
         one = OhwxapiAdapter(context(PLATFORM, served, {"wxid": "wxid_one", "base_url": served.url}, name="one"))
-        async with listening(two) as next_event:
+        async with listening(two, served) as next_event:
             sent = await one.run(wire.SEND_MSG, wire.SendMsg(ToUserName="wxid_two", Content="oops", MsgType=1))
             await one.recall(PlatformId(sent.NewMsgIdExt), user("wxid_two"), Receipt("d", "t", State.SENT))
             said, withdrawn = await next_event(), await next_event()
@@ -512,7 +536,7 @@ async def test_a_command_over_a_line_that_breaks_has_an_unknown_outcome() -> Non
 
         async def never(_: Any, __: Any) -> wire.Sent:
             await served.server.close()
-            await asyncio.sleep(5)
+            await asyncio.Event().wait()
             raise AssertionError
 
         served.server.router.routes[("POST", "/v2/api")].clear()

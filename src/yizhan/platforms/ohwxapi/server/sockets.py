@@ -58,6 +58,7 @@ class Sockets:
         self.router = router
         self._is_known = is_known
         self._listeners: set[Listener] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         router.socket("/ws", self._all, "socket")
         router.socket("/ws/{wxid}/{code}", self._one, "socket")
 
@@ -72,11 +73,19 @@ class Sockets:
         text = msgspec.json.encode(frame).decode()
         for listener in list(self._listeners):
             if listener.wxid in ("", wxid) and not listener.put(text):
-                self._listeners.discard(listener)
+                self._hang_up(listener)
 
     async def close(self) -> None:
         for listener in list(self._listeners):
             await _close(listener.socket)
+        await asyncio.gather(*self._closing)
+
+    def _hang_up(self, listener: Listener) -> None:
+        """Close the line of somebody who does not keep up, so that they notice and dial again."""
+        self._listeners.discard(listener)
+        task = asyncio.create_task(_close(listener.socket))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _all(self, _http: HttpRequest, socket: Socket) -> None:
         await self._serve(Listener(socket, ""))
@@ -129,7 +138,8 @@ class Sockets:
         )
         try:
             answer = await self.router.answer(request)
-            listener.put(await _with_id(answer, command.get("ReqId")))
+            if not listener.put(await _with_id(answer, command.get("ReqId"))):
+                self._hang_up(listener)
         except Cut:
             await _close(listener.socket)
 
