@@ -53,7 +53,7 @@ async def _received(engine: Engine, sandbox: RunningSandbox) -> Event:
 
     waiting = asyncio.ensure_future(first())
     adapter: Any = await engine.adapter(ACCOUNT)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await adapter.registration.done.wait()
         await asyncio.to_thread(sandbox.say, "wechatsdk", "wxid_alice", media=PAPER, kind="file", name="minutes.txt")
         return await waiting

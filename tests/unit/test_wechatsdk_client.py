@@ -391,7 +391,7 @@ async def test_a_client_that_started_anew_is_registered_with_again() -> None:
         served.server.reset()
         adapter.registration.done.clear()
         served.world.clock.advance(31)
-        await asyncio.wait_for(adapter.registration.done.wait(), 10)
+        await asyncio.wait_for(adapter.registration.done.wait(), 30)
         await served.server.say("wxid_bob", "bot", text="still there?")
         event = await anext(events)
 
@@ -456,11 +456,11 @@ async def test_a_login_shows_a_code_and_waits_for_the_phone() -> None:
             shown.set()
 
         waiting = asyncio.ensure_future(adapter.login(show))
-        await asyncio.wait_for(shown.wait(), 10)
+        await asyncio.wait_for(shown.wait(), 30)
         await served.server.login(steps[0].qr.rpartition("/")[2], "confirm")
         served.world.clock.advance(3)
 
-        assert "Sandbox (wxid_sandbox)" == await asyncio.wait_for(waiting, 10)
+        assert "Sandbox (wxid_sandbox)" == await asyncio.wait_for(waiting, 30)
         assert ["qr", "confirmed"] == [step.state for step in steps]
 
 
@@ -468,11 +468,11 @@ async def test_a_login_that_nobody_confirms_ends() -> None:
     async with serve(PLATFORM, options=ServerOptions(manual_logins=True)) as served, adapter_of(served) as adapter:
         shown = asyncio.Event()
         waiting = asyncio.ensure_future(adapter.login(lambda _step: shown.set()))
-        await asyncio.wait_for(shown.wait(), 10)
+        await asyncio.wait_for(shown.wait(), 30)
         served.world.clock.advance(500)
 
         with pytest.raises(LoginNeeded, match="nobody confirmed"):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_check_looks_at_the_api_the_login_and_the_folder() -> None:

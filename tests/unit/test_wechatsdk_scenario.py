@@ -47,12 +47,12 @@ async def listening(adapter: WechatsdkAdapter) -> AsyncIterator[AsyncIterator[Ev
     """Events of an adapter, once the client knows its listener."""
     events = adapter.events()
     first = asyncio.ensure_future(anext(events))
-    await asyncio.wait_for(adapter.registration.done.wait(), 10)
+    await asyncio.wait_for(adapter.registration.done.wait(), 30)
 
     async def one_by_one() -> AsyncIterator[Event]:
-        yield await asyncio.wait_for(first, 10)
+        yield await asyncio.wait_for(first, 30)
         while True:
-            yield await asyncio.wait_for(anext(events), 10)
+            yield await asyncio.wait_for(anext(events), 30)
 
     try:
         yield one_by_one()
