@@ -188,9 +188,20 @@ def test_a_profile_of_the_past_takes_what_it_took_then() -> None:
 
 
 def test_an_answer_has_a_window_and_a_number() -> None:
-    (limit,) = limits(Message((Text("a"),), Reply("m", 1000)), TO_GROUP, RULES)
+    limit, rate = limits(Message((Text("a"),), Reply("m", 1000)), TO_GROUP, RULES)
 
     assert ("reply", 5, 1000, 1300, "fail") == (limit.scope, limit.count, limit.since, limit.until, limit.ends)
+    assert ("rates.sendToGroup", "account", 100, 1.25) == (rate.name, rate.scope, rate.count, rate.per_seconds)
+
+
+def test_a_channel_counts_answers_and_active_messages_together() -> None:
+    answer = limits(Message((Text("a"),), Reply("m", 1000)), TO_CHANNEL, RULES)
+    active = limits(Message((Text("a"),)), TO_CHANNEL, RULES)
+
+    assert [5, 5] == [one.count for one in [*answer, *active] if one.group == "any.channel"]
+    assert {"active.channel.target_per_day", "any.channel.target_per_second", "rates.sendToChannel"} == {
+        one.name for one in active
+    }
 
 
 def test_active_messages_have_quotas_by_account_and_target() -> None:
@@ -201,6 +212,7 @@ def test_active_messages_have_quotas_by_account_and_target() -> None:
         "active.user.account_per_minute": ("account", 30),
         "active.user.target_per_minute": ("target", 20),
         "active.user.target_per_day": ("target", 1000),
+        "rates.sendToUser": ("account", 100),
     } == found
 
 

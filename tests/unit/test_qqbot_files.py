@@ -34,7 +34,7 @@ from yizhan.platforms.qqbot.wire.files import PartSlot, Prepared
 from yizhan.wire import HttpResponse
 
 BLOCK = 1000
-CHUNKED = {"files.inline_max_bytes": 100, "chunks.block_bytes": BLOCK, "chunks.retry_delay": 0}
+CHUNKED = {"limits": False, "files.inline_max_bytes": 100, "chunks.block_bytes": BLOCK, "chunks.retry_delay": 0}
 DATA = bytes(range(250)) * 14
 PAPER = Message((File(media_of(DATA, "file", "", "报告.bin")),))
 

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.qqbot_support import CHANNEL, GROUP, PNG, TO_CHANNEL, USER, adapter_for, bot_of, deliver, media_of
+from tests.unit.qqbot_support import (
+    CHANNEL,
+    GROUP,
+    PNG,
+    TO_CHANNEL,
+    USER,
+    adapter_for,
+    bot_of,
+    deliver,
+    media_of,
+    stop_clock,
+)
 from yizhan.errors import (
     ContentRefused,
     NotAllowed,
@@ -54,6 +65,7 @@ async def test_a_direct_message_goes_where_its_conversation_was_opened() -> None
 
 async def test_active_messages_to_a_channel_are_counted_by_second_and_day_answers_are_not() -> None:
     async with bot_of() as (served, bot):
+        stop_clock(served)
         message_id = await served.server.say(USER, CHANNEL, text="hi")
         for _ in range(5):
             await bot.channels.post_message(CHANNEL, content="a")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.qqbot_support import GROUP, PNG, TO_USER, USER, adapter_for, bot_of, deliver
+from tests.unit.qqbot_support import GROUP, PNG, TO_USER, USER, adapter_for, bot_of, deliver, stop_clock
 from yizhan.errors import (
     ContentRefused,
     Duplicate,
@@ -172,6 +172,7 @@ async def test_who_is_no_friend_any_more_is_gone() -> None:
 
 async def test_quotas_are_kept_by_the_worlds_clock() -> None:
     async with bot_of() as (served, bot):
+        stop_clock(served)
         users = served.server.people("user", 6)
         for user in users[:5]:
             await bot.c2c.post_message(user, content="a")
@@ -185,6 +186,7 @@ async def test_quotas_are_kept_by_the_worlds_clock() -> None:
 
 async def test_a_target_takes_so_many_a_minute() -> None:
     async with bot_of() as (served, bot):
+        stop_clock(served)
         for _ in range(20):
             await bot.group.post_message(GROUP, content="a")
         with pytest.raises(Throttled):

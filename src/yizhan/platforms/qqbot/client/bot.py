@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from yizhan.errors import LoginNeeded
+from yizhan.errors import LoginNeeded, Throttled
 from yizhan.model import BytesContent, Clock, Content
 from yizhan.net.caller import Caller, Progress
 from yizhan.net.clock import SystemClock
@@ -31,6 +31,9 @@ from yizhan.platforms.qqbot.wire.token import GatewayForBot, Me, Nothing
 from yizhan.wire import Base64, Endpoint, FormPart, Header, Path, Whole
 
 Res = TypeVar("Res")
+
+PATIENCE_SECONDS = 30.0
+"""How long a call is repeated that the platform finds too soon after others."""
 
 
 class Bot:
@@ -67,7 +70,21 @@ class Bot:
         await self.caller.close()
 
     async def call(self, endpoint: Endpoint[Any, Res], request: Any, *, progress: Progress | None = None) -> Res:
-        """Carry out any call of `yizhan.platforms.qqbot.wire`; once more with a new token if the token was refused."""
+        """Carry out any call of `yizhan.platforms.qqbot.wire`; once more with a new token if the token was refused.
+
+        A call that comes too soon after others waits a moment and goes again; but for sends: those have a queue.
+        """
+        patient_until = self.clock.now() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._call(endpoint, request, progress)
+            except Throttled as error:
+                too_soon = error.fault is not None and error.fault.row is faults.CALLED_TOO_OFTEN
+                if endpoint.acts or not too_soon or self.clock.now() >= patient_until:
+                    raise
+                await self.clock.sleep(error.retry_after or 1.0)
+
+    async def _call(self, endpoint: Endpoint[Any, Res], request: Any, progress: Progress | None) -> Res:
         headers = await self.tokens.headers()
         try:
             return await self.caller.call(endpoint, request, headers=headers, progress=progress)

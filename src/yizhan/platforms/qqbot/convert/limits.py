@@ -1,4 +1,4 @@
-"""Which limits a send counts under: the windows of answers, or the quotas of active messages. From the rules. Pure."""
+"""Which limits a send counts under: windows of answers, quotas of active messages, the rate of the call. Pure."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from collections.abc import Iterator
 
 from yizhan.model import Message, Target
 from yizhan.platforms.base import Limit
-from yizhan.platforms.qqbot.wire.quotas import PERIODS
+from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM
+from yizhan.platforms.qqbot.wire.quotas import PERIODS, active, passive
 from yizhan.platforms.rules import Rules
+
+_CALLS = {
+    **{name: scene.send.name for name, scene in SCENES.items()},
+    "channel": SEND_TO_CHANNEL.name,
+    "dm": SEND_TO_DM.name,
+}
 
 
 def limits(message: Message, target: Target, rules: Rules) -> list[Limit]:
     """Return the limits under which each part of `message` is sent to `target`; none while the rules are lifted."""
     if not rules.limited:
         return []
-    if message.reply is not None:
-        return list(_passive(message.reply.at, target, rules))
-    return list(_active(target, rules))
+    margin = float(rules["active.margin_seconds"])
+    found = [_window(message.reply.at, target, rules)] if message.reply is not None else []
+    for group in active(target.kind) if message.reply is None else passive(target.kind):
+        found += _quotas(group, margin, rules)
+    return found + _rate(target, margin, rules)
 
 
-def _passive(at: float, target: Target, rules: Rules) -> Iterator[Limit]:
+def _window(at: float, target: Target, rules: Rules) -> Limit:
     name = f"passive.{target.kind}"
     seconds = rules.number(f"{name}.seconds")
     count = rules.number(f"{name}.count")
     # An answer that comes too late stays too late: nobody can open its window again.
     until = at + seconds if at else None
-    yield Limit(name, "reply", name, count or 1_000_000, None, at, until, "fail")
+    return Limit(name, "reply", name, count or 1_000_000, None, at, until, "fail")
 
 
-def _active(target: Target, rules: Rules) -> Iterator[Limit]:
-    group = f"active.{target.kind}"
-    margin = float(rules["active.margin_seconds"])
+def _quotas(group: str, margin: float, rules: Rules) -> Iterator[Limit]:
     for scope in ("account", "target"):
         for period, seconds in PERIODS:
             count = rules.get(f"{group}.{scope}_{period}", 0)
@@ -42,3 +49,9 @@ def _active(target: Target, rules: Rules) -> Iterator[Limit]:
                     int(count),
                     seconds + margin,
                 )
+
+
+def _rate(target: Target, margin: float, rules: Rules) -> list[Limit]:
+    name = f"rates.{_CALLS[target.kind]}"
+    count = rules.number(name)
+    return [Limit(name, "account", name, count, 1.0 + margin)] if count else []

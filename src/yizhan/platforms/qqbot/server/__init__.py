@@ -23,7 +23,7 @@ from yizhan.platforms.qqbot.server.happenings import Happenings
 from yizhan.platforms.qqbot.server.images import Images
 from yizhan.platforms.qqbot.server.messages import Messages
 from yizhan.platforms.qqbot.server.places import Places
-from yizhan.platforms.qqbot.server.quotas import Quotas
+from yizhan.platforms.qqbot.server.quotas import Quotas, Rates
 from yizhan.platforms.qqbot.server.tokens import Tokens
 from yizhan.platforms.qqbot.server.webhooks import Webhooks
 from yizhan.platforms.qqbot.wire import ENVELOPE
@@ -56,6 +56,7 @@ class Server:
         self.network = world.network("qq")
         self.places = Places(self)
         self.quotas = Quotas(self)
+        self.rates = Rates(self)
         self.tokens = Tokens(self)
         self.happenings = Happenings(self)
         self.messages = Messages(self)
@@ -71,6 +72,7 @@ class Server:
 
         async def guarded(call: Call[Req]) -> Any:
             self.tokens.check(call.http)
+            self.rates.take(endpoint)
             self.base_url = call.base_url
             body = call.http.body[0] if call.http.body else b""
             if isinstance(body, bytes) and len(body) > self.rules.number("files.proxy_max_bytes"):
@@ -103,6 +105,7 @@ class Server:
         for chapter in (
             self.places,
             self.quotas,
+            self.rates,
             self.tokens,
             self.happenings,
             self.messages,

@@ -184,8 +184,9 @@ class Gateway:
         session.left_at, session.base_url = self.server.world.now(), http.base_url
         seq = resume.seq
         while missed := [numbered for numbered in session.sent if numbered[0] > seq]:
-            for seq, text in missed:
+            for _, text in missed:
                 await socket.send(text)
+            seq = missed[-1][0]
         # Only now: what happens while the missed are sent comes behind them.
         session.socket = socket
         await self._send(session, Frame(Op.DISPATCH, "", t="RESUMED"))

@@ -12,12 +12,15 @@ from yizhan.platforms.qqbot.server.places import GUILD_ID
 from yizhan.platforms.qqbot.wire import events, faults, guild
 from yizhan.platforms.qqbot.wire.events import clock_text
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
+from yizhan.platforms.qqbot.wire.quotas import active, passive
 from yizhan.platforms.qqbot.wire.token import Nothing
 from yizhan.wire import Fault, FormPart
 from yizhan.world import Blob
 
 if TYPE_CHECKING:
     from yizhan.platforms.qqbot.server import Server
+
+DAY = 86400.0
 
 
 class Guild:
@@ -69,40 +72,48 @@ class Guild:
         rules = self.server.rules
         if rules["guild.needs_gateway"] and not self.server.gateway.connected:
             raise Fault(faults.GATEWAY_NEEDED)
-        self._check_allowed(request, scene, target)
         picture = await self._picture(request)
+        counted = self._allowed(request, scene, target)
         text = (request.content or "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
         others = {name: value for name in ("markdown", "ark", "embed") if (value := getattr(request, name))}
         if not (text or picture or others):
             raise Fault(faults.MESSAGE_EMPTY)
         self.server.messages.check_text(text)
-        answers = bool(request.msg_id or request.event_id)
-        self.server.quotas.note(self._counted(scene, answers), target)
+        self.server.quotas.note(counted, target)
         if rules["guild.audit"]:
-            await self._audit(scene, target, answers)
+            await self._audit(scene, target, bool(request.msg_id or request.event_id))
         kind = "image" if picture else next(iter(others), "text")
         return self._post(call, scene, target, kind, text, picture, others)
 
-    def _check_allowed(self, request: Any, scene: str, target: str) -> None:
-        """Answers have a time, active messages a number; and a channel takes so many a second whatever they are."""
-        rules, now = self.server.rules, self.server.world.now()
-        known = self.server.happenings.messages if request.msg_id else self.server.happenings.events
-        asked = request.msg_id or request.event_id
-        if asked:
-            answered = known.get(asked)
-            if answered is None or (request.msg_id and (answered.scene, answered.target) != (scene, target)):
-                raise Fault(faults.GUILD_MSG_ID_WRONG)
-            if rules.limited and now - answered.at > rules.number(f"passive.{scene}.seconds"):
-                raise Fault(faults.GUILD_MSG_ID_EXPIRED)
-            return
-        broken = self.server.quotas.exceeded(f"active.{scene}", target)
+    def _allowed(self, request: Any, scene: str, target: str) -> tuple[str, ...]:
+        """Return the groups in which the message counts.
+
+        Raises:
+            Fault: it answers what is unknown or too old, or a quota is used up.
+        """
+        rules, quotas = self.server.rules, self.server.quotas
+        answers = bool(request.msg_id or request.event_id)
+        if answers:
+            self._check_answered(request, scene, target)
+        groups = passive(scene) if answers else active(scene)
+        broken = quotas.exceeded(groups, target)
         if broken:
             if broken.endswith("per_second"):
                 raise Fault(faults.GUILD_TOO_OFTEN)
             raise Fault(faults.GUILD_DM_USED_UP if scene == "dm" else faults.GUILD_ACTIVE_USED_UP)
+        most = rules.get(f"active.{scene}.channels_per_day", 0)
+        if most and not answers and len(quotas.targets(f"active.{scene}", DAY) - {target}) >= most:
+            raise Fault(faults.GUILD_CHANNELS_USED_UP)
+        return groups
 
-    def _counted(self, scene: str, answers: bool) -> str:
-        return f"passive.{scene}" if answers else f"active.{scene}"
+    def _check_answered(self, request: Any, scene: str, target: str) -> None:
+        rules = self.server.rules
+        known = self.server.happenings.messages if request.msg_id else self.server.happenings.events
+        answered = known.get(request.msg_id or request.event_id)
+        if answered is None or (request.msg_id and (answered.scene, answered.target) != (scene, target)):
+            raise Fault(faults.GUILD_MSG_ID_WRONG)
+        if rules.limited and self.server.world.now() - answered.at > rules.number(f"passive.{scene}.seconds"):
+            raise Fault(faults.GUILD_MSG_ID_EXPIRED)
 
     async def _picture(self, request: Any) -> Blob | None:
         limit = self.server.rules.number("guild.image_max_bytes")

@@ -24,6 +24,7 @@ from yizhan.platforms.qqbot.wire.messages import (
     StreamMessage,
     StreamSent,
 )
+from yizhan.platforms.qqbot.wire.quotas import active
 from yizhan.platforms.qqbot.wire.scenes import Scene
 from yizhan.platforms.qqbot.wire.token import Nothing
 from yizhan.wire import Fault
@@ -99,12 +100,12 @@ class Messages:
             raise Fault(faults.ACTIVE_WITHDRAWN)
         if not place.active_allowed:
             raise Fault(faults.USER_REFUSES if isinstance(place, Person) else faults.ACTIVE_NOT_ALLOWED)
-        group, quotas = f"active.{scene}", self.server.quotas
-        broken = quotas.exceeded(group, place.id)
+        groups, quotas = active(scene), self.server.quotas
+        broken = quotas.exceeded(groups, place.id)
         if broken:
             # "22009" is what the classic monthly quota answered.
             raise Fault(faults.LIMIT_EXCEEDED if broken.endswith("per_month") else faults.ACTIVE_TOO_OFTEN)
-        return lambda: quotas.note(group, place.id)
+        return lambda: quotas.note(groups, place.id)
 
     def post_file(self, call: str, scene: str, place: Person | Group, placed: PlacedFile) -> str:
         """Send an uploaded file at once (`srv_send_msg`), if that is allowed still; returns the message's id."""

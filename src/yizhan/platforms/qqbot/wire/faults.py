@@ -96,6 +96,8 @@ UNSUPPORTED_OPERATION = FaultCode(10000, "不支持的操作", 400, Rejected)
 CHANNEL_UNKNOWN = FaultCode(10003, "频道不存在", 400, TargetGone)
 INVALID_REQUEST = FaultCode(12002, "invalid request", 400, Rejected)
 TYPE_MISMATCH = FaultCode(22006, "消息内容与消息类型不符", 400, Rejected)
+CALLED_TOO_OFTEN = FaultCode(100017, "接口调用超过频率限制。", 429, Throttled, also=40023001, retry_after=1)
+"""The documented rate of a call. Codes and text from public threads; the status is the one that the pages name."""
 LIMIT_EXCEEDED = FaultCode(22009, "msg limit exceed", 429, Throttled, concerns="target")
 MESSAGE_EMPTY = FaultCode(50006, "消息为空", 400, Rejected)
 BAD_FORM_BODY = FaultCode(50035, "请求参数格式错误", 400, Rejected)
@@ -116,6 +118,7 @@ GENERIC = [
     FaultCode(12003, "回包数据错误", 400, Rejected),
     FaultCode(20028, "子频道写入频率超限", 429, Throttled, concerns="target"),
     TYPE_MISMATCH,
+    CALLED_TOO_OFTEN,
     LIMIT_EXCEEDED,
     MESSAGE_EMPTY,
     BAD_FORM_BODY,
@@ -211,6 +214,7 @@ NOT_A_FRIEND = FaultCode(40054004, "用户与机器人不是好友", 400, Target
 USER_REFUSES = FaultCode(40054013, "用户拒收机器人消息", 400, NotAllowed)
 GUILD_ACTIVE_USED_UP = FaultCode(304045, "子频道主动消息数量超限", 429, Throttled, concerns="target")
 GUILD_DM_USED_UP = FaultCode(304049, "私信主动消息数量超限", 429, Throttled, concerns="target")
+GUILD_CHANNELS_USED_UP = FaultCode(304047, "子频道数量超限", 429, Throttled, concerns="target")
 GUILD_TOO_OFTEN = FaultCode(304050, "消息频率超限", 429, Throttled, concerns="target")
 AUDIT_PUSH = FaultCode(304023, "推送消息进入审核", 202, OutcomeUnknown)
 AUDIT_REPLY = FaultCode(304024, "回复消息进入审核", 202, OutcomeUnknown)
@@ -232,9 +236,10 @@ TARGETS = [
     *_rows(
         429,
         Throttled,
-        {304022: "推送时间不允许", 304046: "频道消息数量超限", 304047: "子频道数量超限", 304048: "私信人数超限"},
+        {304022: "推送时间不允许", 304046: "频道消息数量超限", 304048: "私信人数超限"},
         concerns="target",
     ),
+    GUILD_CHANNELS_USED_UP,
     GUILD_ACTIVE_USED_UP,
     GUILD_DM_USED_UP,
     GUILD_TOO_OFTEN,

@@ -1,6 +1,16 @@
-"""How quotas are named in `rules.toml`: `active.<kind>.<account|target>_<period>`."""
+"""How quotas are named in `rules.toml`: `<group>.<account|target>_<period>`, and which groups a message counts in."""
 
 from __future__ import annotations
 
 PERIODS = (("per_second", 1.0), ("per_minute", 60.0), ("per_day", 86400.0), ("per_month", 30 * 86400.0))
 """Names and seconds. The vendor says "month"; thirty days slide instead, so that both ends count alike."""
+
+
+def active(kind: str) -> tuple[str, str]:
+    """The groups of an active message to a `kind` of target."""
+    return f"active.{kind}", f"any.{kind}"
+
+
+def passive(kind: str) -> tuple[str]:
+    """The groups of an answer, beside the time and number that the message it answers allows."""
+    return (f"any.{kind}",)
