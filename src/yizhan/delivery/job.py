@@ -35,6 +35,11 @@ class Job:
     """For one that is asked again: when the first of the tries in doubt left."""
 
     @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for it, so that it goes before broadcasts."""
+        return self.priority < BROADCAST
+
+    @property
     def begun(self) -> bool:
         """Whether something of it has left: then it is no longer cancelled, and does not expire in the queue."""
         return bool(self.parts_done) or self.asked

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from yizhan.delivery.job import BROADCAST, Job
 from yizhan.delivery.outbox import Outbox
@@ -22,7 +22,6 @@ OVERTAKE = 4
 """Sends at once that a broadcast leaves free for what is more urgent; a quarter of all where those are few."""
 BESIDE_URGENT = 4
 """Sends of a broadcast that may begin while something more urgent is under way."""
-
 AFTER_URGENT = 1.0
 """Seconds after something urgent for which a broadcast keeps to a third of its sends at once."""
 GRACE = 5.0
@@ -59,7 +58,7 @@ class Lane:
         self._heap: list[tuple[int, int, Job]] = []
         self._held_in_memory: set[int] = set()
         self._ended_meanwhile: set[int] | None = None
-        self.urgent = 0
+        self._urgent = 0
         """How many sends that are more urgent than a broadcast are on their way, from being stored to their end."""
         self._shared_until = 0.0
         self._cursor: tuple[int, int] | None = None
@@ -84,9 +83,15 @@ class Lane:
         self._look = True
         self._changed.set()
 
-    def nudge(self) -> None:
-        """There may be room for more."""
-        self._changed.set()
+    @contextmanager
+    def making_way(self) -> Iterator[None]:
+        """Something urgent is on its way here: a broadcast holds back meanwhile."""
+        self._urgent += 1
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+            self._changed.set()
 
     def pause(self, why: str) -> None:
         """Begin nothing more until somebody logs in; what waits stays where it is."""
@@ -242,7 +247,7 @@ class Lane:
                 self._held_in_memory.discard(job.seq)
                 continue
             self._busy[job.target] = []
-            self.urgent += job.priority < BROADCAST
+            self._urgent += job.urgent
             self._active[job.seq] = asyncio.create_task(self._deliver(job))
 
     def _room(self, priority: int) -> int:
@@ -253,7 +258,7 @@ class Lane:
         if priority < BROADCAST:
             return self._concurrency
         room = self._concurrency - min(OVERTAKE, self._concurrency // 4)
-        if self.urgent:
+        if self._urgent:
             return min(room, BESIDE_URGENT)
         if asyncio.get_running_loop().time() < self._shared_until:
             return min(room, max(BESIDE_URGENT, room // 3))
@@ -271,8 +276,8 @@ class Lane:
             # Before the wake-up, or the lane would count this one as still under way.
             self._active.pop(job.seq, None)
             self._held_in_memory.discard(job.seq)
-            if job.priority < BROADCAST:
-                self.urgent -= 1
+            if job.urgent:
+                self._urgent -= 1
                 self._shared_until = asyncio.get_running_loop().time() + AFTER_URGENT
             if self._ended_meanwhile is not None:
                 self._ended_meanwhile.add(job.seq)

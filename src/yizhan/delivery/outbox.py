@@ -250,26 +250,24 @@ class Outbox:
         Raises:
             Missed: it was cancelled, or its time ran out; it must not leave.
         """
+        row = {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable}
         if asking:
-            await self._ledger.put(_MARK_ASKING, {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable})
-            return
-        await self._ledger.put(
-            _MARK_SENDING,
-            {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable, "b_spends": spends},
-            urgent=job.priority < BROADCAST,
-        )
+            await self._ledger.put(_MARK_ASKING, row, urgent=job.urgent)
+        else:
+            await self._ledger.put(_MARK_SENDING, {**row, "b_spends": spends}, urgent=job.urgent)
 
-    async def part_done(self, seq: int, so_far: Settlement) -> None:
+    async def part_done(self, job: Job, so_far: Settlement) -> None:
         """Record that a part arrived and that more of them follow."""
         await self._ledger.put(
             _PART_DONE,
             {
-                "b_seq": seq,
+                "b_seq": job.seq,
                 "b_done": so_far.parts_done,
                 "b_ids": msgspec.json.encode(so_far.ids).decode(),
                 "b_notes": so_far.notes,
                 "b_attempts": so_far.attempts,
             },
+            urgent=job.urgent,
         )
 
     async def settle(self, job: Job, end: Settlement) -> None:
@@ -298,7 +296,7 @@ class Outbox:
                 "b_tries": end.tries,
                 "b_settled": end.settled_at,
             },
-            urgent=job.priority < BROADCAST,
+            urgent=job.urgent,
         )
 
     async def attempt(self, seq: int, part: int, error: Exception, code: str, trace_id: str, decision: str) -> None:

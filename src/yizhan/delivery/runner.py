@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from yizhan.delivery.budget import Budget, Closed
-from yizhan.delivery.job import BROADCAST, Job, Settlement
+from yizhan.delivery.job import Job, Settlement
 from yizhan.delivery.messages import Messages
 from yizhan.delivery.outbox import SOON, Outbox
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
@@ -212,7 +212,7 @@ class Runner:
         if not last:
             # The last part is recorded together with the end, in one write.
             so_far = self._filled(run, Settlement(State.QUEUED))
-            await self._stored(lambda: self._outbox.part_done(run.job.seq, so_far))
+            await self._stored(lambda: self._outbox.part_done(run.job, so_far))
 
     async def _failed(
         self, run: _Run, part: Part, index: int, handles: Mapping[MediaNeed, Handle], error: Exception
@@ -300,8 +300,8 @@ class Runner:
     def _closed(self, run: _Run, limits: Sequence[Limit]) -> Closed | None:
         if run.asked:
             return None
-        many = run.job.priority >= BROADCAST
-        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now(), in_line=many)
+        in_line = not run.job.urgent
+        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
 
     async def _keep_closed(self, run: _Run, closed: Closed) -> Later | None:
         limit = closed.limit

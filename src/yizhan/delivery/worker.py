@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from yizhan.delivery.job import Job
@@ -79,18 +79,13 @@ class Worker:
         if lane := await self._lane(account):
             lane.offer(jobs)
 
-    @contextmanager
-    def making_way(self, targets: Sequence[Target]) -> Iterator[None]:
+    def making_way(self, targets: Sequence[Target]) -> ExitStack:
         """Something urgent is being stored for `targets`: broadcasts of their accounts hold back meanwhile."""
-        lanes = [lane for name in {target.account for target in targets} if (lane := self.lanes.get(name)) is not None]
-        for lane in lanes:
-            lane.urgent += 1
-        try:
-            yield
-        finally:
-            for lane in lanes:
-                lane.urgent -= 1
-                lane.nudge()
+        stack = ExitStack()
+        for name in {target.account for target in targets}:
+            if (lane := self.lanes.get(name)) is not None:
+                stack.enter_context(lane.making_way())
+        return stack
 
     async def close(self) -> None:
         self._closing = True
