@@ -569,6 +569,33 @@ async def test_what_a_person_sends_can_be_saved_and_sent_on_without_an_upload(be
     assert 0 == bench.served.calls("getuploadurl")
 
 
+async def test_a_reference_that_is_refused_while_the_window_should_be_open_is_not_waited_for(bench: Bench) -> None:
+    forward = Forward("image", {"param": "ended", "key": "00" * 16, "size": 9})
+    await bench.events(1)
+
+    with pytest.raises(Rejected, match="save it and send it as media"):
+        await bench.send(forward)
+    bench.answer_with("sendmessage", fault(wire.PREPARE_FAILED))
+    with pytest.raises(WindowClosed):
+        await bench.send(Text("the window itself"))
+    bench.served.world.clock.advance(24 * 3600 + 1)
+    with pytest.raises(WindowClosed):
+        await bench.send(forward)
+
+
+async def test_references_may_be_distrusted(bench: Bench) -> None:
+    blob = await bench.served.world.blobs.add(PNG)
+    await bench.server.say(bench.user, "bot", media=blob, kind="image")
+    (forward,) = (await bench.events(2))[1].message.segments  # type: ignore[union-attr]
+    bench.server.rules = PLATFORM.rules(None, {**QUICK, "forward.by_reference": False})
+    await bench.send(forward)
+
+    assert "no" == bench.posts()[0].extra["shown"]
+    bench.adapter.rules = bench.server.rules
+    with pytest.raises(Unsupported, match="Save it and send it as media"):
+        await bench.send(forward)
+
+
 async def test_a_wrong_key_of_the_platform_is_named_as_such(bench: Bench) -> None:
     bench.server.rules = PLATFORM.rules(None, {**QUICK, "cdn.wrong_key": True})
     blob = await bench.served.world.blobs.add(b"the same again" * 9)

@@ -152,6 +152,26 @@ async def test_what_was_received_is_saved_and_sent_on_without_an_upload(
     assert [PNG] == [post.blob.read() for post in sandbox.posts(platform="ilink", call="sendmessage") if post.blob]
 
 
+async def test_what_was_received_is_uploaded_anew_where_references_are_not_trusted(
+    sandbox: RunningSandbox, engine: Engine
+) -> None:
+    target, stream = await hi(engine)
+    sandbox.say("ilink", target.id, media=PNG, kind="image")
+    event = await asyncio.wait_for(anext(stream), 30)
+    assert event.message is not None
+    by_reference = await engine.send(target, event.message)
+    sandbox.rules("ilink", set={"forward.by_reference": False})
+    await engine.add_account(ACCOUNT, base_url=sandbox.url, rules={"forward.by_reference": False})
+
+    receipt = await engine.send(target, event.message)
+
+    assert "not proven" in by_reference.detail
+    assert "fetched once" in receipt.detail
+    assert 1 == sandbox.calls("cdn_upload", platform="ilink")
+    shown = [post.extra["shown"] for post in sandbox.posts(platform="ilink", call="sendmessage")]
+    assert ["yes", "yes"] == shown
+
+
 async def test_a_message_that_is_taken_in_without_an_id_ends_as_unknown(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:

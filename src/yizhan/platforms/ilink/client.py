@@ -89,7 +89,7 @@ class Adapter:
         try:
             place = await self.calls.get_upload_url(request)
         except LoginNeeded as error:
-            raise self._looked_into(error, (), target) from error
+            raise self._looked_into(error, target) from error
         if not place.upload_full_url and not place.upload_param:
             raise Rejected(f"{target}: getuploadurl named no address to upload to.", account=self.context.name)
         param = await self.calls.cdn_upload(place, filekey, sealed, progress)
@@ -128,7 +128,8 @@ class Adapter:
         try:
             sent = await self.calls.send_message(outgoing)
         except (LoginNeeded, WindowClosed) as error:
-            raise self._looked_into(error, placed, target) from error
+            its = placed[0] if placed else None
+            raise self._looked_into(error, target, placed=its, referred=not its and _refers(outgoing)) from error
         if not sent.message_id:
             raise OutcomeUnknown(
                 f"{target}: the platform took the message in but named no message_id, as it does when it does not "
@@ -154,25 +155,36 @@ class Adapter:
             context_token=self._context_token(target),
         )
 
-    def _looked_into(self, error: PlatformError, placed: Sequence[Placed], target: Target) -> PlatformError:
-        """Tell apart what the platform says in the same words, by what is known here."""
+    def _looked_into(
+        self, error: PlatformError, target: Target, *, placed: Placed | None = None, referred: bool = False
+    ) -> PlatformError:
+        """Tell apart what the platform says in the same words, by what is known here.
+
+        `placed`: media that were uploaded for it; `referred`: it rests on a reference that somebody else made.
+        """
         if isinstance(error, LoginNeeded) and self.poll.healthy:
             # "session timeout" while receiving works: the window lapsed (thread NousResearch/hermes-agent#96416).
-            text = f"{error} (receiving works, so it is the window that lapsed; it opens when the person writes)"
-            return WindowClosed(text, fault=error.fault, account=error.account, endpoint=error.endpoint)
-        if isinstance(error, WindowClosed) and placed and self._may_be_stale(placed[0], target):
-            text = f"{error} (the window should be open, so the upload may have ended)"
-            return HandleExpired(text, fault=error.fault, account=error.account, endpoint=error.endpoint)
+            return _as(
+                WindowClosed, error, "receiving works, so it is the window that lapsed; it opens when they write"
+            )
+        if not isinstance(error, WindowClosed) or not self._should_be_open(target):
+            return error
+        if placed is not None and not self._is_fresh(placed):
+            return _as(HandleExpired, error, "the window should be open, so the upload may have ended")
+        if referred and self.rules.limited:
+            why = "the window should be open, so it is the reference that was not taken; save it and send it as media"
+            return _as(Rejected, error, why)
         return error
 
-    def _may_be_stale(self, placed: Placed, target: Target) -> bool:
-        """Whether the window should be open and the upload is not from just now."""
+    def _should_be_open(self, target: Target) -> bool:
         at = self.context.context_of(target).get("at")
-        now = self.clock.now()
-        open_still = isinstance(at, (int, float)) and now < at + self.rules.number("window.seconds")
-        trusted = self.rules.number("handle.trusted_seconds")
+        return isinstance(at, (int, float)) and self.clock.now() < at + self.rules.number("window.seconds")
+
+    def _is_fresh(self, placed: Placed) -> bool:
+        """Whether the upload is from just now."""
+        now, trusted = self.clock.now(), self.rules.number("handle.trusted_seconds")
         self._fresh = {param: placed_at for param, placed_at in self._fresh.items() if now - placed_at < trusted}
-        return open_still and placed.param not in self._fresh
+        return placed.param in self._fresh
 
     def _context_token(self, target: Target) -> str | None:
         """The newest token of the conversation, unless an earlier bot of this account received it."""
@@ -282,6 +294,17 @@ class Adapter:
     @property
     def _bot_id(self) -> str:
         return self.calls.session.bot_id if self.calls.session else ""
+
+
+def _as(kind: type[PlatformError], error: PlatformError, why: str) -> PlatformError:
+    """Return what `error` really is, with the reason."""
+    return kind(f"{error} ({why})", fault=error.fault, account=error.account, endpoint=error.endpoint)
+
+
+def _refers(message: wire.WeixinMessage) -> bool:
+    """Whether there are media in `message`."""
+    payloads = ("image_item", "video_item", "file_item", "voice_item")
+    return any(getattr(item, name) is not None for item in message.item_list or () for name in payloads)
 
 
 def _identity(session: Session) -> str:

@@ -39,6 +39,10 @@ from yizhan.wire import mask_value
 from yizhan.wire.filename import safe_name
 
 AS_FILE = "Bots show no voice messages on iLink: sent as a file."
+REFERRED = (
+    "Sent on by reference, without an upload. That phones open such is not proven on iLink; with the rule "
+    "forward.by_reference = false it is uploaded anew."
+)
 
 _REMEDY = {
     "sticker": "Send the picture as an image.",
@@ -113,7 +117,7 @@ def _parts(segment: Segment, target: Target, rules: Rules) -> Iterator[Part]:
         case Image(media, name) | Video(media, name) | Voice(media, name) | File(media, name):
             yield _media_part(segment, media, name, target, rules)
         case Forward():
-            yield _forwarded(segment, target)
+            yield _forwarded(segment, target, rules)
         case Native(call, body):
             yield _native(call, body, target)
         case _:
@@ -200,7 +204,7 @@ def _cover_fields(placed: Placed) -> dict[str, Any]:
     }
 
 
-def _forwarded(segment: Forward, target: Target) -> Part:
+def _forwarded(segment: Forward, target: Target, rules: Rules) -> Part:
     reference = segment.reference
     if segment.kind == "text" and isinstance(reference.get("text"), str):
         item = wire.MessageItem(type=wire.TEXT, text_item=wire.TextItem(text=reference["text"]))
@@ -211,12 +215,15 @@ def _forwarded(segment: Forward, target: Target) -> Part:
             f"{target} cannot take this {segment.kind} by reference: it did not come in over iLink, or without a key. "
             "Save it and send it as media."
         )
+    if not rules["forward.by_reference"]:
+        raise Unsupported(f"{target}: the rules ({rules.profile}) trust no reference. Save it and send it as media.")
     size = reference.get("size")
     kind = "file" if segment.kind == "voice" else segment.kind
     name = segment.name or str(reference.get("name") or "") or ("voice.silk" if segment.kind == "voice" else "")
     media = outbound_media(Placed(param, key))
     item = media_item(kind, size if isinstance(size, int) else 0, file_name=name, media=media)
-    return _part(item, f"{segment.kind}, sent on", note=AS_FILE if segment.kind == "voice" else "")
+    note = f"{AS_FILE} {REFERRED}" if segment.kind == "voice" else REFERRED
+    return _part(item, f"{segment.kind}, sent on", note=note)
 
 
 def _native(call: str, body: Mapping[str, Any], target: Target) -> Part:

@@ -82,10 +82,11 @@ class Judge:
         stored = self._server.cdn.stored.get(media.encrypt_query_param or "")
         if stored is None:
             raise Fault(wire.PREPARE_FAILED, data="media.encrypt_query_param is not known to the CDN")
-        strict = self._server.rules["getuploadurl.strict_recipient"]
-        if strict and stored.user and (stored.bot, stored.user) != (bot.id, chat.user):
+        rules = self._server.rules
+        if rules["getuploadurl.strict_recipient"] and stored.user and (stored.bot, stored.user) != (bot.id, chat.user):
             raise Fault(wire.PREPARE_FAILED, data="the upload was made by another bot or for another person")
-        if not stored.usable or (kind == "voice" and not self._server.rules["sendmessage.show_voice"]):
+        unknown = not stored.usable or not (stored.user or rules["forward.by_reference"])
+        if unknown or (kind == "voice" and not rules["sendmessage.show_voice"]):
             shown = "no"
         elif kind == "image" and payload.mid_size is None:
             shown = "failed"
