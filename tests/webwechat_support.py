@@ -69,7 +69,7 @@ class Account:
 
     async def next(self) -> Event:
         """The next event; what was taken once does not come again."""
-        return await asyncio.wait_for(anext(self.events), 10)
+        return await asyncio.wait_for(anext(self.events), 60)
 
 
 @asynccontextmanager

@@ -165,7 +165,7 @@ async def test_a_poll_that_waits_is_answered_as_soon_as_the_phone_acts() -> None
         await held.wait()
         await server.login(uuid, "scan")
 
-        assert 201 == await asyncio.wait_for(waiting, 5)
+        assert 201 == await asyncio.wait_for(waiting, 60)
         await adapter.close()
 
 

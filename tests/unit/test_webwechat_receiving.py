@@ -13,10 +13,11 @@ from PIL import Image as Picture
 from tests.support import MemoryKeeper
 from tests.webwechat_support import MP4, Account, account, png, target
 from yizhan.errors import Rejected, Unavailable, Unsupported
-from yizhan.model import EventKind, Link, Text, message_of
+from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
+from yizhan.platforms.webwechat.wire.content import plain
 from yizhan.platforms.webwechat.wire.session import Keys, KeyValue
 from yizhan.wire import Fault, HttpResponse
 
@@ -88,6 +89,7 @@ async def test_a_withdrawal_names_the_message() -> None:
         event = await me.next()
 
         assert (EventKind.RECALL, id, target("产品群", "group")) == (event.kind, event.about, event.target)
+        assert '<![CDATA["Alice" 撤回了一条消息]]>' in plain(event.raw["Content"])
 
 
 async def test_people_and_rooms_that_are_new_are_told() -> None:
@@ -168,6 +170,47 @@ async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:
         assert (EventKind.RECALL, sent.id) == (three.kind, three.about)
 
 
+async def between_two(me: Account, *segments: Any) -> Event:
+    """What another account of the sandbox receives of a message that `me` sends it."""
+    other = Account(me.served)
+    await other.adapter.login(lambda step: None)
+    await me.adapter._fill_book()
+    await me.send(*segments, to="me2")
+    event = await other.next()
+    await other.adapter.close()
+    return event
+
+
+async def test_a_location_arrives_as_its_label_and_something_to_send_on() -> None:
+    xml = '<msg><location x="31.2" y="121.4" scale="16" label="街道1号 &amp; 2号" poiname="Park"/></msg>'
+    async with account() as me:
+        event = await between_two(me, Forward("location", {"content": xml}))
+        label, forward = event.message.segments  # type: ignore[union-attr]
+
+        assert Text("街道1号 & 2号") == label
+        assert ("location", xml) == (forward.kind, forward.reference["content"])
+
+
+async def test_a_contact_card_arrives_with_the_person_it_recommends() -> None:
+    async with account() as me:
+        event = await between_two(me, ContactCard("wxid_bob", "Bob & Co", "bobby"))
+        (card,) = event.message.segments  # type: ignore[union-attr]
+
+        assert ("wxid_bob", "Bob & Co", "bobby") == (card.username, card.nickname, card.alias)
+        assert "wxid_bob" == event.raw["RecommendInfo"]["UserName"]
+
+
+@pytest.mark.parametrize(("type_", "kind"), [(5, "link"), (33, "mini_program"), (19, "chat_record"), (999, "card")])
+async def test_a_card_arrives_under_its_own_type(type_: int, kind: str) -> None:
+    xml = f"<appmsg><title>T</title><type>{type_}</type><url>https://x.y</url></appmsg>"
+    async with account() as me:
+        event = await between_two(me, Native("webwxsendappmsg", {"Type": type_, "Content": xml}))
+        (post,) = me.served.world.posts
+
+        assert (0 if type_ == 19 else type_, "T") == (event.raw["AppMsgType"], event.raw["FileName"])
+        assert (kind, "T", xml) == (post.kind, post.text, post.extra["xml"])
+
+
 async def held(me: Account, polls: int) -> None:
     """Return once the server holds so many polls."""
     for _ in range(5000):
@@ -185,7 +228,7 @@ async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
         await held(me, 2)
         await me.server.say("wxid_alice", "bot", text="wake up")
 
-        assert ["2", "2"] == await asyncio.wait_for(asyncio.gather(*polls), 5)
+        assert ["2", "2"] == await asyncio.wait_for(asyncio.gather(*polls), 60)
 
 
 async def test_a_poll_ends_when_nothing_happens_and_names_contact_changes() -> None:

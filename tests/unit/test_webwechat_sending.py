@@ -438,7 +438,7 @@ async def test_a_received_file_sticker_and_link_are_sent_on_by_reference() -> No
         _, gif = await received(me, media=sticker, kind="sticker")
         await me.send(gif, to="Bob")
         said = await me.server.say("wxid_alice", "bot", text="https://x.y/?a=1", kind="link", name="A & B")
-        card = me.server.messages[said].text
+        card = me.server.messages[said].xml
         await me.send(Forward("link", {"content": card}), to="Bob")
         sent = [p for p in me.served.world.posts if p.call != "say"]
 

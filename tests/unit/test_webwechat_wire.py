@@ -136,7 +136,7 @@ def test_every_character_of_a_name_but_letters_and_digits_is_escaped() -> None:
 def test_a_file_card_is_read_back_whatever_the_name(title: str) -> None:
     card = content.read_card(content.file_card(title, 22, "@crypt_1"))
 
-    assert (title, "6", "22", "@crypt_1") == (card.title, card.type, card.totallen, card.attachid)
+    assert (title, 6, "file", "@crypt_1") == (card.title, card.type, card.kind, card.attachid)
 
 
 def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
@@ -145,7 +145,22 @@ def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
         "<appattach><attachid>@c</attachid></appattach></appmsg>"
     )
 
-    assert ("a & b <1>.txt", "6", "@c") == (card.title, card.type, card.attachid)
+    assert ("a & b <1>.txt", 6, "@c") == (card.title, card.type, card.attachid)
+
+
+def test_a_card_is_what_its_own_type_says_not_what_it_quotes() -> None:
+    card = content.read_card(
+        "<appmsg><title><![CDATA[a & b]]></title><refermsg><type>6</type></refermsg><type>57</type></appmsg>"
+    )
+
+    assert ("a & b", 57, "quote") == (card.title, card.type, card.kind)
+
+
+def test_a_card_that_is_no_xml_is_read_by_patterns() -> None:
+    card = content.read_card("<appmsg><appmsg><title>t</title><type>5</type><url>https://x.y</url>")
+
+    assert content.ReadCard(5, "link", "t", "", "https://x.y") == card
+    assert 0 == content.read_card("<appmsg><appmsg><type>five</type>").type
 
 
 def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:

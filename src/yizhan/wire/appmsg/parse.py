@@ -15,6 +15,8 @@ _SENDER = re.compile(r"^([^\s:<>]{1,128}):(?:\r?\n|<br/>)")
 _SIMPLE_SENDER = re.compile(r"^([^\s:<>]{1,128}): ")
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{32}")
 _FILE_ID = re.compile(r"[0-9a-fA-F]{20,1024}")
+_KINDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "mini_program", 36: "mini_program"}
+_KINDS |= {51: "channel_video", 57: "quote", 68: "link"}
 _QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]"}
 MAX_ORDINARY = 512 << 10
 """Characters of any card; only a chat record (type 19) may be larger, up to the limit of every document."""
@@ -32,6 +34,11 @@ class Card:
     root: Element
     sender: str = ""
     """`fromusername` beside the element."""
+
+    @property
+    def kind(self) -> str:
+        """What people call a card of this type; `card` for those without a name here."""
+        return _KINDS.get(self.type, "card")
 
     def text(self, path: str) -> str:
         """Return the text at a path below appmsg, such as `appattach/totallen`; empty when there is none."""

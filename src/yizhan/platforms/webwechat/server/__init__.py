@@ -138,7 +138,7 @@ class Server(Desk):
             return spoken
 
         if kind == "link" and text:
-            one("link", text=link_xml(text, name), name=name or text, md5=text)
+            one("link", xml=link_xml(text, name), text=name or text, name=name or text)
         elif text:
             one("text", text=text)
         if media is not None:

@@ -35,12 +35,14 @@ class Spoken:
 
     id: str
     kind: str
-    """text, image, voice, video, file, link, sticker, card, location."""
+    """text, image, voice, video, file, sticker, contact_card, location, or what an appmsg is called (link, quote …)."""
     at: float
     sender: tuple[Sort, str]
     to: tuple[Sort, str]
     text: str = ""
-    """What was said; for link, card and location the XML."""
+    """What was said, or what a card shows."""
+    xml: str = ""
+    """Of a card, contact or location."""
     name: str = ""
     blob: Blob | None = None
     media_ids: dict[str, str] = field(default_factory=dict)

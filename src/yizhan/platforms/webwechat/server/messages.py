@@ -12,12 +12,14 @@ from yizhan.platforms.webwechat.wire.content import (
     escaped,
     file_card,
     image_xml,
+    location_content,
+    read_card,
     recall_xml,
     video_xml,
     voice_xml,
 )
-from yizhan.platforms.webwechat.wire.session import Added
-from yizhan.wire.appmsg import WEBWECHAT, as_received, compose_link
+from yizhan.platforms.webwechat.wire.session import Added, Recommended
+from yizhan.wire.appmsg import WEBWECHAT, as_received, compose_link, parse_contact
 
 
 def added(desk: Desk, session: Session, spoken: Spoken) -> Added:
@@ -54,13 +56,14 @@ def _fill(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: 
             return escaped(emoticon_xml(md5, _size(spoken), sender, session.me))
         case "file":
             return _file(desk, session, spoken, message, sender)
-        case "link":
-            return _link(spoken, message, sender)
         case "contact_card":
-            message.MsgType = wire.CARD
+            return _contact(spoken, message)
         case "location":
-            message.SubMsgType, message.OriContent = wire.LOCATION, spoken.text
-    return escaped(spoken.text)
+            message.SubMsgType, message.OriContent = wire.LOCATION, spoken.xml
+            return location_content(spoken.xml, spoken.id)
+        case "text":
+            return escaped(spoken.text)
+    return _card(spoken, message, sender)
 
 
 def _image(desk: Desk, spoken: Spoken, message: Added) -> str:
@@ -101,10 +104,23 @@ def _file(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: 
     return escaped(as_received(file_card(spoken.name, _size(spoken), attach), sender))
 
 
-def _link(spoken: Spoken, message: Added, sender: str) -> str:
-    message.MsgType, message.AppMsgType, message.ImgStatus = wire.APP, wire.APP_LINK, 2
-    message.FileName, message.Url = spoken.name, spoken.md5
-    return escaped(as_received(spoken.text, sender))
+def _card(spoken: Spoken, message: Added, sender: str) -> str:
+    card = read_card(spoken.xml)
+    message.MsgType, message.ImgStatus = wire.APP, 2
+    # Merged chat records arrive without a type of their own.
+    message.AppMsgType = 0 if card.kind == "chat_record" else card.type
+    message.FileName, message.Url = card.title, card.url
+    return escaped(as_received(spoken.xml, sender))
+
+
+def _contact(spoken: Spoken, message: Added) -> str:
+    message.MsgType = wire.CARD
+    try:
+        card = parse_contact(spoken.xml)
+    except ValueError:
+        return escaped(spoken.xml)
+    message.RecommendInfo = Recommended(UserName=card.username, NickName=escaped(card.nickname), Alias=card.alias)
+    return escaped(spoken.xml)
 
 
 def link_xml(url: str, title: str) -> str:
@@ -121,7 +137,8 @@ def recalled(session: Session, spoken: Spoken, notice_id: str, now: float) -> Ad
     sender = session.names.of(*spoken.sender)
     sort, id = spoken.to
     chat = session.names.of("room", id) if sort == "room" else sender
-    words = f'"{spoken.sender[1]}" 撤回了一条消息'
+    whom = session.names.whom(sender)
+    words = f'"{whom.shown if whom else ""}" 撤回了一条消息'
     return Added(
         MsgId=notice_id,
         NewMsgId=int(notice_id),

@@ -75,7 +75,12 @@ def _sender(desk: Desk, endpoint: Endpoint[Any, Sent], make: Make) -> Callable[[
             account=session.account.id,
             target=whom.shown,
             target_kind=whom.kind,
-            extra={"to": message.ToUserName, "scene": str(call.request.Scene or 0), "md5": spoken.md5},
+            extra={
+                "to": message.ToUserName,
+                "scene": str(call.request.Scene or 0),
+                "md5": spoken.md5,
+                **({"xml": spoken.xml} if spoken.xml else {}),
+            },
         )
         for reader in desk.readers(spoken):
             reader.push(added(desk, reader, spoken))
@@ -110,10 +115,14 @@ def _count(desk: Desk, session: Session, spoken: Spoken) -> None:
 
 def _text(desk: Desk, _session: Session, message: Outgoing, spoken: Spoken) -> None:
     content = _content(message)
-    spoken.kind = {"42": "contact_card", "48": "location"}.get(str(message.Type), "text")
     if not content or len(content) > desk.rules["text.max_characters"]:
         raise Fault(BAD_PARAMETER)
     spoken.text = content
+    match str(message.Type):
+        case "42":
+            spoken.kind, spoken.xml = "contact_card", content
+        case "48":
+            spoken.kind, spoken.xml = "location", content
 
 
 def _image(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> None:
@@ -146,8 +155,8 @@ def _app(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> Non
     card = read_card(content)
     if not content or "<appmsg" not in content:
         raise Fault(UNREADABLE)
-    if card.type != "6":
-        spoken.kind, spoken.text, spoken.name, spoken.md5 = "link", content, card.title, card.url
+    if card.kind != "file":
+        spoken.kind, spoken.xml, spoken.text, spoken.name = card.kind, content, card.title, card.title
         return
     placed = _placed(desk, session, card.attachid, received=True)
     big = placed.blob.size > desk.rules["checkupload.required_above_bytes"]

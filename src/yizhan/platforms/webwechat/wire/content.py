@@ -13,7 +13,9 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from yizhan.wire.appmsg import WEBWECHAT, FileCard, MediaXml, compose_file, compose_media, parse_media
+from yizhan.platforms.webwechat.wire.session import APP_FILE, APP_LINK
+from yizhan.wire.appmsg import WEBWECHAT, FileCard, MediaXml, compose_file, compose_media, parse_card, parse_media
+from yizhan.wire.appmsg.xml import CData, Nodes, write
 
 MENTION_END = "\u2005"
 """What follows `@name` in a mention."""
@@ -188,28 +190,42 @@ def file_card(title: str, size: int, media_id: str) -> str:
 
 
 class ReadCard(Struct, frozen=True):
-    """The few values of an appmsg that decide what is sent."""
+    """The few values of an appmsg that decide what is sent, and how it is shown."""
 
-    type: str
+    type: int
+    kind: str
     title: str
-    totallen: str
     attachid: str
-    fileext: str
     url: str
-    des: str
 
 
 def read_card(xml: str) -> ReadCard:
-    """Read an appmsg by patterns: real clients leave names unescaped and change the order of elements."""
-    return ReadCard(**{name: _inside(xml, name) for name in ReadCard.__struct_fields__})
+    """Read an appmsg; by patterns where it is no XML: real clients leave names unescaped."""
+    try:
+        card = parse_card(xml)
+    except ValueError:
+        type_ = _inside(xml, "type")
+        number = int(type_) if re.fullmatch("[0-9]{1,9}", type_) else 0
+        kind = "file" if number == APP_FILE else "link" if number == APP_LINK else "card"
+        return ReadCard(number, kind, _inside(xml, "title"), _inside(xml, "attachid"), _inside(xml, "url"))
+    return ReadCard(card.type, card.kind, card.title, card.text("appattach/attachid"), card.text("url"))
+
+
+def location_content(xml: str, message_id: str) -> str:
+    """Return the Content of a location, escaped: its label, and where a map is; `xml` is its OriContent."""
+    try:
+        place = parse_media(xml)
+    except ValueError:
+        return escaped(xml)
+    label = place.get("label") or place.get("poiname")
+    query = f"url=xxx&msgid={message_id}&pictype=location"
+    return f"{escaped(label)}:<br/>/cgi-bin/mmwebwx-bin/webwxgetpubliclinkimg?{escaped(query)}"
 
 
 def recall_xml(session: str, message_id: str, words: str) -> str:
     """Return the Content (before escaping) of a recall notice."""
-    return (
-        f'<sysmsg type="revokemsg"><revokemsg><session>{html.escape(session)}</session><oldmsgid>0</oldmsgid>'
-        f"<msgid>{message_id}</msgid><replacemsg><![CDATA[{words}]]></replacemsg></revokemsg></sysmsg>"
-    )
+    named: Nodes = [("session", session), ("oldmsgid", "0"), ("msgid", message_id), ("replacemsg", CData(words))]
+    return f'<sysmsg type="revokemsg">{write([("revokemsg", named)])}</sysmsg>'
 
 
 def _inside(xml: str, name: str) -> str:
