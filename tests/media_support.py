@@ -247,6 +247,32 @@ def noisy_film(seconds: float, size: tuple[int, int], form: str = "mp4") -> byte
     return out.getvalue()
 
 
+def recording(codec: str, begins_at: int = 0) -> bytes:
+    """Two seconds of a transport stream as cameras and tuners write it: sound first, dated by a clock of its own."""
+    import av
+
+    out = io.BytesIO()
+    with av.open(out, "w", format="mpegts", options={"output_ts_offset": str(begins_at)}) as container:
+        pictures, sounds = container.add_stream(codec, rate=25), container.add_stream("mp2", rate=48000, layout="mono")
+        pictures.width, pictures.height, pictures.pix_fmt = 96, 64, "yuv420p"
+        fitted = av.AudioResampler(sounds.codec_context.format, "mono", 48000, 1152)
+        samples = tone(2.0, 48000)
+        heard = av.AudioFrame("s16", "mono", len(samples) // 2)
+        heard.planes[0].update(samples.ljust(heard.planes[0].buffer_size, b"\0"))
+        heard.sample_rate = 48000
+        packets = [packet for piece in (*fitted.resample(heard), None) for packet in sounds.encode(piece)]
+        for i in range(50):
+            frame = av.VideoFrame(96, 64, "yuv420p")
+            for plane in frame.planes:
+                # The first half second is black.
+                plane.update(bytes([0 if i < 13 else 60 + i]) * plane.buffer_size)
+            frame.pts = i
+            packets += pictures.encode(frame)
+        for packet in (*packets, *pictures.encode(None)):
+            container.mux(packet)
+    return out.getvalue()
+
+
 def faststart(film: bytes) -> bytes:
     """The same film with its index in front, as films stand on the web."""
     import av

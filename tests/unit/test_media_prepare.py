@@ -310,6 +310,36 @@ async def test_streams_that_fit_are_moved_over_not_encoded_again(prepare: Prepar
     assert packets[0] == pytest.approx(packets[1], abs=60)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"], ids=["copied", "encoded"])
+@pytest.mark.parametrize("begins_at", [0, 10_000])
+async def test_a_recording_begins_at_once_whatever_its_clock_and_whatever_comes_first(
+    prepare: Prepare, codec: str, begins_at: int
+) -> None:
+    import av
+
+    source = await prepare.library.add(make.recording(codec, begins_at), name="a.ts")
+    made = await prepare.variant(source, "mp4")
+    cover = await prepare.variant(source, "cover;side=96")
+    with av.open(io.BytesIO(await read_all(prepare.library.open(made)))) as film:
+        begin = [float(stream.start_time * stream.time_base) for stream in film.streams]
+        size = film.streams.video[0].width, film.streams.video[0].height
+    picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("L")
+
+    assert 2000 == pytest.approx(made.duration_ms, rel=0.05)
+    assert [0, 0] == pytest.approx(begin, abs=0.1)
+    assert (96, 64) == size
+    # The cover is from after the black beginning.
+    assert picture.getpixel((48, 32)) > 40
+
+
+async def test_a_film_whose_codec_nobody_knows_may_go_as_a_file(prepare: Prepare) -> None:
+    strange = make.film("matroska").replace(b"V_MPEG4/ISO/AVC", b"V_NOBODY/KNOWS/")
+    with pytest.raises(MediaFormat, match="no decoder for its pictures") as caught:
+        await convert(prepare, strange, "mp4")
+
+    assert caught.value.as_file
+
+
 async def test_a_film_over_its_bytes_is_made_smaller(prepare: Prepare) -> None:
     before = make.noisy_film(3.0, (320, 240))
     made, _ = await convert(prepare, before, "mp4;bytes=150000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import av
 
 from yizhan.media.workshop.opening import frames_of, opened
-from yizhan.media.workshop.terms import Caps, Made, Refusal
+from yizhan.media.workshop.terms import THREADS, Caps, Made, Refusal
 from yizhan.platforms.recipes import Recipe
 
 MAX_SIDE = 1920
@@ -80,10 +81,14 @@ class _About:
         self.video = next((one for one in film.streams.video if not _is_attached(one)), None)
         if self.video is None:
             raise Refusal("there is no moving picture in it. Send it as a voice or a file.", as_file=True)
-        self.audio = next(iter(film.streams.audio), None)
+        if self.video.codec_context is None:
+            raise Refusal("there is no decoder for its pictures here. Convert it yourself first.", as_file=True)
+        self.audio = next((one for one in film.streams.audio if one.codec_context is not None), None)
         self.size = source.stat().st_size
         self.width, self.height = self.video.width, self.video.height
         self.duration_ms = int((film.duration or 0) * 1000 // av.time_base)
+        self.start = Fraction(max(film.start_time or 0, 0), av.time_base)
+        """Seconds at which it begins by its own clock, which for a recording may be hours."""
         self.in_mp4 = "mov" in film.format.name and _brand(source) != b"qt  "
         if self.width * self.height > caps.pixels or not self.width:
             raise Refusal(f"it has pictures of {self.width} x {self.height} pixels.", too_large=bool(self.width))
@@ -155,6 +160,16 @@ def _milliseconds(packet: Any) -> int:
     return int((packet.pts + (packet.duration or 0)) * packet.time_base * 1000)
 
 
+def _packets(film: Any, about: _About, *streams: Any) -> Iterator[Any]:
+    """Yield the packets of some streams, dated from the beginning of the film."""
+    for packet in film.demux([one for one in streams if one is not None]):
+        if packet.size and about.start:
+            early = int(about.start / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - early
+            packet.dts = None if packet.dts is None else packet.dts - early
+        yield packet
+
+
 class _Maker:
     """Copies or encodes each stream of a film into another."""
 
@@ -169,10 +184,12 @@ class _Maker:
         self._resampler: Any = None
         self._count = 0
         self._undated: list[Any] = []
+        self._early: list[Any] = []
+        """Sounds that came before the first picture, whose size the container's head is to say."""
 
     def run(self) -> None:
         about, reached = self._about, 0
-        for packet in self._film.demux([one for one in (about.video, about.audio) if one is not None]):
+        for packet in _packets(self._film, about, about.video, about.audio):
             if packet.pts is not None and about.duration_ms:
                 done = float(packet.pts * packet.time_base) * 1000 / about.duration_ms
                 self._step("copy" if self._copy_picture else "encode", min(done, 1.0))
@@ -199,6 +216,7 @@ class _Maker:
         stream = self._out.add_stream("libx264", rate=rate, options=options)
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = about.video.time_base
+        stream.codec_context.thread_count = THREADS
         if self._bits:
             stream.bit_rate = self._bits
         return stream
@@ -222,7 +240,7 @@ class _Maker:
         for frame in frames_of(packet):
             for shaped in self._shaped(frame):
                 self._count += 1
-                self._out.mux(self._pictures.encode(shaped))
+                self._mux(self._pictures.encode(shaped))
 
     def _sound(self, packet: Any) -> None:
         if self._copy_sound:
@@ -236,7 +254,15 @@ class _Maker:
         if self._resampler is None:
             self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate, context.frame_size)
         for shaped in self._resampler.resample(frame):
-            self._out.mux(self._sounds.encode(shaped))
+            self._mux(self._sounds.encode(shaped))
+
+    def _mux(self, packets: list[Any]) -> None:
+        if self._graph is None and not self._copy_picture:
+            self._early += packets
+            return
+        for packet in (*self._early, *packets):
+            self._out.mux(packet)
+        self._early.clear()
 
     def _copied(self, packet: Any, stream: Any) -> None:
         if not packet.size:  # the end of a stream
@@ -248,8 +274,7 @@ class _Maker:
         # Some containers date the first packets only by when they are shown; they are read just before this one.
         for back, early in enumerate(reversed(self._undated), 1):
             early.dts = packet.dts - back * (packet.duration or 1)
-        for one in (*self._undated, packet):
-            self._out.mux(one)
+        self._mux([*self._undated, packet])
         self._undated.clear()
 
     def _shaped(self, frame: Any) -> list[Any]:
@@ -293,11 +318,11 @@ class _Maker:
 
     def _flush(self) -> None:
         if not self._copy_picture:
-            self._out.mux(self._pictures.encode(None))
+            self._mux(self._pictures.encode(None))
         if self._sounds is not None and not self._copy_sound and self._resampler is not None:
             for shaped in self._resampler.resample(None):
-                self._out.mux(self._sounds.encode(shaped))
-            self._out.mux(self._sounds.encode(None))
+                self._mux(self._sounds.encode(shaped))
+            self._mux(self._sounds.encode(None))
 
 
 def _cover_frame(film: Any, about: _About) -> Any:
@@ -312,8 +337,8 @@ def _cover_frame(film: Any, about: _About) -> Any:
     return found
 
 
-def _decoded(film: Any, about: _About) -> Any:
-    for packet in film.demux(about.video):
+def _decoded(film: Any, about: _About) -> Iterator[Any]:
+    for packet in _packets(film, about, about.video):
         yield from frames_of(packet)
 
 

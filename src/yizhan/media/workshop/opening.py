@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from yizhan.media.probe import probe
-from yizhan.media.workshop.terms import Refusal
+from yizhan.media.workshop.terms import THREADS, Refusal
 
 _DEMUXERS: Mapping[str, str] = {
     **dict.fromkeys(("mp4", "mov", "m4a", "3gp", "heic", "avif"), "mov"),
@@ -39,7 +39,13 @@ def opened(source: Path) -> Any:
             f"there is no decoder for {found.format or 'an unknown format'} here. Convert it yourself first.",
             as_file=True,
         )
-    return av.open(str(source), format=demuxer, options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+    container: Any = av.open(
+        str(source), format=demuxer, options={"protocol_whitelist": "file"}, metadata_errors="ignore"
+    )
+    for stream in (*container.streams.video, *container.streams.audio):
+        if stream.codec_context is not None:
+            stream.codec_context.thread_count = THREADS
+    return container
 
 
 def frames_of(packet: Any) -> list[Any]:
