@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from yizhan.errors import Refused, Throttled, Unavailable, Unsupported, YizhanError
+from yizhan.errors import LoginNeeded, PlatformError, Refused, Throttled, Unavailable, Unsupported
 from yizhan.model import File, Forward, Image, Media, MediaSegment, Message, Segment, Sticker, Target, Video, Voice
 from yizhan.platforms.base import Adapter, platform_named
 
@@ -29,6 +29,8 @@ async def reachable(
     Raises:
         Refused: it reaches not all of them, and cannot be fetched either.
         Unavailable, Throttled: it could not be fetched just now.
+        LoginNeeded: the account that received it must log in before it can be fetched.
+        StorageError: what was fetched could not be kept.
     """
     segments: list[Segment] = []
     notes: list[str] = []
@@ -60,9 +62,9 @@ async def _kept_back(forward: Forward, targets: Sequence[Target], opened: Callab
 async def _anew(forward: Forward, targets: Sequence[Target], fetch: Fetch, why: str) -> MediaSegment:
     try:
         media = await fetch(forward)
-    except (Unavailable, Throttled):
+    except (Unavailable, Throttled, LoginNeeded):
         raise
-    except YizhanError as error:
+    except (Refused, PlatformError) as error:
         raise Unsupported(
             f"A {forward.kind} that {forward.account} received cannot go to {targets[0]} by reference ({why}), and it "
             f"cannot be fetched either: {error} Leave it out, or send something else."
