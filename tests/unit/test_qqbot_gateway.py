@@ -54,13 +54,13 @@ async def listening(adapter: Adapter) -> AsyncIterator[asyncio.Queue[Event | Exc
 
 
 async def text_of(heard: asyncio.Queue[Any]) -> str:
-    event = await asyncio.wait_for(heard.get(), 10)
+    event = await asyncio.wait_for(heard.get(), 30)
     assert isinstance(event, Event), event
     return event.message.text if event.message else event.kind.value
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
@@ -76,7 +76,7 @@ async def test_events_come_in_from_everywhere(served: Served) -> None:
         await served.server.say(USER, GROUP, text="two")
         await served.server.say(USER, CHANNEL, text="three & <four>")
         await served.server.happenings.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
-        events = [await asyncio.wait_for(heard.get(), 10) for _ in range(4)]
+        events = [await asyncio.wait_for(heard.get(), 30) for _ in range(4)]
 
     found = [(e.kind, e.target, e.message.text if e.message else "") for e in events if isinstance(e, Event)]
     assert [
@@ -157,7 +157,7 @@ async def test_a_bot_that_is_not_let_in_is_told_so(served: Served, code: int) ->
     async with listening(adapter_for(served)) as heard:
         await until(lambda: gateway.connected)
         await gateway.disconnect(wire.close_code(code))
-        error = await asyncio.wait_for(heard.get(), 10)
+        error = await asyncio.wait_for(heard.get(), 30)
 
     assert isinstance(error, NotAllowed)
     assert "management console" in str(error)
@@ -175,7 +175,7 @@ async def test_who_is_connected_hears_on_after_a_reset(served: Served) -> None:
 
 async def test_a_wrong_secret_ends_the_events() -> None:
     async with serve(PLATFORM) as served, listening(adapter_for(served, settings={"secret": "x"})) as heard:
-        assert isinstance(await asyncio.wait_for(heard.get(), 10), LoginNeeded)
+        assert isinstance(await asyncio.wait_for(heard.get(), 30), LoginNeeded)
 
 
 async def test_intents_that_are_not_permitted_are_given_up_unless_they_were_asked_for() -> None:
@@ -185,7 +185,7 @@ async def test_intents_that_are_not_permitted_are_given_up_unless_they_were_aske
             await served.server.say(USER, "bot", text="hi")
             assert "hi" == await text_of(heard)
         async with listening(adapter_for(served, settings={"intents": 1 << 30})) as heard:
-            assert isinstance(await asyncio.wait_for(heard.get(), 10), NotAllowed)
+            assert isinstance(await asyncio.wait_for(heard.get(), 30), NotAllowed)
 
 
 async def test_a_program_that_starts_again_takes_up_its_session() -> None:
@@ -227,6 +227,59 @@ async def test_a_line_that_is_dead_is_noticed_by_its_silence(served: Served, mon
         assert "hi" == await text_of(heard)
 
 
+async def test_a_gateway_that_opens_no_session_is_not_asked_without_end(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = served.server.gateway  # type: ignore[attr-defined]
+    identified = 0
+
+    async def refuse(frame: Any, session: Any, http: Any, socket: Any) -> Any:
+        nonlocal identified
+        identified += 1
+        await socket.send('{"op":9,"d":false}')
+        return session
+
+    monkeypatch.setattr(gateway, "_handle", refuse)
+    async with listening(adapter_for(served)):
+        # The second attempt follows at once, the third when the client's pause is over.
+        await until(lambda: identified == 2 and not gateway.sockets and sleepers(served))
+        served.world.clock.advance(2)
+        await until(lambda: identified == 3 and not gateway.sockets and sleepers(served))
+
+
+async def test_the_gateways_address_is_asked_for_once_while_connections_hold(served: Served) -> None:
+    gateway = served.server.gateway  # type: ignore[attr-defined]
+    async with listening(adapter_for(served)) as heard:
+        for number in range(12):
+            await until(lambda: gateway.connected)
+            served.world.clock.advance(6)
+            await gateway.disconnect(EXPIRED)
+            await served.server.say(USER, "bot", text=str(number))
+            assert str(number) == await text_of(heard)
+
+    assert 1 == served.calls("getGateway")
+
+
+async def test_a_program_that_starts_again_does_not_mix_up_its_sessions(served: Served) -> None:
+    gateway = served.server.gateway  # type: ignore[attr-defined]
+    keeper = MemoryKeeper()
+    stream = adapter_for(served, keeper=keeper).events()
+    first = asyncio.ensure_future(anext(stream))
+    await until(lambda: gateway.connected)
+    for _ in range(5):
+        await served.server.say(USER, "bot", text="of the first session")
+    await first
+    ended = set(gateway.sessions)
+    await gateway.disconnect(SESSION_INVALID)
+    await until(lambda: set(gateway.sessions) - ended and gateway.connected)
+    # Now the second session is open, and four events of the first wait to be taken.
+    for _ in range(4):
+        await asyncio.wait_for(anext(stream), 30)
+    await stream.aclose()  # type: ignore[attr-defined]
+
+    assert 1 == json.loads(keeper.values["gateway"])["seq"]
+
+
 # --- the server alone -------------------------------------------------------------------------------------------------
 
 
@@ -234,7 +287,7 @@ async def test_a_line_that_is_dead_is_noticed_by_its_silence(served: Served, mon
 async def socket_to(served: Served) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
     served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{served.url}/websocket") as socket:
-        assert {"op": 10, "d": {"heartbeat_interval": 45000}} == await socket.receive_json(timeout=5)
+        assert {"op": 10, "d": {"heartbeat_interval": 45000}} == await socket.receive_json(timeout=30)
         yield socket
 
 
@@ -243,7 +296,7 @@ IDENTIFY = {"op": 2, "d": {"token": "QQBot t", "intents": 1 << 25, "shard": [0, 
 
 async def closed_with(socket: aiohttp.ClientWebSocketResponse) -> int | None:
     while not socket.closed:
-        await socket.receive(timeout=5)
+        await socket.receive(timeout=30)
     return socket.close_code
 
 
@@ -284,12 +337,12 @@ async def test_identifying_twice_closes_the_socket(served: Served) -> None:
 async def test_heartbeats_are_taken_as_they_come(served: Served, beat: Any) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(beat)
-        assert {"op": 11} == await socket.receive_json(timeout=5)
+        assert {"op": 11} == await socket.receive_json(timeout=30)
         await socket.send_json(IDENTIFY)
-        ready = await socket.receive_json(timeout=5)
+        ready = await socket.receive_json(timeout=30)
         await socket.send_json(beat)
 
-        assert {"op": 11} == await socket.receive_json(timeout=5)
+        assert {"op": 11} == await socket.receive_json(timeout=30)
         assert {"version", "session_id", "user", "shard"} == ready["d"].keys()
         assert ready["d"]["user"]["id"].isdigit()
 
@@ -297,7 +350,7 @@ async def test_heartbeats_are_taken_as_they_come(served: Served, beat: Any) -> N
 async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
-        session_id = (await socket.receive_json(timeout=5))["d"]["session_id"]
+        session_id = (await socket.receive_json(timeout=30))["d"]["session_id"]
     await until(lambda: not served.server.gateway.connected)  # type: ignore[attr-defined]
     await served.server.say(USER, "bot", text="missed")
     resume = {"token": "QQBot t", "session_id": session_id}
@@ -306,7 +359,7 @@ async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(serve
         assert 4007 == await closed_with(socket)
     async with socket_to(served) as socket:
         await socket.send_json({"op": 6, "d": {**resume, "seq": 1}})
-        missed, resumed = [await socket.receive_json(timeout=5) for _ in range(2)]
+        missed, resumed = [await socket.receive_json(timeout=30) for _ in range(2)]
 
     assert (2, "missed") == (missed["s"], missed["d"]["content"])
     assert {"op": 0, "s": 3, "t": "RESUMED", "d": ""} == resumed
@@ -379,24 +432,24 @@ async def test_guild_events_go_to_the_shard_of_their_guild_and_others_to_the_fir
 async def test_a_session_waits_only_so_long_for_its_client(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
-        session_id = (await socket.receive_json(timeout=5))["d"]["session_id"]
+        session_id = (await socket.receive_json(timeout=30))["d"]["session_id"]
     await until(lambda: not served.server.gateway.connected)  # type: ignore[attr-defined]
     served.world.clock.advance(301)
     async with socket_to(served) as socket:
         # One client names its application instead of its token when it resumes.
         await socket.send_json({"op": 6, "d": {"token": "Bot 1.x", "session_id": session_id, "seq": 1}})
 
-        assert {"op": 9, "d": False} == await socket.receive_json(timeout=5)
+        assert {"op": 9, "d": False} == await socket.receive_json(timeout=30)
 
 
 async def test_a_client_hears_only_what_its_intents_ask_for(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
-        await socket.receive_json(timeout=5)
+        await socket.receive_json(timeout=30)
         await served.server.say(USER, CHANNEL, text="not asked for")
         await served.server.say(USER, "bot", text="asked for")
 
-        event = await socket.receive_json(timeout=5)
+        event = await socket.receive_json(timeout=30)
         assert ("C2C_MESSAGE_CREATE", 2) == (event["t"], event["s"])
 
 

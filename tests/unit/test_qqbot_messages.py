@@ -381,7 +381,7 @@ async def test_received_media_go_on_without_being_uploaded_from_here() -> None:
         stream = adapter.events()
         first = asyncio.ensure_future(anext(stream))
         await served.server.say(USER, "bot", media=blob, kind="image", name="a.png")
-        event = await asyncio.wait_for(first, 5)
+        event = await asyncio.wait_for(first, 30)
         assert event.message is not None
         await deliver(adapter, Message(event.message.segments), TO_USER)
         (reference,) = [segment.reference for segment in event.message.segments]  # type: ignore[union-attr]

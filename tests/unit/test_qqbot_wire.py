@@ -118,6 +118,17 @@ def test_an_address_check_is_answered_with_the_vendors_signature() -> None:
     assert not validation_answered(SECRET, "Arq0D5A61EgUu4OxUvOp", "1725442341", b"{}")
 
 
+def test_an_address_check_without_a_signature_is_answered_and_signs_nothing_else() -> None:
+    def check(plain_token: str, event_ts: str) -> int:
+        return answer("102000001", SECRET, {}, validation(plain_token, event_ts), now=1725442341.0).status
+
+    assert 200 == check("Arq0D5A61EgUu4OxUvOp", "1725442341")
+    # With the signature of this one could push an event in the platform's name.
+    assert 400 == check('{"op":0,"t":"C2C_MESSAGE_CREATE","d":{}}', "1725442341")
+    assert 400 == check("token", "not a time")
+    assert 401 == answer("102000001", SECRET, {}, b'{"op":0,"t":"C2C_MESSAGE_CREATE","d":{}}', now=1725442341.0).status
+
+
 def test_an_event_is_taken_out_and_acknowledged() -> None:
     answered = pushed(C2C.encode())
 

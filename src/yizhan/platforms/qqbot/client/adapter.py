@@ -140,9 +140,9 @@ class Adapter:
         task = asyncio.create_task(gateway.run()) if self.settings.receive == "socket" else None
         try:
             while True:
-                seq, event = await self._inbox.take()
+                place, event = await self._inbox.take()
                 yield event
-                gateway.taken = max(gateway.taken, seq)
+                gateway.took(place)
         finally:
             if task is not None:
                 task.cancel()

@@ -15,7 +15,7 @@ from yizhan.errors import LoginNeeded, NotAllowed, PlatformError, Rejected, Unav
 from yizhan.net.socket import Socket, SocketClosed
 from yizhan.platforms.base import Keeper
 from yizhan.platforms.qqbot.client.bot import Bot
-from yizhan.platforms.qqbot.client.inbox import Inbox
+from yizhan.platforms.qqbot.client.inbox import Inbox, Place
 from yizhan.platforms.qqbot.convert import parse
 from yizhan.platforms.qqbot.wire.gateway import (
     INTENTS_NOT_PERMITTED,
@@ -70,9 +70,16 @@ class Gateway:
         self.intents = intents or int(WIDE)
         self.may_narrow = not intents
         self.keeper = keeper
+        self.address = ""
+        """Where the gateway is; kept while connections hold, because the platform gives it out twice a minute only."""
         self.session = self._load()
         self.taken = self.session.seq if self.session else 0
-        """The number of the last event that was taken out of the inbox: where a restart resumes."""
+        """The number of the session's last event that was taken out of the inbox: where a restart resumes."""
+
+    def took(self, place: Place) -> None:
+        """Note that an event was taken out of the inbox; one of an earlier session says nothing about this."""
+        if self.session is not None and place.session == self.session.id:
+            self.taken = max(self.taken, place.seq)
 
     async def run(self) -> None:
         """Run until cancelled; what cannot be mended ends up in the inbox."""
@@ -94,6 +101,8 @@ class Gateway:
                 log.info("event socket not open", extra={"account": self.account, "reason": str(error)})
             steady = self.bot.clock.now() - began >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
+            if not steady:
+                self.address = ""
             if failures > 1:
                 wait = min(MAX_WAIT_SECONDS, 2.0 ** (failures - 2))
                 await self.bot.clock.sleep(wait * random.uniform(0.5, 1.0))
@@ -104,7 +113,8 @@ class Gateway:
         Raises:
             PlatformError: it could not be opened, or was closed in a way that no new attempt would mend.
         """
-        socket = await self.bot.caller.socket(await self.bot.gateway())
+        self.address = self.address or await self.bot.gateway()
+        socket = await self.bot.caller.socket(self.address)
         beats: asyncio.Task[None] | None = None
         try:
             line = _Line(socket, await self._hello(socket))
@@ -152,6 +162,8 @@ class Gateway:
                 await line.socket.close()
                 raise SocketClosed(1000, "the platform asked for a new connection")
             case Op.INVALID_SESSION:
+                if self.session is None:
+                    raise Unavailable(f"{self.account}: the gateway opens no session (op 9).", account=self.account)
                 self.session = None
                 await self._enter(line)
 
@@ -165,7 +177,8 @@ class Gateway:
             self.session.seq = frame.s
         event = parse(frame, self.account, self.bot.clock.now())
         if event is not None:
-            await self.inbox.put(frame.s or 0, event)
+            session_id = self.session.id if self.session else ""
+            await self.inbox.put(Place(session_id, frame.s or 0), event)
 
     async def _beat(self, line: _Line) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import NamedTuple
 
 from yizhan.model import Event
 
@@ -13,29 +14,36 @@ MAX_REMEMBERED = 4096
 """Ids by which repeats are recognised; the platform may push a message twice."""
 
 
+class Place(NamedTuple):
+    """Where an event stands: the number under which its session can be taken up behind it. Nowhere for a webhook's."""
+
+    session: str = ""
+    seq: int = 0
+
+
 class Inbox:
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[tuple[int, Event] | Exception] = asyncio.Queue(MAX_WAITING)
+        self._queue: asyncio.Queue[tuple[Place, Event] | Exception] = asyncio.Queue(MAX_WAITING)
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    async def put(self, seq: int, event: Event) -> None:
-        """Wait until there is room. `seq`: the number under which the session may be taken up again."""
+    async def put(self, place: Place, event: Event) -> None:
+        """Wait until there is room."""
         if self._is_new(event):
-            await self._queue.put((seq, event))
+            await self._queue.put((place, event))
 
     def offer(self, event: Event) -> bool:
         """Return False when there is no room; the platform will push it again."""
         if self._queue.full():
             return False
         if self._is_new(event):
-            self._queue.put_nowait((0, event))
+            self._queue.put_nowait((Place(), event))
         return True
 
     async def fail(self, error: Exception) -> None:
         """Nothing more will come; whoever takes hears why."""
         await self._queue.put(error)
 
-    async def take(self) -> tuple[int, Event]:
+    async def take(self) -> tuple[Place, Event]:
         item = await self._queue.get()
         if isinstance(item, Exception):
             raise item

@@ -74,6 +74,8 @@ def implied_type(message: SendMessage) -> int:
         return MARKDOWN
     if message.ark is not None:
         return ARK
+    if message.embed is not None:
+        return EMBED
     return TYPING if message.input_notify is not None else TEXT
 
 
