@@ -65,6 +65,7 @@ class Sandbox:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         self._world_file = Path(world_file) if world_file is not None else None
+        self.host = host
         self.options = ServerOptions(manual_logins, dict(extra or {}))
         self.world = World(seed=seed, folder=Path(folder) if folder is not None else None)
         self.record = Record(self.world.now, kept_requests)

@@ -17,6 +17,7 @@ from yizhan.net.push import NotReached
 from yizhan.net.router import Call, Router
 from yizhan.platforms.rules import Rules
 from yizhan.sandbox import wire
+from yizhan.sandbox.guard import why_not
 from yizhan.sandbox.record import view
 from yizhan.wire import Endpoint, Fault, HttpResponse, mask_value
 from yizhan.world import Blob, Post, World
@@ -33,15 +34,17 @@ def control_router(sandbox: Sandbox) -> Router:
     router.prefixes = (wire.PREFIX,)
     control = Control(sandbox)
     for endpoint, handler in control.handlers():
-        router.add(endpoint, _guarded(handler))
-    router.add(dataclasses.replace(wire.STATUS, path=wire.PREFIX), _guarded(control.status))
+        router.add(endpoint, _guarded(handler, sandbox.host))
+    router.add(dataclasses.replace(wire.STATUS, path=wire.PREFIX), _guarded(control.status, sandbox.host))
     return router
 
 
-def _guarded(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Call[Any]], Awaitable[Any]]:
-    """Turn what can go wrong into the answer that says so."""
+def _guarded(handler: Callable[[Any], Awaitable[Any]], host: str) -> Callable[[Call[Any]], Awaitable[Any]]:
+    """Refuse the web pages of others, and turn what can go wrong into the answer that says so."""
 
     async def answer(call: Call[Any]) -> Any:
+        if refusal := why_not(call.http, host):
+            raise Fault(wire.FORBIDDEN, refusal[0], data=refusal[1])
         try:
             return await handler(call.request)
         except LookupError as error:

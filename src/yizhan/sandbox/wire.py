@@ -1,6 +1,6 @@
 """The control calls of a sandbox, below `/_sandbox/`: described once, like any platform's calls.
 
-Every failure has one shape: `{"error", "detail", "expected"}` with status 400 or 404, where `expected` says what to do.
+Every failure has one shape: `{"error", "detail", "expected"}` with status 400, 403 or 404; `expected` says what to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from yizhan.errors import Rejected
+from yizhan.errors import NotAllowed, Rejected
 from yizhan.model import Kind
 from yizhan.wire import (
     JSON,
@@ -42,7 +42,8 @@ _PAGE = "docs/sandbox.md"
 
 BAD_REQUEST = FaultCode("bad_request", "the request cannot be carried out", http=400, means=Rejected)
 NOT_FOUND = FaultCode("not_found", "there is no such thing", http=404, means=Rejected)
-FAULTS = FaultTable([BAD_REQUEST, NOT_FOUND])
+FORBIDDEN = FaultCode("forbidden", "who asks may not drive the sandbox", http=403, means=NotAllowed)
+FAULTS = FaultTable([BAD_REQUEST, NOT_FOUND, FORBIDDEN])
 
 
 class ControlEnvelope:
