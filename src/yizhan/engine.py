@@ -521,7 +521,8 @@ class Engine:
 
         Sources that break are opened again, with patience; when a login is lost, an event says so. `reader`: a name
         of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so that
-        nothing is lost between two runs. An event is done with when the next one is asked for.
+        nothing is lost between two runs. An event is done with when the next one is asked for, and is kept for thirty
+        days, or longer where a reader has not read it yet.
         """
         if reader is not None and not 0 < len(reader) <= 30:
             raise Refused(
@@ -529,6 +530,13 @@ class Engine:
             )
         wanted = set(accounts) if accounts is not None else None
         return self.inbox.events(wanted, lambda: self.listen(wanted), self.inbox.latest, reader)
+
+    async def forget_reader(self, reader: str) -> bool:
+        """Forget how far `reader` is, once it will not come back: events it has not read are kept for it.
+
+        False if it never read.
+        """
+        return await self.event_table.forget(reader)
 
     async def listen(self, accounts: Iterable[str] | None = None) -> None:
         """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on.
@@ -789,7 +797,7 @@ class Engine:
         return lane.paused if lane is not None else ""
 
     async def _tidy(self) -> None:
-        """Remove what crashes left among the media, and handles that have ended, while there is other work to do."""
+        """Remove what crashes left among the media, ended handles and old events, while there is other work to do."""
         from yizhan.media.housekeeping import Housekeeping
 
         try:
@@ -802,8 +810,11 @@ class Engine:
         while True:
             try:
                 await self.shelf.tidy()
+                pruned = await self.event_table.prune(self.clock.now())
+                if pruned.waits_for:
+                    log.info("old events are kept for readers", extra={"readers": pruned.waits_for})
             except Exception:
-                log.exception("tidying the shelf failed")
+                log.exception("tidying failed")
             await self.clock.sleep(TIDY_SECONDS)
 
 

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from yizhan.errors import StorageError
+from yizhan.storage import ledger as ledger_module
 from yizhan.storage import migrations
 from yizhan.storage.ledger import Ledger, Missed
 from yizhan.storage.tables import counters, metadata
@@ -245,3 +246,10 @@ async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None
 
     ended = True
     await asyncio.gather(*streams)
+
+
+async def test_a_sqlite_that_is_too_old_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "OLDEST_SQLITE", (9, 0, 0))
+
+    with pytest.raises(StorageError, match=r"SQLite [\d.]+; the store needs 9\.0\.0"):
+        await Ledger.open_file(tmp_path / "a.db")

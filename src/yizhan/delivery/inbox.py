@@ -238,7 +238,7 @@ class Inbox:
         event = _addressed(event)
         # Before it is stored, since what it releases may be looked at as soon as that is done.
         _remember(await self._opened(name), event)
-        kept = await self._table.keep(event, self._releasing(event))
+        kept = await self._table.keep(event, self._clock.now(), self._releasing(event))
         if kept is None:
             return False
         if self._following is not None:
@@ -263,7 +263,7 @@ class Inbox:
         now = self._clock.now()
         said = event or Event(f"login_lost:{now:.3f}", EventKind.LOGIN_LOST, name, now, raw={"reason": why})
         log.warning("login lost", extra={"account": name, "reason": why})
-        kept = await self._table.keep(said)
+        kept = await self._table.keep(said, now)
         if kept is not None:
             self._tell(kept.seq)
         return kept is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,7 +46,7 @@ class EventTable:
         self._ledger = ledger
         self._vault = vault
 
-    async def keep(self, event: Event, also: Callable[[Connection], int] | None = None) -> Kept | None:
+    async def keep(self, event: Event, now: float, also: Callable[[Connection], int] | None = None) -> Kept | None:
         """Store `event` and the context it leaves; None if it is known already. `also`: in the same transaction."""
         body = self._vault.lock(msgspec.json.encode(event), "event")
         left = context_of(event)
@@ -57,7 +58,12 @@ class EventTable:
                 return None
             stored = connection.execute(
                 events.insert().values(
-                    account=event.account, event_id=event.id, kind=event.kind.value, at=event.at, body=body
+                    account=event.account,
+                    event_id=event.id,
+                    kind=event.kind.value,
+                    at=event.at,
+                    body=body,
+                    stored_at=now,
                 )
             )
             key = stored.inserted_primary_key
@@ -115,20 +121,16 @@ class EventTable:
         gone = counters.delete().where(counters.c.name == _place_name(reader))
         return bool(await self._ledger.write(lambda c: c.execute(gone).rowcount))
 
-    async def prune(self, now: float, days: int = KEEP_DAYS) -> Pruned:
+    async def prune(self, now: float, days: float = KEEP_DAYS) -> Pruned:
         """Drop the events that were stored more than `days` days ago and that every reader is done with.
 
-        To be called about once an hour. What conversations left for answers, and messages on their way to others, do
-        not rest on events and stay. An event's age is that of its storing, as far as calls of this method tell it: its
-        own time is the platform's, who may tell something old for the first time.
+        What conversations left for answers, and messages on their way to others, do not rest on events and stay.
         """
-        until = await self._ledger.write(lambda c: _stored_before(c, int(now // DAY), days))
-        readers = await self._ledger.read(_places)
-        waits_for = tuple(sorted(name for name, place in readers.items() if place < until))
+        before = now - days * DAY
         removed = 0
-        while found := await self._ledger.write(lambda c: _drop_some(c, until)):
+        while found := await self._ledger.write(lambda c: _drop_some(c, before)):
             removed += found
-        return Pruned(removed, waits_for)
+        return Pruned(removed, await self._ledger.read(lambda c: _behind(c, before)))
 
     def _read(self, body: bytes) -> Event:
         return _decode(self._vault.unlock(body, "event"))
@@ -142,8 +144,6 @@ def context_of(event: Event) -> dict[str, Any]:
 
 
 _READER = "reader "
-_DAY = "events before day "
-"""The counter of a day holds the number of the last event that was stored before it was first looked at that day."""
 
 
 def _place_name(reader: str) -> str:
@@ -156,26 +156,25 @@ def _places(connection: Connection) -> dict[str, int]:
     return {row.name.removeprefix(_READER): row.value for row in connection.execute(named)}
 
 
-def _stored_before(connection: Connection, today: int, days: int) -> int:
-    """Return the number up to which events were stored over `days` days before `today`; notes where today begins."""
-    named = sa.select(counters.c.name, counters.c.value).where(counters.c.name.startswith(_DAY))
-    marks = {int(row.name.removeprefix(_DAY)): row.value for row in connection.execute(named)}
-    if today not in marks:
-        latest = int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
-        connection.execute(counters.insert().values(name=f"{_DAY}{today}", value=latest))
-    old = sorted(day for day in marks if day < today - days)
-    for day in old[:-1]:
-        connection.execute(counters.delete().where(counters.c.name == f"{_DAY}{day}"))
-    return marks[old[-1]] if old else 0
+def _oldest(connection: Connection, before: float) -> list[int]:
+    """Return the numbers of the oldest events as far as they were stored before then; some of them, where many are."""
+    query = sa.select(events.c.seq, events.c.stored_at).order_by(events.c.seq).limit(AT_ONCE)
+    return [row.seq for row in takewhile(lambda row: row.stored_at < before, connection.execute(query))]
 
 
-def _drop_some(connection: Connection, until: int) -> int:
-    """Drop the first of the events up to number `until` that nobody has yet to read; returns how many."""
+def _drop_some(connection: Connection, before: float) -> int:
+    """Drop some of the events that were stored before then and that nobody has yet to read; returns how many."""
     # The newest stays in any case: SQLite would give its number to the next one, and readers would miss that.
     newest = int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
-    until = min([until, newest - 1, *_places(connection).values()])
-    old = sa.select(events.c.seq).where(events.c.seq <= until).order_by(events.c.seq).limit(AT_ONCE)
-    return connection.execute(events.delete().where(events.c.seq.in_(old))).rowcount
+    until = min([newest - 1, *_places(connection).values()])
+    gone = [seq for seq in _oldest(connection, before) if seq <= until]
+    return connection.execute(events.delete().where(events.c.seq.in_(gone))).rowcount if gone else 0
+
+
+def _behind(connection: Connection, before: float) -> tuple[str, ...]:
+    """Return the readers for whom something that old is still kept."""
+    old = _oldest(connection, before)
+    return tuple(sorted(name for name, place in _places(connection).items() if old and place < old[-1]))
 
 
 def _leave(connection: Connection, target: Target, at: float, body: bytes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ Row = Mapping[str, Any]
 
 BATCH = 512
 """Most operations that share one commit."""
+OLDEST_SQLITE = (3, 35, 0)
+"""The first with UPDATE … RETURNING."""
 WRITES = {"writes": True}
 """Marks a connection that is there to write."""
 
@@ -349,6 +352,13 @@ def _open_engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise StorageError(
+            f"this Python was built with SQLite {sqlite3.sqlite_version}; the store needs {wanted} (2021) or newer. "
+            "Use another Python, such as that of a newer system."
+        )
+
     @sa.event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         # The driver's own transaction handling is off; SAVEPOINT and BEGIN are ours.

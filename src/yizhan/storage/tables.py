@@ -183,6 +183,7 @@ events = Table(
     Column("kind", String(24), nullable=False),
     Column("at", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),  # encrypted: it may hold context tokens
+    Column("stored_at", Float, nullable=False, server_default="0"),
     UniqueConstraint("account", "event_id", name="one_event_per_id"),
 )
 
