@@ -11,7 +11,8 @@ from tests.path.accounts import ALL
 from yizhan.engine import Engine
 from yizhan.model import Event, EventKind, Forward
 
-PATIENCE = 20.0
+PATIENCE = 60.0
+"""Seconds after which something must be broken."""
 
 
 class Ear:

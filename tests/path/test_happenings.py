@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.path.accounts import ALL, QQ_GROUP, QQ_USER, ROOM, add_accounts, person_of
 from tests.path.conftest import QUICK
-from tests.path.ear import Ear, connected, listening
+from tests.path.ear import PATIENCE, Ear, connected, listening
 from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded
 from yizhan.model import EventKind, State, Target
@@ -195,6 +194,16 @@ async def _end_login(sandbox: RunningSandbox, engine: Engine, platform: str) -> 
             await act(sandbox, platform, lambda server: server.end_session(adapter.calls.session.bot_token))
 
 
+async def _heard_again(sandbox: RunningSandbox, ear: Ear, platform: str, person: str) -> None:
+    """Speak until it is heard: what is pushed is lost while no line is open."""
+    while True:
+        said = await asyncio.to_thread(sandbox.say, platform, Target.parse(person).id, "there?")
+        for _ in range(50):
+            if any(event.id == said for event in ear.heard):
+                return
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("platform", ALL)
 async def test_a_login_that_ends_is_said_once_and_holds_what_is_sent_until_the_next(
     sandbox: RunningSandbox, engine: Engine, platform: str
@@ -212,7 +221,7 @@ async def test_a_login_that_ends_is_said_once_and_holds_what_is_sent_until_the_n
         await engine.login(ALL[platform], lambda step: None)
         person = await person_of(engine, platform)
         again = await turning(sandbox, engine.send(person, "after"))
-        await turning(sandbox, asyncio.sleep(0.5))
+        await turning(sandbox, _heard_again(sandbox, ear, platform, person))
 
     assert again.state in (State.SENT, State.HELD)
     if platform != "ilink":
@@ -236,11 +245,11 @@ async def _cut(sandbox: RunningSandbox, engine: Engine, platform: str) -> None:
             await act(sandbox, platform, lambda server: server.pushes.close())
             adapter.registration.done.clear()
         case "ohwxapi":
+            before = adapter.line._socket
             await act(sandbox, platform, lambda server: server.sockets.close())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    while adapter.line._socket is not None:  # noqa: ASYNC110
-                        await asyncio.sleep(0.01)
+            async with asyncio.timeout(PATIENCE):
+                while adapter.line._socket is before:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
         case "ilink":
             sandbox.chaos("getupdates", cut="before", times=3)
 

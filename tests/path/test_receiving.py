@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.media_support import film, silk
 from tests.path.accounts import ALL, QQ_USER, add_accounts, group_of, person_of
 from tests.path.conftest import QUICK
-from tests.path.ear import forward_of, listening
+from tests.path.ear import PATIENCE, forward_of, listening
 from tests.path.files import pdf, png
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, Refused, Unsupported
@@ -139,7 +139,7 @@ async def test_what_came_in_goes_to_all_other_platforms_with_one_download(
     assert event.message is not None
 
     broadcast = await engine.broadcast(event.message, to=[*others, person])
-    counts = await broadcast.wait(60)
+    counts = await broadcast.wait(PATIENCE)
 
     assert {State.SENT: 5} == counts, await broadcast.receipts()
     for target in (*others, person):
@@ -173,7 +173,7 @@ async def test_the_eleventh_message_on_ilink_waits_and_leaves_first_once_the_per
     assert 10 == sandbox.calls("sendmessage", platform="ilink")
 
     await asyncio.to_thread(sandbox.say, "ilink", Target.parse(person).id, "go on")
-    await engine.wait(held, timeout=10, until_held=False)
+    await engine.wait(held, timeout=PATIENCE, until_held=False)
     await engine.send(person, "13")
 
     assert [str(number) for number in range(1, 14)] == [post.text for post in sandbox.posts(person)]
@@ -233,15 +233,16 @@ async def test_a_webhook_is_answered_once_its_event_is_stored_and_what_is_pushed
             again = await engine.receive_webhook(ALL["qqbot"], *pushed[-1])
             await engine.reply(event, "answered")
             forged = await engine.receive_webhook(ALL["qqbot"], *_forged(pushed[-1]))
-            await asyncio.sleep(0.1)
+            last = await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "the last one")
+            await ear.message(last)
     finally:
         await runner.cleanup()
 
     assert 200 == again[0], "a repeat is not asked for again"
     assert 401 == forged[0]
-    assert [said] == [event.id for event in ear.heard]
+    assert [said, last] == [event.id for event in ear.heard]
     assert ["answered"] == [post.text for post in sandbox.posts(f"{ALL['qqbot']}/user/{QQ_USER}")]
-    assert said == (await engine.event_table.recent(ALL["qqbot"]))[-1].id
+    assert [said, last] == [event.id for event in await engine.event_table.recent(ALL["qqbot"])]
 
 
 def _forged(push: tuple[Mapping[str, str], bytes]) -> tuple[Mapping[str, str], bytes]:
@@ -255,8 +256,9 @@ async def test_only_platforms_with_webhooks_take_pushes(engine: Engine) -> None:
 
 
 async def test_a_send_does_not_rest_for_what_the_person_wrote_while_the_program_was_away(
-    sandbox: RunningSandbox, engine: Engine, tmp_path: Path
+    sandbox: RunningSandbox, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("yizhan.delivery.inbox.CATCH_UP_SECONDS", PATIENCE)
     person = await person_of(engine, "ilink")
     for number in range(10):
         await engine.send(person, str(number))
