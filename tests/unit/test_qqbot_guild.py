@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -102,6 +103,45 @@ async def test_a_message_held_for_review_is_neither_sent_nor_failed() -> None:
         assert caught.value.fault is not None
         assert {"audit_id"} == caught.value.fault.data["message_audit"].keys()
         assert [] == served.world.posts
+
+
+@pytest.mark.parametrize(("passes", "event"), [(True, "MESSAGE_AUDIT_PASS"), (False, "MESSAGE_AUDIT_REJECT")])
+async def test_a_review_ends_with_an_event_and_only_what_passes_is_shown(passes: bool, event: str) -> None:
+    async with bot_of(rules={"guild.audit": True, "guild.audit_passes": passes}) as (served, _):
+        stop_clock(served)
+        adapter = adapter_for(served)
+        stream = adapter.events()
+        heard = asyncio.ensure_future(anext(stream))
+        with pytest.raises(OutcomeUnknown, match="304023") as caught:
+            await deliver(adapter, Message((Text("a"), Image(media_of(PNG)))), TO_CHANNEL)
+        assert [] == served.world.posts
+        async with asyncio.timeout(30):
+            while not heard.done():
+                served.world.clock.advance(0.5)
+                await asyncio.sleep(0.005)
+        told = heard.result().raw
+
+        assert event == told["t"]
+        assert f"under review as {told['d']['audit_id']}" in str(caught.value)
+        assert [told["d"].get("message_id")] * passes == [post.message_id for post in served.world.posts]
+        assert CHANNEL == told["d"]["channel_id"]
+        assert told["d"]["create_time"] < told["d"]["audit_time"]
+        await stream.aclose()  # type: ignore[attr-defined]
+        await adapter.close()
+
+
+async def test_a_program_that_holds_the_server_may_end_a_review_itself() -> None:
+    async with bot_of(rules={"guild.audit": True, "guild.audit_seconds": 3600.0}) as (served, bot):
+        message_id = await served.server.say(USER, CHANNEL, text="hi")
+        with pytest.raises(OutcomeUnknown, match="304024"):
+            await bot.channels.post_message(CHANNEL, content="a", msg_id=message_id)
+        audits = served.server.audits  # type: ignore[attr-defined]
+        (audit_id,) = audits.held
+        await audits.judge(audit_id, passes=True)
+        with pytest.raises(LookupError):
+            await audits.judge(audit_id, passes=True)
+
+        assert "a" == served.world.posts[-1].text
 
 
 async def test_a_bot_without_a_socket_is_turned_away_where_that_is_the_rule() -> None:

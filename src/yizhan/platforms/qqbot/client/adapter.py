@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from yizhan.errors import HandleExpired, PlatformError, Rejected, Unsupported, WireMismatch
+from yizhan.errors import HandleExpired, OutcomeUnknown, PlatformError, Rejected, Unsupported, WireMismatch
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.qqbot import Settings, convert, wire
@@ -230,7 +230,22 @@ class Adapter:
         endpoint: Endpoint[Any, GuildMessage] = (
             wire.SEND_TO_CHANNEL if isinstance(request, SendToChannel) else wire.SEND_TO_DM
         )
-        return await self.bot.call(endpoint, request)
+        return await self._unless_held(self.bot.call(endpoint, request))
+
+    async def _unless_held(self, call: Awaitable[GuildMessage]) -> GuildMessage:
+        """Await a guild send; where it is held for review, say by which id its end will be told."""
+        try:
+            return await call
+        except OutcomeUnknown as error:
+            match error.fault.data if error.fault else None:
+                case {"message_audit": {"audit_id": audit_id}}:
+                    told = (
+                        f"It is under review as {audit_id}; MESSAGE_AUDIT_PASS or MESSAGE_AUDIT_REJECT tells the end."
+                    )
+                    raise OutcomeUnknown(
+                        f"{error} {told}", fault=error.fault, account=error.account, endpoint=error.endpoint
+                    ) from error
+            raise
 
     async def _send_raw(
         self, call: str, fields: dict[str, Any], key: SendKey, message: Message, target: Target
@@ -243,7 +258,7 @@ class Adapter:
             return await self.bot.raw(wire.STREAM_TO_USER, target.id, fields)
         if target.kind in self._scenes:
             return await self.bot.raw(self._scenes[target.kind].scene.send, target.id, fields)
-        return await self.bot.raw(_GUILD_CALLS[target.kind], target.id, fields)
+        return await self._unless_held(self.bot.raw(_GUILD_CALLS[target.kind], target.id, fields))
 
     def _sent(self, sent: Sent | GuildMessage) -> PlatformId:
         if not sent.id:

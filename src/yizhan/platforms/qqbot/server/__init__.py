@@ -1,7 +1,8 @@
 """The serving end: the platform's own HTTP, socket and webhooks over a simulated world.
 
 One class per chapter, each adding its calls to the router: tokens · files · chunks · messages · guild · images ·
-gateway · webhooks. `places` knows people, groups and channels, `quotas` counts, `happenings` makes what is pushed.
+gateway · webhooks. `places` knows people, groups and channels, `quotas` counts, `audits` holds guild messages for
+review, `happenings` makes what is pushed.
 Limits are read from `Server.rules` at every call, so they can be changed while it runs.
 """
 
@@ -15,6 +16,7 @@ from msgspec import Struct
 from yizhan.model import Kind
 from yizhan.net.router import Call, Router
 from yizhan.platforms.base import ServerOptions
+from yizhan.platforms.qqbot.server.audits import Audits
 from yizhan.platforms.qqbot.server.chunks import Chunks
 from yizhan.platforms.qqbot.server.files import Files
 from yizhan.platforms.qqbot.server.gateway import Gateway
@@ -63,6 +65,7 @@ class Server:
         self.files = Files(self)
         self.chunks = Chunks(self)
         self.guild = Guild(self)
+        self.audits = Audits(self)
         self.images = Images(self)
         self.gateway = Gateway(self)
         self.webhooks = Webhooks(self)
@@ -111,7 +114,7 @@ class Server:
             self.messages,
             self.files,
             self.chunks,
-            self.guild,
+            self.audits,
             self.images,
             self.gateway,
             self.webhooks,
@@ -119,5 +122,6 @@ class Server:
             chapter.reset()
 
     async def close(self) -> None:
+        await self.audits.close()
         await self.webhooks.close()
         await self.gateway.close()

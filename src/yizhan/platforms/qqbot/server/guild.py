@@ -9,7 +9,7 @@ from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.server.places import GUILD_ID
-from yizhan.platforms.qqbot.wire import events, faults, guild
+from yizhan.platforms.qqbot.wire import faults, guild
 from yizhan.platforms.qqbot.wire.events import clock_text
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
 from yizhan.platforms.qqbot.wire.quotas import active, passive
@@ -32,9 +32,6 @@ class Guild:
         server.serve(wire.RECALL_FROM_CHANNEL, self.recall_from_channel)
         server.serve(wire.RECALL_FROM_DM, self.recall_from_dm)
         server.serve(wire.ANSWER_INTERACTION, self.answer_interaction)
-
-    def reset(self) -> None:
-        """Nothing of its own is kept."""
 
     async def send_to_channel(self, call: Call[guild.SendToChannel]) -> guild.GuildMessage:
         channel = self.server.places.channel(call.request.channel_id)
@@ -80,10 +77,15 @@ class Guild:
             raise Fault(faults.MESSAGE_EMPTY)
         self.server.messages.check_text(text)
         self.server.quotas.note(counted, target)
-        if rules["guild.audit"]:
-            await self._audit(scene, target, bool(request.msg_id or request.event_id))
         kind = "image" if picture else next(iter(others), "text")
-        return self._post(call, scene, target, kind, text, picture, others)
+
+        def show() -> guild.GuildMessage:
+            return self._post(call, scene, target, kind, text, picture, others)
+
+        if rules["guild.audit"]:
+            answers = bool(request.msg_id or request.event_id)
+            raise self.server.audits.hold(scene, target, answers=answers, show=lambda: show().id)
+        return show()
 
     def _allowed(self, request: Any, scene: str, target: str) -> tuple[str, ...]:
         """Return the groups in which the message counts.
@@ -135,19 +137,6 @@ class Guild:
         if format_of(blob.head()) not in self.server.rules.words("image.formats"):
             raise Fault(faults.FORMAT_WRONG)
         return blob
-
-    async def _audit(self, scene: str, target: str, answers: bool) -> None:
-        """Accepted, not sent: a person looks at it first. Here nobody does, so it passes at once and is not shown."""
-        audit = events.Audit(
-            self.server.world.hex(32),
-            clock_text(int(self.server.world.now())),
-            clock_text(int(self.server.world.now())),
-            target if scene == "channel" else "",
-            GUILD_ID,
-        )
-        await self.server.happenings.push("MESSAGE_AUDIT_PASS", audit, scene=scene, target=target)
-        row = faults.AUDIT_REPLY if answers else faults.AUDIT_PUSH
-        raise Fault(row, data={"message_audit": {"audit_id": audit.audit_id}})
 
     def _post(
         self, call: str, scene: str, target: str, kind: str, text: str, picture: Blob | None, extra: dict[str, Any]

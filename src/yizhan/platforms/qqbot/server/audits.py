@@ -1,0 +1,79 @@
+"""Guild messages that a person looks at before they are shown: held, then passed or rejected, and an event says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from yizhan.platforms.qqbot.server.places import GUILD_ID
+from yizhan.platforms.qqbot.wire import faults
+from yizhan.platforms.qqbot.wire.events import Audit, clock_text
+from yizhan.wire import Fault
+
+if TYPE_CHECKING:
+    from yizhan.platforms.qqbot.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message under review. `show` makes it a post and returns its id."""
+
+    scene: str
+    target: str
+    at: float
+    show: Callable[[], str]
+
+
+class Audits:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.held: dict[str, Held] = {}
+        """By audit id."""
+        self._judging: set[asyncio.Task[None]] = set()
+
+    def reset(self) -> None:
+        self.held.clear()
+        for task in self._judging:
+            task.cancel()
+
+    async def close(self) -> None:
+        self.reset()
+        await asyncio.gather(*self._judging, return_exceptions=True)
+
+    def hold(self, scene: str, target: str, *, answers: bool, show: Callable[[], str]) -> Fault:
+        """Take a message in for review; returns what its sender is answered."""
+        audit_id = self.server.world.hex(32)
+        self.held[audit_id] = Held(scene, target, self.server.world.now(), show)
+        task = asyncio.get_running_loop().create_task(self._judge_later(audit_id))
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+        row = faults.AUDIT_REPLY if answers else faults.AUDIT_PUSH
+        return Fault(row, data={"message_audit": {"audit_id": audit_id}})
+
+    async def judge(self, audit_id: str, *, passes: bool) -> None:
+        """End a review, and tell the bot.
+
+        Raises:
+            LookupError: nothing is held under that id.
+        """
+        held = self.held.pop(audit_id, None)
+        if held is None:
+            raise LookupError(f"there is no message under review with the id '{audit_id}'")
+        audit = Audit(
+            audit_id,
+            audit_time=clock_text(int(self.server.world.now())),
+            create_time=clock_text(int(held.at)),
+            channel_id=held.target,
+            guild_id=held.target if held.scene == "dm" else GUILD_ID,
+            message_id=held.show() if passes else "",
+        )
+        event = "MESSAGE_AUDIT_PASS" if passes else "MESSAGE_AUDIT_REJECT"
+        await self.server.happenings.push(event, audit, scene=held.scene, target=held.target)
+
+    async def _judge_later(self, audit_id: str) -> None:
+        rules = self.server.rules
+        await self.server.world.clock.sleep(float(rules["guild.audit_seconds"]))
+        if audit_id in self.held:
+            await self.judge(audit_id, passes=bool(rules["guild.audit_passes"]))
