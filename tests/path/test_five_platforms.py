@@ -90,7 +90,7 @@ async def test_a_card_arrives_where_it_exists_and_is_refused_clearly_elsewhere(
         assert [] == await engine.deliveries()
 
 
-QUOTES = {"qqbot", "wechatsdk", "ohwxapi"}
+QUOTES = {"qqbot", "webwechat", "wechatsdk", "ohwxapi"}
 
 
 @pytest.mark.parametrize("platform", ALL)

@@ -264,6 +264,23 @@ def test_a_fragment_with_siblings_is_read() -> None:
     assert "<fromusername" not in card.xml
 
 
+@pytest.mark.parametrize(
+    ("chat", "member", "author"),
+    [
+        ("1@chatroom", "wxid_bob", "wxid_bob"),
+        ("@@ab12", "@cd34", "@cd34"),
+        ("wxid_bob", "wxid_me", "wxid_bob"),
+        ("", "wxid_bob", "wxid_bob"),
+    ],
+)
+def test_the_author_of_a_quote_is_the_member_in_every_kind_of_group(chat: str, member: str, author: str) -> None:
+    refer = f"<refermsg><type>1</type><fromusr>{chat}</fromusr><chatusr>{member}</chatusr></refermsg>"
+    quote, _ = parse_card(f"<appmsg><title>yes</title><type>57</type>{refer}</appmsg>").segments()
+
+    assert isinstance(quote, Quote)
+    assert author == quote.sender
+
+
 def test_quotes_show_one_level() -> None:
     inner = as_received(compose_file(FILE), "wxid_ada")
     quoted = Quote("1", inner, "wxid_ada", "Ada")

@@ -8,6 +8,7 @@ import pytest
 
 from yizhan.errors import MediaFormat, MediaTooLarge, TargetGone, UnknownTarget, Unsupported
 from yizhan.model import (
+    ChannelVideo,
     ContactCard,
     EventKind,
     File,
@@ -18,6 +19,7 @@ from yizhan.model import (
     Mention,
     MiniProgram,
     Native,
+    Quote,
     Segment,
     Sticker,
     Target,
@@ -30,6 +32,7 @@ from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.convert import (
     GIF_NOTE,
+    QUOTE_NOTE,
     VOICE_NOTE,
     Reader,
     compose,
@@ -41,6 +44,7 @@ from yizhan.platforms.webwechat.convert import (
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import escaped
 from yizhan.platforms.webwechat.wire.session import Added, Changed
+from yizhan.wire.appmsg import parse_card
 
 RULES = PLATFORM.rules()
 USER = Target("webwechat.me", "user", "Alice")
@@ -89,6 +93,7 @@ def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: s
         (File(media("pdf", 51 << 20, "file")), MediaTooLarge, "52428800"),
         (Link("https://x.y", "t"), Unsupported, "link.fresh"),
         (MiniProgram("wx1", "gh_1@app", "t"), Unsupported, "mini program"),
+        (Quote("7", "x"), Unsupported, "right after it"),
         (Mention("Bob"), Unsupported, "group only"),
         (Forward("voice", {"msg_id": "1"}), Unsupported, "send it as a file"),
         (Forward("image", {"scope": "login:0", "content": "@token"}), Unsupported, "earlier login"),
@@ -104,6 +109,11 @@ def test_what_cannot_be_carried_is_refused_with_the_remedy(segment: Segment, err
         compose(
             message_of(segment, "x") if isinstance(segment, Mention) else message_of(segment), USER, RULES, "login:1"
         )
+
+
+def test_a_quote_of_nothing_is_refused_with_the_remedy() -> None:
+    with pytest.raises(Unsupported, match="text=…"):
+        parts(Quote("7"), "yes")
 
 
 def test_other_kinds_of_target_do_not_exist() -> None:
@@ -125,6 +135,45 @@ def test_a_link_is_composed_where_the_profile_lets_it_through() -> None:
 
     assert "<title>T&lt;1&gt;</title>" in part.body.content
     assert "webwxsendappmsg" == part.call
+
+
+def test_a_quote_stands_above_the_text_that_answers_it() -> None:
+    quote = Quote("7", "three or four?", "Alice", "Ada")
+    before, answer, picture = parts("hi", quote, "four ", Mention("Bob"), Image(media("png")), target=ROOM)
+
+    assert ("hi", "webwxsendmsgimg") == (before.body.content, picture.call)
+    assert f"「Ada：three or four?」\n{'- ' * 14}-\nfour @Bob\u2005" == answer.body.content
+    assert (QUOTE_NOTE, ("Bob",)) == (answer.note, answer.body.mentions)
+
+
+@pytest.mark.parametrize(
+    ("quote", "above"),
+    [
+        (Quote("7", "x", "Alice"), "「Alice：x」"),
+        (Quote("7", "x", "@ab12"), "「x」"),
+        (Quote("7", "y" * 300, "", "Ada"), f"「Ada：{'y' * 200}…」"),
+    ],
+)
+def test_what_is_quoted_is_kept_short_and_shows_no_names_of_the_wire(quote: Quote, above: str) -> None:
+    (part,) = parts(quote, "yes")
+
+    assert above == part.body.content.partition("\n")[0]
+
+
+def test_cards_are_composed_where_the_profile_lets_them_through() -> None:
+    rules = RULES.overridden({"link.fresh": True})
+    message = message_of(
+        Quote("7", "a < b?", "Alice"),
+        "yes",
+        MiniProgram("wx0123456789abcdef", "gh_0123456789ab@app", "t"),
+        ChannelVideo("123", "4_0_1"),
+    )
+    found = compose(message, ROOM, rules, "login:1")
+    cards = [parse_card(part.body.outgoing(ME, ROOM_NAME, "1").Content) for part in found]
+
+    assert [(57, "yes"), (33, "t")] == [(card.type, card.title) for card in cards[:2]]
+    assert [57, 33, 51] == [part.body.type for part in found]
+    assert (Quote("7", "a < b?", "Alice", "Alice"), Text("yes")) == cards[0].segments()
 
 
 def test_the_same_bytes_under_two_names_share_one_upload_and_keep_their_titles() -> None:

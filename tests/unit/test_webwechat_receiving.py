@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from tests.support import MemoryKeeper
 from tests.webwechat_support import MP4, Account, account, png, target
 from yizhan.errors import Rejected, Unavailable, Unsupported
-from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Text, message_of
+from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
@@ -170,12 +170,12 @@ async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:
         assert (EventKind.RECALL, sent.id) == (three.kind, three.about)
 
 
-async def between_two(me: Account, *segments: Any) -> Event:
+async def between_two(me: Account, *segments: Any, to: Any = "me2") -> Event:
     """What another account of the sandbox receives of a message that `me` sends it."""
     other = Account(me.served)
     await other.adapter.login(lambda step: None)
     await me.adapter._fill_book()
-    await me.send(*segments, to="me2")
+    await me.send(*segments, to=to)
     event = await other.next()
     await other.adapter.close()
     return event
@@ -198,6 +198,16 @@ async def test_a_contact_card_arrives_with_the_person_it_recommends() -> None:
 
         assert ("wxid_bob", "Bob & Co", "bobby") == (card.username, card.nickname, card.alias)
         assert "wxid_bob" == event.raw["RecommendInfo"]["UserName"]
+
+
+@pytest.mark.parametrize("to", [target("me2"), target("产品群", "group")], ids=["user", "group"])
+async def test_a_quote_that_is_let_through_arrives_as_one(to: Any) -> None:
+    async with account(client_rules={"link.fresh": True}) as me:
+        event = await between_two(me, Quote("7", "three or four?", "Alice", "Ada"), "four", to=to)
+        quote, answer = event.message.segments  # type: ignore[union-attr]
+
+        assert (Quote("7", "three or four?", "Alice", "Ada"), Text("four")) == (quote, answer)
+        assert ["quote"] == [post.kind for post in me.served.world.posts]
 
 
 @pytest.mark.parametrize(("type_", "kind"), [(5, "link"), (33, "mini_program"), (19, "chat_record"), (999, "card")])

@@ -32,7 +32,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         return (self.base_url or VENDOR).rstrip("/")
 
 
-_ALL = frozenset({"text", "image", "video", "voice", "file", "sticker", "contact_card", "forward", "native"})
+_ALL = frozenset({"text", "image", "video", "voice", "file", "sticker", "contact_card", "quote", "forward", "native"})
+_NOTE = (
+    "Voice goes as a file; an animated picture as a sticker; a sticker is a gif; what is quoted stands above the text "
+    "that answers it."
+)
 
 PLATFORM = Platform(
     name="webwechat",
@@ -41,12 +45,8 @@ PLATFORM = Platform(
     settings=Settings,
     secrets=frozenset(),
     capabilities={
-        "user": KindCapabilities(
-            _ALL, note="Voice goes as a file; an animated picture as a sticker; a sticker is a gif."
-        ),
-        "group": KindCapabilities(
-            _ALL | {"mention"}, note="Voice goes as a file; an animated picture as a sticker; a sticker is a gif."
-        ),
+        "user": KindCapabilities(_ALL, note=_NOTE),
+        "group": KindCapabilities(_ALL | {"mention"}, note=_NOTE),
     },
     adapter="yizhan.platforms.webwechat.client:Adapter",
     server="yizhan.platforms.webwechat.server:Server",

@@ -126,7 +126,8 @@ class Card:
     def _quote(self) -> Quote:
         refer = "refermsg/"
         chat, member = self.text(refer + "fromusr"), self.text(refer + "chatusr")
-        author = member if chat.endswith("@chatroom") or not chat else chat
+        in_group = chat.endswith("@chatroom") or chat.startswith("@@")
+        author = member if in_group or not chat else chat
         return Quote(
             message_id=self.text(refer + "svrid"),
             text=_quoted_text(self.number(refer + "type"), self.text(refer + "content")),

@@ -2,6 +2,7 @@
 
 from yizhan.platforms.webwechat.convert.compose import (
     GIF_NOTE,
+    QUOTE_NOTE,
     VOICE_NOTE,
     Draft,
     compose,
@@ -14,6 +15,7 @@ from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id,
 
 __all__ = [
     "GIF_NOTE",
+    "QUOTE_NOTE",
     "VOICE_NOTE",
     "Draft",
     "Reader",

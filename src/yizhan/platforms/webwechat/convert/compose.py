@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
 from yizhan.model import (
+    ChannelVideo,
     ContactCard,
     File,
     Forward,
@@ -20,7 +21,9 @@ from yizhan.model import (
     Media,
     Mention,
     Message,
+    MiniProgram,
     Native,
+    Quote,
     Segment,
     Sticker,
     Target,
@@ -39,13 +42,20 @@ from yizhan.platforms.webwechat.wire.content import MENTION_END, file_card, ment
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
 from yizhan.wire.appmsg import (
     WEBWECHAT,
+    compose_channel_video,
     compose_contact,
     compose_link,
+    compose_mini_program,
+    compose_quote,
 )
 from yizhan.wire.filename import safe_name
 
 _MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
+QUOTE_RULE = "- - - - - - - - - - - - - - -"
+"""Between what is quoted and the answer."""
+MOST_QUOTED = 200
 VOICE_NOTE = "Web WeChat cannot send voice; it went as a file."
+QUOTE_NOTE = "Web WeChat lets no fresh quotes through; what was said stands above the text."
 GIF_NOTE = "An animated picture goes as a sticker on web WeChat."
 
 
@@ -62,6 +72,8 @@ class Draft:
     md5: str = ""
     scene: int = 0
     mentions: tuple[str, ...] = ()
+    quote: Quote | None = None
+    """What the text in `content` answers, when that goes as a card."""
     native: Mapping[str, Any] = field(default_factory=dict)
 
     def outgoing(self, me: str, to: str, local_id: str, media_id: str = "", signature: str = "") -> Outgoing:
@@ -74,7 +86,7 @@ class Draft:
                 msg.EmojiFlag = wire.EMOJI_FLAG
                 msg.MediaId, msg.EMoticonMd5 = (media_id, UNSET) if media_id else (UNSET, self.md5)
             case "webwxsendappmsg":
-                msg.Content = file_card(self.title, self.size, media_id) if media_id else self.content
+                msg.Content = self._card(to, media_id)
                 if signature:
                     msg.Signature = signature
             case _:
@@ -82,6 +94,15 @@ class Draft:
         for name, value in self.native.items():
             setattr(msg, name, value)
         return msg
+
+    def _card(self, to: str, media_id: str) -> str:
+        if media_id:
+            return file_card(self.title, self.size, media_id)
+        if self.quote is not None:
+            shown = self.quote.sender_name or self.quote.sender
+            quote = msgspec.structs.replace(self.quote, sender_name=shown)
+            return compose_quote(self.content, quote, WEBWECHAT, chat=to if to.startswith("@@") else "")
+        return self.content
 
 
 def compose(message: Message, target: Target, rules: Rules, scope: str) -> list[Part]:
@@ -109,6 +130,7 @@ class _Composer:
         self._text: list[str] = []
         self._mentions: list[tuple[int, str]] = []
         """Who is mentioned, and where in the text."""
+        self._quote: Quote | None = None
 
     def take(self, segment: Segment) -> None:
         match segment:
@@ -119,7 +141,10 @@ class _Composer:
                 self._mention(user, name)
                 return
         self._end_text()
-        self._parts.append(self._one(segment))
+        if isinstance(segment, Quote):
+            self._quote = segment
+        else:
+            self._parts.append(self._one(segment))
 
     def done(self) -> list[Part]:
         self._end_text()
@@ -142,16 +167,13 @@ class _Composer:
             case ContactCard():
                 card = Draft("webwxsendmsg", kinds.CARD, compose_contact(segment))
                 return _part(card, f"card of {segment.nickname or segment.username}")
-            case Link():
-                return self._link(segment)
+            case Link() | MiniProgram() | ChannelVideo():
+                return self._card(segment)
             case Forward():
                 return self._forward(segment)
             case Native(call, body):
                 return self._native(call, body)
-        raise Unsupported(
-            f"{self._target} cannot take a {_kind_of(segment)}: web WeChat has no call for it. "
-            "Send what it says as text, or choose an account of another platform."
-        )
+        raise Unsupported(f"{self._target} cannot take a {_kind_of(segment)}. Send what it says as text.")
 
     # --- text
 
@@ -164,12 +186,30 @@ class _Composer:
             self._mentions.append((at, user))
 
     def _end_text(self) -> None:
-        text, mentions = "".join(self._text), self._mentions
-        self._text, self._mentions = [], []
+        text, mentions, quote = "".join(self._text), self._mentions, self._quote
+        self._text, self._mentions, self._quote = [], [], None
+        note = ""
+        if quote is not None and not text.strip():
+            raise Unsupported(f"{self._target}: a quote carries the text that answers it. Put a text right after it.")
+        if quote is not None and not self._rules["link.fresh"]:
+            above, quote, note = self._above(quote), None, QUOTE_NOTE
+            text, mentions = above + text, [(at + len(above), user) for at, user in mentions]
         for start, stop in spans(text, self._rules.number("text.max_characters"), whole=_MENTION):
             named = tuple(user for at, user in mentions if start <= at < stop)
-            draft = Draft("webwxsendmsg", kinds.TEXT, text[start:stop], mentions=named)
-            self._parts.append(_part(draft, f"text {stop - start} chars"))
+            call, type_ = ("webwxsendappmsg", kinds.APP_QUOTE) if quote else ("webwxsendmsg", kinds.TEXT)
+            draft = Draft(call, type_, text[start:stop], mentions=named, quote=quote)
+            self._parts.append(_part(draft, f"{'quote, ' if quote else ''}text {stop - start} chars", note=note))
+            quote, note = None, ""
+
+    def _above(self, quote: Quote) -> str:
+        """What is quoted, as clients without quotes write it above an answer."""
+        if not quote.text.strip():
+            raise Unsupported(
+                f"{self._target}: a quote goes as text on web WeChat, and there is none in it. Give Quote(text=…)."
+            )
+        who = quote.sender_name or ("" if quote.sender.startswith("@") else quote.sender)
+        words = quote.text if len(quote.text) <= MOST_QUOTED else quote.text[:MOST_QUOTED] + "…"
+        return f"「{who}{'：' if who else ''}{words}」\n{QUOTE_RULE}\n"
 
     # --- media
 
@@ -227,17 +267,23 @@ class _Composer:
 
     # --- what is there already
 
-    def _link(self, link: Link) -> Part:
+    def _card(self, card: Link | MiniProgram | ChannelVideo) -> Part:
         if not self._rules["link.fresh"]:
             raise Unsupported(
-                f"{self._target}: web WeChat drops link cards that a client makes (link.fresh, rules "
-                f"{self._rules.profile}). Send the address as text, or forward a received card."
+                f"{self._target} cannot take a {_kind_of(card)}: web WeChat drops cards that a client makes "
+                f"(link.fresh, rules {self._rules.profile}). Send what it says as text, or forward a received card."
             )
         try:
-            xml = compose_link(link, WEBWECHAT)
+            match card:
+                case Link():
+                    type_, xml = kinds.APP_LINK, compose_link(card, WEBWECHAT)
+                case MiniProgram():
+                    type_, xml = kinds.APP_MINI_PROGRAM, compose_mini_program(card, WEBWECHAT)
+                case ChannelVideo():
+                    type_, xml = kinds.APP_CHANNEL_VIDEO, compose_channel_video(card, WEBWECHAT)
         except ValueError as error:
-            raise Unsupported(f"{self._target}: {error}.") from error
-        return _part(Draft("webwxsendappmsg", kinds.APP_LINK, xml), f"link {link.title[:20]}")
+            raise Unsupported(f"{self._target}: {error}. Correct it and send again.") from error
+        return _part(Draft("webwxsendappmsg", type_, xml), _kind_of(card))
 
     def _forward(self, forward: Forward) -> Part:
         reference = forward.reference
