@@ -113,19 +113,59 @@ async def test_a_picture_with_more_than_eight_bits_keeps_its_greys(prepare: Prep
     assert 130 == pytest.approx(middle, abs=6)
 
 
-async def test_a_photograph_on_its_side_is_turned_upright(prepare: Prepare) -> None:
-    lying = Pillow.new("RGB", (60, 40), (0, 0, 255))
-    lying.paste((255, 0, 0), (0, 0, 20, 40))
+def lying(form: str = "JPEG", quality: int = 75) -> bytes:
+    """Red above blue, as a phone that is held upright writes it: on its side, with a note."""
+    picture = Pillow.new("RGB", (60, 40), (0, 0, 255))
+    picture.paste((255, 0, 0), (0, 0, 20, 40))
     exif = Pillow.Exif()
     exif[0x0112] = 6
     out = io.BytesIO()
-    lying.save(out, "JPEG", exif=exif)
-    made, after = await convert(prepare, out.getvalue(), "image;formats=png")
-    upright = Pillow.open(io.BytesIO(after)).convert("RGB")
+    picture.save(out, form, exif=exif, quality=quality)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "recipe"),
+    [("JPEG", "image;formats=png"), ("JPEG", "check"), ("WEBP", "image;formats=jpeg"), ("TIFF", "image;formats=png")],
+)
+async def test_a_photograph_on_its_side_is_turned_upright(prepare: Prepare, form: str, recipe: str) -> None:
+    made, after = await convert(prepare, lying(form), recipe)
+    upright = Pillow.open(io.BytesIO(after))
+
+    assert (40, 60) == (made.width, made.height) == upright.size
+    assert 0x0112 not in upright.getexif()
+    assert upright.convert("RGB").getpixel((20, 5))[0] > 200
+    assert upright.convert("RGB").getpixel((20, 55))[2] > 200
+
+
+@pytest.mark.parametrize("quality", [30, 95])
+async def test_a_photograph_grows_no_larger_by_being_turned(prepare: Prepare, quality: int) -> None:
+    before = lying(quality=quality)
+    made, _ = await convert(prepare, before, "check")
+
+    assert len(before) >= made.size
+
+
+@pytest.mark.parametrize("recipe", ["check", "image;formats=png"])
+async def test_a_broken_note_in_a_photograph_does_not_matter(prepare: Prepare, recipe: str) -> None:
+    picture, exif, out = Pillow.new("RGB", (60, 40)), Pillow.Exif(), io.BytesIO()
+    exif[0x0112], exif[0x0110] = 6, "a camera"
+    picture.save(out, "JPEG", exif=exif)
+    # The camera's name stands where a number belongs.
+    broken = out.getvalue().replace(b"\x01\x10\x00\x02", b"\x01\x11\x00\x02")
+    assert broken != out.getvalue()
+    made, _ = await convert(prepare, broken, recipe)
 
     assert (40, 60) == (made.width, made.height)
-    assert upright.getpixel((20, 5))[0] > 200
-    assert upright.getpixel((20, 55))[2] > 200
+
+
+async def test_a_profile_of_inks_does_not_stay_with_colours(prepare: Prepare) -> None:
+    out = io.BytesIO()
+    Pillow.new("CMYK", (30, 20), (0, 200, 200, 0)).save(out, "JPEG", icc_profile=b"a profile for a printing press")
+    for recipe in ("image;formats=jpeg;side=20", "image;formats=png", "thumb;side=10"):
+        _, after = await convert(prepare, out.getvalue(), recipe)
+
+        assert "icc_profile" not in Pillow.open(io.BytesIO(after)).info
 
 
 async def test_what_is_clear_becomes_white_in_a_jpeg_and_stays_clear_in_a_png(prepare: Prepare) -> None:

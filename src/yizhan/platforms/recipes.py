@@ -7,7 +7,8 @@ A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle
     voice;format=silk;rate=24000;seconds=60             a sound in that format
     mp4;bytes=31457280                                  H.264 and AAC in an MP4; left alone if it is that already
     cover;side=480                                      a JPEG of a video's first clear picture
-    check                                               the same picture or sound, once it was seen to be whole
+    check                                               the same picture or sound, once it was seen to be whole;
+                                                        a photograph is turned upright
 
 The same recipe on the same bytes always gives the same variant.
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from yizhan.media.probe import probe
 from yizhan.media.workshop.opening import opened
@@ -19,6 +19,17 @@ _READ = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "MPO")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _LOSSLESS = ("PNG", "GIF", "BMP", "DIB", "TIFF")
 _QUALITIES = (92, 85, 75, 60)
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture lies."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SHRINK = 0.75
 _SMALLEST = 48
 """Pixels of the longer side below which a picture is not made smaller."""
@@ -40,8 +51,8 @@ def image(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> 
     return _save(result, _stills(upright, formats, lossless, side, most, step))
 
 
-def check(source: Path, caps: Caps, step: Any) -> None:
-    """Decode a picture, every frame of it.
+def check(source: Path, result: Path, caps: Caps, step: Any) -> Made:
+    """Decode a picture, every frame of it; one that lies on its side is turned upright, and grows no larger by that.
 
     Raises:
         Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
@@ -54,6 +65,12 @@ def check(source: Path, caps: Caps, step: Any) -> None:
             step("decode", index / frames)
             picture.seek(index)
             picture.load()
+        picture.seek(0)
+        if picture.format not in ("JPEG", "MPO") or _turn(picture) is None:
+            return Made(same=True)
+        upright = _upright(picture, 0, caps, step)
+    most = source.stat().st_size
+    return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), most))
 
 
 def thumb(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> Made:
@@ -129,8 +146,13 @@ def _upright(picture: Image.Image, side: int, caps: Caps, step: Any) -> Image.Im
         # A JPEG can be decoded at a fraction of its size, which costs as little.
         picture.draft(None, (side * 2, side * 2))
     picture.load()
-    upright = ImageOps.exif_transpose(picture) or picture
-    return _plain(upright)
+    turn = _turn(picture)
+    return _plain(picture if turn is None else picture.transpose(turn))
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """How to set a picture upright. Nothing else of its EXIF is looked at: that may be broken, and is not kept."""
+    return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
 
 
 def _plain(picture: Image.Image) -> Image.Image:
@@ -143,7 +165,10 @@ def _plain(picture: Image.Image) -> Image.Image:
         _ = low
         return picture.convert("F").point(lambda value: value * (255 / top)).convert("L").convert("RGB")
     alpha = "A" in picture.mode or "transparency" in picture.info
-    return picture.convert("RGBA" if alpha else "RGB")
+    plain = picture.convert("RGBA" if alpha else "RGB")
+    # A profile for inks or greys says nothing about the colours that they were turned into.
+    plain.info.pop("icc_profile", None)
+    return plain
 
 
 def _stills(
@@ -160,15 +185,17 @@ def _stills(
             limit = most if clear or "jpeg" not in formats else min(most or PNG_BYTES, PNG_BYTES)
             yield (data, *size) if not limit or len(data) <= limit else len(data)
         if "jpeg" in formats:
-            flat = _on_white(scaled)
-            for quality in _QUALITIES:
-                data = _encoded(
-                    flat, "JPEG", quality=quality, optimize=True, icc_profile=picture.info.get("icc_profile")
-                )
-                yield (data, *size) if not most or len(data) <= most else len(data)
+            yield from _jpegs(_on_white(scaled), _QUALITIES, most)
         elif not as_png:
             data = _encoded(scaled.convert("RGB").quantize(256), "GIF")
             yield (data, *size) if not most or len(data) <= most else len(data)
+
+
+def _jpegs(picture: Image.Image, qualities: tuple[int, ...], most: int) -> Iterator[tuple[bytes, int, int] | int]:
+    profile = picture.info.get("icc_profile")
+    for quality in qualities:
+        data = _encoded(picture, "JPEG", quality=quality, optimize=True, icc_profile=profile)
+        yield (data, *picture.size) if not most or len(data) <= most else len(data)
 
 
 def _animations(
@@ -222,6 +249,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
         return picture
     white = Image.new("RGB", picture.size, (255, 255, 255))
     white.paste(picture, mask=picture.getchannel("A"))
+    white.info.update(picture.info)
     return white
 
 

@@ -142,7 +142,7 @@ def _check(_recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -
     if kind == "image":
         from yizhan.media.workshop import pictures
 
-        pictures.check(source, caps, step)
+        return pictures.check(source, result, caps, step)
     return Made(same=True)
 
 
