@@ -13,10 +13,8 @@ from yizhan.wire.codec import (
     encode_xml,
 )
 from yizhan.wire.endpoint import (
-    BodyTooLarge,
     Endpoint,
     Header,
-    MalformedRequest,
     Path,
     Query,
     Whole,
@@ -27,7 +25,16 @@ from yizhan.wire.endpoint import (
 )
 from yizhan.wire.envelope import Envelope, as_struct, json_object, mismatch
 from yizhan.wire.fault import Fault, FaultCode, FaultTable, meaning_of_status
-from yizhan.wire.http import Base64, FormPart, HttpRequest, HttpResponse, Piece, RawAnswer
+from yizhan.wire.http import (
+    Base64,
+    BodyTooLarge,
+    FormPart,
+    HttpRequest,
+    HttpResponse,
+    MalformedRequest,
+    Piece,
+    RawAnswer,
+)
 from yizhan.wire.mask import is_secret, mask_text, mask_value
 
 __all__ = [

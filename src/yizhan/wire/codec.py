@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.model.media import Content
-from yizhan.wire.http import Base64, FormPart, HttpRequest, Piece
+from yizhan.wire.http import Base64, FormPart, HttpRequest, MalformedRequest, Piece
 
 _BLOB = "\x00blob:"
 
@@ -33,9 +33,7 @@ class Codec(Protocol):
         """
 
 
-def _malformed(text: str, cause: Exception | None = None) -> Exception:
-    from yizhan.wire.endpoint import MalformedRequest
-
+def _malformed(text: str, cause: Exception | None = None) -> MalformedRequest:
     error = MalformedRequest(text)
     error.__cause__ = cause
     return error

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from yizhan.errors import did_you_mean
 from yizhan.wire.codec import JSON, Codec
-from yizhan.wire.http import HttpRequest, HttpResponse
+from yizhan.wire.http import HttpRequest, HttpResponse, MalformedRequest
 
 if TYPE_CHECKING:
     from yizhan.wire.envelope import Envelope
@@ -48,14 +48,6 @@ class Header(Mark):
 
 class Whole(Mark):
     """The field *is* the body: bytes or content, with no codec around it."""
-
-
-class MalformedRequest(Exception):
-    """A request that does not fit the endpoint: the text says which field and why."""
-
-
-class BodyTooLarge(MalformedRequest):
-    """The body is over what the endpoint reads; platforms often say so in a way of their own."""
 
 
 @dataclass(frozen=True)

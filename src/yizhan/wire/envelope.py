@@ -7,9 +7,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from yizhan.errors import WireMismatch
-from yizhan.wire.endpoint import Endpoint, MalformedRequest
+from yizhan.wire.endpoint import Endpoint
 from yizhan.wire.fault import Fault, FaultTable
-from yizhan.wire.http import HttpResponse, RawAnswer
+from yizhan.wire.http import HttpResponse, MalformedRequest, RawAnswer
 from yizhan.wire.mask import mask_text
 
 T = TypeVar("T")

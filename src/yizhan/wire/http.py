@@ -9,6 +9,14 @@ from typing import TypeAlias
 from yizhan.model.media import Content
 
 
+class MalformedRequest(Exception):
+    """A request that does not fit the endpoint: the text says which field and why."""
+
+
+class BodyTooLarge(MalformedRequest):
+    """The body is over what the endpoint reads; platforms often say so in a way of their own."""
+
+
 class Base64:
     """Content that travels as base64 text inside a JSON string; encoded while it is streamed."""
 
