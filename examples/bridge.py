@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 import yizhan
-from yizhan import EventKind, Forward, Link, Mention, Quote, Refused, Target, Text
+from yizhan import EventKind, Forward, Link, Mention, Quote, Target, Text, YizhanError
 
 
 def told(event):
@@ -28,10 +28,10 @@ async def bridge(store, here, there):
     ends = {Target.parse(here): there, Target.parse(there): here}
     async with yizhan.open(store) as yz:
         async for event in yz.events({end.account for end in ends}, reader="bridge"):
-            if event.kind is EventKind.MESSAGE and event.target in ends:
+            if event.kind is EventKind.MESSAGE and event.message and event.target in ends:
                 try:
                     await yz.submit(ends[event.target], *told(event), key=f"{event.account} {event.id}")
-                except Refused as error:
+                except YizhanError as error:
                     print(f"not relayed: {error}", file=sys.stderr)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 import yizhan
-from yizhan import DeliveryFailed, EventKind, Forward
+from yizhan import EventKind, Forward, YizhanError
 
 
 async def answer(yz, event):
@@ -12,7 +12,7 @@ async def answer(yz, event):
     try:
         # Sent on by reference: nothing is downloaded and nothing uploaded.
         await yz.reply(event, *(media or [f"You said: {event.message.text}"]), key=f"answer {event.id}")
-    except (yizhan.Refused, DeliveryFailed) as error:
+    except YizhanError as error:
         print(f"not answered: {error}", file=sys.stderr)
 
 

@@ -106,6 +106,18 @@ async def test_the_bridge_tells_one_group_what_another_says_words_pictures_and_f
     assert [] == sandbox.posts(a), "nothing comes back"
 
 
+async def test_the_bridge_goes_on_when_a_picture_cannot_be_fetched(sandbox: RunningSandbox, store: Path) -> None:
+    a, b = group_of("webwechat"), group_of("qqbot")
+    room = Target.parse(a).id
+    sandbox.chaos("webwxgetm*", status=500)
+    async with running("bridge.py", store, a, b) as process:
+        await asyncio.to_thread(sandbox.say, "webwechat", "Alice", to=room, media=png(3), kind="image", name="a.png")
+        await asyncio.to_thread(sandbox.say, "webwechat", "Alice", "got it?", to=room)
+        await until(lambda: bool(sandbox.posts(b)), process)
+
+    assert ["Alice: got it?"] == [post.text for post in sandbox.posts(b)]
+
+
 async def test_the_reply_bot_answers_and_gives_back_by_reference(sandbox: RunningSandbox, store: Path) -> None:
     async with await Engine.open(store, sending=False) as engine:
         people = [await person_of(engine, platform) for platform in ("ilink", "webwechat")]
