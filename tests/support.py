@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,16 @@ from yizhan.net.router import Exchange
 from yizhan.platforms.base import AccountContext, Platform, Server, ServerOptions
 from yizhan.wire import HttpResponse
 from yizhan.world import World, populate
+
+PATIENCE = 90.0
+"""Seconds of real time that a wait may take; only where something is broken it does."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until `condition` holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  (nobody tells)
+            await asyncio.sleep(0.002)
 
 
 class MemoryKeeper:

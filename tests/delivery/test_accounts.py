@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.delivery.fake import Network
-from tests.delivery.test_path import PNG, until, users
+from tests.delivery.test_path import PNG, users
+from tests.delivery.waiting import rested
+from tests.support import PATIENCE, until
 from yizhan.delivery import lanes
 from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded, Unavailable
@@ -21,19 +23,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "GRACE", 0.1)
 
 
-async def test_changing_an_account_while_it_uploads_sends_nothing_twice(engine: Engine, network: Network) -> None:
+@pytest.mark.parametrize("grace", [0.0, PATIENCE])
+async def test_changing_an_account_while_it_uploads_sends_nothing_twice(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch, grace: float
+) -> None:
+    monkeypatch.setattr(lanes, "GRACE", grace)
     network.upload_gate = asyncio.Event()
     (first,) = await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: bool(network.uploads))
 
+    lane = engine.worker.lanes["fake.me"]
     changing = asyncio.create_task(engine.add_account("fake.me", rules={"client.concurrency": 7}))
-    await asyncio.sleep(0.02)
+    await until(lambda: lane._closing)
     (second,) = await engine.submit("fake.me/user/b", "hi")
-    await asyncio.sleep(0.02)
     network.upload_gate.set()
     await changing
-    await engine.wait([first, second], timeout=5)
-    await asyncio.sleep(0.1)
+    await engine.wait([first, second])
+    await rested(engine)
 
     assert 2 == len(network.arrived)
 
@@ -55,7 +61,7 @@ async def test_adding_an_account_again_as_it_is_disturbs_nothing(engine: Engine,
 
     await engine.add_account("fake.me")
     network.gate.set()
-    (receipt,) = await engine.wait([receipt], timeout=5)
+    (receipt,) = await engine.wait([receipt])
 
     assert State.SENT == receipt.state
     assert 1 == len(network.arrived)
@@ -81,7 +87,7 @@ async def test_an_upload_that_was_under_way_when_its_account_changed_is_not_kept
 
     await engine.add_account("fake.me", base_url="http://elsewhere")
     network.upload_gate.set()
-    await engine.wait([receipt], timeout=5)
+    await engine.wait([receipt])
 
     assert 2 == len(network.uploads)
 
@@ -122,7 +128,7 @@ async def test_a_broadcast_whose_account_is_paused_ends_its_wait_whatever_others
     network.script = lambda target, number: LoginNeeded("log in") if target.account == "fake.me" else None
 
     broadcast = await engine.broadcast("news", to=[*users(3), "fake.other/user/b"])
-    counts = await asyncio.wait_for(broadcast.wait(), 5)
+    counts = await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
     assert {State.SENT: 1, State.QUEUED: 3} == counts
 
@@ -151,4 +157,4 @@ async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(eng
 
     await engine.remove_account("fake.me")
 
-    assert {State.QUEUED: 3} == await asyncio.wait_for(broadcast.wait(), 5)
+    assert {State.QUEUED: 3} == await asyncio.wait_for(broadcast.wait(), PATIENCE)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.delivery.fake import Network
-from yizhan.delivery import lanes
+from tests.delivery.waiting import rested, waits
+from tests.support import until
+from yizhan.delivery import inbox, lanes
 from yizhan.engine import Engine
 from yizhan.errors import (
     DeliveryFailed,
@@ -54,7 +56,7 @@ async def test_one_file_to_a_hundred_users_and_groups_is_uploaded_once_per_scope
     targets = users(100) + [f"fake.me/group/g{n}" for n in range(100)]
 
     broadcast = await engine.broadcast(Image(PNG), to=targets)
-    counts = await broadcast.wait(10)
+    counts = await broadcast.wait()
 
     assert {State.SENT: 200} == counts
     assert 2 == len(network.uploads)
@@ -80,7 +82,7 @@ async def test_a_handle_near_its_end_is_renewed_by_one_upload(
     await engine.send("fake.me/user/a", Image(PNG))
     clock.advance(290)
 
-    await (await engine.broadcast(Image(PNG), to=users(50))).wait(10)
+    await (await engine.broadcast(Image(PNG), to=users(50))).wait()
 
     assert 2 == len(network.uploads)
 
@@ -89,7 +91,7 @@ async def test_a_handle_refused_by_the_platform_is_made_again_once(engine: Engin
     network.refused_tokens = {"h1"}
 
     broadcast = await engine.broadcast(Image(PNG), to=users(20))
-    counts = await broadcast.wait(10)
+    counts = await broadcast.wait()
 
     assert {State.SENT: 20} == counts
     assert 2 == len(network.uploads)
@@ -105,7 +107,7 @@ async def test_a_handle_refused_twice_fails(engine: Engine, network: Network) ->
 async def test_a_failed_upload_is_tried_again_and_serves_all(engine: Engine, network: Network) -> None:
     network.upload_error = lambda number: Unavailable("down") if number == 1 else None
 
-    counts = await (await engine.broadcast(Image(PNG), to=users(20))).wait(10)
+    counts = await (await engine.broadcast(Image(PNG), to=users(20))).wait()
 
     assert {State.SENT: 20} == counts
     assert 2 == len(network.uploads)
@@ -199,14 +201,14 @@ async def test_throttling_slows_the_account_and_counts_no_try(
     (receipt,) = await engine.submit("fake.me/user/a", "hi")
     await waits(engine, receipt)
     (other,) = await engine.submit("fake.me/user/b", "hi")
-    await asyncio.sleep(0.05)
+    await rested(engine)
     assert "b:hi" not in network.tries
     clock.advance(601)
     # The second is throttled once as well; its wait is turned away too.
     await waits(engine, other)
     clock.advance(601)
 
-    done = await engine.wait([receipt, other], timeout=10)
+    done = await engine.wait([receipt, other])
     assert [State.SENT, State.SENT] == [one.state for one in done]
     assert 1 == done[0].attempts
 
@@ -225,7 +227,7 @@ async def test_a_lost_login_pauses_the_account_and_loses_nothing(engine: Engine,
     with pytest.raises(LoginNeeded, match="log in"):
         await engine.send("fake.me/user/a", "hi")
     await engine.login("fake.me", lambda step: None)
-    (receipt,) = await engine.wait(await engine.deliveries(), timeout=10)
+    (receipt,) = await engine.wait(await engine.deliveries())
 
     assert State.SENT == receipt.state
 
@@ -238,7 +240,7 @@ async def test_a_closed_window_holds_until_it_opens(engine: Engine, network: Net
     assert State.HELD == receipt.state
     assert receipt.due_at == pytest.approx(opens, abs=1)
     clock.advance(3601)
-    (receipt,) = await engine.wait([receipt], until_held=False, timeout=10)
+    (receipt,) = await engine.wait([receipt], until_held=False)
 
     assert State.SENT == receipt.state
 
@@ -247,11 +249,11 @@ async def test_a_quota_holds_and_releases_by_the_clock(engine: Engine, network: 
     network.limits = lambda message, target: [Limit("two per minute", "target", "active", 2, 60)]
 
     receipts = [receipt for n in range(3) for receipt in await engine.submit("fake.me/user/a", f"hi {n}")]
-    done = await engine.wait(receipts, timeout=10)
+    done = await engine.wait(receipts)
     assert [State.SENT, State.SENT, State.HELD] == [one.state for one in done]
     assert "two per minute" in done[2].detail
     clock.advance(61)
-    done = await engine.wait(receipts, until_held=False, timeout=10)
+    done = await engine.wait(receipts, until_held=False)
 
     assert [State.SENT] * 3 == [one.state for one in done]
 
@@ -270,8 +272,9 @@ async def test_a_quota_survives_a_restart(
 
 
 async def test_a_window_that_only_the_other_side_opens_is_released_by_its_message(
-    engine: Engine, network: Network, clock: TurnableClock
+    engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(inbox, "CATCH_UP_SECONDS", 0.0)
     inbound = {"at": clock.now()}
     network.limits = lambda message, target: [Limit("one per inbound", "target", "any", 1, since=inbound["at"])]
     await engine.listen()
@@ -283,7 +286,7 @@ async def test_a_window_that_only_the_other_side_opens_is_released_by_its_messag
     inbound["at"] = clock.now()
     target = Target("fake.me", "user", "a")
     network.inbox.put_nowait(Event("e1", EventKind.MESSAGE, "fake.me", clock.now(), target))
-    (receipt,) = await engine.wait([held], until_held=False, timeout=10)
+    (receipt,) = await engine.wait([held], until_held=False)
 
     assert State.SENT == receipt.state
 
@@ -307,7 +310,7 @@ async def test_parts_of_two_messages_to_one_target_never_interleave(engine: Engi
     messages = [[f"{n}a", f"{n}b", f"{n}c"] for n in range(6)]
 
     receipts = [receipt for parts in messages for receipt in await engine.submit("fake.me/user/a", *parts)]
-    await engine.wait(receipts, timeout=20)
+    await engine.wait(receipts)
 
     order = [entry.split()[1] for entry in network.order]
     units = [order[index : index + 3] for index in range(0, 18, 3)]
@@ -335,24 +338,31 @@ async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
 ) -> None:
     monkeypatch.setattr(lanes, "AFTER_URGENT", 0.0)
     await engine.send("fake.me/user/first", "hi")
-    due = engine.outbox.due
+    lane, due, mark_sending = engine.worker.lanes["fake.me"], engine.outbox.due, engine.outbox.mark_sending
+    was_read = asyncio.Event()
+    read: list[int] = []
 
-    async def slow_due(*args: Any, **kwargs: Any) -> Any:
+    async def late_due(*args: Any, **kwargs: Any) -> Any:
         jobs = await due(*args, **kwargs)
-        # Whatever was read waits here until all of it has been sent by other means.
-        async with asyncio.timeout(5):
-            while network.concurrent or any(f"{j.target.id}:news" not in network.tries for j in jobs):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-        await asyncio.sleep(0.05)
+        read.append(len(jobs))
+        # What was read waits here until all of it has been sent.
+        was_read.set()
+        await until(lambda: not lane.under_way)
         return jobs
 
-    monkeypatch.setattr(engine.outbox, "due", slow_due)
-    network.delay = 0.02
-    receipts = await engine.submit(users(8), "news")
-    engine.worker.lanes["fake.me"].wake()
-    await engine.wait(receipts, timeout=10)
-    await asyncio.sleep(0.2)
+    async def late_mark(*args: Any, **kwargs: Any) -> None:
+        await was_read.wait()
+        await mark_sending(*args, **kwargs)
 
+    monkeypatch.setattr(engine.outbox, "due", late_due)
+    monkeypatch.setattr(engine.outbox, "mark_sending", late_mark)
+    receipts = await engine.submit(users(8), "news")
+    await until(lambda: 8 == len(lane.under_way))
+    lane.wake()
+    await engine.wait(receipts)
+    await rested(engine)
+
+    assert 8 == read[0]
     assert 1 + 8 == len(network.arrived)
 
 
@@ -365,7 +375,7 @@ async def test_a_single_send_overtakes_a_broadcast(engine: Engine, network: Netw
     network.gate.set()
     await engine.wait([single])
 
-    await broadcast.wait(20)
+    await broadcast.wait()
     assert network.order.index("vip for you") < 60
     assert network.most_concurrent <= 10
 
@@ -377,7 +387,7 @@ async def test_a_delivery_whose_time_ran_out_is_expired(engine: Engine, network:
 
     clock.advance(3601)
     with pytest.raises(DeliveryFailed):
-        await engine.wait([receipt], until_held=False, timeout=10)
+        await engine.wait([receipt], until_held=False)
 
     assert State.EXPIRED == (await engine.receipt(receipt.delivery)).state
 
@@ -389,7 +399,7 @@ async def test_what_has_not_begun_can_be_cancelled_and_what_has_can_not(engine: 
 
     cancelled = await engine.cancel(receipts)
     network.gate.set()
-    await engine.until(all_settled(engine, receipts), 10)
+    await rested(engine)
 
     states = [receipt.state for receipt in await engine.deliveries()]
     assert cancelled == states.count(State.CANCELLED)
@@ -462,20 +472,18 @@ async def test_an_event_comes_once_and_is_answered_in_its_conversation(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     target = Target("fake.me", "user", "a")
-    event = Event(
-        "e1", EventKind.MESSAGE, "fake.me", clock.now(), target, "a", "A", Message((Text("hi"),)), Reply("e1")
+    event, later = (
+        Event(id, EventKind.MESSAGE, "fake.me", clock.now(), target, "a", "A", Message((Text("hi"),)), Reply(id))
+        for id in ("e1", "e2")
     )
     stream = engine.events()
-    network.inbox.put_nowait(event)
-    network.inbox.put_nowait(event)
+    for one in (event, event, later):
+        network.inbox.put_nowait(one)
     first = await anext(stream)
     await engine.reply(first, "hello")
-    pending = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0.05)
 
-    assert not pending.done()
+    assert ["e1", "e2"] == [first.id, (await anext(stream)).id]
     assert ["a hello"] == network.order
-    pending.cancel()
 
 
 async def test_an_error_of_our_own_after_the_request_left_is_unknown_not_failed(
@@ -486,26 +494,3 @@ async def test_an_error_of_our_own_after_the_request_left_is_unknown_not_failed(
     with pytest.raises(DeliveryFailed) as caught:
         await engine.send("fake.me/user/a", "hi")
     assert State.UNKNOWN == caught.value.receipts[0].state
-
-
-async def waits(engine: Engine, receipt: Any) -> None:
-    """Until the delivery has been tried and waits for a time."""
-
-    async def waiting() -> bool:
-        return (await engine.receipt(receipt.delivery)).due_at > 0
-
-    await engine.until(waiting, 5)
-
-
-async def until(condition: Any, seconds: float = 5.0) -> None:
-    """Let the loop turn until `condition` holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
-def all_settled(engine: Engine, receipts: Any) -> Any:
-    async def settled() -> bool:
-        return all(one.state.final for one in await engine.records.receipts([int(r.delivery[1:]) for r in receipts]))
-
-    return settled

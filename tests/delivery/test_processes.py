@@ -10,7 +10,9 @@ import pytest
 
 from tests.delivery.fake import Network
 from tests.delivery.killing import kill
-from tests.delivery.test_path import until, users
+from tests.delivery.test_path import users
+from tests.delivery.waiting import answers_of, rested
+from tests.support import PATIENCE, until
 from yizhan.delivery import lanes, worker
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
@@ -40,8 +42,8 @@ async def test_two_processes_that_submit_the_same_key_at_once_send_it_once(
 ) -> None:
     async with await Engine.open(tmp_path / "store") as other:
         both = await asyncio.gather(*(one.submit(users(20), "hi", key="k") for one in (engine, other, engine, other)))
-    await engine.wait(both[0], timeout=5)
-    await asyncio.sleep(0.1)
+    await engine.wait(both[0])
+    await rested(engine)
 
     assert 1 == len({tuple(receipt.delivery for receipt in receipts) for receipts in both})
     assert 20 == len(network.arrived)
@@ -57,7 +59,7 @@ async def test_when_the_sending_process_is_killed_another_takes_over(
 
     await kill(engine)
     network.gate.set()
-    await follower.until(lambda: settled(follower, 30), 5)
+    await follower.until(lambda: settled(follower, 30), PATIENCE)
 
     counts = await follower.records.counts()
     assert {State.UNKNOWN: 8, State.SENT: 22} == counts
@@ -71,18 +73,19 @@ async def test_what_is_submitted_while_a_process_takes_over_is_not_taken_for_a_l
     follower = await Engine.open(tmp_path / "store", clock=clock)
     recover = follower.outbox.recover
     receipts: list[Any] = []
+    begun: list[str] = []
 
     async def slowly(*args: Any, **kwargs: Any) -> Any:
         receipts.extend(await follower.submit("fake.me/user/a", "hi"))
-        await asyncio.sleep(0.1)
+        begun.extend(follower.worker.lanes)
         return await recover(*args, **kwargs)
 
     monkeypatch.setattr(follower.outbox, "recover", slowly)
-    network.delay = 0.3
     await engine.close()
     await until(lambda: bool(receipts))
-    (receipt,) = await follower.wait(receipts, timeout=5)
+    (receipt,) = await follower.wait(receipts)
 
+    assert [] == begun
     assert State.SENT == receipt.state
     assert 1 == len(network.arrived)
     await follower.close()
@@ -104,7 +107,7 @@ async def test_a_take_over_that_the_store_refuses_is_tried_again(
 
     monkeypatch.setattr(follower.outbox, "recover", sometimes)
     await kill(engine)
-    await follower.until(lambda: settled(follower, 3), 5)
+    await follower.until(lambda: settled(follower, 3), PATIENCE)
 
     assert {State.UNKNOWN: 3} == await follower.records.counts()
     await follower.close()
@@ -127,7 +130,7 @@ async def test_what_another_process_submits_at_the_very_start_is_seen(
 
     monkeypatch.setattr(Outbox, "accounts_with_work", late)
     engine = await Engine.open(tmp_path / "store", clock=clock)
-    await until(lambda: bool(network.arrived), 2)
+    await until(lambda: bool(network.arrived))
 
     await engine.close()
     await other.close()
@@ -138,22 +141,25 @@ async def test_a_send_through_a_closed_engine_says_so(engine: Engine, network: N
     await engine.close()
 
     with pytest.raises(StorageError, match="closed"):
-        await asyncio.wait_for(engine.send("fake.me/user/a", "hi"), 5)
+        await asyncio.wait_for(engine.send("fake.me/user/a", "hi"), PATIENCE)
     await engine.close()
 
 
-async def test_whoever_waits_when_the_engine_closes_is_told_how_it_stands(engine: Engine, network: Network) -> None:
+async def test_whoever_waits_when_the_engine_closes_is_told_how_it_stands(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network.gate = asyncio.Event()
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
     await until(lambda: network.concurrent == 1)
     broadcast = await engine.broadcast("news", users(3))
+    asked = answers_of(monkeypatch, engine.records, "any_of")
     waiting = asyncio.create_task(broadcast.wait())
-    await asyncio.sleep(0.05)
+    await until(lambda: asked)
 
     await engine.close()
 
-    assert State.SENDING == (await asyncio.wait_for(sending, 5)).state
-    assert 3 == sum((await asyncio.wait_for(waiting, 5)).values())
+    assert State.SENDING == (await asyncio.wait_for(sending, PATIENCE)).state
+    assert 3 == sum((await asyncio.wait_for(waiting, PATIENCE)).values())
 
 
 async def test_an_adapter_that_does_not_close_keeps_nothing_else_open(
@@ -179,7 +185,7 @@ async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_open
     network.gate.set()
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
-        await again.until(lambda: settled(again, 10), 5)
+        await again.until(lambda: settled(again, 10), PATIENCE)
         counts = await again.records.counts()
 
     assert {State.UNKNOWN: 8, State.SENT: 2} == counts

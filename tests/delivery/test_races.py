@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.delivery.fake import Network
-from tests.delivery.test_path import PNG, until, users, waits
+from tests.delivery.test_path import PNG, users
+from tests.delivery.waiting import rested, waits
+from tests.support import PATIENCE, until
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, Throttled
 from yizhan.model import Image, State
@@ -26,12 +28,10 @@ async def test_a_half_sent_message_is_finished_although_its_time_ran_out(
     await waits(engine, receipt)
 
     clock.advance(61)
-    await asyncio.sleep(0.1)
-    looks = engine.ledger.commits
-    await asyncio.sleep(0.2)
-    assert engine.ledger.commits - looks < 5, "it looks again and again"
+    # And does not look again and again.
+    await rested(engine)
     clock.advance(600)
-    (done,) = await engine.wait([receipt], timeout=5)
+    (done,) = await engine.wait([receipt])
 
     assert State.SENT == done.state
     assert ["a one", "a two"] == network.order
@@ -43,12 +43,12 @@ async def test_a_send_whose_time_runs_out_before_its_next_try_says_so(
     network.script = lambda target, number: Throttled("slow", retry_after=3600, concerns="target")
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", expires_in=60, timeout=None))
     await until(lambda: "a:hi" in network.tries)
-    await asyncio.sleep(0.05)
+    await rested(engine)
 
     clock.advance(61)
 
     with pytest.raises(DeliveryFailed, match="expired"):
-        await asyncio.wait_for(sending, 5)
+        await asyncio.wait_for(sending, PATIENCE)
 
 
 async def test_a_send_that_somebody_cancels_says_so(engine: Engine, network: Network) -> None:
@@ -60,7 +60,7 @@ async def test_a_send_that_somebody_cancels_says_so(engine: Engine, network: Net
     assert 1 == await engine.cancel(["d1"])
 
     with pytest.raises(DeliveryFailed, match="cancelled"):
-        await asyncio.wait_for(sending, 5)
+        await asyncio.wait_for(sending, PATIENCE)
 
 
 async def test_listeners_hear_of_what_expired_and_of_what_was_cancelled(
@@ -86,11 +86,11 @@ async def test_a_large_broadcast_that_is_held_expires_on_time(
     await engine.send("fake.me/user/before", "hi")
     network.limits = lambda message, target: [Limit("none", "target", "any", 0)]
     broadcast = await engine.broadcast("hi", users(100), expires_in=60)
-    assert {State.HELD: 100} == await broadcast.wait(5)
+    assert {State.HELD: 100} == await broadcast.wait()
 
     clock.advance(61)
 
-    assert {State.EXPIRED: 100} == await broadcast.wait(5, until_held=False)
+    assert {State.EXPIRED: 100} == await broadcast.wait(until_held=False)
 
 
 async def test_what_another_process_cancelled_is_not_sent(engine: Engine, network: Network, tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ async def test_what_another_process_cancelled_is_not_sent(engine: Engine, networ
     async with await Engine.open(tmp_path / "store") as other:
         cancelled = await other.cancel(receipts)
     network.gate.set()
-    await engine.wait([r for r in await engine.deliveries() if r.state is not State.CANCELLED], timeout=10)
-    await asyncio.sleep(0.1)
+    await engine.wait([r for r in await engine.deliveries() if r.state is not State.CANCELLED])
+    await rested(engine)
 
     assert cancelled == sum(r.state is State.CANCELLED for r in await engine.deliveries())
     assert 22 == cancelled
@@ -116,7 +116,7 @@ async def test_what_is_cancelled_while_its_file_is_uploaded_is_not_sent(engine: 
 
     assert 1 == await engine.cancel([receipt])
     network.upload_gate.set()
-    await asyncio.sleep(0.1)
+    await rested(engine)
 
     assert [] == network.arrived
     assert State.CANCELLED == (await engine.receipt(receipt.delivery)).state
@@ -129,10 +129,10 @@ async def test_what_expires_while_its_file_is_uploaded_is_not_sent(
     (receipt,) = await engine.submit("fake.me/user/a", Image(PNG), expires_in=60)
     await until(lambda: bool(network.uploads))
     clock.advance(61)
-    await engine.until(lambda: expired(engine, receipt.delivery), 5)
+    await engine.until(lambda: expired(engine, receipt.delivery), PATIENCE)
 
     network.upload_gate.set()
-    await asyncio.sleep(0.1)
+    await rested(engine)
 
     assert [] == network.arrived
     assert State.EXPIRED == (await engine.receipt(receipt.delivery)).state
@@ -152,7 +152,7 @@ async def test_a_half_sent_message_goes_on_although_somebody_tried_to_cancel_it(
 
     assert 0 == await engine.cancel([receipt])
     clock.advance(61)
-    (done,) = await engine.wait([receipt], timeout=5)
+    (done,) = await engine.wait([receipt])
 
     assert State.SENT == done.state
 

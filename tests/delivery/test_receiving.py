@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.delivery.fake import Network
+from tests.support import PATIENCE, until
 from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded, Refused, Unavailable, Unsupported, WindowClosed
 from yizhan.model import Event, EventKind, Forward, Message, Reply, State, Target, Text
@@ -24,7 +25,7 @@ def said(text: str, *, id: str = "", account: str = "fake.me", at: float = 1000.
 
 
 async def first(stream: AsyncIterator[Event]) -> Event:
-    return await asyncio.wait_for(anext(stream), 10)
+    return await asyncio.wait_for(anext(stream), PATIENCE)
 
 
 async def text_of(stream: AsyncIterator[Event]) -> str:
@@ -32,16 +33,16 @@ async def text_of(stream: AsyncIterator[Event]) -> str:
     return event.message.text if event.message else event.kind.value
 
 
-async def until(condition: object, seconds: float = 5.0) -> None:
-    """Let the loop turn until `condition` holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # type: ignore[operator]  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
 async def test_a_source_that_fails_ends_no_other_and_is_asked_again_with_patience(
-    engine: Engine, network: Network, clock: TurnableClock
+    engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rest, pauses = engine.inbox._rest, []
+
+    async def noted(name: str, seconds: float) -> None:
+        pauses.append((name, seconds))
+        await rest(name, seconds)
+
+    monkeypatch.setattr(engine.inbox, "_rest", noted)
     await engine.add_account("fake.you")
     network.inboxes["fake.you"] = asyncio.Queue()
     stream = engine.events()
@@ -51,15 +52,12 @@ async def test_a_source_that_fails_ends_no_other_and_is_asked_again_with_patienc
     network.inbox.put_nowait(said("all the while"))
 
     assert "all the while" == await text_of(stream)
-    assert 1 == network.listened.count("fake.you")
-    clock.advance(1.1)
-    await until(lambda: 2 == network.listened.count("fake.you"))
-    await asyncio.sleep(0.02)
-    clock.advance(1.1)
-    await asyncio.sleep(0.05)
-    assert 2 == network.listened.count("fake.you"), "the second pause is longer"
-    clock.advance(1)
+    for number in (1, 2):
+        await until(lambda number=number: number == len(pauses))
+        assert number == network.listened.count("fake.you")
+        clock.advance(2.1)
     assert "back again" == await text_of(stream)
+    assert [("fake.you", 1.0), ("fake.you", 2.0)] == pauses
 
 
 async def test_what_the_store_knows_is_seen_by_nobody_again_also_after_a_restart(
@@ -114,7 +112,7 @@ async def test_a_lost_login_is_said_once_pauses_what_is_sent_and_a_new_login_let
         await engine.send(ALICE, "meanwhile")
     assert ["alice before"] == network.order
     await engine.login("fake.me", lambda step: None)
-    await engine.wait(await engine.deliveries(), timeout=10)
+    await engine.wait(await engine.deliveries())
 
     assert ["alice before", "alice meanwhile"] == network.order
     recent = await engine.event_table.recent()
@@ -130,7 +128,7 @@ async def test_somebody_who_is_heard_again_shows_that_the_login_is_back(engine: 
     network.inbox.put_nowait(said("I can reach you again"))
     await first(stream)
 
-    (receipt,) = await engine.wait([waiting], timeout=10)
+    (receipt,) = await engine.wait([waiting])
 
     assert State.SENT is receipt.state
 
@@ -185,12 +183,11 @@ async def test_what_another_process_took_in_is_seen_here_and_opens_windows_here(
     await until(lambda: network.listened)
     here = engine.events()
     pending = asyncio.ensure_future(first(here))
-    await asyncio.sleep(0.05)
 
     network.inbox.put_nowait(said("go on", token="t"))
 
     assert "go on" == (await pending).id
-    (receipt,) = await engine.wait([held], timeout=10, until_held=False)
+    (receipt,) = await engine.wait([held], until_held=False)
     assert State.SENT is receipt.state
     assert "t" == network.contexts[-1]["token"]
     assert ["fake.me"] == network.listened

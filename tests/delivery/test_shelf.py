@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 from tests.delivery.fake import Network
-from tests.delivery.test_path import PNG, until
+from tests.delivery.test_path import PNG
+from tests.support import until
 from yizhan.engine import Engine
 from yizhan.model import Image, Media, State, Target
 from yizhan.platforms.base import MediaNeed
@@ -55,13 +56,15 @@ async def test_a_late_refusal_of_the_old_handle_leaves_the_new_one_in_the_store(
 async def test_an_upload_goes_on_for_the_others_when_the_first_to_ask_is_gone(engine: Engine, network: Network) -> None:
     network.upload_gate = asyncio.Event()
     await engine.submit("fake.me/user/a", Image(PNG))
+    await until(lambda: network.uploads)
     (second,) = await engine.submit("fake.me/user/b", Image(PNG))
-    await until(lambda: len(engine.worker.lanes["fake.me"].under_way) == 2)
-    engine.worker.lanes["fake.me"]._active[1].cancel()
-    await asyncio.sleep(0.02)
+    lane = engine.worker.lanes["fake.me"]
+    await until(lambda: {1, 2} == set(lane.under_way))
+    lane._active[1].cancel()
+    await until(lambda: {2} == set(lane.under_way))
 
     network.upload_gate.set()
-    (second,) = await engine.wait([second], timeout=5)
+    (second,) = await engine.wait([second])
 
     assert State.SENT == second.state
     assert 1 == len(network.uploads)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.delivery.fake import Network
-from tests.delivery.test_path import PNG, until, users, waits
+from tests.delivery.test_path import PNG, users
+from tests.delivery.waiting import rested, waits
+from tests.support import until
 from yizhan.delivery import runner
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
@@ -86,7 +88,7 @@ async def test_every_error_of_an_upload_has_its_end(
 
     (receipt,) = await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: bool(network.uploads))
-    await engine.until(lambda: tried(engine, receipt.delivery), 5)
+    await rested(engine)
     receipt = await engine.receipt(receipt.delivery)
 
     assert (state, attempts) == (receipt.state, receipt.attempts)
@@ -113,7 +115,7 @@ async def test_what_is_sent_again_by_hand_and_had_arrived_is_sent(engine: Engine
     network.script = lambda target, number: Duplicate("again")
 
     receipt = await engine.settle_unknown("d1", arrived=None)
-    (receipt,) = await engine.wait([receipt], timeout=5)
+    (receipt,) = await engine.wait([receipt])
 
     assert State.SENT == receipt.state
 
@@ -130,7 +132,7 @@ async def test_it_is_not_asked_again_when_the_platform_has_forgotten_the_key(
     clock.advance(3600)
     await engine.login("fake.me", lambda step: None)
     with pytest.raises(DeliveryFailed, match="no longer tells a repeat"):
-        await engine.wait([receipt], timeout=5)
+        await engine.wait([receipt])
 
     assert State.UNKNOWN == (await engine.receipt("d1")).state
     assert 1 == len(network.arrived)
@@ -143,7 +145,7 @@ async def test_a_listener_that_fails_stops_nothing(engine: Engine, network: Netw
     engine.on_settled(listener)
     network.script = lambda target, number: Unavailable("down") if number < 3 else None
 
-    counts = await (await engine.broadcast("hi", to=users(5))).wait(5)
+    counts = await (await engine.broadcast("hi", to=users(5))).wait()
 
     assert {State.SENT: 5} == counts
 
@@ -165,7 +167,7 @@ async def test_a_message_that_cannot_be_composed_any_more_fails_alone(
     monkeypatch.setattr(opened, "compose", broken)
     network.gate.set()
     with pytest.raises(DeliveryFailed) as caught:
-        await engine.wait(receipts, timeout=5)
+        await engine.wait(receipts)
 
     assert [State.FAILED] == [r.state for r in caught.value.receipts if r.state is not State.SENT]
 
@@ -189,7 +191,7 @@ async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
     network.script = lambda target, number: Unavailable("down") if number == 1 else None
 
     receipt = await engine.send("fake.me/user/a", "one", "two")
-    counts = await (await engine.broadcast("hi", to=users(5))).wait(5)
+    counts = await (await engine.broadcast("hi", to=users(5))).wait()
 
     assert State.SENT == receipt.state
     assert {State.SENT: 5} == counts
@@ -202,7 +204,7 @@ async def test_two_sends_that_upload_at_the_same_time_do_not_share_the_last_plac
     network.limits = lambda message, target: [Limit("one per day", "account", "any", 1, 86400)]
 
     receipts = await engine.submit(["fake.me/user/a", "fake.me/user/b", "fake.me/group/c"], Image(PNG))
-    await engine.wait(receipts, timeout=5)
+    await engine.wait(receipts)
 
     assert 1 == len(network.arrived)
 
@@ -226,7 +228,7 @@ async def test_a_program_that_ends_between_two_parts_goes_on_with_the_second(
 
     network.upload_gate.set()
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
-        (receipt,) = await again.wait(await again.deliveries(), timeout=5)
+        (receipt,) = await again.wait(await again.deliveries())
 
     assert State.SENT == receipt.state
     assert ["a one", "a two.png"] == network.order
@@ -236,18 +238,17 @@ async def test_a_paused_account_rests_although_something_of_it_is_due(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.script = lambda target, number: (
-        Unavailable("down") if target.id == "a" and number == 1 else LoginNeeded("x") if number == 1 else None
+        Throttled("slow", retry_after=30, concerns="target") if target.id == "a" else LoginNeeded("x")
     )
     (first,) = await engine.submit("fake.me/user/a", "hi")
+    await waits(engine, first)
     with pytest.raises(LoginNeeded):
         await engine.send("fake.me/user/b", "hi")
     clock.advance(60)
-    await asyncio.sleep(0.1)
 
-    commits = engine.ledger.commits
-    await asyncio.sleep(0.3)
+    await rested(engine)
 
-    assert engine.ledger.commits - commits < 5
+    assert 1 == network.tries["a:hi"]
     assert State.QUEUED == (await engine.receipt(first.delivery)).state
 
 
@@ -259,7 +260,7 @@ async def test_a_clock_that_is_set_back_delays_nothing(
     await waits(engine, receipt)
 
     clock.advance(-86400)
-    (done,) = await engine.wait([receipt], timeout=5)
+    (done,) = await engine.wait([receipt])
 
     assert State.SENT == done.state
 
@@ -267,18 +268,13 @@ async def test_a_clock_that_is_set_back_delays_nothing(
 async def test_a_pace_between_two_parts_lets_no_other_message_in_between(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
-    network.limits = lambda message, target: [Limit("one per second", "target", "any", 1, 1.0)]
+    network.limits = lambda message, target: [Limit("ten per second", "target", "any", 1, 0.1)]
 
     receipts = [r for n in range(3) for r in await engine.submit("fake.me/user/a", f"{n}a", f"{n}b")]
-    await engine.wait(receipts, timeout=10, until_held=False)
+    await engine.wait(receipts, until_held=False)
 
     order = [entry.split()[1] for entry in network.order]
     assert ["0a", "0b", "1a", "1b", "2a", "2b"] == order
-
-
-async def tried(engine: Engine, delivery: str) -> bool:
-    receipt = await engine.receipt(delivery)
-    return bool(receipt.error) or receipt.state.final
 
 
 async def abandon(engine: Engine) -> None:

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from tests.delivery.fake import Network
-from tests.delivery.test_path import until, users
+from tests.delivery.test_path import users
+from tests.delivery.waiting import answers_of
+from tests.support import until
 from yizhan.delivery import lanes
 from yizhan.engine import Engine
 from yizhan.model import State
@@ -19,7 +21,7 @@ async def test_no_more_are_sent_at_once_than_the_rules_allow(engine: Engine, net
 
     broadcast = await engine.broadcast("news", users(10))
     await asyncio.gather(*(engine.send(f"fake.me/user/vip{number}", "for you") for number in range(5)))
-    await broadcast.wait(5)
+    await broadcast.wait()
 
     assert 1 == network.most_concurrent
     assert 15 == len(network.arrived)
@@ -40,16 +42,24 @@ async def test_a_broadcast_leaves_room_for_a_person(engine: Engine, network: Net
 async def test_a_broadcast_keeps_back_while_somebody_talks_and_then_has_the_road_again(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "AFTER_URGENT", 0.3)
-    network.delay = 0.002
+    monkeypatch.setattr(lanes, "AFTER_URGENT", 3600.0)
     await engine.send("fake.me/user/vip", "for you")
-    network.most_concurrent = 0
+    lane = engine.worker.lanes["fake.me"]
 
-    broadcast = await engine.broadcast("news", users(400))
-    await asyncio.sleep(0.1)
-    meanwhile = network.most_concurrent
-    await broadcast.wait(10)
+    first = network.gate = asyncio.Event()
+    broadcast = await engine.broadcast("news", users(40))
+    await until(lambda: lane.resting)
+    meanwhile = len(lane.under_way)
+    # Somebody speaks for the last time, and no while follows.
+    monkeypatch.setattr(lanes, "AFTER_URGENT", 0.0)
+    await engine.submit("fake.me/user/vip", "for you too")
+    await until(lambda: network.concurrent == 5)
+    network.gate = asyncio.Event()
+    first.set()
+    await until(lambda: network.concurrent == 8)
+    network.gate.set()
 
+    assert {State.SENT: 40} == await broadcast.wait()
     assert 4 == meanwhile
     assert 8 == network.most_concurrent
 
@@ -60,22 +70,23 @@ async def test_thousands_of_messages_to_one_target_do_not_hold_up_another(engine
         await engine.submit("fake.me/user/slow", f"hi {number}")
     (other,) = await engine.submit("fake.me/user/other", "hi")
 
-    await until(lambda: "other:hi" in network.tries, 2)
+    await until(lambda: "other:hi" in network.tries)
 
     network.gate.set()
-    (other,) = await engine.wait([other], timeout=5)
+    (other,) = await engine.wait([other])
     assert State.SENT == other.state
 
 
 async def test_a_broadcast_that_is_repeated_with_one_more_target_waits_for_all_of_them(
-    engine: Engine, network: Network
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.gate = asyncio.Event()
     first = await engine.broadcast("news", users(3), key="news")
     second = await engine.broadcast("news", users(4), key="news")
-    waiting = asyncio.create_task(second.wait(5))
-    await asyncio.sleep(0.05)
-    assert not waiting.done()
+    asked = answers_of(monkeypatch, engine.records, "any_of")
+    waiting = asyncio.create_task(second.wait())
+    await until(lambda: asked)
+    assert [True] == asked
     network.gate.set()
 
     assert first.id == second.id

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from tests.delivery.fake import Network
 from tests.delivery.killing import kill
-from tests.delivery.test_path import until, users
+from tests.delivery.test_path import users
+from tests.support import until
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, OutcomeUnknown
 from yizhan.model import State
@@ -58,7 +60,7 @@ async def test_what_is_asked_again_still_counts_after_the_next_restart(
     await kill(engine)
     network.recognise = lambda known: known
     async with await Engine.open(tmp_path / "store", clock=clock) as second:
-        await second.wait(await second.deliveries(), timeout=5)
+        await second.wait(await second.deliveries())
 
     async with await Engine.open(tmp_path / "store", clock=clock) as third:
         receipt = await third.send("fake.me/user/a", "more")
@@ -71,13 +73,39 @@ async def test_a_single_send_does_not_wait_behind_a_broadcast_that_is_held_for_d
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
-    await (await engine.broadcast("news", users(200))).wait(5)
+    await (await engine.broadcast("news", users(200))).wait()
 
     receipt = await engine.send("fake.me/user/vip", "for you")
     clock.advance(DAY + 1)
-    (receipt,) = await engine.wait([receipt], timeout=5, until_held=False)
+    (receipt,) = await engine.wait([receipt], until_held=False)
 
     assert State.SENT == receipt.state
+
+
+async def test_who_waits_for_a_broadcast_waits_out_the_pace_of_its_platform(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    network.limits = lambda message, target: [Limit("five per second", "account", "active", 5, 1.0)]
+    broadcast = await engine.broadcast("news", users(20))
+    waiting = asyncio.create_task(broadcast.wait())
+    of_some = asyncio.create_task(engine.wait(await broadcast.receipts()))
+    for sent in (5, 10, 15):
+        await until(lambda sent=sent: len(network.arrived) == sent)
+        assert not waiting.done()
+        assert not of_some.done()
+        clock.advance(1.01)
+
+    assert {State.SENT: 20} == await asyncio.wait_for(waiting, 30)
+    assert {State.SENT} == {receipt.state for receipt in await asyncio.wait_for(of_some, 30)}
+
+
+async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    network.limits = lambda message, target: [Limit("five per hour", "account", "active", 5, 3600.0)]
+    broadcast = await engine.broadcast("news", users(20))
+
+    assert {State.SENT: 5, State.HELD: 15} == await asyncio.wait_for(broadcast.wait(), 30)
 
 
 async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
@@ -85,13 +113,13 @@ async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
     broadcast = await engine.broadcast("news", users(200))
-    await broadcast.wait(5)
+    await broadcast.wait()
     held = await broadcast.receipts([State.HELD])
 
     await engine.cancel(held[:-2])
-    await engine.wait(held[-2:], timeout=5)
+    await engine.wait(held[-2:])
     clock.advance(DAY + DAY / 5)
-    done = await engine.wait(held[-2:], timeout=5, until_held=False)
+    done = await engine.wait(held[-2:], until_held=False)
 
     assert [State.SENT, State.SENT] == [receipt.state for receipt in done]
 
@@ -102,7 +130,7 @@ async def test_a_plan_takes_nobodys_place(engine: Engine, network: Network, cloc
 
     plans = [plan for _ in range(5) for plan in await engine.plan("fake.me/user/b", "hi")]
     broadcast = await engine.broadcast("news", users(2))
-    await broadcast.wait(5)
+    await broadcast.wait()
 
     assert 1 == len({plan.opens_at for plan in plans})
     assert plans[0].opens_at == min(receipt.due_at for receipt in await broadcast.receipts())

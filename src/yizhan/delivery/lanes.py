@@ -119,9 +119,9 @@ class Lane:
         return self._active.keys()
 
     @property
-    def idle(self) -> bool:
-        """Whether it rests: what may begin now has begun and ended, and it waits for a change or for a time."""
-        return self._resting and not (self._active or self._changed.is_set())
+    def resting(self) -> bool:
+        """Whether everything that may begin now has begun, and it waits for a change or for a time."""
+        return self._resting and not self._changed.is_set()
 
     async def close(self, grace: float | None = None) -> None:
         """Start nothing more, give what is under way `grace` seconds (GRACE if None), then stop."""

@@ -1,0 +1,47 @@
+"""Waiting for what the durable path does; never for a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support import PATIENCE
+from yizhan.engine import Engine
+from yizhan.model import Receipt
+
+TURNS = 50
+"""Turns of the loop in which a lane must be seen resting: one that looks again and again never is in so many."""
+
+
+async def rested(engine: Engine, account: str = "fake.me") -> None:
+    """Let the account's lane look once more, begin whatever may begin, and see all of that end."""
+    lane = engine.worker.lanes[account]
+    lane.wake()
+    turns = 0
+    async with asyncio.timeout(PATIENCE):
+        while turns < TURNS:
+            await asyncio.sleep(0)
+            turns = turns + 1 if lane.resting and not lane.under_way else 0
+
+
+async def waits(engine: Engine, receipt: Receipt) -> None:
+    """Until the delivery has been tried and waits for a time."""
+
+    async def waiting() -> bool:
+        return (await engine.receipt(receipt.delivery)).due_at > 0
+
+    await engine.until(waiting, PATIENCE)
+
+
+def answers_of(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]:
+    """Return a list of what the async method `name` of `owner` answers from now on."""
+    method, answers = getattr(owner, name), []
+
+    async def noted(*args: Any, **kwargs: Any) -> Any:
+        answers.append(await method(*args, **kwargs))
+        return answers[-1]
+
+    monkeypatch.setattr(owner, name, noted)
+    return answers
