@@ -17,7 +17,7 @@ from yizhan.errors import (
     Throttled,
     WindowClosed,
 )
-from yizhan.model import Message, Native, Reply, SendKey, Text
+from yizhan.model import Forward, Message, Native, Reply, SendKey, Target, Text
 from yizhan.platforms.qqbot.server.happenings import Answerable
 from yizhan.platforms.qqbot.wire import SEND_TO_GROUP
 
@@ -370,6 +370,28 @@ async def test_twenty_answers_side_by_side_never_collide() -> None:
         )
 
         assert 20 == len({one.id for one in sent})
+        await adapter.close()
+
+
+async def test_received_media_that_go_on_to_many_are_fetched_once_for_each_scene() -> None:
+    async with bot_of(rules={"limits": False, "handle.ttl_seconds": 600}) as (served, bot):
+        await bot.me()
+        adapter = adapter_for(served)
+        file_id = served.server.files.offer(await served.world.blobs.add(PNG))  # type: ignore[attr-defined]
+        message = Message((Forward("image", {"url": f"{served.url}/qqmedia/{file_id}"}),))
+        users = [Target("qqbot.main", "user", user) for user in served.server.people("user", 5)]
+        groups = [Target("qqbot.main", "group", group) for group in served.server.people("group", 5)]
+        await asyncio.gather(*(deliver(adapter, message, target) for target in users + groups))
+        assert (1, 1) == (served.calls("uploadToUser"), served.calls("uploadToGroup"))
+        served.server.files.placed.clear()  # type: ignore[attr-defined]
+        for target in users[:2]:
+            await deliver(adapter, message, target)
+        assert (2, 1) == (served.calls("uploadToUser"), served.calls("uploadToGroup"))
+        served.world.clock.advance(550)
+        await deliver(adapter, message, users[0])
+
+        assert (3, 1) == (served.calls("uploadToUser"), served.calls("uploadToGroup"))
+        assert [PNG] * 13 == [post.blob.read() for post in served.world.posts if post.blob]
         await adapter.close()
 
 

@@ -15,6 +15,7 @@ from yizhan.platforms.qqbot import Settings, convert, wire
 from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
 from yizhan.platforms.qqbot.client.gateway import Gateway
 from yizhan.platforms.qqbot.client.inbox import Inbox
+from yizhan.platforms.qqbot.client.links import Link, Links
 from yizhan.platforms.qqbot.client.resume import Uploads
 from yizhan.platforms.qqbot.client.upload import ChunkedUpload, KnownDigests
 from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw
@@ -53,6 +54,7 @@ class Adapter:
         self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
         self._inbox = Inbox()
         self._uploads = Uploads(context.keeper, context.clock)
+        self._links = Links(context.clock)
         self._digests = KnownDigests()
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
@@ -73,7 +75,7 @@ class Adapter:
         if content.size <= self.context.rules.number("files.inline_max_bytes"):
             try:
                 return self._handle(
-                    need,
+                    need.scope,
                     await calls.files(
                         target.id,
                         file_type=int(file_type),
@@ -95,7 +97,7 @@ class Adapter:
             digests=lambda: self._digests.of(need.media, content),
         )
         key = f"{need.scope} {need.media.sha256} {need.use}"
-        return self._handle(need, await upload.run(int(file_type), name or need.name, key))
+        return self._handle(need.scope, await upload.run(int(file_type), name or need.name, key))
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
@@ -105,11 +107,8 @@ class Adapter:
             case SendMessage() as body:
                 info = handles[part.needs[0]].token if part.needs else ""
                 return self._sent(await self._send(body, info, key, message, target))
-            case ByLink(body, file_type, url, name):
-                placed = await self._scenes[target.kind].files(
-                    target.id, file_type=file_type, url=url, file_name=name or None
-                )
-                return self._sent(await self._send(body, placed.file_info, key, message, target))
+            case ByLink():
+                return self._sent(await self._send_by_link(part.body, key, message, target))
             case Guild():
                 return self._sent(await self._send_to_guild(part.body, message))
             case Raw(call, fields):
@@ -220,6 +219,23 @@ class Adapter:
         request = msgspec.structs.replace(body, **changes) if changes else body
         return await self.bot.call(self._scenes[target.kind].scene.send, request)
 
+    async def _send_by_link(self, part: ByLink, key: SendKey, message: Message, target: Target) -> Sent:
+        link = Link(target.kind, part.file_type, part.url, part.name)
+
+        async def upload() -> Handle:
+            placed = await self._scenes[link.scene].files(
+                target.id, file_type=link.file_type, url=link.url, file_name=link.name or None
+            )
+            return self._handle(link.scene, placed)
+
+        handle = await self._links.handle(link, upload)
+        try:
+            return await self._send(part.message, handle.token, key, message, target)
+        except HandleExpired:
+            self._links.drop(link, handle)
+            handle = await self._links.handle(link, upload)
+            return await self._send(part.message, handle.token, key, message, target)
+
     async def _send_to_guild(self, part: Guild, message: Message) -> GuildMessage:
         changes: dict[str, Any] = {}
         if message.reply is not None:
@@ -267,6 +283,6 @@ class Adapter:
         ref_idx = sent.ext_info.ref_idx if isinstance(sent, Sent) and sent.ext_info else ""
         return PlatformId(sent.id, at, {"ref_idx": ref_idx} if ref_idx else {})
 
-    def _handle(self, need: MediaNeed, placed: Uploaded) -> Handle:
+    def _handle(self, scope: str, placed: Uploaded) -> Handle:
         ttl = UNSAID_TTL_SECONDS if placed.ttl < 0 else placed.ttl
-        return Handle(placed.file_info, need.scope, self.context.clock.now() + ttl if ttl else None)
+        return Handle(placed.file_info, scope, self.context.clock.now() + ttl if ttl else None)
