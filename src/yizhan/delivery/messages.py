@@ -69,9 +69,14 @@ class Messages:
         key = message_id, target.account, target.kind
         found = self._fitted.get(key)
         if found is None:
-            found = await self._flights.do(key, lambda: self.fit(message, target, adapter))
-            self._know_fitted(key, found)
+            # Known before the flight ends: who asks at that very moment finds the one or the other.
+            found = await self._flights.do(key, lambda: self._fit_and_know(key, message, target, adapter))
         return found
+
+    async def _fit_and_know(self, key: _Key, message: Message, target: Target, adapter: Adapter) -> Fitted:
+        fitted = await self.fit(message, target, adapter)
+        self._know_fitted(key, fitted)
+        return fitted
 
     async def fit(self, message: Message, target: Target, adapter: Adapter) -> Fitted:
         """Return `message` with its media as the platform of `target` takes them, and notes for the receipt.
