@@ -28,6 +28,24 @@ def png(width: int = 300, height: int = 200) -> bytes:
     return data.getvalue()
 
 
+class CountedClock:
+    """Time that passes only while somebody sleeps; tells how often, and ends the test after `most`."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.at = 1_000_000.0
+        self.slept = 0
+        self._most = most
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += 1
+        self.at += seconds
+        if self.slept >= self._most:
+            raise TimeoutError("slept enough")
+
+
 def target(id: str, kind: str = "user") -> Target:
     return Target("webwechat.main", kind, id)
 

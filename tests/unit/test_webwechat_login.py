@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import MemoryKeeper, Served, context, serve
+from tests.webwechat_support import CountedClock
 from yizhan.errors import LoginNeeded, Unsupported
 from yizhan.model import Forward, Receipt, SendKey, State, Target, message_of
 from yizhan.platforms.base import LoginStep, ServerOptions
@@ -106,6 +107,17 @@ async def test_codes_that_nobody_scans_end_in_an_error_that_says_what_to_do() ->
         await adapter.close()
 
         assert 6 == served.calls("jslogin")
+
+
+async def test_a_service_that_holds_no_poll_is_asked_once_in_a_second() -> None:
+    async with serving(manual=True, **{"login.hold_seconds": 0}) as served:
+        adapter = adapter_at(served)
+        adapter.raw.clock = CountedClock()
+        with pytest.raises(LoginNeeded, match="600 seconds"):
+            await adapter.login(lambda step: None)
+        await adapter.close()
+
+        assert 600 == served.calls("login")
 
 
 async def poll(served: Served, adapter: Adapter, uuid: str) -> int:

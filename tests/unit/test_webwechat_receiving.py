@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from tests.support import MemoryKeeper
-from tests.webwechat_support import MP4, Account, account, png, target
+from tests.webwechat_support import MP4, Account, CountedClock, account, png, target
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
@@ -239,6 +239,16 @@ async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
         await me.server.say("wxid_alice", "bot", text="wake up")
 
         assert ["2", "2"] == await asyncio.wait_for(asyncio.gather(*polls), 60)
+
+
+async def test_a_service_that_holds_no_sync_check_is_asked_once_in_a_second() -> None:
+    async with account(synccheck__hold_seconds=0) as me:
+        me.adapter.raw.clock = CountedClock(5)
+        with pytest.raises(TimeoutError, match="slept enough"):
+            await me.next()
+
+        # The first brings the phone's list of chats.
+        assert 1 + 5 == me.served.calls("synccheck")
 
 
 async def test_a_poll_ends_when_nothing_happens_and_names_contact_changes() -> None:

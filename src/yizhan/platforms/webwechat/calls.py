@@ -20,6 +20,10 @@ from yizhan.wire import Endpoint, HttpResponse
 
 Res = TypeVar("Res")
 
+AT_ONCE = 0.02
+"""Seconds below which a long poll was not held at all."""
+PAUSE = 1.0
+
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/111.0.0.0 Safari/537.36"
 
 
@@ -371,7 +375,12 @@ class WebWx:
         setattr(request, field, value)
         return await self.call(calls.UPDATE_ROOM, request)
 
-    # --- numbers
+    # --- time
+
+    async def rest(self, began: float) -> None:
+        """Wait a little if a poll that `began` then came back at once: one that nobody holds is not asked endlessly."""
+        if self.clock.now() - began < AT_ONCE:
+            await self.clock.sleep(PAUSE)
 
     def milliseconds(self) -> int:
         return int(self.clock.now() * 1000)

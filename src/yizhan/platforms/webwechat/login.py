@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from yizhan.errors import LoginNeeded, PlatformError, Unavailable
 from yizhan.platforms.base import LoginStep
-from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.calls import PAUSE, WebWx
 from yizhan.platforms.webwechat.saved import Saved
 from yizhan.platforms.webwechat.wire import login as wire
 
 MOST_CODES = 5
 """New codes that are shown after the first has expired; the page's script does the same."""
-PAUSE = 1.0
-"""Seconds between polls that come back at once, or do not reach the service."""
 SECONDS = 600.0
 
 Show = Callable[[LoginStep], None]
@@ -62,7 +60,7 @@ class QrLogin:
     async def _follow(self, uuid: str) -> str:
         """Poll until the login is confirmed (the address to go on with) or the code is no longer good (empty)."""
         tip, scanned = 1, False
-        while self._wx.clock.now() < self._until:
+        while (began := self._wx.clock.now()) < self._until:
             try:
                 polled = await self._wx.login(uuid, tip)
             except Unavailable:
@@ -79,7 +77,7 @@ class QrLogin:
                         self._show(LoginStep("scanned", "Scanned; now confirm on the phone."))
                     scanned = True
                 case wire.WAITING:
-                    continue
+                    await self._wx.rest(began)
                 case wire.CANCELLED:
                     self._show(LoginStep("cancelled", "Cancelled on the phone."))
                     return ""

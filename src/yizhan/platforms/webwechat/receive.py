@@ -76,8 +76,9 @@ class Receiver:
         if not self._book().complete:
             # Before anything is synced: who is new can be told from who is only not known yet.
             await self._fill()
-        selector = await self._wx.synccheck(key)
-        if selector == "0":
+        began = self._wx.clock.now()
+        if await self._wx.synccheck(key) == "0":
+            await self._wx.rest(began)
             return
         synced = await self._wx.webwxsync(key)
         for event in await self._understood(synced):
