@@ -14,11 +14,13 @@ from yizhan.testing import RunningSandbox
 
 pytestmark = [pytest.mark.wild, pytest.mark.timeout(600)]
 
+QQ_CHANNEL = "1000001"
 IDENTITY = {
     "APP_ID": "102000001",
     "SECRET": "DG5g3B4j9X2KOErG",
     "USER_OPENID": QQ_USER,
     "GROUP_OPENID": QQ_GROUP,
+    "CHANNEL": QQ_CHANNEL,
 }
 
 
@@ -35,6 +37,10 @@ async def test_nonebot_adapter_qq_sends_everything_and_answers(sandbox: RunningS
         await driver.report("answered 1")
         await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "pong", to=QQ_GROUP)
         await driver.report("answered 2")
+        await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "pang", to=QQ_CHANNEL)
+        await driver.report("answered 3")
+        await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, "peng", to="dm")
+        await driver.report("answered 4")
 
     posts = sandbox.posts(platform="qqbot")
     by_id = {post.message_id: post for post in posts}
@@ -46,8 +52,11 @@ async def test_nonebot_adapter_qq_sends_everything_and_answers(sandbox: RunningS
     assert 2 == len({by_id[one].message_id for one in driver.reports["twice"]})
     assert "ActionFailed" in driver.reports["refused"]
     texts = [post.text for post in posts]
-    assert texts.count("and again") == 2
-    assert {"you said ping", "you said pong"} <= set(texts)
+    assert texts.count("and again") == 4
+    assert {"you said ping", "you said pong", "you said pang", "you said peng"} <= set(texts)
+    for one in ("channel", "dm"):
+        assert sha256(media / "picture.png") == by_id[driver.reports[one]].blob.sha256  # type: ignore[union-attr]
+    assert ("in a channel", True) == (by_id[driver.reports["channel"]].text, by_id[driver.reports["channel"]].recalled)
 
 
 async def test_qq_botpy_sends_everything_and_answers(sandbox: RunningSandbox, media: Path, files: str) -> None:

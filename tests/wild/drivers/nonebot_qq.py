@@ -8,12 +8,18 @@ from pathlib import Path
 
 import nonebot
 from nonebot.adapters.qq import Adapter, Bot, MessageSegment
-from nonebot.adapters.qq.event import C2CMessageCreateEvent, GroupAtMessageCreateEvent
+from nonebot.adapters.qq.event import (
+    AtMessageCreateEvent,
+    C2CMessageCreateEvent,
+    DirectMessageCreateEvent,
+    GroupAtMessageCreateEvent,
+)
 from nonebot.adapters.qq.models import Media
 
 BASE = os.environ["BASE"]
 USER = os.environ["USER_OPENID"]
 GROUP = os.environ["GROUP_OPENID"]
+CHANNEL = os.environ["CHANNEL"]
 MEDIA = Path(os.environ["MEDIA"])
 
 
@@ -31,7 +37,12 @@ nonebot.init(
         {
             "id": os.environ["APP_ID"],
             "secret": os.environ["SECRET"],
-            "intent": {"c2c_group_at_messages": True, "at_messages": False, "guild_messages": False},
+            "intent": {
+                "c2c_group_at_messages": True,
+                "at_messages": True,
+                "guild_messages": False,
+                "direct_message": True,
+            },
         }
     ],
 )
@@ -62,6 +73,11 @@ async def everything(bot: Bot):
             for _ in range(2)
         ]
         report("twice", twice)
+        channel = await bot.send_to_channel(CHANNEL, MessageSegment.file_image(image) + "in a channel")
+        report("channel", channel.id)
+        conversation = await bot.post_dms(recipient_id=USER, source_guild_id="1")
+        report("dm", (await bot.send_to_dms(conversation.guild_id, MessageSegment.file_image(image))).id)
+        await bot.delete_message(channel_id=CHANNEL, message_id=channel.id)
         await bot.delete_c2c_message(openid=USER, message_id=text.id)
         report("recalled", text.id)
         try:
@@ -74,11 +90,12 @@ async def everything(bot: Bot):
         raise
 
 
+Answerable = C2CMessageCreateEvent | GroupAtMessageCreateEvent | AtMessageCreateEvent | DirectMessageCreateEvent
 matcher = nonebot.on_message()
 
 
 @matcher.handle()
-async def answer(bot: Bot, event: C2CMessageCreateEvent | GroupAtMessageCreateEvent):
+async def answer(bot: Bot, event: Answerable):
     await bot.send(event, f"you said {event.get_plaintext().strip()}")
     await bot.send(event, "and again")
     answered.append(event.get_plaintext().strip())
