@@ -199,6 +199,33 @@ async def test_a_stored_image_is_listed_and_deleted() -> None:
             await bot.media_images.delete(listed.images[0].image_id)
 
 
+async def test_a_stored_image_lives_on_from_every_use() -> None:
+    async with bot_of(rules={"images.ttl_seconds": 1000}) as (served, bot):
+        md5 = hashlib.md5(PNG).hexdigest()
+        url = await bot.media_images.upload(BytesContent(PNG), file_name="a.png", content_type="image/png", md5=md5)
+        markdown = {"content": f"![a #1px #1px]({url})", "force_verify_image_resource": True}
+        for _ in range(3):
+            served.world.clock.advance(900)
+            await bot.group.post_message(GROUP, markdown=markdown)
+        served.world.clock.advance(1001)
+
+        with pytest.raises(ContentRefused, match="40034141"):
+            await bot.group.post_message(GROUP, markdown=markdown)
+        assert 0 == (await bot.media_images.list()).total
+        await bot.group.post_message(GROUP, markdown={"content": markdown["content"]})
+
+
+async def test_a_picture_in_markdown_that_cannot_be_had_fails_the_send_where_that_is_asked() -> None:
+    async with bot_of() as (served, bot):
+        file_id = served.server.files.offer(await served.world.blobs.add(PNG))  # type: ignore[attr-defined]
+        here, nowhere = f"![a]({served.url}/qqmedia/{file_id})", "![a](http://127.0.0.1:1/a.png)"
+        await bot.c2c.post_message(USER, markdown={"content": here, "force_verify_image_resource": True})
+        await bot.c2c.post_message(USER, markdown={"content": nowhere})
+
+        with pytest.raises(ContentRefused, match="40034141"):
+            await bot.c2c.post_message(USER, markdown={"content": here + nowhere, "force_verify_image_resource": True})
+
+
 async def test_stored_images_are_counted() -> None:
     async with bot_of(rules={"images.count": 1}) as (_, bot):
         fields = {"file_name": "a.png", "content_type": "image/png", "md5": hashlib.md5(PNG).hexdigest()}

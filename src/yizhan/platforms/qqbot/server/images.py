@@ -1,10 +1,12 @@
-"""Stored images for Markdown."""
+"""Pictures in Markdown: those that are stored beforehand, and whether those that a message shows can be had."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from yizhan.net.loopback import NotFetched, fetch_loopback
 from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.chunks import storage_says
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from yizhan.platforms.qqbot.server import Server
 
 PAGE = 20
+SCHEME = "qqbot-media://image/v1/"
+_SHOWN = re.compile(r"!\[[^\]]*\]\(\s*([^)\s]+)")
+"""The address of a picture in Markdown."""
 
 
 @dataclass(slots=True)
@@ -30,15 +35,21 @@ class Begun:
     blob: Blob | None = None
 
 
+@dataclass(slots=True)
+class Stored:
+    image: images.StoredImage
+    expires_at: float
+
+
 class Images:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.begun: dict[str, Begun] = {}
-        self.stored: dict[str, images.StoredImage] = {}
+        self.stored: dict[str, Stored] = {}
         server.serve(wire.PREPARE_IMAGE, self.prepare)
         server.router.add(wire.PUT_IMAGE, self.put)
         server.serve(wire.COMPLETE_IMAGE, self.complete)
-        server.serve(wire.LIST_IMAGES, self.list)
+        server.serve(wire.LIST_IMAGES, self.listed)
         server.serve(wire.DELETE_IMAGE, self.delete)
 
     def reset(self) -> None:
@@ -47,7 +58,7 @@ class Images:
 
     async def prepare(self, call: Call[images.PrepareImage]) -> images.PreparedImage:
         request, rules = call.request, self.server.rules
-        if len(self.stored) >= rules.number("images.count"):
+        if len(self._living()) >= rules.number("images.count"):
             raise Fault(faults.IMAGES_FULL)
         if not 0 < request.file_size <= rules.number("images.max_bytes"):
             raise Fault(faults.FILE_TOO_LARGE)
@@ -80,14 +91,14 @@ class Images:
         image_id = self.server.world.hex(32)
         preview = f"{call.base_url}/qqmedia/{self.server.files.offer(begun.blob)}"
         ttl = self.server.rules.number("images.ttl_seconds")
-        stored = images.StoredImage(image_id, f"qqbot-media://image/v1/{self.server.world.hex(40)}", ttl, preview)
-        self.stored[image_id] = stored
-        return stored
+        image = images.StoredImage(image_id, SCHEME + self.server.world.hex(40), ttl, preview)
+        self.stored[image_id] = Stored(image, self.server.world.now() + ttl)
+        return image
 
-    async def list(self, call: Call[images.ListImages]) -> images.StoredImages:
+    async def listed(self, call: Call[images.ListImages]) -> images.StoredImages:
         cursor = call.request.cursor
         start = int(cursor) if cursor.isdecimal() and len(cursor) < 9 else 0
-        found = list(self.stored.values())
+        found = [stored.image for stored in self._living()]
         following = str(start + PAGE) if start + PAGE < len(found) else ""
         return images.StoredImages(found[start : start + PAGE], following, len(found))
 
@@ -95,3 +106,34 @@ class Images:
         if self.stored.pop(call.request.image_id, None) is None:
             raise Fault(faults.IMAGE_UNKNOWN)
         return images.Deleted()
+
+    async def show(self, markdown: dict[str, Any]) -> None:
+        """Look after the pictures that a message shows: what is stored lives on from here.
+
+        Raises:
+            Fault: one cannot be had, and the message asks to fail then.
+        """
+        strict = bool(markdown.get("force_verify_image_resource"))
+        for address in dict.fromkeys(_SHOWN.findall(str(markdown.get("content") or ""))):
+            there = self._used(address) if address.startswith(SCHEME) else not strict or await self._fetches(address)
+            if strict and not there:
+                raise Fault(faults.MARKDOWN_IMAGE_LOST)
+
+    def _used(self, address: str) -> bool:
+        found = next((stored for stored in self._living() if stored.image.url == address), None)
+        if found is not None:
+            found.expires_at = self.server.world.now() + self.server.rules.number("images.ttl_seconds")
+        return found is not None
+
+    async def _fetches(self, address: str) -> bool:
+        try:
+            async for _ in fetch_loopback(address, self.server.rules.number("images.max_bytes")):
+                pass
+        except NotFetched:
+            return False
+        return True
+
+    def _living(self) -> list[Stored]:
+        now = self.server.world.now()
+        self.stored = {image_id: stored for image_id, stored in self.stored.items() if stored.expires_at > now}
+        return list(self.stored.values())

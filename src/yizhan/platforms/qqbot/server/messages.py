@@ -67,6 +67,8 @@ class Messages:
 
     def _serve(self, scene: Scene) -> None:
         async def send(call: Call[SendMessage]) -> Sent:
+            if call.request.markdown:
+                await self.server.images.show(call.request.markdown)
             return self.send(call.request, scene.name)
 
         async def recall(call: Call[Recall]) -> Nothing:

@@ -257,6 +257,7 @@ CONTENT_INVALID = FaultCode(304061, "消息内容无效", 400, Rejected)
 GROUP_TYPE_INVALID = FaultCode(340069, "msg_type无效", 400, Rejected)
 TOO_LONG = FaultCode(40054007, "消息过长", 400, ContentRefused)
 URL_REFUSED = FaultCode(40054010, "消息发送失败, 不允许发送url", 400, ContentRefused)
+MARKDOWN_IMAGE_LOST = FaultCode(40034141, "markdown图片转存失败", 400, ContentRefused)
 KEYBOARD_TOO_LARGE = FaultCode(40034029, "keyboard行列数超过限制", 400, ContentRefused)
 
 CONTENT = [
@@ -285,7 +286,6 @@ CONTENT = [
             40034108: "指令长度错误",
             40034109: "指令解析失败",
             40034124: "markdown参数错误",
-            40034141: "markdown图片转存失败",
             40054018: "消息过长或内容异常",
         },
     ),
@@ -293,6 +293,7 @@ CONTENT = [
     *_rows(400, NotAllowed, {304036: "没有markdown权限", 304037: "没有按钮权限", 40034127: "没有markdown模板权限"}),
     CONTENT_INVALID,
     GROUP_TYPE_INVALID,
+    MARKDOWN_IMAGE_LOST,
     KEYBOARD_TOO_LARGE,
     TOO_LONG,
     URL_REFUSED,

@@ -51,6 +51,8 @@ class SendMessage(Struct, omit_defaults=True):
     """Text; the caption of a picture."""
     media: MediaInfo | None = None
     markdown: dict[str, Any] | None = None
+    """`content`, or `custom_template_id` and `params`; `force_verify_image_resource` fails a send whose pictures cannot
+    be re-hosted."""
     keyboard: dict[str, Any] | None = None
     ark: dict[str, Any] | None = None
     embed: dict[str, Any] | None = None
