@@ -119,6 +119,34 @@ async def test_a_download_that_breaks_off_is_taken_up_where_it_was(server: Serve
     assert 'If-Range: "v1"' in server.heads[1]
 
 
+async def test_a_download_that_often_breaks_off_does_not_wait_longer_each_time(
+    server: Server, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("yizhan.net.fetch.asyncio.sleep", sleep)
+    tag = 'ETag: "v1"'
+    server.script = [ok(b"0", tag, length=8)]
+    for at in range(1, 8):
+        server.script += [
+            ok(b"", status="503 Busy"),
+            ok(b"%d" % at, tag, f"Content-Range: bytes {at}-/8", length=8 - at, status="206 Partial"),
+        ]
+    media = await library.add(server.url + "/large", trust=server.trust(pause_seconds=3.0))
+
+    assert b"01234567" == await read_all(library.open(media))
+    # Broken off after a byte, and then once more before any.
+    assert [3.0, 6.0] * 7 == waited
+
+
+async def test_no_pause_goes_beyond_the_time_that_a_download_may_take(server: Server, library: Library) -> None:
+    server.script = [b""]
+    await refused(library, server, "took longer than 0.2 s", max_seconds=0.2, pause_seconds=1000.0)
+
+
 async def test_a_server_without_ranges_sends_it_all_again_and_the_known_part_is_skipped(
     server: Server, library: Library
 ) -> None:

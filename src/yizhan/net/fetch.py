@@ -38,7 +38,7 @@ class FetchLimits:
     tries: int = 5
     """How often it is taken up again after it broke off without a single new byte."""
     pause_seconds: float = 0.5
-    """Before the first repeat; each further one waits twice as long."""
+    """Before it is taken up again; twice as long each time that no byte has come since."""
     allowed: AllowList = field(default_factory=AllowList)
 
 
@@ -67,7 +67,7 @@ class Fetch:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         ends = asyncio.get_running_loop().time() + self.limits.max_seconds
-        tries, pause = self.limits.tries, self.limits.pause_seconds
+        failed = 0
         while True:
             before = self._done
             try:
@@ -76,12 +76,12 @@ class Fetch:
                         yield piece
                 return
             except _Again as error:
-                tries = tries - 1 if self._done == before else self.limits.tries
-                if tries <= 0 or (self._done and not self._version):
+                failed = failed + 1 if self._done == before else 1
+                if failed >= self.limits.tries or (self._done and not self._version):
                     raise MediaFormat(f"{_shown(self.url)} broke off after {self._done} bytes: {error}.") from error
                 log.info("download is taken up again", extra={"host": self.url.host, "at": self._done})
-            await asyncio.sleep(pause)
-            pause *= 2
+            pause = self.limits.pause_seconds * 2 ** (failed - 1)
+            await asyncio.sleep(min(pause, max(0.0, ends - asyncio.get_running_loop().time())))
 
     async def _bounded(self, pieces: AsyncIterator[bytes], ends: float) -> AsyncIterator[bytes]:
         """Pass on what comes, within the limits of size and time."""
