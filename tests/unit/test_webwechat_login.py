@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.client import Adapter
 from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.login import JsLogin, LoginPoll
+from yizhan.wire import HttpResponse
 
 QUICK = {"synccheck.hold_seconds": 0.05, "login.hold_seconds": 0.05}
 HELPER = Target("webwechat.main", "user", "filehelper")
@@ -290,6 +292,37 @@ async def test_an_environment_that_is_refused_says_so() -> None:
 
         assert "refused" == shown.states[-1]
         assert "web微信" in shown.steps[-1].text
+
+
+async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
+    async with serving() as served:
+
+        async def before(exchange: Any) -> HttpResponse | None:
+            page = b"<error><ret>1203</ret><message>not here</message></error>"
+            moved = HttpResponse(301, [("Location", "https://wx.qq.com/")], page)
+            return moved if exchange.endpoint == "webwxnewloginpage" else None
+
+        served.before = before  # type: ignore[method-assign]
+        adapter = adapter_at(served)
+        with pytest.raises(LoginNeeded, match="not here"):
+            await adapter.login(lambda step: None)
+        await adapter.close()
+
+
+async def test_a_ticket_is_good_for_one_session() -> None:
+    async with serving() as served:
+        server: Any = served.server
+        adapter = adapter_at(served)
+        await adapter.login(lambda step: None)
+        page = next(e.http for e in served.exchanges if e.endpoint == "webwxnewloginpage")
+        again = f"{served.url}/cgi-bin/mmwebwx-bin/webwxnewloginpage?{urlencode(page.query)}"
+        first = await adapter.raw.webwxnewloginpage(again)
+        server.end(server.sessions[first.sid], calls.FAULTS.find(1100))
+        with pytest.raises(LoginNeeded, match="ticket"):
+            await adapter.raw.webwxnewloginpage(again)
+        await adapter.close()
+
+        assert adapter.raw.ready.sid == first.sid
 
 
 async def test_logging_out_ends_the_session_on_both_sides() -> None:

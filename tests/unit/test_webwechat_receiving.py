@@ -17,7 +17,7 @@ from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Q
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.saved import load_saved
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
-from yizhan.platforms.webwechat.wire.content import plain
+from yizhan.platforms.webwechat.wire.content import is_token, plain
 from yizhan.platforms.webwechat.wire.session import Keys, KeyValue
 from yizhan.wire import Fault, HttpResponse
 
@@ -61,6 +61,19 @@ async def test_media_of_an_event_can_be_fetched(kind: Any, data: bytes) -> None:
 
         assert data == b"".join(pieces)
         assert ("报告 1.txt" if kind == "file" else "") == segment.name  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "voice"])
+async def test_media_whose_content_is_a_token_are_fetched_all_the_same(kind: Any) -> None:
+    async with account(content__media="token") as me:
+        blob = await me.served.world.blobs.add(b"some bytes")
+        await me.server.say("wxid_alice", "bot", media=blob, kind=kind)
+        event = await me.next()
+        (segment,) = event.message.segments  # type: ignore[union-attr]
+        fetched = b"".join([chunk async for chunk in me.adapter.open_reference(segment.reference)])  # type: ignore[union-attr]
+
+        assert is_token(event.raw["Content"])
+        assert b"some bytes" == fetched
 
 
 async def test_text_and_media_said_at_once_are_two_messages() -> None:

@@ -129,6 +129,13 @@ async def test_a_big_file_is_asked_for_first_and_known_ones_are_not_uploaded_aga
         assert [data, data] == [post.blob.read() for post in me.served.world.posts if post.blob]
 
 
+@pytest.mark.parametrize("md5", ["", "abc", "g" * 32, "../" * 11, "0" * 33])
+async def test_a_check_without_a_digest_is_a_bad_parameter(md5: str) -> None:
+    async with account() as me:
+        with pytest.raises(Rejected, match="bad parameter"):
+            await me.adapter.raw.webwxcheckupload("a.bin", 30 << 20, md5, "filehelper")
+
+
 async def test_a_big_file_that_was_not_asked_for_is_refused() -> None:
     async with account(checkupload__required_above_bytes=1000) as me:
         with pytest.raises(Rejected, match="webwxcheckupload comes first"):
@@ -259,8 +266,10 @@ async def test_the_limit_that_the_client_keeps_is_that_of_the_profile() -> None:
         older = Account(me.served, profile="2018-01")
         image = message_of(Image(me.media(png(), "image", "png")))
         (limit,) = older.adapter.limits(image, target("Alice"))
+        (forwarded,) = older.adapter.limits(message_of(Forward("image", {})), target("Alice"))
 
         assert (40, 600.0, "account") == (limit.count, limit.per_seconds, limit.scope)
+        assert limit == forwarded
         assert () == tuple(older.adapter.limits(message_of("hi"), target("Alice")))
 
 

@@ -128,6 +128,9 @@ class WebWx:
         self.caller.bases = dict(hosts.bases(api))
         headers = {"Cookie": self._cookie} if self._cookie else None
         answer = await self.caller.exchange(calls.NEW_LOGIN_PAGE, request, headers=headers)
+        if b"<ret>" in answer.data:
+            # Redirecting is this call's way of answering, refusals too: what counts is the page in it.
+            answer.status = 200
         page = self.caller.read(calls.NEW_LOGIN_PAGE, answer)
         kept = {**(self.saved.cookies if self.saved else {}), **cookies_of(answer)}
         device = "e" + "".join(random.choices("0123456789", k=15))

@@ -19,7 +19,20 @@ from yizhan.errors import (
     Unsupported,
     WireMismatch,
 )
-from yizhan.model import Content, Event, Handle, Image, Message, PlatformId, Receipt, Segment, SendKey, Slice, Target
+from yizhan.model import (
+    Content,
+    Event,
+    Forward,
+    Handle,
+    Image,
+    Message,
+    PlatformId,
+    Receipt,
+    Segment,
+    SendKey,
+    Slice,
+    Target,
+)
 from yizhan.net.single import SingleFlight
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.recipes import MediaRule
@@ -77,7 +90,7 @@ class Adapter:
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         rules = self._context.rules
         count = rules.number("pictures.count")
-        if not rules.limited or not count or not any(isinstance(s, Image) for s in message.segments):
+        if not rules.limited or not count or not any(map(_is_picture, message.segments)):
             return ()
         return (Limit("pictures", "account", "pictures", count, per_seconds=float(rules["pictures.seconds"])),)
 
@@ -331,6 +344,11 @@ class Adapter:
         book.add(await self.raw.webwxgetcontact())
         book.complete = True
         self._read_at = self._context.clock.now()
+
+
+def _is_picture(segment: Segment) -> bool:
+    """Whether it is counted as a picture: those that are sent on are, too."""
+    return isinstance(segment, Image) or (isinstance(segment, Forward) and segment.kind == "image")
 
 
 def _download(reference: Mapping[str, Any], msg_id: str, saved: Saved) -> tuple[Any, Any] | None:

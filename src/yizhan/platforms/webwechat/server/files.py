@@ -15,7 +15,7 @@ from yizhan.platforms.webwechat.server.desk import Desk, Spoken
 from yizhan.platforms.webwechat.server.session import Joining, Placed, Session
 from yizhan.platforms.webwechat.wire import media as wire
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, SYSTEM_ERROR
-from yizhan.platforms.webwechat.wire.content import decoded_name, encry_name
+from yizhan.platforms.webwechat.wire.content import MD5, decoded_name, encry_name
 from yizhan.wire import Fault, FormPart, HttpRequest, HttpResponse
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
@@ -37,9 +37,9 @@ def serve_uploads(desk: Desk) -> None:
     async def check_upload(call: Call[wire.CheckUpload]) -> wire.CheckedUpload:
         request = call.request
         session = desk.session(call.http, request.BaseRequest)
-        if str(request.FileType) != str(wire.CHECK_FILE_TYPE) or not request.FileMd5 or request.FileSize <= 0:
-            raise Fault(BAD_PARAMETER)
         md5 = request.FileMd5.lower()
+        if str(request.FileType) != str(wire.CHECK_FILE_TYPE) or not MD5.fullmatch(md5) or request.FileSize <= 0:
+            raise Fault(BAD_PARAMETER)
         known = desk.uploads.get(md5)
         answer = wire.CheckedUpload(AESKey=_key(md5), Signature=_signature(session, md5))
         answer.EncryFileName = encry_name(safe_name(request.FileName))

@@ -148,6 +148,8 @@ def serve_login(desk: Desk, phone: Phone) -> None:
             raise Fault(TICKET_ERROR)
         if desk.rules["login.needs_desktop"] and not isinstance(request.extspam, str):
             raise Fault(LOGIN_REFUSED, "当前登录环境异常。为了你的帐号安全，暂时不能登录web微信。")
+        if attempt.session is not None and attempt.session.sid not in desk.sessions:
+            raise Fault(TICKET_ERROR)
         if attempt.session is None:
             attempt.session = desk.start(attempt.account or _account(desk, call.http))
         return _page(attempt.session, call.base_url)

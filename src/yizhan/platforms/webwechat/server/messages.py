@@ -49,6 +49,8 @@ def _fill(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: 
         case "voice":
             message.MsgType = wire.VOICE
             message.VoiceLength = spoken.milliseconds
+            if spoken.blob is not None and desk.rules["content.media"] == "token":
+                return desk.token_of(spoken.blob)
             return escaped(voice_xml(spoken.milliseconds, _size(spoken), sender))
         case "sticker":
             message.MsgType, message.ImgStatus = wire.EMOTICON, 2

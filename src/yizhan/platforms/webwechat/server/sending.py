@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from yizhan.platforms.webwechat.wire.base import (
     TOO_FREQUENT,
     UNREADABLE,
 )
-from yizhan.platforms.webwechat.wire.content import is_token, read_card, read_cdn, split_room
+from yizhan.platforms.webwechat.wire.content import MD5, is_token, read_card, read_cdn, split_room
 from yizhan.platforms.webwechat.wire.sending import Outgoing, Sent
 from yizhan.wire import Endpoint, Fault
 from yizhan.wire.filename import safe_name
@@ -28,7 +27,6 @@ from yizhan.world import Blob
 
 INTRODUCTION = "你可以撤回2分钟内发送的消息（部分旧版本微信不支持这个功能）。"
 TOO_LATE = "该消息发送超过2分钟，不能撤回。"
-_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 Make = Callable[[Desk, Session, Outgoing, Spoken], None]
 
@@ -144,7 +142,7 @@ def _emoticon(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -
         spoken.md5 = spoken.blob.md5
         return
     md5 = message.EMoticonMd5 if isinstance(message.EMoticonMd5, str) else ""
-    if not _MD5.fullmatch(md5):
+    if not MD5.fullmatch(md5):
         raise Fault(BAD_PARAMETER)
     spoken.md5 = md5.lower()
     spoken.blob = desk.uploads.get(spoken.md5)

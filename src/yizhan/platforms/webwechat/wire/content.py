@@ -20,6 +20,8 @@ from yizhan.wire.appmsg.xml import CData, Nodes, write
 MENTION_END = "\u2005"
 """What follows `@name` in a mention."""
 
+MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
 _BREAK = re.compile(r"<br\s*/?>")
 _EMOJI = re.compile(r'<span class="emoji emoji([0-9a-f]+)"></span>')
 _TOKEN = re.compile(r"@[0-9a-f]{64,}")
