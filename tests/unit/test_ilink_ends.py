@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 from typing import Any
 
@@ -549,7 +549,7 @@ async def test_silence_until_the_end_of_a_poll_is_no_failure(bench: Bench) -> No
     await patient.adapter.close()
 
 
-@pytest.mark.parametrize("kind", ["image", "video", "voice", "file"])
+@pytest.mark.parametrize("kind", ["image", "video", "file"])
 async def test_what_a_person_sends_can_be_saved_and_sent_on_without_an_upload(bench: Bench, kind: Any) -> None:
     data = bytes(range(256)) * 3000
     blob = await bench.served.world.blobs.add(data)
@@ -1042,6 +1042,25 @@ async def test_closing_says_goodbye_when_it_said_hello(bench: Bench) -> None:
 
     assert not bot.online
     assert 1 == bench.served.calls("notifystop")
+
+
+async def test_closing_does_not_wait_for_a_platform_that_hears_no_goodbye(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.events(1)
+    monkeypatch.setattr("yizhan.platforms.ilink.client.GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(wire, "NOTIFY_STOP", replace(wire.NOTIFY_STOP, timeout=600.0))
+    heard = asyncio.Event()
+
+    async def before(exchange: Exchange) -> HttpResponse | None:
+        if exchange.endpoint == "notifystop":
+            await heard.wait()
+        return None
+
+    monkeypatch.setattr(bench.served, "before", before)
+
+    await asyncio.wait_for(bench.adapter.close(), 30)
+    heard.set()
 
 
 async def test_a_reset_ends_every_session(bench: Bench) -> None:

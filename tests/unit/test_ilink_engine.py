@@ -152,6 +152,20 @@ async def test_what_was_received_is_saved_and_sent_on_without_an_upload(
     assert [PNG] == [post.blob.read() for post in sandbox.posts(platform="ilink", call="sendmessage") if post.blob]
 
 
+async def test_a_voice_that_came_in_goes_on_as_something_that_opens(sandbox: RunningSandbox, engine: Engine) -> None:
+    target, stream = await hi(engine)
+    sandbox.say("ilink", target.id, media=silk(), kind="voice")
+    event = await asyncio.wait_for(anext(stream), 30)
+    assert event.message is not None
+
+    receipt = await engine.send(target, event.message)
+
+    assert "sent as a file" in receipt.detail
+    (post,) = sandbox.posts(platform="ilink", call="sendmessage")
+    assert post.blob is not None
+    assert ("file", "mp3") == (post.kind, (await engine.library.add(post.blob.read())).format)
+
+
 async def test_what_was_received_is_uploaded_anew_where_references_are_not_trusted(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:

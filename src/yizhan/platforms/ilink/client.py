@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -33,6 +34,8 @@ from yizhan.platforms.recipes import MediaRule, recipe
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
 """How long a typing ticket is kept; the official client asks again after a random time below a day."""
+GOODBYE_SECONDS = 2.0
+"""How long closing waits for notifystop: a program with many bots closes them one by one."""
 FRESH_KEPT = 10_000
 """Uploads remembered as made just now; forgetting some costs at most one upload more."""
 _USES = {"image": 1, "video": 2, "file": 3}
@@ -263,8 +266,9 @@ class Adapter:
         if self.poll.announced and self.calls.session is not None:
             self.poll.announced = False
             # Told as a courtesy; nothing depends on it.
-            with suppress(PlatformError):
-                await self.calls.notify_stop()
+            with suppress(PlatformError, TimeoutError):
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self.calls.notify_stop()
         await self.calls.close()
 
     async def _is_alive(self) -> bool:

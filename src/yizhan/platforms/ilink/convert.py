@@ -53,7 +53,7 @@ _REMEDY = {
     "quote": "Repeat the words in your text.",
     "mention": "Leave it out: a bot talks with one person, and there are no groups.",
 }
-_ITEMS = {"image": wire.IMAGE, "video": wire.VIDEO, "file": wire.FILE, "voice": wire.VOICE}
+_REFERABLE = ("image", "video", "file")
 
 
 class Cover(Struct, frozen=True):
@@ -210,7 +210,11 @@ def _forwarded(segment: Forward, target: Target, rules: Rules) -> Part:
         item = wire.MessageItem(type=wire.TEXT, text_item=wire.TextItem(text=reference["text"]))
         return _part(item, "text, sent on")
     param, key = reference.get("param"), reference.get("key")
-    if segment.kind not in _ITEMS or not isinstance(param, str) or not isinstance(key, str) or not param or not key:
+    if segment.kind == "voice":
+        raise Unsupported(
+            f"{target}: a voice goes as a file here, and phones open no SILK. Save it and send it as media."
+        )
+    if segment.kind not in _REFERABLE or not isinstance(param, str) or not isinstance(key, str) or not param or not key:
         raise Unsupported(
             f"{target} cannot take this {segment.kind} by reference: it did not come in over iLink, or without a key. "
             "Save it and send it as media."
@@ -218,12 +222,10 @@ def _forwarded(segment: Forward, target: Target, rules: Rules) -> Part:
     if not rules["forward.by_reference"]:
         raise Unsupported(f"{target}: the rules ({rules.profile}) trust no reference. Save it and send it as media.")
     size = reference.get("size")
-    kind = "file" if segment.kind == "voice" else segment.kind
-    name = segment.name or str(reference.get("name") or "") or ("voice.silk" if segment.kind == "voice" else "")
+    name = segment.name or str(reference.get("name") or "")
     media = outbound_media(Placed(param, key))
-    item = media_item(kind, size if isinstance(size, int) else 0, file_name=name, media=media)
-    note = f"{AS_FILE} {REFERRED}" if segment.kind == "voice" else REFERRED
-    return _part(item, f"{segment.kind}, sent on", note=note)
+    item = media_item(segment.kind, size if isinstance(size, int) else 0, file_name=name, media=media)
+    return _part(item, f"{segment.kind}, sent on", note=REFERRED)
 
 
 def _native(call: str, body: Mapping[str, Any], target: Target) -> Part:
