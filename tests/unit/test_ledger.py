@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from tests.support import PATIENCE, until
 from yizhan.errors import StorageError
 from yizhan.storage import ledger as ledger_module
 from yizhan.storage import migrations
@@ -26,6 +27,17 @@ async def ledger(tmp_path: Path) -> Any:
 
 
 INSERT = counters.insert()
+
+
+class Slow:
+    """Work in the writer that lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, connection: sa.engine.Connection) -> None:
+        self.begun.set()
+        assert self.let_go.wait(PATIENCE)
 
 
 async def test_many_writes_share_few_commits(ledger: Ledger) -> None:
@@ -157,43 +169,54 @@ async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     await ledger.close()
 
-    assert 1 == await asyncio.wait_for(written, 5)
+    assert 1 == await asyncio.wait_for(written, PATIENCE)
     with pytest.raises(StorageError, match="closed"):
-        await asyncio.wait_for(ledger.write(lambda c: None), 5)
+        await asyncio.wait_for(ledger.write(lambda c: None), PATIENCE)
     with pytest.raises(StorageError, match="closed"):
-        await asyncio.wait_for(ledger.put(INSERT, {"name": "a", "value": 1}), 5)
+        await asyncio.wait_for(ledger.put(INSERT, {"name": "a", "value": 1}), PATIENCE)
     await ledger.close()
 
 
 async def test_a_loop_that_ended_while_it_waited_does_not_end_the_writer(ledger: Ledger) -> None:
+    slow = Slow()
+
     def leave() -> None:
         loop = asyncio.new_event_loop()
         loop.run_until_complete(started())
         loop.close()
 
     async def started() -> None:
-        held = asyncio.ensure_future(ledger.write(lambda c: time.sleep(0.1)))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        held = asyncio.ensure_future(ledger.write(slow))
+        await until(slow.begun.is_set)
         held.cancel()
 
     await asyncio.to_thread(leave)
+    slow.let_go.set()
 
-    await asyncio.wait_for(ledger.put(INSERT, {"name": "after", "value": 1}), 5)
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "after", "value": 1}), PATIENCE)
 
 
-async def test_a_foreign_process_that_holds_the_store_is_waited_for(ledger: Ledger, tmp_path: Path) -> None:
+async def test_a_foreign_process_that_holds_the_store_is_waited_for(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, tries = ledger._together, []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        tries.append(args)
+        return together(*args, **kwargs)
+
+    monkeypatch.setattr(ledger, "_together", noted)
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
 
     writing = asyncio.ensure_future(ledger.put(INSERT, {"name": "a", "value": 1}))
-    await asyncio.sleep(0.1)
-    assert not writing.done()
+    await until(lambda: tries)
     assert 0 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    assert not writing.done()
     other.execute("COMMIT")
     other.close()
 
-    await asyncio.wait_for(writing, 5)
+    await asyncio.wait_for(writing, PATIENCE)
 
 
 async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledger, tmp_path: Path) -> None:
@@ -220,11 +243,14 @@ async def test_what_is_urgent_is_written_before_what_waited_longer(ledger: Ledge
         done.add_done_callback(lambda _: order.append(name))
         return done
 
-    busy = asyncio.ensure_future(ledger.write(lambda c: time.sleep(0.1)))
-    await asyncio.sleep(0.02)
+    slow = Slow()
+    busy = asyncio.ensure_future(ledger.write(slow))
+    await until(slow.begun.is_set)
     waiting = [put(f"n{number}", urgent=False) for number in range(10)]
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0)
     waiting += [put(f"u{number}", urgent=True) for number in range(3)]
+    await asyncio.sleep(0)
+    slow.let_go.set()
     await asyncio.gather(busy, *waiting)
 
     assert ["u0", "u1", "u2", "n0"] == order[:4]
@@ -240,9 +266,10 @@ async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None
             await ledger.put(INSERT, {"name": f"{name}{number}", "value": 1}, urgent=True)
 
     streams = [asyncio.create_task(urgent(f"u{number}-")) for number in range(50)]
-    await asyncio.sleep(0.05)
+    busy_since = ledger.commits
+    await until(lambda: ledger.commits > busy_since + 3)
 
-    await asyncio.wait_for(ledger.put(INSERT, {"name": "patient", "value": 1}), 2)
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "patient", "value": 1}), PATIENCE)
 
     ended = True
     await asyncio.gather(*streams)

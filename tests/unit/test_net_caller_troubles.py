@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pytest
 from msgspec import Struct
 
+from tests.support import PATIENCE
 from tests.unit.test_net_caller_answers import Bytes
 from yizhan.errors import OutcomeUnknown, PlatformError, Rejected, StorageError, Throttled, Unavailable
 from yizhan.model import BytesContent
@@ -26,7 +27,7 @@ class Letter(Struct):
     text: Annotated[Any, Whole()]
 
 
-def endpoint(*, acts: bool = True, timeout: float = 5.0) -> Endpoint[Any, Any]:
+def endpoint(*, acts: bool = True, timeout: float = PATIENCE) -> Endpoint[Any, Any]:
     envelope: Any = Bytes()
     return Endpoint("send", "POST", "/send", Letter, RawAnswer, envelope, "the page", acts=acts, timeout=timeout)
 
@@ -115,12 +116,12 @@ async def test_an_answer_that_breaks_off_leaves_it_open_what_happened() -> None:
 
 async def test_a_platform_that_stops_reading_does_not_hold_an_upload_for_ever() -> None:
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     async with serving(deaf) as base:
         caller = Caller("test.me", base)
         with pytest.raises(Unavailable):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await caller.exchange(endpoint(acts=False, timeout=0.2), Letter(BytesContent(b"x" * (64 << 20))))
         await caller.close()
 
@@ -138,7 +139,7 @@ async def test_an_answer_that_comes_drop_by_drop_is_given_up(monkeypatch: pytest
     async with serving(dribble) as base:
         caller = Caller("test.me", base)
         with pytest.raises(OutcomeUnknown):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await caller.exchange(endpoint(timeout=0.2), Letter(b"hi"))
         await caller.close()
 

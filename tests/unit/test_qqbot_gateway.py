@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support import MemoryKeeper, Served, serve
+from tests.support import MemoryKeeper, Served, serve, until
 from tests.unit.qqbot_support import CHANNEL, GROUP, SECRET, TO_CHANNEL, TO_GROUP, TO_USER, USER, adapter_for
 from yizhan.errors import LoginNeeded, NotAllowed
 from yizhan.model import Event, EventKind
@@ -57,12 +57,6 @@ async def text_of(heard: asyncio.Queue[Any]) -> str:
     event = await asyncio.wait_for(heard.get(), 30)
     assert isinstance(event, Event), event
     return event.message.text if event.message else event.kind.value
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 def sleepers(served: Served) -> int:

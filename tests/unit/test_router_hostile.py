@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from tests.support import PATIENCE
 from yizhan.net import intake
 from yizhan.net.door import Door
 from yizhan.net.router import Call, Router
@@ -73,7 +74,7 @@ class Wild:
                 await writer.drain()
             if end:
                 writer.write_eof()
-            return await asyncio.wait_for(_read(reader), 10)
+            return await asyncio.wait_for(_read(reader), PATIENCE)
         finally:
             writer.close()
 
@@ -298,15 +299,15 @@ async def test_a_body_that_never_comes_is_given_up(wild: Wild) -> None:
 async def test_a_body_that_drips_is_bounded_as_a_whole(wild: Wild) -> None:
     wild.router.intake.seconds = 0.1
     reader, writer = await asyncio.open_connection("127.0.0.1", wild.door.port)
-    writer.write(_head("POST", "/pigeon/x/letters", length=100))
+    writer.write(_head("POST", "/pigeon/x/letters", length=1_000_000))
 
     async def drip() -> None:
-        for _ in range(100):
+        while True:
             writer.write(b"x")
             await asyncio.sleep(0.02)
 
     dripping = asyncio.create_task(drip())
-    answer = await asyncio.wait_for(_read(reader), 10)
+    answer = await asyncio.wait_for(_read(reader), PATIENCE)
     dripping.cancel()
     writer.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support import PATIENCE
 from yizhan.net import socket as module
 from yizhan.net.door import Door
 from yizhan.net.router import Exchange, Router
@@ -99,7 +100,7 @@ async def test_a_frame_that_is_none_ends_the_line_and_no_other(
     masked = bytes([frame[0], frame[1] | 0x80]) + frame[2:]
     head = {0x7E: 4, 0x7F: 10}.get(frame[1], 2)
     transport.write(masked[:head] + b"\0\0\0\0" + masked[head:])
-    end = await asyncio.wait_for(line.ends.get(), 5)
+    end = await asyncio.wait_for(line.ends.get(), PATIENCE)
 
     assert end.code in (code, 1006, 1002)
     async with session.ws_connect(f"{line.door.url}/ws") as other:
@@ -114,7 +115,7 @@ async def test_a_message_over_the_limit_ends_the_line(line: Line, session: aioht
             await peer.send_str("x" * (5 << 20))
 
         # Which of the two ends gives up first is chance.
-        assert (await asyncio.wait_for(line.ends.get(), 5)).code in (1009, 1006)
+        assert (await asyncio.wait_for(line.ends.get(), PATIENCE)).code in (1009, 1006)
 
 
 async def test_a_peer_that_goes_without_a_word_is_noticed(line: Line, session: aiohttp.ClientSession) -> None:
@@ -123,7 +124,7 @@ async def test_a_peer_that_goes_without_a_word_is_noticed(line: Line, session: a
     assert transport is not None
     transport.abort()
 
-    assert 1006 == (await asyncio.wait_for(line.ends.get(), 5)).code
+    assert 1006 == (await asyncio.wait_for(line.ends.get(), PATIENCE)).code
 
 
 async def test_a_peer_that_does_not_read_is_given_up(
@@ -146,7 +147,7 @@ async def test_a_peer_that_does_not_read_is_given_up(
     transport = peer._writer.transport
     assert transport is not None
     transport.pause_reading()  # type: ignore[attr-defined]
-    await asyncio.wait_for(given_up.wait(), 10)
+    await asyncio.wait_for(given_up.wait(), PATIENCE)
     transport.abort()
 
 

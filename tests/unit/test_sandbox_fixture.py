@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from tests.support import PATIENCE
 from yizhan.testing import RunningSandbox
 
 from .pigeon import PIGEON
@@ -107,7 +108,7 @@ async def test_a_clock_that_is_turned_here_wakes_a_sleeper_elsewhere(sandbox: Ru
         await asyncio.sleep(0)
     sandbox.clock.advance(3601)
 
-    await asyncio.wait_for(asyncio.gather(here, there), 5)
+    await asyncio.wait_for(asyncio.gather(here, there), PATIENCE)
 
 
 def test_every_test_has_a_sandbox_of_its_own(pytester: pytest.Pytester) -> None:
