@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from yizhan.delivery.acceptance import Acceptance, Targets
 from yizhan.delivery.accounts import Accounts, Change, OpenAccount
-from yizhan.delivery.broadcast import Broadcast
+from yizhan.delivery.broadcast import PACE, Broadcast
 from yizhan.delivery.inbox import Inbox
 from yizhan.delivery.job import BROADCAST, REPLY, Submitted, delivery_id, delivery_seq
 from yizhan.delivery.lanes import Lane
@@ -396,6 +396,8 @@ class Engine:
     ) -> list[Receipt]:
         """Wait until the deliveries have ended (or are held, with `until_held`) and return their receipts.
 
+        What is held for a minute at most is waited for either way: that is the platform's pace.
+
         Raises:
             DeliveryFailed: one of them failed, expired, was cancelled or is unknown.
             LoginNeeded: an account must log in before they can go on.
@@ -415,7 +417,8 @@ class Engine:
                 raise Refused(
                     f"There is no delivery {', '.join(delivery_id(s) for s in seqs if delivery_id(s) not in known)}."
                 )
-            going = [r for r in receipts if not (r.state.final or (until_held and r.state is State.HELD))]
+            soon = self.clock.now() + PACE
+            going = [r for r in receipts if not (r.state.final or (until_held and _is_held_beyond(soon, r)))]
             closed = [self.worker.closed.get(Target.parse(r.target).account) for r in going]
             if closed and all(closed) and closed[0] is not None:
                 raise closed[0]
@@ -721,7 +724,7 @@ class Engine:
                 await self.worker.wake(account)
 
     def _broadcast(self, submitted: Submitted) -> Broadcast:
-        return Broadcast(submitted, self.records, self.stopped, self.until)
+        return Broadcast(submitted, self.records, self.stopped, self.until, self.clock.now)
 
     async def _known_as(self, opened: OpenAccount, identity: str) -> None:
         """Remember who an account is; what was uploaded as somebody else is of no use."""
@@ -820,6 +823,10 @@ class Engine:
 
 _IDENTITY = "identity"
 _SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
+
+
+def _is_held_beyond(soon: float, receipt: Receipt) -> bool:
+    return receipt.state is State.HELD and not 0 < receipt.due_at <= soon
 
 
 def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:

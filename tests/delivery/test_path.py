@@ -246,13 +246,13 @@ async def test_a_closed_window_holds_until_it_opens(engine: Engine, network: Net
 
 
 async def test_a_quota_holds_and_releases_by_the_clock(engine: Engine, network: Network, clock: TurnableClock) -> None:
-    network.limits = lambda message, target: [Limit("two per minute", "target", "active", 2, 60)]
+    network.limits = lambda message, target: [Limit("two per hour", "target", "active", 2, 3600)]
 
     receipts = [receipt for n in range(3) for receipt in await engine.submit("fake.me/user/a", f"hi {n}")]
     done = await engine.wait(receipts)
     assert [State.SENT, State.SENT, State.HELD] == [one.state for one in done]
-    assert "two per minute" in done[2].detail
-    clock.advance(61)
+    assert "two per hour" in done[2].detail
+    clock.advance(3601)
     done = await engine.wait(receipts, until_held=False)
 
     assert [State.SENT] * 3 == [one.state for one in done]

@@ -342,7 +342,7 @@ def test_what_did_not_arrive_is_sent_again_on_demand(qq: Run, sandbox: Sandbox) 
 
 
 def test_a_quota_that_is_used_up_holds_the_rest(run: Run, sandbox: Sandbox) -> None:
-    quota = "--set", "rules.active.user.account_per_minute=2"
+    quota = "--set", "rules.active.user.target_per_day=2"
     assert 0 == run("account", "add", "qqbot.main", *BOT, "--set", f"base_url={sandbox.url}", *quota).code
     assert [0, 0] == [run("send", USER, f"number {n}").code for n in range(2)]
 
@@ -354,6 +354,15 @@ def test_a_quota_that_is_used_up_holds_the_rest(run: Run, sandbox: Sandbox) -> N
     assert "held" in said.out
     assert "yizhan wait d3" in said.out
     assert 2 == len(posts(sandbox))
+
+
+def test_a_broadcast_faster_than_the_platforms_pace_goes_on_at_that_pace(qq: Run, sandbox: Sandbox) -> None:
+    people = [f"qqbot.main/user/{id}" for id in sandbox.people("qqbot", "user", 7)]
+
+    said = qq("send", *people, "hi", "--json")
+
+    assert 0 == said.code
+    assert 7 == len(posts(sandbox))
 
 
 def test_sigterm_lets_what_is_under_way_end_and_be_recorded(qq: Run, sandbox: Sandbox) -> None:

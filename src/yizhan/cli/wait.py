@@ -26,7 +26,7 @@ def wait(
         float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Give up waiting.")
     ] = None,
     held: Annotated[
-        bool, typer.Option("--held", help="Also wait for what is held for a window or quota, however long.")
+        bool, typer.Option("--held", help="Also wait for what is held longer than a minute, however long.")
     ] = False,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,

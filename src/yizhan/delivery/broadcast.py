@@ -11,14 +11,25 @@ from yizhan.model import Receipt, State
 Until = Callable[[Callable[[], Awaitable[bool]], float | None], Awaitable[None]]
 """Asks a question again whenever something may have changed, until it is true or so many seconds are over."""
 
+PACE = 60.0
+"""Seconds. What is held for no longer than that, a platform's pace holds; it is waited for like what is queued."""
+
 
 class Broadcast:
     """A submitted broadcast: ask it how far it is, wait for it, call it back."""
 
-    def __init__(self, submitted: Submitted, records: Records, stopped: Callable[[], set[str]], until: Until) -> None:
+    def __init__(
+        self,
+        submitted: Submitted,
+        records: Records,
+        stopped: Callable[[], set[str]],
+        until: Until,
+        now: Callable[[], float],
+    ) -> None:
         self._records = records
         self._stopped = stopped
         self._until = until
+        self._now = now
         self.id = submitted.broadcast
         self.total = len(submitted.seqs)
         self.repeated = submitted.repeated
@@ -30,16 +41,16 @@ class Broadcast:
     async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
         """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
 
-        What waits for somebody to log in is not waited for. `timeout` in seconds of real time; when it runs out, the
-        counts as they stand.
+        What is held for a minute at most is waited for either way: that is the platform's pace. What waits for somebody
+        to log in is not waited for. `timeout` in seconds of real time; when it runs out, the counts as they stand.
         """
         going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
 
         async def finished() -> bool:
-            stopped = self._stopped()
-            if not await self._records.any_of(self.id, going):
+            stopped, soon = self._stopped(), self._now() + PACE
+            if not await self._records.any_of(self.id, going, soon):
                 return True
-            return bool(stopped) and stopped >= set(await self._records.accounts_in(self.id, going))
+            return bool(stopped) and stopped >= set(await self._records.accounts_in(self.id, going, soon))
 
         await self._until(finished, timeout)
         return await self.counts()

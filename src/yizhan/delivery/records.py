@@ -88,22 +88,29 @@ class Records:
         rows = await self._ledger.read(lambda connection: connection.execute(query).all())
         return {State(state): count for state, count in rows}
 
-    async def any_of(self, broadcast: int, states: Iterable[State]) -> bool:
-        """Return whether anything of a broadcast stands in one of `states`; quick, however large it is."""
-        some = (deliveries.c.broadcast == broadcast) & deliveries.c.state.in_([state.value for state in states])
-        query = sa.select(deliveries.c.seq).where(some).limit(1)
+    async def any_of(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> bool:
+        """Return whether anything of a broadcast stands in one of `states`; quick, however large it is.
+
+        Or is held, and goes on by itself before `held_before`.
+        """
+        query = sa.select(deliveries.c.seq).where(_some(broadcast, states, held_before)).limit(1)
         return await self._ledger.read(lambda connection: connection.execute(query).first() is not None)
 
-    async def accounts_in(self, broadcast: int, states: Iterable[State]) -> list[str]:
-        """Return the accounts of a broadcast that have something in one of `states`."""
-        some = (deliveries.c.broadcast == broadcast) & deliveries.c.state.in_([state.value for state in states])
-        query = sa.select(deliveries.c.account).where(some).distinct()
+    async def accounts_in(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> list[str]:
+        """Return the accounts of a broadcast that have something as `any_of` asks for."""
+        query = sa.select(deliveries.c.account).where(_some(broadcast, states, held_before)).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
         """Return the tries of a delivery that did not succeed, oldest first."""
         query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
         return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
+
+
+def _some(broadcast: int, states: Iterable[State], held_before: float) -> sa.ColumnElement[bool]:
+    held = (deliveries.c.state == State.HELD.value) & (deliveries.c.due_at > 0) & (deliveries.c.due_at <= held_before)
+    standing = deliveries.c.state.in_([state.value for state in states])
+    return (deliveries.c.broadcast == broadcast) & (standing | held)
 
 
 def receipt_of(job: Job, end: Settlement) -> Receipt:
