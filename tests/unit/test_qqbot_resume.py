@@ -16,7 +16,7 @@ from yizhan.platforms.qqbot.wire.files import UploadConfig
 from yizhan.wire import HttpResponse
 from yizhan.world import TurnableClock
 
-CHUNKED = {"files.inline_max_bytes": 10, "chunks.block_bytes": 1000, "chunks.retry_delay": 0}
+CHUNKED = {"limits": False, "files.inline_max_bytes": 10, "chunks.block_bytes": 1000, "chunks.retry_delay": 0}
 DATA = bytes(range(256)) * 14
 PAPER = Message((File(media_of(DATA, "file", "bin", "报告.bin")),))
 
