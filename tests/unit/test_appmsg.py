@@ -281,6 +281,48 @@ def test_the_author_of_a_quote_is_the_member_in_every_kind_of_group(chat: str, m
     assert author == quote.sender
 
 
+@pytest.mark.parametrize(
+    ("kind", "content", "shown"),
+    [
+        (1, "&lt;b&gt; is a tag", "<b> is a tag"),
+        (1, "wxid_ada: three?", "three?"),
+        (3, "&lt;msg&gt;&lt;img/&gt;&lt;/msg&gt;", "[图片]"),
+        (62, "&lt;msg/&gt;", "[视频]"),
+        (10002, "wxid_ada:&#10;&lt;sysmsg/&gt;", ""),
+        (10000, "a notice", "a notice"),
+    ],
+)
+def test_what_is_quoted_is_shown_as_people_read_it(kind: int, content: str, shown: str) -> None:
+    refer = f"<refermsg><type>{kind}</type><content>{content}</content></refermsg>"
+    quote, _ = parse_card(f"<appmsg><title>yes</title><type>57</type>{refer}</appmsg>").segments()
+
+    assert isinstance(quote, Quote)
+    assert shown == quote.text
+
+
+def test_a_quote_without_a_name_shows_the_sender() -> None:
+    assert "<displayname>wxid_ada</displayname>" in compose_quote("yes", Quote("7", "x", "wxid_ada"))
+
+
+@pytest.mark.parametrize("where", ["url", "dataurl"])
+def test_music_is_a_link_with_its_cover(where: str) -> None:
+    xml = (
+        f"<appmsg><title>Night Ferry</title><des>The Quay Quartet</des><type>3</type><{where}>https://x.y/42</{where}>"
+        "<songalbumurl>https://x.y/c.jpg</songalbumurl></appmsg>"
+    )
+
+    assert (Link("https://x.y/42", "Night Ferry", "The Quay Quartet", "https://x.y/c.jpg"),) == parse_card(
+        xml
+    ).segments()
+
+
+def test_the_digest_of_a_mini_programs_cover_stands_where_the_vendors_template_has_it() -> None:
+    cover = Cover("3057", "ab" * 16, "cd" * 16, 10)
+    xml = compose_mini_program(MiniProgram("wx0123456789abcdef", "gh_0123456789ab@app", "t"), cover=cover)
+
+    assert xml.index("<thumburl>") < xml.index("<md5>") < xml.index("<sourceusername>")
+
+
 def test_quotes_show_one_level() -> None:
     inner = as_received(compose_file(FILE), "wxid_ada")
     quoted = Quote("1", inner, "wxid_ada", "Ada")

@@ -119,11 +119,11 @@ def compose_mini_program(
     nodes: Nodes = [
         *_head(program.title, "", form),
         ("url", notice),
-        *([("md5", cover.md5)] if cover else []),
         ("thumburl", program.thumb_url),
+        *([("md5", cover.md5)] if cover else []),
         ("sourceusername", program.username),
         ("sourcedisplayname", program.display_name),
-        ("appattach", _cover(cover) if cover else _NO_ATTACHMENT),
+        ("appattach", _cover(cover) if cover else _NO_COVER),
         (
             "weappinfo",
             [
@@ -133,6 +133,8 @@ def compose_mini_program(
                 ("version", str(version)),
                 ("type", "2"),
                 ("weappiconurl", CData(program.icon_url)),
+                # Empty is enough, as with the cover's: a client that reads cards breaks where one is missing.
+                ("shareId", ""),
                 ("appservicetype", "0"),
             ],
         ),
@@ -187,7 +189,7 @@ def compose_quote(
         ("svrid", quote.message_id),
         ("fromusr", chat or quote.sender),
         ("chatusr", quote.sender),
-        ("displayname", quote.sender_name),
+        ("displayname", quote.sender_name or quote.sender),
         ("content", quote.text),
     ]
     if created_at:
@@ -239,6 +241,7 @@ def as_received(appmsg: str, sender: str = "", *, app_name: str = "") -> str:
 
 
 _NO_ATTACHMENT: Nodes = (("totallen", "0"), ("attachid", ""), ("fileext", ""), ("aeskey", ""))
+_NO_COVER: Nodes = (*_NO_ATTACHMENT, ("cdnthumburl", ""), ("cdnthumbaeskey", ""))
 
 
 def _head(title: str, description: str, type_: int) -> Nodes:

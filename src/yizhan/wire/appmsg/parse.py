@@ -17,7 +17,7 @@ _HEX_KEY = re.compile(r"[0-9a-fA-F]{32}")
 _FILE_ID = re.compile(r"[0-9a-fA-F]{20,1024}")
 _KINDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "mini_program", 36: "mini_program"}
 _KINDS |= {51: "channel_video", 57: "quote", 68: "link"}
-_QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]"}
+_QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]", 62: "[视频]"}
 MAX_ORDINARY = 512 << 10
 """Characters of any card; only a chat record (type 19) may be larger, up to the limit of every document."""
 
@@ -77,7 +77,7 @@ class Card:
         match self.type:
             case 6:
                 return ()
-            case 4 | 5 | 68:
+            case 3 | 4 | 5 | 68:
                 return self._link()
             case 33 | 36:
                 return (self._mini_program(),)
@@ -89,10 +89,10 @@ class Card:
         return (Text("\n".join(lines)),) if lines else ()
 
     def _link(self) -> tuple[Segment, ...]:
-        url = self.text("url")
+        url, thumb = self.text("url") or self.text("dataurl"), self.text("thumburl") or self.text("songalbumurl")
         if not re.match(r"https?://", url, re.IGNORECASE):
             return (Text(self.title),) if self.title else ()
-        return (Link(url, self.title, self.text("des"), self.text("thumburl")),)
+        return (Link(url, self.title, self.text("des"), thumb),)
 
     def _mini_program(self) -> MiniProgram:
         return MiniProgram(
@@ -313,9 +313,9 @@ def _quoted_text(kind: int, content: str) -> str:
         except ValueError:
             return ""
     simple = _SIMPLE_SENDER.match(content)
-    if simple and simple[1].startswith("wxid_"):
-        return content[simple.end() :]
-    return split_sender(content)[1]
+    said = content[simple.end() :] if simple and simple[1].startswith("wxid_") else split_sender(content)[1]
+    # Of a kind that is not known the XML says nothing to people; a text is what was typed, whatever it looks like.
+    return "" if kind not in (0, 1) and said.lstrip().startswith("<") else said
 
 
 def _number(text: str) -> int:

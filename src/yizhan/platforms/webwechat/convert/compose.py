@@ -99,9 +99,7 @@ class Draft:
         if media_id:
             return file_card(self.title, self.size, media_id)
         if self.quote is not None:
-            shown = self.quote.sender_name or self.quote.sender
-            quote = msgspec.structs.replace(self.quote, sender_name=shown)
-            return compose_quote(self.content, quote, WEBWECHAT, chat=to if to.startswith("@@") else "")
+            return compose_quote(self.content, self.quote, WEBWECHAT, chat=to if to.startswith("@@") else "")
         return self.content
 
 
