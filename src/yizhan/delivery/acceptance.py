@@ -25,6 +25,7 @@ from yizhan.model import (
     Media,
     MediaSegment,
     Message,
+    MiniProgram,
     Segment,
     Sticker,
     Target,
@@ -44,7 +45,14 @@ Fits = dict[tuple[str, str], Fitted]
 TURN = 500
 """Targets that are composed before others have a turn."""
 
-_KIND_OF: dict[type[Any], Any] = {Image: "image", Video: "video", Voice: "voice", File: "file", Sticker: "image"}
+_KIND_OF: dict[type[Any], Any] = {
+    Image: "image",
+    Video: "video",
+    Voice: "voice",
+    File: "file",
+    Sticker: "image",
+    MiniProgram: "image",
+}
 
 
 class Acceptance:
@@ -110,7 +118,7 @@ class Acceptance:
                 continue
             kind = _KIND_OF[type(segment)]
             media = await self._library.add(segment.media, name=getattr(segment, "name", "") or None, kind=kind)
-            named = {} if isinstance(segment, Sticker) or segment.name else {"name": media.name}
+            named = {"name": media.name} if getattr(segment, "name", None) == "" else {}
             segments.append(msgspec.structs.replace(segment, media=media, **named))
         return Message(tuple(segments), message.reply)
 

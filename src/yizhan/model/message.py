@@ -68,6 +68,8 @@ class MiniProgram(Struct, frozen=True, tag="mini_program", omit_defaults=True):
     thumb_url: str = ""
     display_name: str = ""
     icon_url: str = ""
+    media: Source | None = None
+    """The cover, a picture of 5:4; where a platform cannot place one, the card goes without."""
 
 
 class ChannelVideo(Struct, frozen=True, tag="channel_video", omit_defaults=True):
@@ -145,7 +147,7 @@ Segment: TypeAlias = (
     | Forward
     | Native
 )
-MediaSegment: TypeAlias = Image | Video | Voice | File | Sticker
+MediaSegment: TypeAlias = Image | Video | Voice | File | Sticker | MiniProgram
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
