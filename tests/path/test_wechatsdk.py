@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from tests.path.conftest import QUICK
+from tests.path.files import png
 from yizhan.engine import Engine
-from yizhan.model import Event, EventKind, File, Forward, State
+from yizhan.model import Event, EventKind, File, Forward, MiniProgram, State
 from yizhan.testing import RunningSandbox
+from yizhan.wire.appmsg import parse_card
 
 ACCOUNT = "wechatsdk.main"
 PAPER = b"minutes of the meeting\n" * 1000
@@ -38,6 +41,29 @@ async def test_a_file_that_came_in_goes_to_200_people_with_one_upload_and_back_w
         assert {("纪要.txt", media.sha256)} == {(post.name, post.blob and post.blob.sha256) for post in posts}
         (back,) = [post for post in sandbox.posts(platform="wechatsdk") if post.call == "send_xml"]
         assert ("wxid_alice", "minutes.txt", media.sha256) == (back.target, back.name, back.blob and back.blob.sha256)
+    finally:
+        await engine.close()
+
+
+async def test_a_mini_program_goes_to_many_with_a_cover_from_a_file_that_is_placed_once(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "cover.png").write_bytes(png())
+    engine = await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK)
+    try:
+        await engine.add_account(ACCOUNT, base_url=sandbox.url)
+        card = MiniProgram("wx00112233445566aa", "gh_1@app", "Order", media=str(tmp_path / "cover.png"))
+        people = sandbox.users(20, ACCOUNT)
+        counts = await (await engine.broadcast(card, to=people)).wait(60)
+
+        assert {State.SENT: 20} == counts
+        assert 1 == sandbox.calls("cdn_upload", platform="wechatsdk")
+        covers = {
+            parse_card(post.extra["xml"]).text("appattach/cdnthumbmd5")
+            for post in sandbox.posts(platform="wechatsdk")
+            if post.kind == "mini_program"
+        }
+        assert {hashlib.md5(png()).hexdigest()} == covers
     finally:
         await engine.close()
 

@@ -125,6 +125,16 @@ def test_nothing_else_shares_a_part() -> None:
     assert [False] * 5 == [part.repeatable for part in parts]
 
 
+def test_a_cover_that_cannot_be_placed_is_said_to_be_left_out() -> None:
+    plain = MiniProgram("wx1", "gh_1@app", "t")
+    (with_cover,) = compose(msgspec.structs.replace(plain, media=media("image", "png")))
+    (without,) = compose(plain)
+
+    assert ("", ()) == (without.note, without.needs)
+    assert "cover is left out" in with_cover.note
+    assert without.body.parameters == with_cover.body.parameters
+
+
 def test_the_same_file_under_two_names_needs_one_handle() -> None:
     first, second = compose(File(media("file", "pdf"), name="one.pdf"), File(media("file", "pdf"), name="two.pdf"))
 

@@ -54,6 +54,7 @@ from yizhan.platforms.wechatsdk.client import WechatsdkAdapter
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.server import Server
 from yizhan.wire import Fault, HttpResponse, decode_response
+from yizhan.wire.appmsg import parse_card
 
 RULES = PLATFORM.rules()
 BOB = Target("wechatsdk.main", "user", "wxid_bob")
@@ -83,6 +84,7 @@ SILK = b"\x02#!SILK_V3" + b"\x02\x00ab" * 50
         ((Sticker(md5="ab" * 16),), BOB, ["send_known_sticker"]),
         ((Link("http://a.b/", "t"),), BOB, ["send_link"]),
         ((MiniProgram("wx1", "gh_1@app", "t"),), BOB, ["send_xml"]),
+        ((MiniProgram("wx1", "gh_1@app", "t", media=media_of(PNG, "image", "png")),), BOB, ["send_xml"]),
         ((ChannelVideo("1", "n"),), BOB, ["send_channel_video"]),
         ((ContactCard("wxid_a"),), BOB, ["send_card"]),
         ((ContactCard("gh_a"),), BOB, ["send_official_card"]),
@@ -104,6 +106,7 @@ def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[s
         ((Quote("1"), Text("x")), GROUP, Unsupported, "sender"),
         ((Link("javascript:x", "t"),), BOB, Unsupported, "http"),
         ((MiniProgram("", "", "t"),), BOB, Unsupported, "appid"),
+        ((MiniProgram("wx1", "gh_1@app", "t", media=media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "cover"),
         ((ChannelVideo("", ""),), BOB, Unsupported, "object_id"),
         ((Sticker(),), BOB, Unsupported, "md5"),
         ((Native("sned_text", {}),), BOB, Unsupported, "Did you mean send_text"),
@@ -228,6 +231,32 @@ async def test_media_arrives_as_it_was_and_is_placed_once(segment: Any, data: by
         assert served.calls("cdn_upload") == (0 if kind == "sticker" else 1)
         if kind == "file":
             assert "报告 1.pdf" == posts[0].name
+
+
+async def test_a_mini_program_shows_its_cover_which_is_placed_once_as_a_cover() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served) as adapter:
+        cover = msgspec.structs.replace(media_of(PNG, "image", "png"), width=500, height=400)
+        card = Message((MiniProgram("wx1", "gh_1@app", "Order", media=cover),))
+        handles: dict[Any, Any] = {"content": BytesContent(PNG)}
+        for target in (BOB, GROUP):
+            await send(adapter, card, target, handles)
+
+        (upload,) = [e.http for e in served.exchanges if e.endpoint == "cdn_upload"]
+        assert wire.CDN_COVER == json.loads(b"".join(upload.body))["fileType"]  # type: ignore[arg-type]
+        for post in served.world.select(platform="wechatsdk", call="send_xml"):
+            shown = parse_card(post.extra["xml"])
+            stored = served.server.cdn.find(shown.text("appattach/cdnthumburl"))  # type: ignore[attr-defined]
+            assert (cover.md5, cover.md5) == (stored.blob.md5, shown.text("md5"))
+            assert (500, 400) == (shown.number("appattach/cdnthumbwidth"), shown.number("appattach/cdnthumbheight"))
+
+
+def test_a_mini_program_has_every_element_that_readers_of_cards_look_up() -> None:
+    (part,) = convert.compose(Message((MiniProgram("wx1", "gh_1@app", "t"),)), BOB, RULES)
+
+    # A puppet bridge takes each of them apart without asking whether it is there.
+    for name in ("appid", "weappiconurl", "pagepath", "shareId", "username"):
+        assert f"<{name}>" in part.body.request.content
+    assert "<cdnthumburl>" in part.body.request.content
 
 
 async def test_a_message_is_withdrawn_and_a_chat_marked_as_read() -> None:

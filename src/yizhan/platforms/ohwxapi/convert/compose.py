@@ -235,7 +235,8 @@ class _Composer:
                 case Link():
                     return self._app(compose_link(segment), f"link {segment.title}")
                 case MiniProgram():
-                    return self._app(compose_mini_program(segment), f"mini program {segment.title}")
+                    note = "The cover is left out: the gateway has no upload for covers." if segment.media else ""
+                    return self._app(compose_mini_program(segment), f"mini program {segment.title}", note)
                 case ChannelVideo():
                     return self._app(compose_channel_video(segment), "channel video")
         except ValueError as error:

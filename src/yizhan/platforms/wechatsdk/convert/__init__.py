@@ -1,17 +1,9 @@
 """Messages to calls, and pushes to events."""
 
-from yizhan.platforms.wechatsdk.convert.compose import (
-    Draft,
-    Placed,
-    complete,
-    compose,
-    file_type_of,
-    kept_of,
-    limits_of,
-    path_of,
-)
+from yizhan.platforms.wechatsdk.convert.compose import compose, limits_of
 from yizhan.platforms.wechatsdk.convert.media import media_rule
 from yizhan.platforms.wechatsdk.convert.parse import download_of, parse
+from yizhan.platforms.wechatsdk.convert.placed import Draft, Placed, complete, file_type_of, kept_of, path_of
 
 __all__ = [
     "Draft",

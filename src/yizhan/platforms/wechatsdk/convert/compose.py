@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -35,8 +34,10 @@ from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
+from yizhan.platforms.wechatsdk.convert.forward import sent_on
+from yizhan.platforms.wechatsdk.convert.placed import Draft
 from yizhan.wire import Endpoint
-from yizhan.wire.appmsg import compose_file, compose_link, compose_mini_program, parse_card
+from yizhan.wire.appmsg import compose_link, compose_mini_program
 from yizhan.wire.filename import safe_name
 
 GAP = "\u2005"
@@ -45,21 +46,6 @@ _MENTION = re.compile(f"@[^{GAP}]{{1,64}}{GAP}")
 EVERYONE = "notify@all"
 CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}
 _BY_NUMBER = {str(e.constants["type"]): e for e in CALLS.values()}
-_USES = {"image": wire.CDN_IMAGE, "video": wire.CDN_VIDEO, "voice": wire.CDN_VOICE}
-
-
-class Placed(wire.Uploaded, kw_only=True, omit_defaults=True):
-    """What is kept of an upload: its answer, and the file type that it was made with."""
-
-    fileType: int = wire.CDN_FILE  # noqa: N815 - the vendor's word
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A call that may still lack what an upload answers."""
-
-    endpoint: Endpoint[Any, Any]
-    request: Any
 
 
 def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
@@ -78,39 +64,6 @@ def limits_of(rules: Rules) -> Sequence[Limit]:
     """Return the pace of an account, if the profile sets one."""
     count = rules.number("pace.per_minute")
     return (Limit("pace", "account", "send", count, 60.0),) if count and rules.limited else ()
-
-
-def file_type_of(need: MediaNeed, rules: Rules) -> int:
-    """Return the CDN file type under which `need` is uploaded; 25 MB and above is a type of its own."""
-    large = need.media.size >= rules.number("file.large_from")
-    return _USES.get(need.use, wire.CDN_LARGE_FILE if large else wire.CDN_FILE)
-
-
-def complete(draft: Draft, token: str) -> Struct:
-    """Return the request with what the upload answered copied in, verbatim, and with whatever else it wants."""
-    request: Struct = draft.request
-    if not token:
-        return request
-    if isinstance(request, wire.SendSticker):
-        return msgspec.structs.replace(request, emojiPath=path_of(token))
-    placed = msgspec.json.decode(token, type=Placed)
-    copied = {}
-    for name in set(request.__struct_fields__) & set(Placed.__struct_fields__):
-        value = getattr(placed, name)
-        # Measures that the upload did not take (told as nothing or 0) stay as we know them from the media.
-        if str(value) not in ("", "0") or getattr(request, name) == "":
-            copied[name] = value
-    return msgspec.structs.replace(request, **copied)
-
-
-def kept_of(uploaded: wire.Uploaded, file_type: int) -> str:
-    """Return the token of a handle: the upload's answer."""
-    return msgspec.json.encode(Placed(**msgspec.structs.asdict(uploaded), fileType=file_type)).decode()
-
-
-def path_of(token: str) -> str:
-    """Return the path inside the token of something that is sent by its path."""
-    return str(msgspec.json.decode(token)["path"])
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -274,8 +227,7 @@ class _Composer:
                     link = wire.SendLink(userName=self.to, content=compose_link(card))
                     return _part(wire.SEND_LINK, link, f"link {card.title}")
                 case MiniProgram():
-                    program = wire.SendXml(userName=self.to, content=compose_mini_program(card))
-                    return _part(wire.SEND_XML, program, f"mini program {card.title}")
+                    return self._mini_program(card)
                 case ChannelVideo():
                     if not card.object_id or not card.object_nonce_id:
                         raise ValueError("a channel video is named by its object_id and object_nonce_id")
@@ -285,6 +237,16 @@ class _Composer:
                     return _part(wire.SEND_CHANNEL_VIDEO, video, "channel video")
         except ValueError as error:
             raise Unsupported(f"The card cannot be sent: {error}. Correct it and send again.") from error
+
+    def _mini_program(self, card: MiniProgram) -> Part:
+        request = wire.SendXml(userName=self.to, content=compose_mini_program(card))
+        summary = f"mini program {card.title}"
+        if card.media is None:
+            return _part(wire.SEND_XML, request, summary)
+        cover = _media(card.media)
+        self._check(cover, "image", "Give the card a cover of one of these, or none.")
+        need = MediaNeed(cover, scope="account", use="cover")
+        return Part(wire.SEND_XML.name, Draft(wire.SEND_XML, request, card), (need,), summary=summary)
 
     def _contact(self, card: ContactCard) -> Part:
         name, to = card.username, self.to
@@ -308,7 +270,7 @@ class _Composer:
                 "Only what came in over wechatsdk can be sent on by reference here. Save it, and send it as media."
             )
         try:
-            draft, note = _sent_on(forward, self.to)
+            draft, note = sent_on(forward, self.to)
         except (KeyError, TypeError, ValueError) as error:
             raise Unsupported(f"The reference cannot be read ({error}). Save the media and send it anew.") from error
         return Part(draft.endpoint.name, draft, summary=f"forwarded {forward.kind}", note=note)
@@ -352,7 +314,6 @@ class _Composer:
 
 
 _EMPTY: dict[str, Any] = {"rawtotalsize": "", "rawfilemd5": "", "fileid": "", "aeskey": "", "filecrc": ""}
-_NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's check values."
 
 
 def _part(endpoint: Endpoint[Any, Any], request: Struct, summary: str) -> Part:
@@ -363,42 +324,3 @@ def _media(source: Any) -> Media:
     if not isinstance(source, Media):
         raise MediaFormat("The media has not been taken into the library yet. Add it first, or send through an engine.")
     return source
-
-
-def _sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
-    """Return the call that sends on what was received, and what the receipt should say about it.
-
-    A file goes as its card. What a forward wants of pictures (`filecrc`) and videos (that and `encryptfilemd5`) and no
-    message has goes as 0 or empty; voice lacks nothing.
-    """
-    reference = forward.reference
-    kind = int(reference["type"])
-    if kind == wire.TYPE_CARD:
-        return Draft(wire.SEND_XML, _same_card(forward, to)), ""
-    if kind == wire.TYPE_STICKER:
-        return Draft(
-            wire.SEND_KNOWN_STICKER,
-            wire.SendKnownSticker(userName=to, emojiMd5=str(reference["md5"]), emojiSize=int(reference.get("size", 0))),
-        ), ""
-    copied = {"userName": to, "fileid": reference["fileid"], "aeskey": reference["aeskey"]}
-    size = str(reference["size"])
-    if kind == wire.TYPE_VOICE:
-        voice = wire.ForwardVoice(**copied, rawtotalsize=size, voiceduration=str(reference["milliseconds"]))
-        return Draft(wire.FORWARD_VOICE, voice), ""
-    copied |= {"rawtotalsize": size, "rawfilemd5": reference["md5"], "filecrc": "0"}
-    thumb = str(reference.get("thumb", ""))
-    if kind == wire.TYPE_IMAGE:
-        return Draft(wire.FORWARD_IMAGE, wire.ForwardImage(**copied, rawthumbsize=thumb)), _NO_CHECK_VALUE
-    if kind == wire.TYPE_VIDEO:
-        seconds = str(reference.get("seconds", 1))
-        video = wire.ForwardVideo(**copied, encryptfilemd5="", rawthumbsize=thumb, videoseconds=seconds)
-        return Draft(wire.FORWARD_VIDEO, video), _NO_CHECK_VALUE
-    raise ValueError(f"messages of type {kind} cannot be sent on")
-
-
-def _same_card(forward: Forward, to: str) -> wire.SendXml:
-    card = parse_card(str(forward.reference["xml"]))
-    xml, file = card.xml, card.file()
-    if file is not None and forward.name and safe_name(forward.name) != safe_name(card.title):
-        xml = compose_file(msgspec.structs.replace(file, title=safe_name(forward.name), fileext=""))
-    return wire.SendXml(userName=to, content=xml, msgType=card.type)
