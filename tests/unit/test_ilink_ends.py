@@ -533,6 +533,22 @@ async def test_polls_answered_with_nothing_mean_a_lapsed_login(bench: Bench) -> 
     assert EventKind.LOGIN_LOST == event.kind
 
 
+@pytest.mark.parametrize(("hint_ms", "seconds"), [(0, 40), (60_000, 65), (10**15, 305)])
+async def test_a_poll_is_waited_for_as_long_as_the_platform_says_within_reason(
+    bench: Bench, hint_ms: int, seconds: float
+) -> None:
+    bench.server.rules = PLATFORM.rules(None, {**QUICK, "getupdates.hint_ms": hint_ms})
+    patient = make(bench.served, bench.keeper, rules={"getupdates.hold_seconds": 35})
+    await patient.events(1)
+
+    bench.served.world.clock.advance(seconds * (0.7 if hint_ms else 0.4))
+    in_time = patient.adapter.poll.healthy
+    bench.served.world.clock.advance(seconds)
+
+    assert (True, False) == (in_time, patient.adapter.poll.healthy)
+    await patient.adapter.close()
+
+
 async def test_silence_until_the_end_of_a_poll_is_no_failure(bench: Bench) -> None:
     await bench.events(1)
     quiet = {"getupdates.hold_seconds": 0.1, "poll.margin_seconds": 0.1, "poll.pause_seconds": 30}

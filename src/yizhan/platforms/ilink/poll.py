@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 CURSOR = "cursor"
 AT_ONCE = 0.5
 """Seconds within which an answer was not held."""
+LONGEST_HOLD = 300.0
+"""Seconds after which a poll is over, whatever the platform says: a line may have broken unnoticed."""
 
 
 class Poll:
@@ -38,7 +40,7 @@ class Poll:
         self._lapses = 0
         self._lost = False
         self._at_once = False
-        self._timeout = 0.0
+        self._hint = 0.0
         self._heard_at = 0.0
         self.announced = False
 
@@ -52,8 +54,12 @@ class Poll:
     @property
     def healthy(self) -> bool:
         """Whether the platform answered a poll of this session just now, so that the token is good."""
-        patience = self._seconds("getupdates.hold_seconds") + self._seconds("poll.margin_seconds")
-        return not self._lost and self._clock.now() - self._heard_at <= patience
+        return not self._lost and self._clock.now() - self._heard_at <= self._patience
+
+    @property
+    def _patience(self) -> float:
+        """How long an answer to a poll may take."""
+        return (self._hint or self._seconds("getupdates.hold_seconds")) + self._seconds("poll.margin_seconds")
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in, forever."""
@@ -92,10 +98,9 @@ class Poll:
     async def _ask(self) -> wire.Updates | None:
         """Return what the platform says; None where it says nothing until our own time is up, which is no failure."""
         cursor = (self._keeper.get(CURSOR) or b"").decode()
-        timeout = self._timeout or self._seconds("getupdates.hold_seconds")
         asked_at = self._clock.now()
         try:
-            answer = await self._calls.get_updates(cursor, timeout + self._seconds("poll.margin_seconds"))
+            answer = await self._calls.get_updates(cursor, self._patience)
             self._at_once = self._clock.now() - asked_at < AT_ONCE
             return answer
         except PlatformError as error:
@@ -108,7 +113,7 @@ class Poll:
         """Note what an answer says about the login; returns the event that it is lost, where it is."""
         self._failures = 0
         if answer.longpolling_timeout_ms and answer.longpolling_timeout_ms > 0:
-            self._timeout = answer.longpolling_timeout_ms / 1000
+            self._hint = min(answer.longpolling_timeout_ms / 1000, LONGEST_HOLD)
         if answer.msgs is not None or answer.get_updates_buf:
             self._lapses, self._lost, self._heard_at = 0, False, self._clock.now()
             return []
