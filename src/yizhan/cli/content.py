@@ -182,11 +182,13 @@ async def _segment(kind: str, path: str, name: str, engine: Engine, reading: Rea
 
 
 async def take_in(source: str, name: str | None, engine: Engine, reading: Reading, *, kind: Any = None) -> Media:
-    """Take one file, address or standard input (`-`) into the library.
+    """Take one file (`a.png` or `@a.png`), address or standard input (`-` or `@-`) into the library.
 
     Raises:
         MediaFormat: missing, empty, or not of `kind`.
     """
+    if source.startswith("@") and not Path(source).exists():
+        source = source[1:]
     if source == STDIN:
         shown = reading("standard input", None)
         return await engine.library.add(sys.stdin.buffer, name=name or "stdin", kind=kind, progress=shown)

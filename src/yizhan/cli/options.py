@@ -20,6 +20,15 @@ Json: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="YIZHAN_QUIET", help="Say nothing but errors; the exit code tells.")
 ]
+Allow: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        envvar="YIZHAN_ALLOW",
+        metavar="ADDRESS",
+        help="Download also from this host, address or network, which is not public; may be repeated.",
+    ),
+]
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

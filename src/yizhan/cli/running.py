@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,13 +44,16 @@ def _endings() -> list[signal.Signals]:
 
 
 @asynccontextmanager
-async def opened(store: Path, *, sending: bool = False, make: bool = False) -> AsyncIterator[Engine]:
+async def opened(
+    store: Path, *, sending: bool = False, make: bool = False, allow: Sequence[str] | None = None
+) -> AsyncIterator[Engine]:
     """Open the store at `store`.
 
     `sending`: send what is due while it is open, unless another process does. `make`: begin one if there is none.
+    `allow`: addresses that are not public, from which files may be downloaded all the same.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or an address is none.
         StorageError: it cannot be used.
     """
     if not make and not (store / "yizhan.db").exists():
@@ -61,4 +64,8 @@ async def opened(store: Path, *, sending: bool = False, make: bool = False) -> A
     from yizhan.engine import Engine
 
     async with await Engine.open(store, sending=sending) as engine:
+        if allow:
+            from yizhan.media.fetch import Trust
+
+            engine.library.trust = Trust.allowing(*allow)
         yield engine

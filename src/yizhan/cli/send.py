@@ -13,7 +13,7 @@ import typer
 
 from yizhan.cli.content import Content, body, message_from, split_words, targets_of
 from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures
-from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
@@ -129,6 +129,7 @@ def send(
             "--dry-run", "-n", rich_help_panel=_HOW, help="Say what would be sent, uploaded and held; send nothing."
         ),
     ] = False,
+    allow: Allow = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -162,7 +163,7 @@ def send(
         reply=reply,
     )
     content = replace(content, text=body(last, text, only_text=content.only_text))
-    call = _Call(targets_of(named), content, key, expires_in, timeout, Output(as_json, quiet))
+    call = _Call(targets_of(named), content, key, expires_in, timeout, allow, Output(as_json, quiet))
     if dry_run:
         return run(_plan(store, call))
     return run(_store(store, call) if no_wait else _send(store, call))
@@ -177,12 +178,13 @@ class _Call:
     key: str | None
     expires_in: float | None
     timeout: float | None
+    allow: Sequence[str] | None
     out: Output
 
 
 async def _store(store: Path, call: _Call) -> int:
     """Store the deliveries and leave the sending to others."""
-    async with opened(store) as engine:
+    async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             message = await message_from(call.content, engine, bars.bytes)
         receipts = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
@@ -194,7 +196,7 @@ async def _store(store: Path, call: _Call) -> int:
 
 
 async def _send(store: Path, call: _Call) -> int:
-    async with opened(store, sending=True) as engine:
+    async with opened(store, sending=True, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             engine.shelf.on_bytes = bars.uploading
             message = await message_from(call.content, engine, bars.bytes)
@@ -272,7 +274,7 @@ def _wait_for(receipts: Sequence[Receipt]) -> str:
 
 
 async def _plan(store: Path, call: _Call) -> int:
-    async with opened(store) as engine:
+    async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             message = await message_from(call.content, engine, bars.bytes)
         plans = await engine.plan(call.targets, message)

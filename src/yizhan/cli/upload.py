@@ -10,7 +10,7 @@ import typer
 
 from yizhan.cli.content import take_in, targets_of
 from yizhan.cli.exits import SENT
-from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
+from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, size
 from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 def upload(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", show_envvar=False, help="Paths; - for standard input.")
+        list[str],
+        typer.Argument(metavar="FILE...", show_envvar=False, help="Paths (a or @a), addresses; - for standard input."),
     ],
     to: Annotated[
         list[str] | None,
         typer.Option("--to", "-t", metavar="TARGET", help="Also place them where this target can be sent them."),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="The name that people will see, for one file.")] = "",
+    allow: Allow = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -36,12 +38,14 @@ def upload(
     """Take files into the library now, so that later sends need no upload. With --to, place them there, too."""
     if name and len(files) != 1:
         raise Refused(f"--name is the name of one file, and these are {len(files)}.")
-    return run(_upload(store, files, targets_of(to or []), name, Output(as_json, quiet)))
+    return run(_upload(store, files, targets_of(to or []), name, allow, Output(as_json, quiet)))
 
 
-async def _upload(store: Path, files: Sequence[str], to: Sequence[str], name: str, out: Output) -> int:
+async def _upload(
+    store: Path, files: Sequence[str], to: Sequence[str], name: str, allow: Sequence[str] | None, out: Output
+) -> int:
     taken: list[Media] = []
-    async with opened(store, make=not to) as engine:
+    async with opened(store, make=not to, allow=allow) as engine:
         with Bars(show=out.for_people) as bars:
             engine.shelf.on_bytes = bars.uploading
             for file in files:

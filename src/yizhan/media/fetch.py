@@ -20,6 +20,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from yizhan.errors import MediaFormat, Refused
 from yizhan.media.sources import Opened, open_source
 from yizhan.net.fetch import Fetch, FetchLimits
+from yizhan.net.guard import AllowList
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BASE64_STEP = 1 << 20
@@ -34,6 +35,15 @@ class Trust:
     """Folders below which paths are read; None reads any path, an empty tuple none."""
     fetch: FetchLimits | None = field(default_factory=FetchLimits)
     """Limits of downloads; None downloads nothing."""
+
+    @classmethod
+    def allowing(cls, *addresses: str) -> Trust:
+        """Return the default, and downloads also from these hosts, addresses and networks that are not public.
+
+        Raises:
+            ConfigError: one of them is none.
+        """
+        return cls(fetch=FetchLimits(allowed=AllowList(addresses)))
 
 
 OWNER = Trust()

@@ -61,13 +61,19 @@ class MediaIndex(Protocol):
 
 
 class Library:
-    """Media by SHA-256. `max_bytes`: the most that one medium may have; None sets no limit."""
+    """Media by SHA-256. `max_bytes`: the most that one medium may have; None sets no limit.
 
-    def __init__(self, blobs: Blobs, index: MediaIndex, clock: Clock, *, max_bytes: int | None = None) -> None:
+    `trust`: which paths and addresses callers may name of whom `add` is told nothing else.
+    """
+
+    def __init__(
+        self, blobs: Blobs, index: MediaIndex, clock: Clock, *, max_bytes: int | None = None, trust: Trust = OWNER
+    ) -> None:
         self.blobs = blobs
         self.index = index
         self.clock = clock
         self.max_bytes = max_bytes
+        self.trust = trust
         self._locks = _Locks()
 
     async def add(
@@ -76,12 +82,13 @@ class Library:
         name: str | None = None,
         kind: Kind | None = None,
         progress: Progress | None = None,
-        trust: Trust = OWNER,
+        trust: Trust | None = None,
     ) -> Media:
         """Take in `source` and return what it is; the same bytes are kept once, under whatever names they come.
 
         `name`: what people see, instead of the name it came with. `kind`: what it is wanted as; `file` fits anything,
-        any other must be what the bytes are. `trust`: which paths and addresses this caller may name.
+        any other must be what the bytes are. `trust`: which paths and addresses this caller may name, where
+        that is not the library's own.
 
         Raises:
             MediaFormat: empty, unreadable, or not of the wanted kind; nothing was stored.
@@ -93,7 +100,7 @@ class Library:
             return wanted_as(await self._known(source.sha256, source), name, kind)
         if isinstance(source, str) and (digest := digest_in(source)):
             return wanted_as(await self._known(digest), name, kind)
-        opened = _opened(source, trust)
+        opened = _opened(source, trust or self.trust)
         with staged(self.blobs.staging) as file:
             found = await self._take_in(opened, file, progress)
             shown = clean_name(opened.name if name is None else name)

@@ -176,5 +176,6 @@ def _text(host: str, address: str) -> str:
     what = f"'{host}'" if host == address else f"'{host}' ({address})"
     return (
         f"{what} is not a public address, and media are fetched from public addresses only. "
-        "Download the file and hand it over, or add the address to the list of those that are allowed."
+        "Download the file and hand it over, or allow the address: --allow on the command line, "
+        "library.trust = Trust.allowing(…) in a program."
     )
