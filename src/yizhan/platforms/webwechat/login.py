@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from yizhan.errors import LoginNeeded, PlatformError, Unavailable
 from yizhan.platforms.base import LoginStep
-from yizhan.platforms.webwechat.calls import PAUSE, WebWx
+from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.connection import PAUSE
 from yizhan.platforms.webwechat.saved import Saved
 from yizhan.platforms.webwechat.wire import login as wire
 
