@@ -72,6 +72,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return command
 
 
+class ClockOff:
+    """The module `time`, so many seconds off."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def time(self) -> float:
+        return time.time() + self._seconds
+
+
 class Piped:
     """Standard input with something in it."""
 
@@ -515,6 +525,38 @@ def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox,
     assert 1 == ill.code
     assert ["key"] == [one["what"] for one in ill.objects if not one["ok"]]
     assert "chmod 600" in next(one["remedy"] for one in ill.objects if not one["ok"])
+
+
+@pytest.mark.parametrize(
+    ("off", "fine", "words"),
+    [(0.0, True, ", as "), (7200.0, False, " s ahead of "), (-7200.0, False, " s behind ")],
+)
+def test_a_doctor_holds_the_clock_against_the_platforms(
+    qq: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, off: float, fine: bool, words: str
+) -> None:
+    import yizhan.net.dates
+    import yizhan.net.dial
+
+    # The machine's clock is wrong; that of the platform is not.
+    monkeypatch.setattr(yizhan.net.dial, "is_loopback", lambda url: False)
+    monkeypatch.setattr(yizhan.net.dates, "time", ClockOff(off))
+
+    said = qq("doctor", "--json")
+    (clock,) = (one for one in said.objects if one["what"] == "clock")
+
+    assert fine is clock["ok"]
+    assert words in clock["detail"]
+    assert ("timedatectl" in clock["remedy"]) is not fine
+
+
+def test_a_doctor_whose_account_cannot_be_read_goes_on_and_says_why(qq: Run, tmp_path: Path) -> None:
+    (tmp_path / "yizhan-data" / "key").unlink()
+
+    said = qq("doctor")
+
+    assert (1, "") == (said.code, said.err)
+    assert "FAIL  accounts: account qqbot.main cannot be decrypted" in said.out
+    assert "1 thing to mend." in said.out
 
 
 def test_tail_shows_what_comes_in(run: Run, sandbox: Sandbox) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 RELEASED = 1_790_000_000
 """Seconds since the epoch: a clock that shows less than this program's own age is wrong."""
+OFF = 30.0
+"""Seconds that the clock may differ from those of the platforms."""
 ROOM = 200_000_000
 """Bytes that should be free where the store is."""
 
@@ -67,13 +70,22 @@ async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIter
 
     yield "", _store(store)
     yield "", _key(store)
-    yield "", _clock()
+    try:
+        accounts = await engine.accounts()
+    except YizhanError as error:
+        yield "", _clock({})
+        yield (
+            "",
+            Finding("accounts", False, " ".join(str(error).split()), "See the text; then run yizhan doctor again."),
+        )
+        return
+    yield "", _clock(await _told_by(accounts[name] for name in wanted or accounts if name in accounts))
     counts = await engine.records.counts()
     detail = ", ".join(f"{n:,} {state.value}" for state, n in sorted(counts.items())) or "empty"
     unknown = sum(n for state, n in counts.items() if state.value == "unknown")
     remedy = "Find out whether they arrived: yizhan deliveries --state unknown; then yizhan deliveries settle ID --as …"
     yield "", Finding("outbox", not unknown, detail, remedy if unknown else "")
-    names = wanted or list(await engine.accounts())
+    names = wanted or list(accounts)
     if not names:
         yield "", Finding("accounts", False, "there is none", "Add one: yizhan account add qqbot.main …")
     for name in names:
@@ -112,9 +124,29 @@ def _key(store: Path) -> Finding:
     return Finding("key", private, f"{file}, mode {mode:03o}", f"Others can read it. Run: chmod 600 {file}")
 
 
-def _clock() -> Finding:
+async def _told_by(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Ask the platforms what time it is: by host, the seconds that this machine's clock is ahead of theirs."""
+    from yizhan.net.dates import seconds_ahead
+    from yizhan.net.dial import is_loopback
+
+    # What runs on this machine has this machine's clock, and cannot say that it is wrong.
+    urls = {str(settings.get("base_url") or "") for settings in accounts}
+    asked = sorted(url for url in urls if url and not is_loopback(url))
+    told = zip(asked, await asyncio.gather(*(seconds_ahead(url) for url in asked)), strict=True)
+    return {url.partition("//")[2]: ahead for url, ahead in told if ahead is not None}
+
+
+def _clock(told: Mapping[str, float]) -> Finding:
+    """Compare the clock with those that `told` their time; one that agrees is enough, since others may be wrong."""
     from yizhan.platforms.base import Finding
 
     now = time.time()
     text = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
-    return Finding("clock", now > RELEASED, text, "Set the clock: windows and tokens are counted by it.")
+    remedy = "Set the clock (timedatectl set-ntp true): windows, tokens and signatures are counted by it."
+    if not told:
+        return Finding("clock", now > RELEASED, text, remedy)
+    host, ahead = min(told.items(), key=lambda pair: abs(pair[1]))
+    if abs(ahead) <= OFF:
+        return Finding("clock", True, f"{text}, as {host} has it")
+    way = "ahead of" if ahead > 0 else "behind"
+    return Finding("clock", False, f"{text}, {abs(ahead):,.0f} s {way} {host}", remedy)
