@@ -106,7 +106,7 @@ class Replay:
             asked = Answerable("AT_MESSAGE_CREATE", "channel", channel_id, self.served.world.now())
             server.happenings.messages["08inbound"] = asked  # type: ignore[attr-defined]
         if request["path"].startswith("/interactions/"):
-            server.happenings.interactions.add(request["path"].rpartition("/")[2])  # type: ignore[attr-defined]
+            server.interactions.waiting.add(request["path"].rpartition("/")[2])  # type: ignore[attr-defined]
 
     def _post(self, message_id: str, scene: str, target: str) -> None:
         self.served.world.post(

@@ -1,8 +1,8 @@
 """The serving end: the platform's own HTTP, socket and webhooks over a simulated world.
 
 One class per chapter, each adding its calls to the router: tokens · files · chunks · messages · guild · images ·
-gateway · webhooks. `places` knows people, groups and channels, `quotas` counts, `audits` holds guild messages for
-review, `happenings` makes what is pushed.
+interactions · gateway · webhooks. `places` knows people, groups and channels, `quotas` counts, `audits` holds guild
+messages for review, `happenings` makes what is pushed.
 Limits are read from `Server.rules` at every call, so they can be changed while it runs.
 """
 
@@ -23,6 +23,7 @@ from yizhan.platforms.qqbot.server.gateway import Gateway
 from yizhan.platforms.qqbot.server.guild import Guild
 from yizhan.platforms.qqbot.server.happenings import Happenings
 from yizhan.platforms.qqbot.server.images import Images
+from yizhan.platforms.qqbot.server.interactions import Interactions
 from yizhan.platforms.qqbot.server.messages import Messages
 from yizhan.platforms.qqbot.server.places import Places
 from yizhan.platforms.qqbot.server.quotas import Quotas, Rates
@@ -67,6 +68,7 @@ class Server:
         self.guild = Guild(self)
         self.audits = Audits(self)
         self.images = Images(self)
+        self.interactions = Interactions(self)
         self.gateway = Gateway(self)
         self.webhooks = Webhooks(self)
 
@@ -116,6 +118,7 @@ class Server:
             self.chunks,
             self.audits,
             self.images,
+            self.interactions,
             self.gateway,
             self.webhooks,
         ):

@@ -11,7 +11,6 @@ from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.server.places import GUILD_ID
 from yizhan.platforms.qqbot.wire import faults, guild
 from yizhan.platforms.qqbot.wire.events import clock_text
-from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
 from yizhan.platforms.qqbot.wire.quotas import active, passive
 from yizhan.platforms.qqbot.wire.token import Nothing
 from yizhan.wire import Fault, FormPart
@@ -31,7 +30,6 @@ class Guild:
         server.serve(wire.OPEN_DM, self.open_dm)
         server.serve(wire.RECALL_FROM_CHANNEL, self.recall_from_channel)
         server.serve(wire.RECALL_FROM_DM, self.recall_from_dm)
-        server.serve(wire.ANSWER_INTERACTION, self.answer_interaction)
 
     async def send_to_channel(self, call: Call[guild.SendToChannel]) -> guild.GuildMessage:
         channel = self.server.places.channel(call.request.channel_id)
@@ -56,14 +54,6 @@ class Guild:
 
     async def recall_from_dm(self, call: Call[guild.RecallFromDm]) -> Nothing:
         return self._recall(call.request.message_id, "dm", call.request.guild_id)
-
-    async def answer_interaction(self, call: Call[AnswerInteraction]) -> Nothing:
-        if not 0 <= call.request.code <= 5:
-            raise Fault(faults.INTERACTION_BAD_PARAMETER)
-        if call.request.interaction_id not in self.server.happenings.interactions:
-            raise Fault(faults.INTERACTION_MISMATCH)
-        self.server.happenings.interactions.discard(call.request.interaction_id)
-        return Nothing()
 
     async def _send(self, request: Any, scene: str, target: str, call: str) -> guild.GuildMessage:
         rules = self.server.rules

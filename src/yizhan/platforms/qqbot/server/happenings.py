@@ -56,15 +56,12 @@ class Happenings:
         self.server = server
         self.messages: dict[str, Answerable] = {}
         self.events: dict[str, Answerable] = {}
-        self.interactions: set[str] = set()
-        """Ids of pressed buttons that wait for an answer."""
         self.last_word: dict[str, float] = {}
         """When each person last wrote to the bot; wake-up messages count from it."""
 
     def reset(self) -> None:
         self.messages.clear()
         self.events.clear()
-        self.interactions.clear()
         self.last_word.clear()
 
     async def say(
@@ -134,7 +131,7 @@ class Happenings:
             data={"type": 11, "resolved": {"button_id": button_id, "button_data": data}},
             application_id=self.server.app_id,
         )
-        self.interactions.add(interaction_id)
+        self.server.interactions.waiting.add(interaction_id)
         scene, target = ("group", to) if in_group else ("user", person.id)
         await self.push("INTERACTION_CREATE", d, scene=scene, target=target)
         return interaction_id

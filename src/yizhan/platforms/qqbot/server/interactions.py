@@ -1,0 +1,36 @@
+"""Answers to pressed buttons; `happenings.press` is what makes somebody press one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from yizhan.net.router import Call
+from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.wire import faults
+from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
+from yizhan.platforms.qqbot.wire.token import Nothing
+from yizhan.wire import Fault
+
+if TYPE_CHECKING:
+    from yizhan.platforms.qqbot.server import Server
+
+CODES = range(6)
+
+
+class Interactions:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.waiting: set[str] = set()
+        """Ids of pressed buttons that nobody has answered yet."""
+        server.serve(wire.ANSWER_INTERACTION, self.answer)
+
+    def reset(self) -> None:
+        self.waiting.clear()
+
+    async def answer(self, call: Call[AnswerInteraction]) -> Nothing:
+        if call.request.code not in CODES:
+            raise Fault(faults.INTERACTION_BAD_PARAMETER)
+        if call.request.interaction_id not in self.waiting:
+            raise Fault(faults.INTERACTION_MISMATCH)
+        self.waiting.discard(call.request.interaction_id)
+        return Nothing()
