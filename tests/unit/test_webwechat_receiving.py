@@ -236,7 +236,7 @@ async def test_a_card_arrives_under_its_own_type(type_: int, kind: str) -> None:
 
 async def held(me: Account, polls: int) -> None:
     """Return once the server holds so many polls."""
-    for _ in range(5000):
+    for _ in range(60_000):
         if me.server.waiting >= polls:
             return
         await asyncio.sleep(0.001)
@@ -287,6 +287,20 @@ async def test_a_poll_that_waits_hears_that_the_login_ended() -> None:
 
         assert EventKind.LOGIN_LOST == event.kind
         assert "1101" in event.raw["reason"]
+
+
+async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at() -> None:
+    async with account(synccheck__hold_seconds=600) as me:
+        lost = asyncio.ensure_future(me.next())
+        await held(me, 1)
+        assert all(finding.ok for finding in await me.adapter.check())
+        me.server.end(next(iter(me.server.sessions.values())), calls.FAULTS.find(1100))
+        assert EventKind.LOGIN_LOST == (await lost).kind
+        following = asyncio.ensure_future(me.next())
+        await me.adapter.login(lambda step: None)
+        await me.server.say("wxid_alice", "bot", text="after")
+
+        assert message_of("after") == (await following).message
 
 
 async def test_receiving_goes_on_after_a_new_login() -> None:

@@ -188,6 +188,8 @@ class Adapter:
                 pass
         saved = await QrLogin(self.raw, show).run()
         self._forget_names()
+        # Where the old login stood in its stream means nothing in the new one.
+        await self._context.keeper.put("sync", None)
         self.raw.use(saved)
         inited = await self.raw.webwxinit()
         self._book.add(inited.ContactList)

@@ -54,9 +54,9 @@ class Receiver:
         """Yield what happens; what was not taken before a stop comes again after it."""
         pause = FIRST_PAUSE
         while True:
-            self.logged_in.clear()
             key, saved = self.position(), self._wx.saved
             if saved is None or key is None:
+                self.logged_in.clear()
                 await self.logged_in.wait()
                 continue
             try:
@@ -65,6 +65,7 @@ class Receiver:
                 pause = FIRST_PAUSE
             except LoginNeeded as error:
                 if self._wx.saved is saved:
+                    self.logged_in.clear()
                     yield self._lost(error)
                     await self.logged_in.wait()
             except PlatformError:
