@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import os
 import signal
@@ -293,6 +294,30 @@ async def test_a_sound_over_its_seconds_is_refused_although_its_header_says_less
 async def test_a_film_without_sound_is_no_voice(prepare: Prepare) -> None:
     with pytest.raises(MediaFormat, match="there is no sound in it"):
         await convert(prepare, make.film(), "voice;format=silk")
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAb5tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9j"
+    "AAAAAERAAAIAAQAAAAAB4gABAAAAAAAAADcAAgAAAAACGQABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAA"
+    "ABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNg"
+    "AAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZE"
+    "AcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAADwAAAABAAAAKAAAAAH////8AAAAAv///+gA"
+    "AAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAAAY21kYXQAAAAz"
+    "KAGvGYD3hEl/5yD+eRfwVJPO9NIPLUd9wIuIotqobuwvXpqphAWCPT4y0dNUssBOnRWAAAAABkV4aWYAAE1NACoAAAAIAAEBEgADAAAAAQAG"
+    "AAAAAAAA"
+)
+"""60 x 40, red in its left third and blue beside it; stored as 64 x 64."""
+
+
+async def test_a_heic_of_one_piece_is_shown_without_what_fills_it_up(prepare: Prepare) -> None:
+    source = await prepare.library.add(HEIC, name="IMG_0001.HEIC")
+    made = await prepare.variant(source, "image;formats=jpeg")
+    picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(made)))).convert("RGB")
+
+    assert ("image", "heic", 60, 40) == (source.kind, source.format, source.width, source.height)
+    assert ("IMG_0001.jpg", 60, 40) == (made.name, made.width, made.height)
+    assert picture.getpixel((5, 20))[0] > 200
+    assert picture.getpixel((55, 35))[2] > 200
 
 
 FILMS: list[tuple[str, Data]] = [
@@ -871,6 +896,19 @@ async def test_a_film_on_its_side_is_shown_upright(prepare: Prepare, codec: str,
         picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("RGB")
         assert upright == picture.size
         assert picture.getpixel(red)[0] > 200
+
+
+async def test_a_decoder_that_the_caller_named_the_way_to_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pillow_heif.py").write_text("def register_heif_opener(): raise RuntimeError('found')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}")
+    own = Workshop(workers=1)
+    try:
+        with pytest.raises(MediaFormat, match="RuntimeError: found"):
+            await convert(Prepare(library_in(tmp_path), own), HEIC, "image;formats=jpeg")
+    finally:
+        await own.close()
 
 
 async def test_a_module_that_lies_in_the_callers_folder_disturbs_no_conversion(

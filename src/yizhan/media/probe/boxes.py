@@ -101,15 +101,17 @@ def _picture(window: Window, brand: bytes) -> Findings:
     found = Findings("image", f"image/{form}", form)
 
     def size() -> dict[str, Any]:
-        # The picture is the largest of the extents in it: tiles, thumbnail and the whole each have one.
-        sizes = list(_extents(window, 0, window.size, 0))
-        wide, high = max(sizes, key=lambda pair: pair[0] * pair[1])
-        return {"width": wide, "height": high}
+        # The picture is the largest of the extents in it: tiles, thumbnail and the whole each have one. What is shown
+        # of it may be less: encoders fill up to whole blocks.
+        found = list(_extents(window, 0, window.size, 0))
+        wide, high = max((pair for name, *pair in found if name == b"ispe"), key=lambda pair: pair[0] * pair[1])
+        shown = next((pair for name, *pair in found if name == b"clap"), (wide, high))
+        return {"width": min(wide, shown[0]), "height": min(high, shown[1])}
 
     return measured(found, size)
 
 
-def _extents(window: Window, start: int, stop: int, depth: int) -> Iterator[tuple[int, int]]:
+def _extents(window: Window, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
     for count, (name, at, end) in enumerate(_boxes(window, start, stop)):
         if count > MAX_BOXES or depth > MAX_DEPTH:
             return
@@ -117,7 +119,10 @@ def _extents(window: Window, start: int, stop: int, depth: int) -> Iterator[tupl
             yield from _extents(window, at + (4 if name == b"meta" else 0), end, depth + 1)
         elif name == b"ispe":
             wide, high = window.unpack(">II", at + 4)
-            yield wide, high
+            yield name, wide, high
+        elif name == b"clap":
+            wide, wide_parts, high, high_parts = window.unpack(">4I", at)
+            yield name, wide // wide_parts, high // high_parts
 
 
 # --- Matroska and WebM ------------------------------------------------------------------------------------------------

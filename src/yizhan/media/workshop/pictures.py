@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from yizhan.media.probe import probe
+from yizhan.media.probe import Findings, probe
 from yizhan.media.workshop.opening import opened
 from yizhan.media.workshop.terms import Caps, Made, Refusal
 from yizhan.platforms.recipes import Recipe
@@ -93,10 +93,10 @@ def _opened(source: Path, caps: Caps) -> Image.Image:
         picture: Image.Image = Image.open(source, formats=_readable())
     except UnidentifiedImageError:
         with source.open("rb") as file:
-            found = probe(file, source.stat().st_size).format
-        if found != "heic":
+            found = probe(file, source.stat().st_size)
+        if found.format != "heic":
             raise Refusal("it cannot be read as a picture. The file is broken; give a PNG or JPEG instead.") from None
-        picture = _first_frame(source)
+        picture = _first_frame(source, found)
     if picture.width * picture.height > caps.pixels:
         raise Refusal(
             f"it has {picture.width} x {picture.height} pixels; at most {caps.pixels} are decoded. "
@@ -119,7 +119,7 @@ def _register_heif() -> None:
     pillow_heif.register_heif_opener()
 
 
-def _first_frame(source: Path) -> Image.Image:
+def _first_frame(source: Path, found: Findings) -> Image.Image:
     """What Pillow does not know may be a picture to FFmpeg: HEIC that is not put together from tiles."""
     import av
 
@@ -131,7 +131,10 @@ def _first_frame(source: Path) -> Image.Image:
                     "it is put together from tiles, for which no decoder is here. Give a JPEG instead.", as_file=True
                 )
             frame: Any = next(container.decode(video=0))
-            return _turned(frame.to_image(), getattr(frame, "rotation", 0))
+            # Filled up to whole blocks at the right and below.
+            size = found.width or frame.width, found.height or frame.height
+            shown = frame.to_image().crop((0, 0, min(frame.width, size[0]), min(frame.height, size[1])))
+            return _turned(shown, getattr(frame, "rotation", 0))
     except (av.FFmpegError, StopIteration, IndexError):
         raise Refusal("no decoder here knows this HEIC. Give a PNG or JPEG instead.", as_file=True) from None
 

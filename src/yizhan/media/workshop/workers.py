@@ -215,8 +215,9 @@ def _cause(code: int) -> str:
 
 async def _started() -> Process:
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # The worker finds this package where we found it, installed or not.
-    environment["PYTHONPATH"] = str(Path(yizhan.__file__).parent.parent)
+    # The worker finds this package where we found it, installed or not, and its libraries likewise.
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(yizhan.__file__).parent.parent), *filter(None, given)])
     environment["OMP_NUM_THREADS"] = "1"
     return await asyncio.create_subprocess_exec(
         sys.executable,
