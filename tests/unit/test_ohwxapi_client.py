@@ -546,6 +546,25 @@ async def test_a_command_over_a_line_that_breaks_has_an_unknown_outcome() -> Non
         assert {} == adapter.line._asked
 
 
+async def test_we_wait_longer_than_the_gateway_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: dict[int, float] = {}
+    async with gateway() as (served, _, _sender):
+        for seconds in (10, 90):
+            chosen = {"wxid": "wxid_sandbox", "base_url": served.url, "timeout": seconds}
+            adapter = OhwxapiAdapter(context(PLATFORM, served, chosen))
+
+            async def call(command: Any, request: Any, *, seconds: int = seconds, **_: Any) -> None:
+                waited[seconds] = command.timeout
+                assert str(seconds) == request.timeout
+
+            monkeypatch.setattr(adapter.caller, "call", call)
+            await adapter.run(wire.GET_PROFILE, wire.GetProfile())
+            await adapter.close()
+
+    assert wire.GET_PROFILE.timeout == waited[10]
+    assert waited[90] > 90
+
+
 async def test_a_transport_error_of_the_gateway_leaves_sends_unknown_and_uploads_repeatable() -> None:
     async with gateway() as (served, _, sender):
 

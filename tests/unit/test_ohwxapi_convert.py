@@ -257,6 +257,22 @@ def test_other_happenings_have_a_kind(data: dict[str, Any], kind: EventKind) -> 
     assert kind == convert.parse(read, frame, "ohwxapi.main", "me", 5.0).kind
 
 
+def test_what_the_gateway_does_not_know_may_be_null_and_an_id_may_be_missing() -> None:
+    unknown = dict.fromkeys(("MsgSource", "PushContent", "ActionUserName", "ActionNickName", "NewMsgIdExt"))
+    events = []
+    for words in ("one", "two", "two"):
+        added = {"MsgType": 10000, "FromUserName": GROUP.id, "Content": words, "CreateTime": 7, "NewMsgId": 0}
+        frame = {
+            "CurrentPacket": {"WebConnId": None, "Data": {"AddMsg": {**added, **unknown}, "EventName": frames.MSG_NEW}}
+        }
+        read = read_push(json.dumps(frame))
+        assert read is not None
+        events.append(convert.parse(read, frame, "ohwxapi.main", "me", 5.0))
+
+    assert [(Text("one"),), (Text("two"),), (Text("two"),)] == [e.message.segments for e in events if e.message]
+    assert events[0].id != events[1].id == events[2].id
+
+
 @pytest.mark.parametrize("text", ["", "在吗", "5", "[]", "{}", '{"CurrentPacket":5}', "[" * 9999, '{"ReqId":5}'])
 def test_frames_that_are_neither_push_nor_answer_are_nothing(text: str) -> None:
     assert (None, None) == (read_push(text), read_answer_id(text))

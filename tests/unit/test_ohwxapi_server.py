@@ -495,6 +495,7 @@ async def test_native_login_commands_work_without_an_account_that_is_online() ->
         ("SendImage", {"ImageBase64": "AAAA"}),
         ("SendAppMsg", {"MsgType": 57, "Content": LINK}),
         ("SendVoice", {"VoiceBase64": base64.b64encode(b"\x02#!SILK_V3").decode(), "VoiceTime": 1}),
+        ("SendVoice", {"VoiceBase64": base64.b64encode(b"\x02#!SILK_V3").decode()}),
         ("SendEmoji", {"EmojiMd5": "ab" * 16, "EmojiLen": 5}),
         ("SendCdnImage", {"XmlStr": f'<msg><img aeskey="{"a" * 32}" cdnmidimgurl="{"30" * 20}"/></msg>'}),
         ("SendVideo", {"VideoXml": f'<msg><videomsg aeskey="{"a" * 32}" cdnvideourl="{"30" * 20}"/></msg>'}),

@@ -472,6 +472,19 @@ async def test_pushes_of_another_program_are_taken_and_nonsense_is_left_out() ->
         assert 0 == served.calls("add_handler")
 
 
+async def test_what_is_null_is_not_known_and_what_has_no_id_is_told_apart() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served, events="off") as adapter:
+        unknown = dict.fromkeys(("talkerInfo", "chatroomMemberInfo", "reserved1", "szMsgSvrID", "isSender"))
+        for words in ("one", "two", "two"):
+            notice = {"type": 10000, "from": "10001@chatroom", "content": words, "msgSvrID": 0, "createtime": 7}
+            adapter.receive_push({"pushType": 1, "robot": None, "type": None, "data": {**notice, **unknown}})
+        events = adapter.events()
+        heard = [await anext(events) for _ in range(3)]
+
+        assert ["one", "two", "two"] == [event.message.text for event in heard if event.message]
+        assert heard[0].id != heard[1].id == heard[2].id
+
+
 # --- logging in -------------------------------------------------------------------------------------------------------
 
 

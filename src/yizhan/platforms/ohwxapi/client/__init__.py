@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -31,6 +32,8 @@ R = TypeVar("R")
 DEFAULT_URL = "http://127.0.0.1:8898"
 POLL_SECONDS = 3.0
 """Between two looks at the list of online accounts while a login waits for the phone."""
+MARGIN_SECONDS = 5.0
+"""How much longer than the gateway waits for WeChat we wait for the gateway, at least."""
 _CLIENT_ID_TIME = re.compile(r"_(\d{9,11})$")
 
 
@@ -56,6 +59,8 @@ class OhwxapiAdapter:
         Raises:
             PlatformError: the class says what happened.
         """
+        if self.settings.timeout > command.timeout - MARGIN_SECONDS:
+            command = dataclasses.replace(command, timeout=self.settings.timeout + MARGIN_SECONDS)
         try:
             if self.settings.commands == "socket":
                 answer = await self.line.ask(command, parameters)
@@ -133,6 +138,8 @@ class OhwxapiAdapter:
         """Yield what comes in over the WebSocket, and what comes back of one's own as `sent`."""
         async for text in self.line.pushes():
             push = read_push(text)
+            if push is None and '"CurrentPacket"' in text:
+                log.warning("push left out", extra={"account": self.name, "begins": text[:200]})
             if push is None or push.CurrentWxid not in ("", self.wxid):
                 continue
             raw = msgspec.json.decode(text)

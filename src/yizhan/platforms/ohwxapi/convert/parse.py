@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from yizhan.errors import Unsupported
 from yizhan.model import (
@@ -45,7 +46,7 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
         return _friend_request(data, raw, account, now)
     place = data.ChatUserName or data.FromUserName or (data.Contact.UserName if data.Contact else "")
     return Event(
-        id=_made_id(data, now),
+        id=_made_id(data, data.EventName, now),
         kind=_KINDS.get(data.EventName, EventKind.OTHER),
         account=account,
         at=now,
@@ -60,14 +61,14 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
 _KINDS = {frames.CHATROOM_INVITE: EventKind.GROUP_ADDED, frames.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST}
 
 
-def _made_id(data: wire.EventData, now: float) -> str:
+def _made_id(data: Struct, name: str, now: float) -> str:
     """Happenings have no id of their own: what happened, and in which second."""
-    return f"{data.EventName}:{hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]}:{int(now)}"
+    return f"{name}:{hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]}:{int(now)}"
 
 
 def _friend_request(data: wire.EventData, raw: Mapping[str, Any], account: str, now: float) -> Event:
     """Somebody asks to be a contact; `context` has what accepting (137) wants."""
-    event = Event(_made_id(data, now), EventKind.OTHER, account, now, raw=dict(raw))
+    event = Event(_made_id(data, data.EventName, now), EventKind.OTHER, account, now, raw=dict(raw))
     try:
         asked = parse_friend_request(data.Content)
     except ValueError:
@@ -86,8 +87,10 @@ def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: s
     own = message.FromUserName == wxid
     place = message.ToUserName if own else message.FromUserName
     in_group = place.endswith("@chatroom")
-    id = message.NewMsgIdExt or str(message.NewMsgId)
     at = float(message.CreateTime)
+    numbers = (message.NewMsgIdExt, str(message.NewMsgId))
+    # Notices that are made up on the spot have the number 0.
+    id = next((number for number in numbers if number not in ("", "0")), _made_id(message, "message", at))
     segments, kind = _content(message, id), EventKind.SENT if own else EventKind.MESSAGE
     if message.MsgType in _NOTICES and not own:
         kind = EventKind.RECALL if _revoked(message) else EventKind.OTHER

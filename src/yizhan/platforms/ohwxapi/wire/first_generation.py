@@ -39,6 +39,12 @@ class SendCdnImage(Struct):
     XmlStr: str
 
 
+class SendVoiceV1(SendVoice, kw_only=True, omit_defaults=True):
+    """Clients of this generation do not say how long it lasts."""
+
+    VoiceTime: int = 1
+
+
 class MagicCgi(Struct):
     """A body of the second generation under the first's path."""
 
@@ -77,7 +83,7 @@ def _flat(funcname: str, parameters: type[Struct], response: type, *, sends: boo
 V1_SEND_MSG = _flat("SendMsg", SendMsg, Sent)
 V1_SEND_IMAGE = _flat("SendImage", SendImage, Sent)
 V1_SEND_APP_MSG = _flat("SendAppMsg", SendAppMsg, Sent)
-V1_SEND_VOICE = _flat("SendVoice", SendVoice, Sent)
+V1_SEND_VOICE = _flat("SendVoice", SendVoiceV1, Sent)
 V1_SEND_EMOJI = _flat("SendEmoji", SendEmoji, Sent)
 V1_SEND_CDN_IMAGE = _flat("SendCdnImage", SendCdnImage, Sent)
 V1_SEND_VIDEO = _flat("SendVideo", SendVideo, Sent)

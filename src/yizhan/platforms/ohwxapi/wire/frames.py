@@ -120,7 +120,18 @@ def read_push(text: str) -> Push | None:
     try:
         return _push.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        # What a gateway does not know it may write as null.
+        return msgspec.convert(_without_nulls(_any.decode(text)), Push, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError, RecursionError):
         return None
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def read_answer_id(text: str) -> int | None:

@@ -116,7 +116,8 @@ class Revoke(Struct, kw_only=True):
 
     ToUserName: str
     ClientMsgId: str = ""
-    NewMsgId: int = 0
+    NewMsgId: int | str = 0
+    """Text is read too, for callers without 64-bit numbers."""
     CreateTime: int = 0
 
 

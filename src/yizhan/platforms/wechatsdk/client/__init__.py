@@ -173,7 +173,9 @@ class WechatsdkAdapter:
         What has not the documented shape is logged and left out.
         """
         try:
-            raw = body if isinstance(body, Mapping) else msgspec.json.decode(body)
+            raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)
+            if not isinstance(raw, Mapping):
+                raise ValueError("not a push: no object")
             event = convert.parse(raw, self.name, self._context.clock.now())
         except (ValueError, TypeError, RecursionError) as error:
             log.warning("push left out", extra={"account": self.name, "reason": str(error)})

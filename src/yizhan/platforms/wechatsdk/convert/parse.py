@@ -36,7 +36,7 @@ def parse(raw: Mapping[str, Any], account: str, now: float) -> Event:
         ValueError: it does not have the documented shape.
     """
     try:
-        push = msgspec.convert(raw, wire.Push, strict=False)
+        push = msgspec.convert(_known(raw), wire.Push, strict=False)
         if push.pushType == wire.PUSH_MESSAGE:
             return _message(msgspec.convert(_renamed(push.data), wire.Message, strict=False), raw, account, now)
     except msgspec.ValidationError as error:
@@ -45,13 +45,17 @@ def parse(raw: Mapping[str, Any], account: str, now: float) -> Event:
 
 
 def _renamed(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**data, "sender": data.get("from", "")}
+    return {**_known(data), "sender": data.get("from") or ""}
+
+
+def _known(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is null: nothing is known about it."""
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def _other(push: wire.Push, raw: Mapping[str, Any], account: str, now: float) -> Event:
     data = push.data
-    digest = hashlib.sha256(msgspec.json.encode(raw)).hexdigest()[:24]
-    id, kind, target = f"push{push.pushType}:{digest}", EventKind.OTHER, None
+    id, kind, target = _made_id(push.pushType, raw), EventKind.OTHER, None
     words, context = "", dict[str, Any]()
     match push.pushType:
         case wire.PUSH_ASYNC:
@@ -75,6 +79,11 @@ def _other(push: wire.Push, raw: Mapping[str, Any], account: str, now: float) ->
     return Event(id, kind, account, at, target, message=message, context=context, raw=dict(raw))
 
 
+def _made_id(push_type: int, raw: Mapping[str, Any]) -> str:
+    """An id for what has none of its own: the same push twice is the same event."""
+    return f"push{push_type}:{hashlib.sha256(msgspec.json.encode(raw)).hexdigest()[:24]}"
+
+
 def _message(message: wire.Message, raw: Mapping[str, Any], account: str, now: float) -> Event:
     place = message.sender
     in_group = place.endswith("@chatroom") or bool(message.isChatroomMsg)
@@ -87,7 +96,8 @@ def _message(message: wire.Message, raw: Mapping[str, Any], account: str, now: f
     if kind is EventKind.RECALL:
         withdrawn = context.pop("withdrawn")
     return Event(
-        id=message.id,
+        # Notices that WeChat makes up on the spot have the number 0.
+        id=message.id or _made_id(wire.PUSH_MESSAGE, raw),
         kind=kind,
         account=account,
         at=at,

@@ -120,7 +120,8 @@ class Message(Struct):
 
     @property
     def id(self) -> str:
-        return self.szMsgSvrID or str(self.msgSvrID)
+        """The id as text; empty when there is none."""
+        return next((number for number in (self.szMsgSvrID, str(self.msgSvrID)) if number not in ("", "0")), "")
 
 
 TYPE_TEXT, TYPE_IMAGE, TYPE_VOICE, TYPE_FRIEND_REQUEST, TYPE_CONTACT, TYPE_VIDEO = 1, 3, 34, 37, 42, 43
