@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import MemoryKeeper, Served, context, serve
 from tests.webwechat_support import CountedClock
-from yizhan.errors import LoginNeeded, Unsupported
+from yizhan.errors import LoginNeeded, Unsupported, WireMismatch
 from yizhan.model import Forward, Receipt, SendKey, State, Target, message_of
 from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.webwechat import PLATFORM
@@ -307,6 +307,30 @@ async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
         with pytest.raises(LoginNeeded, match="not here"):
             await adapter.login(lambda step: None)
         await adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer", "says"),
+    [
+        ("login", b'window.code=200;\nwindow.redirect_uri="/nowhere";', "no address"),
+        ("login", b'window.code=200;\nwindow.redirect_uri="http://[";', "no address"),
+        ("webwxnewloginpage", b"<error><ret>0</ret><skey>x</skey></error>", "no wxsid"),
+        ("webwxnewloginpage", b"<html>", "<ret> is missing"),
+    ],
+)
+async def test_a_confirmed_login_that_leads_nowhere_says_so(endpoint: str, answer: bytes, says: str) -> None:
+    async with serving() as served:
+
+        async def before(exchange: Any) -> HttpResponse | None:
+            return HttpResponse(200, [], answer) if exchange.endpoint == endpoint else None
+
+        served.before = before  # type: ignore[method-assign]
+        adapter = adapter_at(served)
+        with pytest.raises(WireMismatch, match=says):
+            await adapter.login(lambda step: None)
+        await adapter.close()
+
+        assert adapter.raw.saved is None
 
 
 async def test_a_ticket_is_good_for_one_session() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from msgspec import UNSET, UnsetType
 
+from yizhan.errors import WireMismatch
 from yizhan.net.caller import Progress
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.connection import Connection
@@ -38,7 +39,7 @@ class WebWx(Connection):
         Raises:
             LoginNeeded: the account is refused; the text has the service's own words.
         """
-        parts = urlsplit(redirect_uri)
+        parts = self._confirmed(redirect_uri)
         query = dict(parse_qsl(parts.query))
         request = login.NewLoginPage(
             ticket=query.get("ticket", ""),
@@ -59,10 +60,24 @@ class WebWx(Connection):
             # Redirecting is this call's way of answering, refusals too: what counts is the page in it.
             answer.status = 200
         page = self.caller.read(calls.NEW_LOGIN_PAGE, answer)
+        if not page.wxsid or not page.wxuin:
+            raise self._odd(calls.NEW_LOGIN_PAGE, "the page of a confirmed login has no wxsid or no wxuin")
         kept = {**(self.saved.cookies if self.saved else {}), **cookies_of(answer)}
         device = "e" + "".join(random.choices("0123456789", k=15))
         home = self.settings.api_base
         return Saved(api, kept, page.skey, page.wxsid, page.wxuin, page.pass_ticket, device, home=home)
+
+    def _confirmed(self, redirect_uri: str) -> SplitResult:
+        try:
+            parts = urlsplit(redirect_uri)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise self._odd(calls.LOGIN, f"the confirmed login leads to '{redirect_uri[:80]}', which is no address")
+        return parts
+
+    def _odd(self, endpoint: Endpoint[Any, Any], why: str) -> WireMismatch:
+        return WireMismatch(f"{self.account}: {endpoint.name}: {why}.", account=self.account, endpoint=endpoint.name)
 
     async def webwxpushloginurl(self, uin: str) -> str:
         """Ask the phone to confirm, without a code; returns the uuid to poll with."""
