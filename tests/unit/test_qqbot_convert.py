@@ -185,6 +185,9 @@ def test_a_profile_of_the_past_takes_what_it_took_then() -> None:
 
     with pytest.raises(MediaFormat, match="profile 2023-11"):
         compose(Message((Voice(media_of(b"x", "voice", "mp3")),)), TO_USER, rules)
+    for segment in (File(media_of(b"x", "file", "pdf")), Forward("file", {"url": "https://x/a"})):
+        with pytest.raises(Unsupported, match=r"file\.allowed, profile 2023-11"):
+            compose(Message((segment,)), TO_USER, rules)
 
 
 def test_an_answer_has_a_window_and_a_number() -> None:
@@ -301,6 +304,13 @@ def test_a_quoting_message_names_what_it_quotes() -> None:
     quote, text = event_of("C2C_MESSAGE_CREATE", d).message.segments
 
     assert (Quote("REFIDX_2", "so", "M", "n"), Text("why?")) == (quote, text)
+
+
+def test_a_card_says_what_it_shows() -> None:
+    card = {"prompt": "[分享] 一篇文章", "ark_type": "share", "ark_name": "com.x", "fields": {"url": "https://x"}}
+    d = {"id": "1", "author": {"user_openid": USER}, "content": "", "timestamp": AT, "message_type": 3}
+
+    assert "[分享] 一篇文章" == event_of("C2C_MESSAGE_CREATE", {**d, "ark_data": card}).message.text
 
 
 def test_a_channels_text_is_unescaped() -> None:

@@ -213,6 +213,19 @@ async def test_active_messages_were_withdrawn_in_2025() -> None:
         await bot.c2c.post_message(USER, content="a", msg_id=message_id)
 
 
+@pytest.mark.parametrize("profile", ["2025-04", "2023-11"])
+async def test_plain_files_and_free_markdown_came_later(profile: str) -> None:
+    async with bot_of(profile=profile) as (served, bot):
+        message_id = await served.server.say(USER, "bot", text="hi")
+        with pytest.raises(Rejected, match="10000"):
+            await bot.c2c.files(USER, file_type=4, file_data=b"x")
+        with pytest.raises(Rejected, match="10000"):
+            await bot.c2c.upload_prepare(USER, file_type=4, file_size=5, file_name="a", sha1="x")
+        with pytest.raises(NotAllowed, match="50056"):
+            await bot.c2c.post_message(USER, markdown={"content": "# a"}, msg_id=message_id)
+        await bot.c2c.post_message(USER, markdown={"custom_template_id": "1"}, msg_id=message_id)
+
+
 async def test_lifted_rules_lift_quotas_and_windows_but_not_duplicates() -> None:
     async with bot_of(rules={"limits": False}) as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")

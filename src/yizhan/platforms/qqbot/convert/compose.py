@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported, did_you_mean
+from yizhan.errors import MediaTooLarge, Refused, Unsupported, did_you_mean
 from yizhan.model import (
     File,
     Forward,
@@ -30,6 +30,7 @@ from yizhan.model import (
 )
 from yizhan.model.split import split_text
 from yizhan.platforms.base import MediaNeed, Part
+from yizhan.platforms.qqbot.convert.media import check_media, check_open, segment_name, size_text
 from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM, STREAM_TO_USER
 from yizhan.platforms.qqbot.wire.files import FILE, FILE_TYPES
 from yizhan.platforms.qqbot.wire.guild import SendToChannel, SendToDm
@@ -39,7 +40,6 @@ from yizhan.platforms.rules import Rules
 # What stands for one thing in the text: mentions, and characters that are written as names.
 _WHOLE = re.compile(r"<qqbot-at-[^>]*>|&\w+;")
 KINDS = ("user", "group", "channel", "dm")
-GUILD_KINDS = ("channel", "dm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def compose(message: Message, target: Target, rules: Rules) -> list[Part]:
     """
     if target.kind not in KINDS:
         raise Unsupported(f"{target}: QQ bots reach {', '.join(KINDS)}, not '{target.kind}'.")
-    composer = (_GuildComposer if target.kind in GUILD_KINDS else _SceneComposer)(message, target, rules)
+    composer = (_SceneComposer if target.kind in SCENES else _GuildComposer)(message, target, rules)
     for segment in message.segments:
         composer.add(segment)
     parts = composer.finish()
@@ -226,14 +226,14 @@ class _SceneComposer(_Composer):
         if note:
             self.append_texts()
         caption = self.take_caption()
-        self._append(MEDIA, caption, f"image {_size(media.size)}", need, note)
+        self._append(MEDIA, caption, f"image {size_text(media.size)}", need, note)
 
     def other_media(self, segment: MediaSegment) -> None:
         kind = type(segment).__name__.lower()
         media = _media_of(segment)
         need, note = self._need(segment, media, kind)
         self.append_texts()
-        self._append(MEDIA, None, f"{kind} {_size(media.size)}", need, note)
+        self._append(MEDIA, None, f"{kind} {size_text(media.size)}", need, note)
 
     def forward(self, segment: Forward) -> None:
         url = segment.reference.get("url")
@@ -242,6 +242,7 @@ class _SceneComposer(_Composer):
                 f"{self.target} cannot take a forwarded {segment.kind}: QQ passes on received pictures, videos, voices "
                 "and files only. Send the text anew."
             )
+        check_open(segment.kind, self.rules)
         if segment.kind != "image":
             self.append_texts()
         caption = self.take_caption()
@@ -268,6 +269,7 @@ class _SceneComposer(_Composer):
         return Part(call, body, (need,) if need else (), self.repeatable, summary, note)
 
     def _need(self, segment: MediaSegment, media: Media, kind: str) -> tuple[MediaNeed, str]:
+        check_open(kind, self.rules)
         note = check_media(media, kind, self.rules)
         name = segment_name(segment, media)
         # A name is shown with plain files only, and travels with the upload: then it is part of what makes one differ.
@@ -303,10 +305,10 @@ class _GuildComposer(_Composer):
         limit = self.rules.number("guild.image_max_bytes")
         if media.size > limit:
             raise MediaTooLarge(
-                f"{self.target}: the picture has {_size(media.size)}, a channel takes {_size(limit)} "
+                f"{self.target}: the picture has {size_text(media.size)}, a channel takes {size_text(limit)} "
                 f"(rule guild.image_max_bytes, profile {self.rules.profile}). Send a smaller one."
             )
-        self._append(self.take_caption(), media, f"image {_size(media.size)}")
+        self._append(self.take_caption(), media, f"image {size_text(media.size)}")
 
     def other_media(self, segment: MediaSegment) -> None:
         raise Unsupported(
@@ -332,40 +334,6 @@ class _GuildComposer(_Composer):
         self.parts.append(Part(call, Guild(message, image), summary=summary))
 
 
-def check_media(media: Media, kind: str, rules: Rules) -> str:
-    """Return what the receipt must say about `media` sent as `kind`: nothing, or that it will be shown as a plain file.
-
-    Raises:
-        MediaFormat: it is empty, or of a format that the platform does not take.
-        MediaTooLarge: it is over the hard limit.
-    """
-    if media.size == 0:
-        raise MediaFormat(f"'{media.name or media.sha256[:12]}' is empty. QQ takes no empty files.")
-    formats = rules.words(f"{kind}.formats")
-    if formats and media.format not in formats:
-        raise MediaFormat(
-            f"QQ takes a {kind} as {', '.join(formats)}, this is {media.format or 'not recognised'} "
-            f"(rule {kind}.formats, profile {rules.profile}). Convert it, or send it with File(…)."
-        )
-    hard, soft = rules.number(f"{kind}.hard_bytes"), rules.number(f"{kind}.soft_bytes")
-    if hard and media.size > hard:
-        raise MediaTooLarge(
-            f"The {kind} has {_size(media.size)}, QQ takes at most {_size(hard)} "
-            f"(rule {kind}.hard_bytes, profile {rules.profile}). Make it smaller, or send a link."
-        )
-    if soft and media.size > soft:
-        return (
-            f"over {_size(soft)} QQ shows a {kind} as a plain file (rule {kind}.soft_bytes, profile {rules.profile}); "
-            f"this one has {_size(media.size)}"
-        )
-    return ""
-
-
-def segment_name(segment: MediaSegment, media: Media) -> str:
-    """The name that people see: the segment's, else the one the bytes came with, else one made of the digest."""
-    return getattr(segment, "name", "") or media.name or f"{media.sha256[:12]}.{media.format or 'bin'}"
-
-
 def _media_of(segment: MediaSegment) -> Media:
     if isinstance(segment, Sticker) and segment.media is None:
         raise Unsupported("QQ bots cannot send a sticker by its MD5. Send the picture itself.")
@@ -387,11 +355,3 @@ def _raw_part(segment: Native, target: Target, calls: dict[str, str], repeatable
 
 def _attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _size(size: int) -> str:
-    """A size as people read it: 1.2 MB, 640 bytes; MB are 2^20 bytes, as everywhere in the rules."""
-    for unit, step in (("MB", 1 << 20), ("KB", 1 << 10)):
-        if size >= step:
-            return f"{size / step:.1f} {unit}"
-    return f"{size} bytes"

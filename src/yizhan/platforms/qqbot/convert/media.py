@@ -1,9 +1,10 @@
-"""What the platform takes of media, from the rules: everything else is made to fit before compose sees it. Pure."""
+"""What the platform takes of media, from the rules: media are made to fit, and what does not is refused. Pure."""
 
 from __future__ import annotations
 
-from yizhan.model import File, Image, Segment, Sticker, Target, Video, Voice
-from yizhan.platforms.qqbot.convert.compose import GUILD_KINDS
+from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
+from yizhan.model import File, Image, Media, MediaSegment, Segment, Sticker, Target, Video, Voice
+from yizhan.platforms.qqbot.wire import SCENES
 from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.rules import Rules
 
@@ -11,15 +12,66 @@ from yizhan.platforms.rules import Rules
 def media_rule(segment: Segment, target: Target, rules: Rules) -> MediaRule | None:
     """Return what `target` takes of the media in `segment`; None where compose refuses the segment as such."""
     match segment:
-        case Image() | Sticker() if target.kind in GUILD_KINDS:
+        case Image() | Sticker() if target.kind not in SCENES:
             formats, most = rules.words("image.formats"), rules.number("guild.image_max_bytes")
             return MediaRule("image", formats, hard_bytes=most, source=f"rules {rules.profile}")
         case Image() | Sticker():
-            return MediaRule.of(rules, "image", as_file=True)
-        case Video() if target.kind not in GUILD_KINDS:
-            return MediaRule.of(rules, "video", as_file=True)
-        case Voice() if target.kind not in GUILD_KINDS:
-            return MediaRule.of(rules, "voice", as_file=True)
-        case File() if target.kind not in GUILD_KINDS:
+            return MediaRule.of(rules, "image", as_file=bool(rules["file.allowed"]))
+        case Video() if target.kind in SCENES:
+            return MediaRule.of(rules, "video", as_file=bool(rules["file.allowed"]))
+        case Voice() if target.kind in SCENES:
+            return MediaRule.of(rules, "voice", as_file=bool(rules["file.allowed"]))
+        case File() if target.kind in SCENES:
             return MediaRule.of(rules, "file")
     return None
+
+
+def check_open(kind: str, rules: Rules) -> None:
+    """Raise Unsupported for a plain file where the platform carries none yet."""
+    if kind == "file" and not rules["file.allowed"]:
+        raise Unsupported(
+            f"QQ carries no plain files yet (rule file.allowed, profile {rules.profile}). "
+            "Send a picture or a video, or a link as text."
+        )
+
+
+def check_media(media: Media, kind: str, rules: Rules) -> str:
+    """Return what the receipt must say about `media` sent as `kind`: nothing, or that it will be shown as a plain file.
+
+    Raises:
+        MediaFormat: it is empty, or of a format that the platform does not take.
+        MediaTooLarge: it is over the hard limit.
+    """
+    if media.size == 0:
+        raise MediaFormat(f"'{media.name or media.sha256[:12]}' is empty. QQ takes no empty files.")
+    formats = rules.words(f"{kind}.formats")
+    if formats and media.format not in formats:
+        raise MediaFormat(
+            f"QQ takes a {kind} as {', '.join(formats)}, this is {media.format or 'not recognised'} "
+            f"(rule {kind}.formats, profile {rules.profile}). Convert it, or send it with File(…)."
+        )
+    hard, soft = rules.number(f"{kind}.hard_bytes"), rules.number(f"{kind}.soft_bytes")
+    if hard and media.size > hard:
+        raise MediaTooLarge(
+            f"The {kind} has {size_text(media.size)}, QQ takes at most {size_text(hard)} "
+            f"(rule {kind}.hard_bytes, profile {rules.profile}). Make it smaller, or send a link."
+        )
+    if soft and media.size > soft:
+        return (
+            f"over {size_text(soft)} QQ shows a {kind} as a plain file (rule {kind}.soft_bytes, "
+            f"profile {rules.profile}); this one has {size_text(media.size)}"
+        )
+    return ""
+
+
+def segment_name(segment: MediaSegment, media: Media) -> str:
+    """The name that people see: the segment's, else the one the bytes came with, else one made of the digest."""
+    return getattr(segment, "name", "") or media.name or f"{media.sha256[:12]}.{media.format or 'bin'}"
+
+
+def size_text(size: int) -> str:
+    """A size as people read it: 1.2 MB, 640 bytes; MB are 2^20 bytes, as everywhere in the rules."""
+    for unit, step in (("MB", 1 << 20), ("KB", 1 << 10)):
+        if size >= step:
+            return f"{size / step:.1f} {unit}"
+    return f"{size} bytes"

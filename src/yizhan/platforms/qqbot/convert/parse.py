@@ -80,10 +80,15 @@ def _segments(d: Any, scene: events.MessageScene | None) -> list[Segment]:
     segments: list[Segment] = []
     if getattr(d, "message_type", 0) == QUOTES:
         segments.append(_quote(d.msg_elements, scene))
-    if d.content:
-        segments.append(Text(d.content))
+    if text := d.content or _card_text(d):
+        segments.append(Text(text))
     segments += [_attachment(attachment) for attachment in d.attachments]
     return segments or [Text("")]
+
+
+def _card_text(d: Any) -> str:
+    card: events.Card | None = getattr(d, "ark_data", None)
+    return card.prompt if card else ""
 
 
 def _quote(elements: list[dict[str, Any]], scene: events.MessageScene | None) -> Quote:

@@ -12,7 +12,6 @@ from yizhan.platforms.qqbot.wire import faults
 from yizhan.platforms.qqbot.wire.envelope import trace
 from yizhan.platforms.qqbot.wire.files import (
     FILE,
-    KINDS,
     PUT_PART,
     Finished,
     FinishPart,
@@ -83,8 +82,7 @@ class Chunks:
         if request.sha1 == "":
             # An empty digest upset something inside; a missing one did not.
             raise Fault(faults.PROXY_CALL_FAILED)
-        if request.file_type not in KINDS:
-            raise Fault(faults.UNSUPPORTED_OPERATION, "file_type无效")
+        self.server.files.check_type(request.file_type)
         size = _number(request.file_size)
         self.server.files.check_size(request.file_type, size)
         block = rules.number("chunks.block_bytes")

@@ -73,6 +73,14 @@ class Files:
             raise Fault(faults.FILE_INFO_INVALID)
         return placed
 
+    def check_type(self, file_type: int | None) -> int:
+        """Return `file_type`, or raise the platform's fault: it is none, or not open yet."""
+        if file_type not in KINDS:
+            raise Fault(faults.UNSUPPORTED_OPERATION, "file_type无效")
+        if file_type == FILE and not self.server.rules["file.allowed"]:
+            raise Fault(faults.UNSUPPORTED_OPERATION, "file_type暂未开放")
+        return file_type
+
     def check_size(self, file_type: int, size: int) -> int:
         """Return the type as which a file of that size goes: above the soft limit everything is a plain file.
 
@@ -149,15 +157,14 @@ class Files:
         request = call.request
         if request.upload_id:
             return await self.server.chunks.merge(call, scene)
-        if request.file_type not in KINDS:
-            raise Fault(faults.UNSUPPORTED_OPERATION, "file_type无效")
+        file_type = self.check_type(request.file_type)
         if request.file_data:
             blob = await self._decoded(request.file_data)
         elif request.url:
-            blob = await self._fetched(request.url, request.file_type)
+            blob = await self._fetched(request.url, file_type)
         else:
             raise Fault(faults.UNSUPPORTED_OPERATION, "缺少url或file_data")
-        return self.place(scene, request.file_type, blob, request.file_name or ""), None
+        return self.place(scene, file_type, blob, request.file_name or ""), None
 
     async def _decoded(self, file_data: object) -> Blob:
         if not isinstance(file_data, str):

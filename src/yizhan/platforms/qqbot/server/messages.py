@@ -218,6 +218,8 @@ class Messages:
             raise Fault(faults.MARKDOWN_EITHER)
         if not isinstance(content or template, str):
             raise Fault(faults.MARKDOWN_INVALID)
+        if content and not self.server.rules["markdown.free_form"]:
+            raise Fault(faults.MARKDOWN_NOT_ALLOWED)
         return Shown("markdown", content or "", extra={"markdown": markdown})
 
     def _ark(self, request: SendMessage) -> Shown:

@@ -65,6 +65,16 @@ class MessageScene(Struct):
         return next((item.partition("=")[2] for item in self.ext if item.partition("=")[0] == key), "")
 
 
+class Card(Struct):
+    """What a message of type 3 shows."""
+
+    prompt: str = ""
+    """In words."""
+    ark_type: str = ""
+    ark_name: str = ""
+    fields: Any = None
+
+
 class C2CMessage(Struct, omit_defaults=True):
     """C2C_MESSAGE_CREATE."""
 
@@ -77,6 +87,7 @@ class C2CMessage(Struct, omit_defaults=True):
     message_scene: MessageScene | None = None
     attachments: list[Attachment] = []
     msg_elements: list[dict[str, Any]] = []
+    ark_data: Card | None = None
 
 
 class GroupMessage(Struct, omit_defaults=True):
@@ -93,6 +104,7 @@ class GroupMessage(Struct, omit_defaults=True):
     message_scene: MessageScene | None = None
     attachments: list[Attachment] = []
     msg_elements: list[dict[str, Any]] = []
+    ark_data: Card | None = None
 
 
 class GuildUser(Struct):

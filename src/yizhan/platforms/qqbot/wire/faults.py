@@ -103,6 +103,7 @@ MESSAGE_EMPTY = FaultCode(50006, "消息为空", 400, Rejected)
 BAD_FORM_BODY = FaultCode(50035, "请求参数格式错误", 400, Rejected)
 MARKDOWN_ALONE = FaultCode(50037, "消息只能带markdown和keyboard", 400, Rejected)
 MARKDOWN_INVALID = FaultCode(50055, "markdown内容无效", 400, Rejected)
+MARKDOWN_NOT_ALLOWED = FaultCode(50056, "没有markdown权限", 400, NotAllowed)
 MARKDOWN_EITHER = FaultCode(50057, "markdown原生与模板不能同时使用", 400, Rejected)
 INPUT_TYPE_WRONG = FaultCode(50059, "input_type错误", 400, Rejected)
 PROXY_REFUSED = FaultCode(413, "Request Entity Too Large", 413, Rejected)
@@ -134,7 +135,7 @@ GENERIC = [
         },
     ),
     MARKDOWN_INVALID,
-    FaultCode(50056, "没有markdown权限", 400, NotAllowed),
+    MARKDOWN_NOT_ALLOWED,
     MARKDOWN_EITHER,
     INPUT_TYPE_WRONG,
     PROXY_REFUSED,
