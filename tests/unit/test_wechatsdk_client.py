@@ -17,6 +17,7 @@ from yizhan.errors import (
     LoginNeeded,
     MediaFormat,
     MediaTooLarge,
+    NotAllowed,
     OutcomeUnknown,
     Rejected,
     TargetGone,
@@ -403,16 +404,18 @@ async def test_a_file_is_sent_on_under_another_name() -> None:
         assert ("new.pdf", b"data") == (post.name, post.blob and post.blob.read())
 
 
-async def test_a_friend_request_brings_what_accepting_wants() -> None:
+async def test_a_stranger_who_speaks_asks_to_be_a_contact_and_can_then_be_written_to() -> None:
     async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
-        assert isinstance(served.server, Server)
-        served.world.network("wechat").people["wxid_bob"].friends = False
-        served.server.saying.ask_friend("wxid_bob", "It is me")
+        await adapter.call(wire.DELETE_CONTACT, wire.OneUser(userName="wxid_bob"))
+        await served.server.say("wxid_bob", "bot", text="It is me")
         event = await anext(events)
+        with pytest.raises(NotAllowed):
+            await send(adapter, Message((Text("hi"),)), BOB, {})
         await adapter.call(wire.ACCEPT_FRIEND, wire.AcceptFriend(**event.context))
 
-        assert "wxid_bob" == event.sender
-        assert served.world.network("wechat").people["wxid_bob"].friends
+        assert await send(adapter, Message((Text("hi"),)), BOB, {})
+        assert event.message is not None
+        assert ("wxid_bob", "Bob: It is me") == (event.sender, event.message.text)
 
 
 async def test_a_client_that_started_anew_is_registered_with_again() -> None:

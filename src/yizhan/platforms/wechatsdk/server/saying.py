@@ -46,12 +46,14 @@ class Saying:
         self._rules = rules
 
     async def say(self, sender: str, to: str, *, text: str, media: Blob | None, kind: Kind, name: str) -> str:
-        """Let somebody say something; returns the message's id.
+        """Let somebody say something; returns the message's id. Who is no contact asks to be one with these words.
 
         Raises:
             LookupError: there is no such person or group, or the person is not in the group.
         """
         group = self._find(sender, to)
+        if group is None and not self._book.people[sender].friends:
+            return self.ask_friend(sender, text)
         message_type, content, xml = TEXT, text, ""
         if media is not None:
             message_type, file_type = _TYPES[kind]
