@@ -1,19 +1,52 @@
-"""A program that sends a broadcast to its end; meant to be killed on the way. Run by test_killed.py."""
+"""A program that sends a broadcast to its end, or kills itself on the way; the plan says when.
+
+Nobody who watches it from outside could kill it as exactly: on a busy machine it would long be done.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
-from yizhan.model import State
 from yizhan.net.loop import run
 
 
-async def main(folder: Path) -> None:
-    plan = json.loads((folder / "plan.json").read_text())
+class End(Struct):
+    """When to be killed: so many seconds after so many deliveries have ended."""
+
+    settled: int
+    later: float
+
+
+class Clockwork:
+    """Counts down to the end."""
+
+    def __init__(self, end: End) -> None:
+        self.left = end.settled
+        # From another thread, so that it falls between any two steps.
+        self.timer = threading.Timer(end.later, os.kill, (os.getpid(), signal.SIGKILL))
+
+    def settled(self, _target: object, _state: object) -> None:
+        self.left -= 1
+        self.look()
+
+    def look(self) -> None:
+        if self.left <= 0 and self.timer.ident is None:
+            self.timer.start()
+
+
+async def main(folder: Path, end: End | None) -> None:
+    plan: Any = json.loads((folder / "plan.json").read_text())
     engine = await Engine.open(folder / "store", policy=Policy(first_delay=0.02, longest_delay=0.2))
     if not await engine.accounts():
         for name, settings in plan["accounts"].items():
@@ -24,20 +57,13 @@ async def main(folder: Path) -> None:
 
     # The same key every time: whatever was stored before is found again.
     broadcast = await engine.broadcast(File(folder / "paper.pdf", "paper.pdf"), to=plan["targets"], key="news")
-    print("SUBMITTED", flush=True)
-    settled = 0
-
-    def count(_target: object, _state: State) -> None:
-        nonlocal settled
-        settled += 1
-        if settled % 20 == 0:
-            print(f"SETTLED {settled}", flush=True)
-
-    engine.on_settled(count)
+    if end is not None:
+        clockwork = Clockwork(end)
+        engine.on_settled(clockwork.settled)
+        clockwork.look()
     await broadcast.wait()
     await engine.close()
-    print("DONE", flush=True)
 
 
 if __name__ == "__main__":
-    run(main(Path(sys.argv[1])))
+    run(main(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=End | None)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-import sys
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.crash.child import End
+from tests.crash.running import start_child
 from tests.path.accounts import NAMES, settings
 from tests.path.files import pdf
 from yizhan.engine import Engine
@@ -59,29 +60,15 @@ async def test_a_broadcast_to_2000_targets_survives_being_killed_again_and_again
 
 
 async def _run_and_kill(folder: Path, chance: random.Random) -> int:
-    """Run the child until it is done, killing it KILLS times at random points of the broadcast; returns how often."""
-    kills = 0
-    while True:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.crash.child", str(folder), stdout=asyncio.subprocess.PIPE
-        )
-        kill_after = chance.choice((0, 0, 1, 1, 1)) if kills < KILLS else None
-        lines = 0
-        assert process.stdout is not None
-        async for raw in process.stdout:
-            line = raw.decode().strip()
-            lines += line.startswith("SETTLED")
-            if line == "DONE":
-                await process.wait()
-                return kills
-            if kill_after is not None and (lines >= kill_after and line.startswith(("SUBMITTED", "SETTLED"))):
-                # A little later, so that it falls between any two steps.
-                await asyncio.sleep(chance.random() * 0.02)
-                process.kill()
-                kills += 1
-                break
-        await process.wait()
-        assert kill_after is not None or process.returncode == 0, "the child ended by itself"
+    """Run the child until it is done, killed KILLS times at random points of the broadcast; returns how often."""
+    for kills in range(KILLS):
+        end = End(settled=chance.choice((0, 0, 20, 20, 20)), later=chance.random() * 0.02)
+        code = await (await start_child(folder, end)).wait()
+        if code == 0:
+            return kills
+        assert code == -signal.SIGKILL, "the child ended by itself"
+    assert 0 == await (await start_child(folder)).wait()
+    return KILLS
 
 
 async def _receipts(folder: Path, sandbox: RunningSandbox) -> list[Receipt]:

@@ -16,6 +16,7 @@ import pytest
 from tests.delivery.fake import Network
 from tests.delivery.killing import kill
 from tests.delivery.test_path import PNG
+from tests.delivery.waiting import StillClock
 from tests.support import PATIENCE
 from yizhan.delivery import lanes, runner, worker
 from yizhan.delivery.retry import Policy
@@ -43,17 +44,6 @@ PER_TARGET = Limit("three per ten seconds", "target", "all", 3, 10.0)
 PER_ACCOUNT = Limit("forty per five seconds", "account", "all", 40, 5.0)
 ROUNDING = 0.001
 STEPS = 90
-
-
-class StillClock(TurnableClock):
-    """Time passes only where it is turned, however slow the machine."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._began = super().now()
-
-    def now(self) -> float:
-        return self._began + self.turned
 
 
 class Trial:

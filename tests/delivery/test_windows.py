@@ -10,7 +10,8 @@ import pytest
 from tests.delivery.fake import Network
 from tests.delivery.killing import kill
 from tests.delivery.test_path import users
-from tests.support import until
+from tests.delivery.waiting import StillClock
+from tests.support import PATIENCE, until
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, OutcomeUnknown
 from yizhan.model import State
@@ -18,6 +19,11 @@ from yizhan.platforms.base import Limit
 from yizhan.world import TurnableClock
 
 DAY = 86400.0
+
+
+@pytest.fixture
+def clock() -> TurnableClock:
+    return StillClock()
 
 
 async def test_a_quota_of_a_month_survives_a_restart_after_days(
@@ -95,8 +101,8 @@ async def test_who_waits_for_a_broadcast_waits_out_the_pace_of_its_platform(
         assert not of_some.done()
         clock.advance(1.01)
 
-    assert {State.SENT: 20} == await asyncio.wait_for(waiting, 30)
-    assert {State.SENT} == {receipt.state for receipt in await asyncio.wait_for(of_some, 30)}
+    assert {State.SENT: 20} == await asyncio.wait_for(waiting, PATIENCE)
+    assert {State.SENT} == {receipt.state for receipt in await asyncio.wait_for(of_some, PATIENCE)}
 
 
 async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
@@ -105,7 +111,7 @@ async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
     network.limits = lambda message, target: [Limit("five per hour", "account", "active", 5, 3600.0)]
     broadcast = await engine.broadcast("news", users(20))
 
-    assert {State.SENT: 5, State.HELD: 15} == await asyncio.wait_for(broadcast.wait(), 30)
+    assert {State.SENT: 5, State.HELD: 15} == await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
 
 async def test_what_is_left_of_a_cancelled_broadcast_moves_up(

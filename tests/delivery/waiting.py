@@ -10,9 +10,21 @@ import pytest
 from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.model import Receipt
+from yizhan.world import TurnableClock
 
 TURNS = 50
 """Turns of the loop in which a lane must be seen resting: one that looks again and again never is in so many."""
+
+
+class StillClock(TurnableClock):
+    """Time passes only where it is turned, however slow the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = super().now()
+
+    def now(self) -> float:
+        return self._began + self.turned
 
 
 async def rested(engine: Engine, account: str = "fake.me") -> None:
