@@ -862,10 +862,11 @@ async def test_an_upload_is_tried_three_times_at_the_same_address(bench: Bench) 
     [
         (fault(wire.CDN_FAILED), Unavailable, 3),
         (lambda _: HttpResponse(200, [], b""), Unavailable, 3),
+        (lambda _: HttpResponse(204), Unavailable, 3),
         (fault(wire.CDN_PARAM), Rejected, 1),
         (fault(wire.CDN_ILLEGAL), ContentRefused, 1),
     ],
-    ids=["500", "no header", "400", "illegal"],
+    ids=["500", "no header", "204", "400", "illegal"],
 )
 async def test_a_refused_upload_is_final_and_a_failed_one_is_not(
     bench: Bench, answer: Any, error: type[Exception], tries: int

@@ -332,7 +332,11 @@ class CdnEnvelope:
         if http.status != 200:
             text = http.header("x-error-message")
             code = _number(http.header("x-error-code")) or http.status
-            raise Fault(fault_row(endpoint, code, text, http.status), text or "no text", http=http.status)
+            row = fault_row(endpoint, code, text, http.status)
+            if row.means is Rejected and not 400 <= http.status < 500:
+                # Only a 4xx is a refusal; everything else is tried again, as the official client does it.
+                row = FaultCode(code, text, http=http.status, means=Unavailable)
+            raise Fault(row, text or "no text", http=http.status)
         return http
 
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
