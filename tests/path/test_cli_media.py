@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.media_support import picture
+from tests.media_support import film, picture
 from yizhan.cli import main
 from yizhan.net.loop import LoopThread
 
@@ -92,3 +92,21 @@ def test_an_address_that_is_not_public_is_downloaded_only_where_it_is_allowed(
 
     assert by_option == by_environment
     assert ("a.png", len(PNG)) == (by_option["name"], by_option["size"])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_film_that_is_converted_has_a_bar(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "old.avi").write_bytes(film("avi", "mpeg4", seconds=4.0))
+    main(["account", "add", "wechatsdk.main", "--set", "base_url=http://127.0.0.1:9"])
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert 0 == main(["send", "--dry-run", "wechatsdk.main/user/wxid_bob", "--video", "old.avi"])
+
+    assert "old.avi → mp4" in terminal.getvalue()
+    assert "100%" in terminal.getvalue()

@@ -1,4 +1,4 @@
-"""Bars on standard error: bytes with rate and time left, deliveries with rate and time left. Only on a terminal."""
+"""Bars on standard error: bytes and deliveries with rate and time left, and what is converted. Only on a terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from yizhan.engine import Engine
+    from yizhan.model import Media
     from yizhan.platforms.base import MediaNeed
 
 
@@ -19,8 +21,14 @@ class Bars:
     def __init__(self, *, show: bool = True) -> None:
         self._progress: Progress | None = None
         self._uploads: dict[Any, tuple[TaskID, int]] = {}
+        self._conversions: dict[tuple[str, str], TaskID] = {}
         if show and sys.stderr.isatty():
             self._progress = new_progress(sys.stderr)
+
+    def watch(self, engine: Engine) -> None:
+        """Show what `engine` converts and uploads from now on."""
+        engine.shelf.on_bytes = self.uploading
+        engine.prepare.on_progress = self.converting
 
     def __enter__(self) -> Self:
         if self._progress is not None:
@@ -39,6 +47,16 @@ class Bars:
             return _nothing
         task = self._progress.add_task(what, total=total, unit="bytes")
         return lambda count: self._advance(task, count)
+
+    def converting(self, media: Media, recipe: str, share: float) -> None:
+        """Show how much of a conversion is done; for `Prepare.on_progress`."""
+        key = media.sha256, recipe
+        if self._progress is None or (share >= 1 and key not in self._conversions):
+            return
+        if key not in self._conversions:
+            name = recipe.partition(";")[0]
+            self._conversions[key] = self._progress.add_task(f"{media.name} → {name}", total=1.0, unit="share")
+        self._to(self._conversions[key], share)
 
     def deliveries(self, what: str, total: int) -> Callable[[int], None]:
         """Return what is to be called with the number that are done so far."""
@@ -66,7 +84,7 @@ class Bars:
         if self._progress is not None:
             self._progress.advance(task, count)
 
-    def _to(self, task: TaskID, count: int) -> None:
+    def _to(self, task: TaskID, count: float) -> None:
         if self._progress is not None:
             self._progress.update(task, completed=count)
 
@@ -76,7 +94,7 @@ def _nothing(count: int) -> None:
 
 
 def new_progress(stream: Any, *, transient: bool = True) -> Progress:
-    """Return bars on `stream`, which is a terminal; tasks have a field `unit`: `bytes` or `deliveries`."""
+    """Return bars on `stream`, which is a terminal; tasks have a field `unit`: `bytes`, `deliveries` or `share`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -84,13 +102,15 @@ def new_progress(stream: Any, *, transient: bool = True) -> Progress:
     from yizhan.cli.output import size
 
     class Amount(ProgressColumn):
-        """How much is done and how fast, in bytes or in deliveries."""
+        """How much is done and how fast."""
 
         def render(self, task: Any) -> Text:
             speed = task.speed or 0
             if task.finished and task.finished_time:
                 # What stood there at the beginning (`base`) took no time here.
                 speed = (task.total - task.fields.get("base", 0)) / task.finished_time
+            if task.fields.get("unit") == "share":
+                return Text(f"{task.completed:.0%}", justify="right")
             if task.fields.get("unit") == "bytes":
                 return Text(f"{size(task.completed)}, {size(speed)}/s", justify="right")
             return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}, {speed:,.0f}/s", justify="right")

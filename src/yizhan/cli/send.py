@@ -186,8 +186,9 @@ async def _store(store: Path, call: _Call) -> int:
     """Store the deliveries and leave the sending to others."""
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
+            bars.watch(engine)
             message = await message_from(call.content, engine, bars.bytes)
-        receipts = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
+            receipts = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
     _show(call.out, receipts)
     call.out.line(
         f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send now and wait: {_wait_for(receipts)}"
@@ -198,7 +199,7 @@ async def _store(store: Path, call: _Call) -> int:
 async def _send(store: Path, call: _Call) -> int:
     async with opened(store, sending=True, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
-            engine.shelf.on_bytes = bars.uploading
+            bars.watch(engine)
             message = await message_from(call.content, engine, bars.bytes)
             targets = await engine.targets(call.targets)
             if len(targets) == 1:
@@ -276,8 +277,9 @@ def _wait_for(receipts: Sequence[Receipt]) -> str:
 async def _plan(store: Path, call: _Call) -> int:
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
+            bars.watch(engine)
             message = await message_from(call.content, engine, bars.bytes)
-        plans = await engine.plan(call.targets, message)
+            plans = await engine.plan(call.targets, message)
     for plan in plans if call.out.as_json else ():
         call.out.value(_plan_object(plan))
     call.out.table(("target", "part", "media", "budget"), [row for plan in plans[:SHOWN] for row in _rows(plan)])

@@ -47,7 +47,7 @@ async def _upload(
     taken: list[Media] = []
     async with opened(store, make=not to, allow=allow) as engine:
         with Bars(show=out.for_people) as bars:
-            engine.shelf.on_bytes = bars.uploading
+            bars.watch(engine)
             for file in files:
                 media = await take_in(file, name or None, engine, bars.bytes)
                 taken.append(await engine.upload(media, to=to) if to else media)

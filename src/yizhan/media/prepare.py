@@ -33,6 +33,8 @@ class Prepare:
         self.workshop = workshop or Workshop()
         self._flights: SingleFlight[Media] = SingleFlight()
         self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
+        self.on_progress: Callable[[Media, str, float], None] | None = None
+        """Called while something is converted: media, recipe, how much is done, from 0 to 1."""
 
     async def variant(self, media: Media, recipe: str, progress: Progress | None = None) -> Media:
         """Return what `recipe` makes of `media`, making it at most once however many callers wait.
@@ -124,10 +126,17 @@ class Prepare:
         return made
 
     async def _made(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+        def done(share: float) -> None:
+            if progress is not None:
+                progress(share)
+            if self.on_progress is not None:
+                self.on_progress(media, recipe, share)
+
         async with AsyncExitStack() as stack:
             source: Path = await stack.enter_async_context(self.library.blobs.local(media.sha256))
             result = stack.enter_context(staged(self.library.blobs.staging))
-            made = await self.workshop.make(recipe, source, Path(result.name), _shown(media), progress)
+            made = await self.workshop.make(recipe, source, Path(result.name), _shown(media), done)
+            done(1.0)
             if made.same:
                 return media
             return await self.library.add(Path(result.name), name="")
