@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.webwechat_support import Account, account, png
+from tests.webwechat_support import Account, CountedClock, account, png, target
+from yizhan.errors import YizhanError
+from yizhan.model import Image
 from yizhan.platforms.webwechat import wire as calls
+from yizhan.wire import HttpResponse
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
 POSTED = [
@@ -332,3 +336,73 @@ async def test_the_file_transfer_pages_upload_is_joined_by_its_own_id() -> None:
         placed = next(iter(me.server.sessions.values())).media[answer["MediaId"]]
 
         assert b"".join(pieces) == placed.blob.read()
+
+
+# --- the other way round: what a service answers that is none ---------------------------------------------------------
+
+ANSWERS = [
+    b"",
+    b"<html>",
+    b"[]",
+    b"{}",
+    b'{"BaseResponse":null}',
+    b'{"BaseResponse":{"Ret":[]}}',
+    b'{"BaseResponse":{"Ret":"x"}}',
+    b'{"BaseResponse":{"Ret":1e400}}',
+    b'{"BaseResponse":{"Ret":0}}',
+    b'{"BaseResponse":{"Ret":0},"SyncKey":7,"User":[],"ContactList":{},"MemberList":"x","Seq":"y","MsgID":{},"MediaId":5,'
+    b'"AddMsgList":[[],{"MsgType":{}}],"ModContactList":[{"UserName":5,"MemberList":[7]}],"DelContactList":[null]}',
+    b"\xff\xfe",
+    b"window.code=99999999999999999999;",
+    b'window.synccheck={retcode:"x",selector:""}',
+    b'{"ret":[]}',
+]
+
+
+async def again(me: Account) -> None:
+    other = Account(me.served)
+    try:
+        await other.adapter.login(lambda step: None)
+    finally:
+        await other.adapter.close()
+
+
+async def one_round(me: Account) -> None:
+    await me.server.say("wxid_alice", "bot", text="x")
+    receiver = me.adapter._receiver
+    async for _ in receiver._one_round(receiver.position()):  # type: ignore[arg-type]
+        pass
+
+
+CALLED: dict[str, Any] = {
+    "jslogin": again,
+    "webwxnewloginpage": again,
+    "webwxinit": again,
+    "webwxstatusnotify": lambda me: me.adapter.mark_read(target("Alice")),
+    "webwxgetcontact": lambda me: me.adapter._read_contacts(),
+    "webwxbatchgetcontact": lambda me: me.adapter.raw.webwxbatchgetcontact(["@ab"]),
+    "synccheck": one_round,
+    "webwxsync": one_round,
+    "webwxsendmsg": lambda me: me.send("hi"),
+    "webwxuploadmedia": lambda me: me.send(Image(me.media(png(), "image", "png")), keep=False),
+    "webwxcheckupload": lambda me: me.adapter.raw.webwxcheckupload("a", 1, "0" * 32, "filehelper"),
+    "webwxpushloginurl": lambda me: me.adapter.raw.webwxpushloginurl("1"),
+}
+
+
+@pytest.mark.parametrize("endpoint", CALLED)
+async def test_whatever_a_service_answers_is_read_or_is_an_error_of_ours(endpoint: str) -> None:
+    async with account() as me:
+        me.adapter.raw.clock = CountedClock()
+        answers = list(ANSWERS)
+
+        async def before(exchange: Any) -> HttpResponse | None:
+            return HttpResponse(200, [], answers[0]) if exchange.endpoint == endpoint else None
+
+        me.served.before = before  # type: ignore[method-assign]
+        while answers:
+            with contextlib.suppress(YizhanError):
+                await CALLED[endpoint](me)
+            answers.pop(0)
+
+        assert len(ANSWERS) <= me.served.calls(endpoint)

@@ -96,6 +96,8 @@ class WebWx(Connection):
             BaseRequest=self._base, r=_inverted(self.milliseconds()), lang=self._lang, pass_ticket=saved.pass_ticket
         )
         inited = await self.call(calls.INIT, request)
+        if not inited.User.UserName:
+            raise self._odd(calls.INIT, "the answer does not say who is logged in (User.UserName)")
         saved.me, saved.nick = inited.User.UserName, inited.User.NickName
         self._renew({}, inited.SKey)
         return inited

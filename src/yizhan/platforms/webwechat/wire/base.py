@@ -156,9 +156,9 @@ class JsonEnvelope(_Shape):
         self._check_status(http)
         body = json_object(endpoint, http)
         base = body.get("BaseResponse")
-        if not isinstance(base, dict) or "Ret" not in base:
-            raise mismatch(endpoint, http, "BaseResponse.Ret is missing")
-        ret = base["Ret"]
+        ret = base.get("Ret") if isinstance(base, dict) else None
+        if not isinstance(base, dict) or not isinstance(ret, (int, str)):
+            raise mismatch(endpoint, http, "BaseResponse.Ret is missing, or no number")
         if ret not in self.fine and str(ret) != "0":
             raise self._refusal(ret, str(base.get("ErrMsg") or ""))
         try:
