@@ -513,12 +513,27 @@ async def test_what_the_gateway_will_not_give_out_is_an_error_of_the_platform() 
             [chunk async for chunk in adapter.open_reference({"type": 3, "xml": xml})]
 
 
-async def test_a_file_too_large_for_a_frame_is_refused_before_it_leaves() -> None:
-    async with gateway(settings={"commands": "socket"}, rules={"socket.max_bytes": 3000}) as (served, _, sender):
-        with pytest.raises(MediaTooLarge, match=r"socket\.max_bytes"):
-            await sender.send(user(), Image(media(PNG, "image", "png")))
+async def test_a_file_too_large_for_a_frame_is_refused_before_anything_is_stored() -> None:
+    async with gateway(settings={"commands": "socket"}, rules={"socket.max_bytes": 3000}) as (_, adapter, _sender):
+        picture = Image(media(PNG, "image", "png"))
+        with pytest.raises(MediaTooLarge, match=r"socket\.max_bytes.*commands = 'http'"):
+            adapter.compose(message_of(picture), user())
+        rule = adapter.media_rule(picture, user())
 
-        assert [] == list(served.world.select(platform="ohwxapi"))
+        assert rule is not None
+        assert 0 < rule.hard_bytes < 3000 * 3 // 4
+
+
+async def test_what_just_fits_into_a_frame_is_sent_in_one() -> None:
+    size = (40_000 - 1024) // 4 * 3
+    data = bytes(size)
+    settings, rules = {"commands": "socket"}, {"socket.max_bytes": 40_000}
+    async with gateway(settings=settings, rules=rules) as (served, _, sender):
+        sender.data[hashlib.sha256(data).hexdigest()] = data
+        await sender.send(user(), File(media(data, "file", "bin"), "a name of some length " * 5 + ".bin"))
+
+        (post,) = served.world.select(platform="ohwxapi", call="SendAppMsg")
+        assert size == post.blob.size
 
 
 async def test_a_gateway_that_is_not_there_is_found_out_by_a_check() -> None:

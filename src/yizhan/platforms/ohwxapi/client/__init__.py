@@ -45,6 +45,7 @@ class OhwxapiAdapter:
         self.name = context.name
         self.settings = settings
         self.wxid = settings.wxid
+        self._over_socket = settings.commands == "socket"
         self._context = context
         base = (settings.base_url or DEFAULT_URL).rstrip("/")
         self.caller = Caller(context.name, base)
@@ -62,7 +63,7 @@ class OhwxapiAdapter:
         if self.settings.timeout > command.timeout - MARGIN_SECONDS:
             command = dataclasses.replace(command, timeout=self.settings.timeout + MARGIN_SECONDS)
         try:
-            if self.settings.commands == "socket":
+            if self._over_socket:
                 answer = await self.line.ask(command, parameters)
                 result: R = self.caller.read(command, answer)
                 return result
@@ -79,10 +80,10 @@ class OhwxapiAdapter:
     # --- the three that decide ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
-        return convert.compose(message, target, self._context.rules)
+        return convert.compose(message, target, self._context.rules, over_socket=self._over_socket)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return convert.media_rule(segment, self._context.rules)
+        return convert.media_rule(segment, self._context.rules, over_socket=self._over_socket)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return convert.limits_of(self._context.rules)
@@ -166,7 +167,7 @@ class OhwxapiAdapter:
                 yield data
 
     async def _answer_in_pieces(self, asked: wire.CdnDownload) -> AsyncIterator[bytes]:
-        if self.settings.commands == "socket":
+        if self._over_socket:
             yield (await self.line.ask(wire.CDN_DOWNLOAD, asked)).data
             return
         request = wire.CDN_DOWNLOAD.asking(self.wxid, asked, self.settings.timeout)

@@ -36,6 +36,7 @@ from yizhan.model import (
 from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ohwxapi import wire
+from yizhan.platforms.ohwxapi.convert.media import largest
 from yizhan.platforms.ohwxapi.wire import cdn, frames
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Base64
@@ -70,15 +71,18 @@ class Draft:
     """Media that travels in the command itself."""
 
 
-def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
+def compose(message: Message, target: Target, rules: Rules, *, over_socket: bool = False) -> tuple[Part, ...]:
     """Return the parts of `message`. Text and mentions side by side share one; a quote takes the text after it.
+
+    `over_socket`: commands travel over the WebSocket, so that media must fit into a frame.
 
     Raises:
         Refused: something in it has no way to travel; the text says what would work.
     """
     if target.kind not in ("user", "group"):
         raise Unsupported(f"ohwxapi reaches users and groups, not '{target.kind}'. Write {target.account}/user/WXID.")
-    return tuple(part for run in _runs(message.segments) for part in _Composer(target, rules).parts(run))
+    composer = _Composer(target, rules, largest(rules, over_socket=over_socket))
+    return tuple(part for run in _runs(message.segments) for part in composer.parts(run))
 
 
 def complete(draft: Draft, token: str, content: Content | None) -> Struct:
@@ -149,11 +153,12 @@ def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 
 class _Composer:
-    """The parts of one run of segments to one target."""
+    """The parts of one message to one target."""
 
-    def __init__(self, target: Target, rules: Rules) -> None:
+    def __init__(self, target: Target, rules: Rules, largest: tuple[int, str]) -> None:
         self.target = target
         self.rules = rules
+        self.max_bytes, self.max_rule = largest
 
     def parts(self, run: Sequence[Segment]) -> Sequence[Part]:
         match run[0]:
@@ -340,12 +345,15 @@ class _Composer:
             ) from error
 
     def _check_size(self, media: Media) -> None:
-        largest = self.rules.number("client.max_bytes")
-        if self.rules.limited and media.size > largest:
-            raise MediaTooLarge(
-                f"{media.name or media.kind} has {media.size} bytes; ohwxapi takes {largest} (rule client.max_bytes, "
-                f"profile '{self.rules.profile}'). Make it smaller, or send a link to it."
-            )
+        if not self.max_bytes or media.size <= self.max_bytes:
+            return
+        remedy = "Make it smaller, or send a link to it."
+        if self.max_rule == "socket.max_bytes":
+            remedy = "Make it smaller, or send commands over HTTP (commands = 'http') where the gateway takes them."
+        raise MediaTooLarge(
+            f"{media.name or media.kind} has {media.size} bytes; ohwxapi takes {self.max_bytes} (rule {self.max_rule}, "
+            f"profile '{self.rules.profile}'). {remedy}"
+        )
 
 
 def _part(command: wire.Command[Any, Any], parameters: Struct, summary: str, note: str = "") -> Part:

@@ -6,10 +6,24 @@ from yizhan.model import File, Image, Segment, Video, Voice
 from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.rules import Rules
 
+AROUND = 1024
+"""Bytes of a frame that are not the media in it: the command, the recipient, the shown name."""
 
-def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
+
+def largest(rules: Rules, *, over_socket: bool) -> tuple[int, str]:
+    """Return how many bytes one medium may have (0: any number) and the rule that says so.
+
+    In a frame of the WebSocket it is Base64, four characters for three bytes.
+    """
+    limits = [(rules.number(name), name) for name in ("client.max_bytes",) if rules.limited]
+    if over_socket:
+        limits.append((max(1, (rules.number("socket.max_bytes") - AROUND) // 4 * 3), "socket.max_bytes"))
+    return min(limits, default=(0, ""))
+
+
+def media_rule(segment: Segment, rules: Rules, *, over_socket: bool = False) -> MediaRule | None:
     """Return what is taken of the media in `segment`; stickers go by their digest, so their bytes stay as they are."""
-    most = rules.number("client.max_bytes") if rules.limited else 0
+    most, _ = largest(rules, over_socket=over_socket)
     source = f"rules {rules.profile}"
     match segment:
         case Image():
