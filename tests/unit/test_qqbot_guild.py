@@ -151,18 +151,20 @@ async def test_a_bot_without_a_socket_is_turned_away_where_that_is_the_rule() ->
 
 
 @pytest.mark.parametrize(
-    ("fields", "error"),
+    ("fields", "error", "code"),
     [
-        ({"image": "https://example.com/a.png"}, ContentRefused),
-        ({"file_image": b"not a picture"}, ContentRefused),
-        ({"file_image": PNG + bytes(3000)}, ContentRefused),
-        ({"content": ""}, Rejected),
-        ({"content": "a", "msg_id": "nope"}, Rejected),
+        ({"image": "https://example.com/a.png"}, ContentRefused, 304003),
+        ({"file_image": b"not a picture"}, ContentRefused, 304010),
+        ({"file_image": PNG + bytes(3000)}, ContentRefused, 304020),
+        ({"content": ""}, Rejected, 50006),
+        ({"content": "a", "msg_id": "nope"}, Rejected, 304026),
     ],
 )
-async def test_a_channel_refuses_what_it_cannot_carry(fields: dict[str, Any], error: type[Exception]) -> None:
+async def test_a_channel_refuses_what_it_cannot_carry(
+    fields: dict[str, Any], error: type[Exception], code: int
+) -> None:
     async with bot_of(rules={"guild.image_max_bytes": 2000}) as (_, bot):
-        with pytest.raises(error):
+        with pytest.raises(error, match=str(code)):
             await bot.channels.post_message(CHANNEL, **fields)
 
 

@@ -11,15 +11,19 @@ from tests.unit.qqbot_support import GROUP, PNG, TO_USER, USER, adapter_for, bot
 from yizhan.errors import (
     ContentRefused,
     Duplicate,
+    HandleExpired,
     NotAllowed,
     Rejected,
     TargetGone,
     Throttled,
+    Unavailable,
     WindowClosed,
 )
 from yizhan.model import Forward, Message, Native, Reply, SendKey, Target, Text
+from yizhan.net.router import Exchange
 from yizhan.platforms.qqbot.server.happenings import Answerable
 from yizhan.platforms.qqbot.wire import SEND_TO_GROUP
+from yizhan.wire import HttpResponse
 
 
 async def test_answers_are_told_apart_by_their_number() -> None:
@@ -383,6 +387,21 @@ async def test_twenty_answers_side_by_side_never_collide() -> None:
         )
 
         assert 20 == len({one.id for one in sent})
+        await adapter.close()
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, HandleExpired), (403, HandleExpired), (503, Unavailable)])
+async def test_a_link_that_has_ended_is_told_from_a_storage_that_is_away(status: int, error: type[Exception]) -> None:
+    async with bot_of() as (served, _):
+
+        async def refuse(exchange: Exchange) -> HttpResponse | None:
+            return HttpResponse(status, (), b"no")
+
+        served.before = refuse  # type: ignore[method-assign]
+        adapter = adapter_for(served)
+        with pytest.raises(error, match=str(status)):
+            async for _ in adapter.open_reference({"url": f"{served.url}/qqmedia/1"}):
+                pass
         await adapter.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from yizhan.errors import HandleExpired, OutcomeUnknown, PlatformError, Rejected, Unsupported, WireMismatch
+from yizhan.errors import HandleExpired, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.qqbot import Settings, convert, wire
@@ -176,11 +176,17 @@ class Adapter:
 
         Raises:
             HandleExpired: the link has ended.
+            Unavailable: the storage does not answer as it should just now.
         """
         url = str(reference.get("url") or "")
         if not url.startswith(("http://", "https://")):
             raise Unsupported(f"{self.account}: this reference has no link. Take it from an event of this account.")
         async with self.bot.caller.stream(wire.DOWNLOAD, Download(""), url=url) as (head, chunks):
+            if head.status >= 500 or head.status == 429:
+                raise Unavailable(
+                    f"{self.account}: the storage of received media answered {head.status}; try again later.",
+                    account=self.account,
+                )
             if head.status != 200:
                 raise HandleExpired(
                     f"{self.account}: the link to received media answered {head.status}; such links end after a while.",

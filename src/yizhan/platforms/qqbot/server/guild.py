@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from yizhan.net.loopback import NotFetched, fetch_loopback
+from yizhan.net.loopback import FetchedTooLarge, NotFetched, fetch_loopback
 from yizhan.net.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.formats import format_of
@@ -116,6 +116,8 @@ class Guild:
         elif request.image:
             try:
                 blob = await blobs.keep(fetch_loopback(request.image, limit))
+            except FetchedTooLarge as error:
+                raise Fault(faults.GUILD_IMAGE_TOO_LARGE) from error
             except NotFetched as error:
                 raise Fault(faults.GUILD_URL_REFUSED) from error
         elif request.file_image:
@@ -123,9 +125,9 @@ class Guild:
         else:
             return None
         if blob.size > limit:
-            raise Fault(faults.FILE_TOO_LARGE)
+            raise Fault(faults.GUILD_IMAGE_TOO_LARGE)
         if format_of(blob.head()) not in self.server.rules.words("image.formats"):
-            raise Fault(faults.FORMAT_WRONG)
+            raise Fault(faults.GUILD_IMAGE_REFUSED)
         return blob
 
     def _post(

@@ -153,6 +153,8 @@ FINISH_AGAIN = FaultCode(40093001, "上传处理中，请重试", 400, Unavailab
 VOLUME_USED_UP = FaultCode(40093002, "当日上传量已用完", 400, Throttled, retry_after=3600, concerns="target")
 """`concerns` the target alone: text to others still goes."""
 FILE_INFO_INVALID = FaultCode(304080, "富媒体file_info无效", 400, HandleExpired)
+GUILD_IMAGE_REFUSED = FaultCode(304010, "图片转存失败", 400, ContentRefused)
+GUILD_IMAGE_TOO_LARGE = FaultCode(304020, "图片大小超限", 400, ContentRefused)
 IMAGES_FULL = FaultCode(40035007, "图片数量已达上限", 400, Rejected)
 IMAGE_UNKNOWN = FaultCode(40035008, "图片不存在", 400, Rejected)
 
@@ -168,9 +170,9 @@ FILES = [
     FaultCode(40034004, "富媒体转存失败", 400, HandleExpired),
     FILE_INFO_INVALID,
     *_rows(400, Unavailable, {304082: "upload media info fail", 304083: "convert media info fail"}),
-    *_rows(
-        400, Rejected, {304010: "图片转存失败", 304017: "图片上传失败", 304020: "图片大小超限", 304021: "图片下载失败"}
-    ),
+    *_rows(400, Rejected, {304017: "图片上传失败", 304021: "图片下载失败"}),
+    GUILD_IMAGE_REFUSED,
+    GUILD_IMAGE_TOO_LARGE,
     IMAGES_FULL,
     IMAGE_UNKNOWN,
 ]
