@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,25 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Said(code, said.out, said.err)
 
     return command
+
+
+@contextmanager
+def talking(sandbox: Sandbox) -> Iterator[None]:
+    """Somebody talks to the QQ bot again and again, since nobody hears it before the socket is open."""
+
+    def talk() -> None:
+        while not done.wait(0.2):
+            loop.run(sandbox.say("qqbot", USER.rpartition("/")[2], text="hello bot"))
+
+    loop, done = LoopThread(), threading.Event()
+    talker = threading.Thread(target=talk)
+    talker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        talker.join()
+        loop.close()
 
 
 class ClockOff:
@@ -400,6 +420,41 @@ def test_a_reader_that_leaves_early_is_no_failure(qq: Run) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_is_full_is_said_in_one_line(qq: Run) -> None:
+    qq("send", USER, "hi")
+    for as_json in ([], ["--json"]):
+        with Path("/dev/full").open("w") as full:
+            words = [sys.executable, "-m", "yizhan.cli", "deliveries", *as_json]
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+        (line,) = done.stderr.splitlines()
+        assert 1 == done.returncode
+        assert "StorageError" in line
+        assert "yizhan deliveries shows it" in line
+
+
+@pytest.mark.parametrize("follow", ["--follow", "--no-follow"])
+def test_tail_knows_the_accounts_there_are(qq: Run, follow: str) -> None:
+    said = qq("tail", "--account", "qqbot.mian", "--json", follow)
+
+    assert (2, "UnknownAccount") == (said.code, said.error["class"])
+    assert "Did you mean qqbot.main?" in said.error["detail"]
+
+
+def test_tail_in_a_pipe_says_everything_at_once_and_ends_with_its_reader(run: Run, sandbox: Sandbox) -> None:
+    assert 0 == run("account", "add", "qqbot.main", *BOT[:4], "--set", f"base_url={sandbox.url}").code
+    tail = subprocess.Popen([sys.executable, "-m", "yizhan.cli", "tail", "--json"], stdout=subprocess.PIPE, text=True)
+    assert tail.stdout is not None
+    with talking(sandbox):
+        heard = tail.stdout.readline()
+        tail.stdout.close()
+        code = tail.wait(60)
+
+    assert "hello bot" in heard
+    assert 0 == code
+
+
 # --- looking ----------------------------------------------------------------------------------------------------------
 
 
@@ -563,19 +618,9 @@ def test_tail_shows_what_comes_in(run: Run, sandbox: Sandbox) -> None:
     words = "account", "add", "qqbot.main", *BOT[:4], "--set", f"base_url={sandbox.url}"
     assert 0 == run(*words).code
 
-    def talk() -> None:
-        # Until the socket is open nobody hears it; the platform tells later what was said while nobody listened.
-        while not done.wait(0.2):
-            loop.run(sandbox.say("qqbot", USER.rpartition("/")[2], text="hello bot"))
-
-    loop, done = LoopThread(), threading.Event()
-    talker = threading.Thread(target=talk)
-    talker.start()
     began = time.monotonic()
-    said = run("tail", "--count", "1", "--json")
-    done.set()
-    talker.join()
-    loop.close()
+    with talking(sandbox):
+        said = run("tail", "--count", "1", "--json")
     past = run("tail", "--no-follow")
 
     assert 0 == said.code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from msgspec import Struct
 
 from yizhan.cli.account import settings_for
 from yizhan.cli.content import body, looks_like_target, split_words, targets_of
-from yizhan.cli.exits import code_of
+from yizhan.cli.exits import code_of, explain, explain_failures
+from yizhan.cli.findings import Findings
 from yizhan.cli.ids import ids_of
-from yizhan.cli.output import size
-from yizhan.errors import ConfigError, Refused, UnknownTarget
+from yizhan.cli.output import Output, size
+from yizhan.errors import ConfigError, LoginNeeded, Refused, UnknownTarget
 from yizhan.model import Receipt, State
-from yizhan.platforms.base import Platform
+from yizhan.platforms.base import Finding, Platform
 
 A, B = "qqbot.main/user/A", "webwechat.me/group/B"
 
@@ -225,3 +227,67 @@ def test_a_word_goes_before_the_environment_and_may_begin_with_an_at_sign(monkey
 def test_settings_that_are_missing_or_unknown_are_named(words: list[str], words_of_the_error: str) -> None:
     with pytest.raises(ConfigError, match=words_of_the_error):
         settings_for(PLATFORM, words)
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+def _receipt(error: str, detail: str, state: State = State.FAILED) -> Receipt:
+    return Receipt("d1", A, state, detail=detail, error=error)
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "remedy"),
+    [
+        ("TargetGone", State.FAILED, "Check the target"),
+        ("NotAllowed", State.FAILED, "Give the account that right"),
+        ("Rejected", State.FAILED, "docs/codes.md"),
+        ("Duplicate", State.FAILED, "docs/codes.md"),
+        ("OutcomeUnknown", State.UNKNOWN, "yizhan deliveries settle"),
+        ("Unavailable", State.FAILED, "yizhan doctor"),
+        ("WireMismatch", State.FAILED, "base_url"),
+    ],
+)
+def test_what_a_platform_says_is_followed_by_what_to_do(
+    capsys: pytest.CaptureFixture[str], error: str, state: State, remedy: str
+) -> None:
+    explain_failures([_receipt(error, "qqbot.main: sendToUser: 不 (code 1)", state)], as_json=False)
+    explain_failures([_receipt(error, "qqbot.main: sendToUser: 不 (code 1)", state)], as_json=True)
+
+    line, told = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"yizhan: {error}: d1 to {A} is {state.value}: qqbot.main: sendToUser: 不 (code 1). ")
+    assert remedy in line
+    assert remedy in json.loads(told)["detail"]
+
+
+def test_a_text_that_names_the_command_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    explain(LoginNeeded("it is logged out. Log in: yizhan login webwechat.me"), as_json=False)
+    explain(LoginNeeded("the secret is wrong"), as_json=False)
+
+    told, other = capsys.readouterr().err.splitlines()
+    assert "yizhan: LoginNeeded: it is logged out. Log in: yizhan login webwechat.me" == told
+    assert "correct its secret (yizhan account add" in other
+
+
+def test_a_cause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Findings(Output())
+    for what, trace in (("token", "0a"), ("the bot itself", "b1")):
+        shown.show(Finding(what, False, f"wrong secret (code 1, trace {trace})", f"mend the {what}"), "qqbot.main")
+    shown.show(Finding("clock", True))
+    shown.show(Finding("key", False, "", "chmod"))
+
+    assert 2 == shown.wrong
+    assert [
+        "FAIL  qqbot.main: token: wrong secret (code 1, trace 0a)",
+        "      → mend the token",
+        "FAIL  qqbot.main: the bot itself: for the same reason",
+        "ok    clock",
+        "FAIL  key",
+        "      → chmod",
+    ] == capsys.readouterr().out.splitlines()
+
+
+def test_a_row_is_one_line_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    Output().table(("id", "why"), [("d1", "word " * 200 + "end")])
+
+    assert 2 == len(capsys.readouterr().out.splitlines())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yizhan.cli.exits import FAILED, SENT
-from yizhan.cli.findings import show_findings
+from yizhan.cli.findings import Findings
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output
 from yizhan.cli.running import opened, run
@@ -78,7 +78,10 @@ async def _add(store: Path, name: str, given: Sequence[str], check: bool, out: O
     out.line(f"{name} added: {platform.title}.")
     if platform.needs_login:
         out.line(f"Next, log it in: yizhan login {name}")
-    return FAILED if show_findings(out, findings) else SENT
+    checked = Findings(out)
+    for finding in findings:
+        checked.show(finding)
+    return FAILED if checked.wrong else SENT
 
 
 async def _list(store: Path, out: Output) -> int:
@@ -96,12 +99,17 @@ async def _remove(store: Path, name: str, out: Output) -> int:
     async with opened(store) as engine:
         known = list(await engine.accounts())
         if not await engine.remove_account(name):
-            raise UnknownAccount(
-                f"There is no account '{name}'.{did_you_mean(name, known)} Known: {', '.join(known) or 'none'}."
-            )
+            raise unknown_account(name, known)
     out.value({"account": name, "removed": True})
     out.line(f"{name} removed.")
     return SENT
+
+
+def unknown_account(name: str, known: Sequence[str]) -> UnknownAccount:
+    """Return the error that says so, and names close ones."""
+    return UnknownAccount(
+        f"There is no account '{name}'.{did_you_mean(name, known)} Known: {', '.join(known) or 'none'}."
+    )
 
 
 def _in_words(settings: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -91,10 +92,13 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="yizhan", standalone_mode=False)
+        write(flush=True)
     except TyperException as error:
         text = error.format_message()
+        context = getattr(error, "ctx", None)
+        hint = f"See {context.command_path if context is not None else 'yizhan'} --help."
         # Without arguments the help has been shown already, and there is nothing to add.
-        return usage(text, "See yizhan --help.", as_json=as_json) if text else error.exit_code
+        return usage(text, hint, as_json=as_json) if text else error.exit_code
     except YizhanError as error:
         return explain(error, as_json=as_json)
     except typer.Abort:
@@ -102,7 +106,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except asyncio.CancelledError:
         return TERMINATED
     finally:
-        write(flush=True)
+        with suppress(YizhanError):
+            write(flush=True)
     return code if isinstance(code, int) else 0
 
 

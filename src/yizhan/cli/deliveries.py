@@ -101,12 +101,14 @@ def _in_full(receipt: dict[str, Any], tries: Sequence[dict[str, Any]]) -> list[s
     lines = [f"{receipt.pop('delivery')}  {receipt['state']}  {receipt['target']}"]
     for name in ("detail", "error", "code", "trace_id", "attempts"):
         if receipt[name]:
-            lines.append(f"  {name:<10}{receipt[name]}")
+            lines.append(f"  {name:<10} {receipt[name]}")
     for name in ("settled_at", "due_at"):
         if receipt[name]:
             lines.append(f"  {name:<10} {moment(receipt[name])}")
     for number, part in enumerate(receipt["platform_ids"], 1):
-        lines.append(f"  part {number}    {part['id'] or '(id not known)'}  {moment(part.get('at', 0.0))}".rstrip())
+        lines.append(
+            f"  {f'part {number}':<10} {part['id'] or '(id not known)'}  {moment(part.get('at', 0.0))}".rstrip()
+        )
     for one in tries:
         code = f" {one['code']}" if one["code"] else ""
         lines.append(f"  {moment(one['at'])}  part {one['part'] + 1}: {one['error']}{code}: {one['detail']}")

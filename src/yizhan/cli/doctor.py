@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yizhan.cli.exits import FAILED, SENT
-from yizhan.cli.findings import show_findings
+from yizhan.cli.findings import Findings
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output, many, size
 from yizhan.cli.running import opened, run
@@ -48,7 +48,7 @@ def doctor(
 
 
 async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
-    wrong = 0
+    shown = Findings(out)
     async with opened(store) as engine:
         async for about, finding in _findings(engine, store, wanted):
             out.value(
@@ -60,9 +60,9 @@ async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
                     "remedy": "" if finding.ok else finding.remedy,
                 }
             )
-            wrong += show_findings(out, [finding], about)
-    out.line("All is well." if not wrong else f"{many(wrong, 'thing')} to mend.")
-    return FAILED if wrong else SENT
+            shown.show(finding, about)
+    out.line("All is well." if not shown.wrong else f"{many(shown.wrong, 'thing')} to mend.")
+    return FAILED if shown.wrong else SENT
 
 
 async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIterator[tuple[str, Finding]]:

@@ -7,14 +7,24 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from yizhan import errors
 from yizhan.errors import (
     ConfigError,
+    ContentRefused,
     DeliveryFailed,
+    HandleExpired,
     LoginNeeded,
+    NotAllowed,
     OutcomeUnknown,
     PlatformError,
     Refused,
+    Rejected,
     StorageError,
+    TargetGone,
+    Throttled,
+    Unavailable,
+    WindowClosed,
+    WireMismatch,
     YizhanError,
 )
 
@@ -33,6 +43,27 @@ _WORDS: tuple[tuple[type[BaseException], str, int], ...] = (
     (StorageError, "storage", FAILED),
     (YizhanError, "failed", FAILED),
 )
+
+_REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
+    (
+        NotAllowed,
+        "Give the account that right where the platform administers it, or ask the other side to allow messages.",
+    ),
+    (TargetGone, "Check the target; they may have to add the account (again) first."),
+    (ContentRefused, "Send something else: the platform does not carry this."),
+    (HandleExpired, "Send it again; it will be uploaded anew."),
+    (WindowClosed, "Send it again once the other side has written, or when the window opens."),
+    (Throttled, "Send it again later, and less at once."),
+    (Unavailable, "See whether the address is right and answers: yizhan doctor."),
+    (OutcomeUnknown, "Find out whether it arrived, and say so: yizhan deliveries settle ID --as …"),
+    (
+        LoginNeeded,
+        "Log it in (yizhan login PLATFORM.NAME), or correct its secret (yizhan account add PLATFORM.NAME …).",
+    ),
+    (WireMismatch, "See whether base_url leads to the platform: yizhan account list."),
+    (Rejected, "The same again would be refused again; docs/codes.md has the platform's codes."),
+)
+"""What to do about what a platform says, which speaks of causes at best; the first that fits."""
 
 
 def code_of(receipts: Iterable[Receipt]) -> int:
@@ -60,7 +91,7 @@ def code_of(receipts: Iterable[Receipt]) -> int:
 def explain(error: YizhanError, *, as_json: bool) -> int:
     """Say `error` on standard error, in one line, and return its exit code."""
     word, code = next((word, code) for kind, word, code in _WORDS if isinstance(error, kind))
-    _say(word, type(error).__name__, " ".join(str(error).split()), as_json=as_json)
+    _say(word, type(error).__name__, str(error), as_json=as_json)
     return code
 
 
@@ -72,16 +103,28 @@ def explain_failures(receipts: Sequence[Receipt], *, as_json: bool) -> None:
     first = bad[0]
     more = f" (and {len(bad) - 1} more of {len(receipts)})" if len(bad) > 1 else ""
     text = f"{first.delivery} to {first.target} is {first.state.value}: {first.detail or 'no reason is known'}{more}"
-    _say("delivery", first.error or "DeliveryFailed", " ".join(text.split()), as_json=as_json)
+    name = "OutcomeUnknown" if first.state.value == "unknown" else first.error
+    _say("delivery", first.error or "DeliveryFailed", text, as_json=as_json, remedy=remedy_for(name))
+
+
+def remedy_for(name: str) -> str:
+    """Return what to do about an error of the class `name`; empty when its text says so itself."""
+    kind = getattr(errors, name, YizhanError)
+    return next((remedy for one, remedy in _REMEDIES if issubclass(kind, one)), "")
 
 
 def usage(text: str, hint: str, *, as_json: bool) -> int:
     """Say that the command line itself cannot be read."""
-    _say("usage", "UsageError", " ".join(f"{text} {hint}".split()), as_json=as_json)
+    _say("usage", "UsageError", text, as_json=as_json, remedy=hint)
     return USAGE
 
 
-def _say(word: str, name: str, text: str, *, as_json: bool) -> None:
+def _say(word: str, name: str, text: str, *, as_json: bool, remedy: str | None = None) -> None:
+    """Say what happened and, unless the text tells by naming a command, what to do about it."""
+    text = " ".join(text.split())
+    remedy = remedy_for(name) if remedy is None else remedy
+    if remedy and "yizhan " not in text:
+        text = f"{text}{'' if text.endswith(('.', '?', '…')) else '.'} {remedy}"
     if as_json:
         line = json.dumps({"error": word, "class": name, "detail": text}, ensure_ascii=False)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from typing import TYPE_CHECKING
 
 from yizhan.cli.output import Output
@@ -11,13 +11,22 @@ if TYPE_CHECKING:
     from yizhan.platforms.base import Finding
 
 
-def show_findings(out: Output, findings: Sequence[Finding], about: str = "") -> int:
-    """Show findings to people and return how many are not fine."""
-    for finding in findings:
-        mark = "ok  " if finding.ok else "FAIL"
-        out.line(
-            f"{mark}  {about + ': ' if about else ''}{finding.what}" + (f": {finding.detail}" if finding.detail else "")
-        )
-        if not finding.ok and finding.remedy:
-            out.line(f"      → {finding.remedy}")
-    return sum(1 for finding in findings if not finding.ok)
+class Findings:
+    """Shows findings to people one by one, each cause once; `wrong` counts the causes of what is not fine."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._before = ""
+        self.wrong = 0
+
+    def show(self, finding: Finding, about: str = "") -> None:
+        # What failed for the same reason differs by the number that the platform gave the request.
+        cause = "" if finding.ok else f"{about} {re.sub(r'trace [^ ,)]+', '', finding.detail) or finding.what}"
+        again = bool(cause) and cause == self._before
+        self._before = cause
+        self.wrong += bool(cause) and not again
+        detail = "for the same reason" if again else finding.detail
+        what = f"{about}: {finding.what}" if about else finding.what
+        self._out.line(f"{'ok  ' if finding.ok else 'FAIL'}  {what}" + (f": {detail}" if detail else ""))
+        if not finding.ok and finding.remedy and not again:
+            self._out.line(f"      → {finding.remedy}")

@@ -6,12 +6,15 @@ import io
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from yizhan.errors import StorageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +32,7 @@ _STYLES = {
     "expired": "red",
     "cancelled": "dim",
 }
-WIDE = 200
+WIDE = 100_000
 """Columns that a table may take where nobody looks at it: a line of a table is then one line of a file."""
 
 
@@ -86,11 +89,32 @@ def write(text: str = "", *, flush: bool = False) -> None:
     """Print a line. Whoever reads may leave early (`yizhan deliveries | head`): the command goes on, and ends as it is.
 
     With `flush`, also see to it that everything so far is out.
+
+    Raises:
+        StorageError: it cannot be written, since the disk is full, say; nothing more will be.
     """
     try:
         print(text, flush=flush, end="" if flush and not text else "\n")
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
+    except OSError as error:
+        _write_nowhere()
+        raise StorageError(
+            f"What is to be said cannot be written: {error}. What was done is done; yizhan deliveries shows it."
+        ) from error
+
+
+_gone = threading.Event()
+
+
+def nobody_reads() -> bool:
+    """Whether whoever read what is written has left."""
+    return _gone.is_set()
+
+
+def _write_nowhere() -> None:
+    _gone.set()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print(table: Table) -> None:

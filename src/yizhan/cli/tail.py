@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from yizhan.cli.account import unknown_account
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
-from yizhan.cli.output import Output, moment
+from yizhan.cli.output import Output, moment, nobody_reads, write
 from yizhan.cli.running import opened, run
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def tail(
 
 async def _tail(store: Path, accounts: Sequence[str], past: int, count: int | None, out: Output) -> int:
     async with opened(store, sending=count is not None) as engine:
+        known = list(await engine.accounts()) if accounts else []
+        for name in accounts:
+            if name not in known:
+                raise unknown_account(name, known)
         whose: Sequence[str | None] = accounts or (None,)
         for account in whose:
             for event in await engine.event_table.recent(account, limit=past) if past else ():
@@ -49,7 +54,7 @@ async def _tail(store: Path, accounts: Sequence[str], past: int, count: int | No
         async for event in engine.events(accounts or None):
             _show(event, out)
             shown += 1
-            if shown == count:
+            if shown == count or nobody_reads():
                 break
     return SENT
 
@@ -59,11 +64,14 @@ def _show(event: Event, out: Output) -> None:
     where = str(event.target or event.account)
     who = event.sender_name or event.sender
     out.line("  ".join(filter(None, (moment(event.at), event.kind.value, where, who, _in_words(event.message)))))
+    # Whoever reads through a pipe wants it now, not when the buffer is full.
+    write(flush=True)
 
 
 def _show_settled(target: Target, state: State, out: Output) -> None:
     out.value({"kind": "receipt", "target": str(target), "state": state.value})
     out.line(f"→ {state.value}  {target}")
+    write(flush=True)
 
 
 def _object(event: Event) -> dict[str, Any]:
