@@ -354,6 +354,23 @@ async def test_what_the_service_gives_anew_while_a_login_lasts_is_used_and_kept(
         assert ("@crypt_new", "gSnew") == (kept.skey, kept.cookies["webwx_data_ticket"])
 
 
+@pytest.mark.parametrize("kept", [None, b"{broken", b"\xff"])
+async def test_a_login_whose_position_is_gone_receives_what_is_new(kept: bytes | None) -> None:
+    keeper = MemoryKeeper()
+    async with account(keeper=keeper, synccheck__hold_seconds=600) as me:
+        await me.adapter.close()
+        await keeper.put("sync", kept)
+        again = Account(me.served, keeper)
+        following = asyncio.ensure_future(again.next())
+        await held(me, 1)
+        await me.server.say("wxid_alice", "bot", text="new")
+        event = await following
+        await again.adapter.close()
+
+        assert message_of("new") == event.message
+        assert keeper.get("sync")
+
+
 async def test_an_old_sync_key_brings_the_same_again_and_an_absurd_one_nothing() -> None:
     async with account() as me:
         key = (await me.adapter.raw.webwxinit()).SyncKey

@@ -54,13 +54,13 @@ class Receiver:
         """Yield what happens; what was not taken before a stop comes again after it."""
         pause = FIRST_PAUSE
         while True:
-            key, saved = self.position(), self._wx.saved
-            if saved is None or key is None:
+            saved = self._wx.saved
+            if saved is None:
                 self.logged_in.clear()
                 await self.logged_in.wait()
                 continue
             try:
-                async for event in self._one_round(key):
+                async for event in self._one_round(await self._where()):
                     yield event
                 pause = FIRST_PAUSE
             except LoginNeeded as error:
@@ -71,6 +71,12 @@ class Receiver:
             except PlatformError:
                 await self._wx.clock.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
+
+    async def _where(self) -> Keys:
+        """Return the position; if there is none, as after a stop in the middle of a login, begin with what is new."""
+        if self.position() is None:
+            await self.start_at((await self._wx.webwxinit()).SyncKey)
+        return self.position() or Keys()
 
     async def _one_round(self, key: Keys) -> AsyncIterator[Event]:
         scope = self._wx.ready.scope
