@@ -150,7 +150,7 @@ def _withdraw(platform: str, id: str) -> Act:
     def revoke(server: Any) -> None:
         words = f"<revokemsg><newmsgid>{id}</newmsgid><replacemsg>withdrawn</replacemsg></revokemsg>"
         content = f'<sysmsg type="revokemsg">{words}</sysmsg>'
-        server.messages.notice(server.accounts.first, "wxid_alice", content, frames.SYSTEM)
+        server.messages.notice(server.accounts.first, "wxid_alice", content, frames.MsgType.SYSTEM)
 
     return revoke
 

@@ -43,8 +43,7 @@ from yizhan.model import (
 from yizhan.platforms.ohwxapi import PLATFORM, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import socket_url
-from yizhan.platforms.ohwxapi.wire import frames
-from yizhan.platforms.ohwxapi.wire.frames import read_answer_id, read_push
+from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.wire import Fault, HttpResponse
 from yizhan.wire.appmsg import as_received, compose_channel_video, compose_link, compose_quote
 
@@ -175,7 +174,7 @@ def push(message: dict[str, Any]) -> Any:
         "CurrentPacket": {"Data": {"AddMsg": message, "EventName": "ON_EVENT_MSG_NEW"}},
         "CurrentWxid": "wxid_sandbox",
     }
-    read = read_push(json.dumps(frame))
+    read = wire.read_push(json.dumps(frame))
     assert read is not None
     return convert.parse(read, frame, "ohwxapi.main", "wxid_sandbox", 5.0)
 
@@ -242,16 +241,16 @@ def test_a_withdrawal_names_the_message() -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        ({"EventName": frames.CHATROOM_INVITE, "FromUserName": GROUP.id}, EventKind.GROUP_ADDED),
-        ({"EventName": frames.ACCOUNT_OFFLINE, "Reason": "kicked"}, EventKind.LOGIN_LOST),
-        ({"EventName": frames.PAT_MSG, "ChatUserName": GROUP.id, "Template": "${a} 拍了拍我"}, EventKind.OTHER),
-        ({"EventName": frames.FRIEND_REQ, "Content": "<broken"}, EventKind.OTHER),
+        ({"EventName": EventName.CHATROOM_INVITE, "FromUserName": GROUP.id}, EventKind.GROUP_ADDED),
+        ({"EventName": EventName.ACCOUNT_OFFLINE, "Reason": "kicked"}, EventKind.LOGIN_LOST),
+        ({"EventName": EventName.PAT_MSG, "ChatUserName": GROUP.id, "Template": "${a} 拍了拍我"}, EventKind.OTHER),
+        ({"EventName": EventName.FRIEND_REQ, "Content": "<broken"}, EventKind.OTHER),
         ({"EventName": "ON_EVENT_NEVER_SEEN", "Surprise": 1}, EventKind.OTHER),
     ],
 )
 def test_other_happenings_have_a_kind(data: dict[str, Any], kind: EventKind) -> None:
     frame = {"CurrentPacket": {"Data": data}}
-    read = read_push(json.dumps(frame))
+    read = wire.read_push(json.dumps(frame))
     assert read is not None
 
     assert kind == convert.parse(read, frame, "ohwxapi.main", "me", 5.0).kind
@@ -263,9 +262,12 @@ def test_what_the_gateway_does_not_know_may_be_null_and_an_id_may_be_missing() -
     for words in ("one", "two", "two"):
         added = {"MsgType": 10000, "FromUserName": GROUP.id, "Content": words, "CreateTime": 7, "NewMsgId": 0}
         frame = {
-            "CurrentPacket": {"WebConnId": None, "Data": {"AddMsg": {**added, **unknown}, "EventName": frames.MSG_NEW}}
+            "CurrentPacket": {
+                "WebConnId": None,
+                "Data": {"AddMsg": {**added, **unknown}, "EventName": EventName.MSG_NEW},
+            }
         }
-        read = read_push(json.dumps(frame))
+        read = wire.read_push(json.dumps(frame))
         assert read is not None
         events.append(convert.parse(read, frame, "ohwxapi.main", "me", 5.0))
 
@@ -275,14 +277,14 @@ def test_what_the_gateway_does_not_know_may_be_null_and_an_id_may_be_missing() -
 
 @pytest.mark.parametrize("text", ["", "在吗", "5", "[]", "{}", '{"CurrentPacket":5}', "[" * 9999, '{"ReqId":5}'])
 def test_frames_that_are_neither_push_nor_answer_are_nothing(text: str) -> None:
-    assert (None, None) == (read_push(text), read_answer_id(text))
+    assert (None, None) == (wire.read_push(text), wire.read_answer_id(text))
 
 
 @pytest.mark.parametrize(
     "text", ['{"CgiBaseResponse":{},"ReqId":5,"ResponseData":""}', '{"ReqId":"5","CgiBaseResponse":{}}']
 )
 def test_an_answer_is_known_by_its_id(text: str) -> None:
-    assert 5 == read_answer_id(text)
+    assert 5 == wire.read_answer_id(text)
 
 
 @pytest.mark.parametrize(

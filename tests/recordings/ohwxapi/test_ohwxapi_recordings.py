@@ -33,8 +33,6 @@ from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ohwxapi import PLATFORM, convert, wire
 from yizhan.platforms.ohwxapi.server import Server
 from yizhan.platforms.ohwxapi.server.cdn import Placed
-from yizhan.platforms.ohwxapi.wire import frames
-from yizhan.platforms.ohwxapi.wire.frames import read_push, socket_command
 from yizhan.wire import Endpoint, encode_request
 from yizhan.wire.appmsg import parse_card, parse_media
 from yizhan.wire.cdn_id import object_of_cdn_id
@@ -273,11 +271,11 @@ def test_our_client_says_the_same_words(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_our_client_says_the_same_words_over_the_socket(name: str) -> None:
     body = ALL[name]["request"]["body"]
-    path = frames.path_of(body["CgiCmd"], body["CgiRequest"])
+    path = wire.path_of(body["CgiCmd"], body["CgiRequest"])
     order = BY_NUMBER[path, body["CgiCmd"]]
     assert order.parameters is not None
 
-    text = socket_command(order, body["ReqId"], SELF, msgspec.convert(body["CgiRequest"], order.parameters))
+    text = wire.socket_command(order, body["ReqId"], SELF, msgspec.convert(body["CgiRequest"], order.parameters))
 
     assert body == json.loads(text)
 
@@ -380,7 +378,7 @@ def tags(xml: str) -> list[str]:
 
 def event(name: str) -> Any:
     raw = ALL[name]["request"]["body"]
-    push = read_push(json.dumps(raw))
+    push = wire.read_push(json.dumps(raw))
     assert push is not None
     return convert.parse(push, raw, "ohwxapi.main", SELF, 1721550100.0)
 

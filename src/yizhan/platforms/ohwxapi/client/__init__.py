@@ -19,7 +19,6 @@ from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, Med
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import Line, socket_url
-from yizhan.platforms.ohwxapi.wire.frames import read_push
 from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import HttpResponse
 from yizhan.wire.filename import safe_name
@@ -138,7 +137,7 @@ class OhwxapiAdapter:
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in over the WebSocket, and what comes back of one's own as `sent`."""
         async for text in self.line.pushes():
-            push = read_push(text)
+            push = wire.read_push(text)
             if push is None and '"CurrentPacket"' in text:
                 log.warning("push left out", extra={"account": self.name, "begins": text[:200]})
             if push is None or push.CurrentWxid not in ("", self.wxid):

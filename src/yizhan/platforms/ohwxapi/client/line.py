@@ -19,7 +19,6 @@ from yizhan.model import Clock, read_all
 from yizhan.net.caller import Caller
 from yizhan.net.socket import Socket, SocketClosed
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.wire.frames import read_answer_id, socket_command
 from yizhan.wire import Base64, HttpResponse
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ class Line:
             OutcomeUnknown: it left, and no answer came.
         """
         self._next_id += 1
-        frame = socket_command(command, self._next_id, self._wxid, await _inlined(parameters, self._max_bytes))
+        frame = wire.socket_command(command, self._next_id, self._wxid, await _inlined(parameters, self._max_bytes))
         if len(frame) > self._max_bytes:
             raise MediaTooLarge(
                 f"{command.name} has {len(frame)} bytes; {self._max_bytes} fit into a frame of the gateway's WebSocket "
@@ -165,7 +164,7 @@ class Line:
                 self._put(None)
 
     def _take(self, text: str) -> None:
-        number = read_answer_id(text)
+        number = wire.read_answer_id(text)
         if number is None:
             self._put(text)
         elif (asked := self._asked.get(number)) is not None and not asked.done():

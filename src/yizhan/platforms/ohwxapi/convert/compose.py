@@ -37,7 +37,7 @@ from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.convert.media import largest
-from yizhan.platforms.ohwxapi.wire import cdn, frames
+from yizhan.platforms.ohwxapi.wire import FileType, MsgType
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Base64
 from yizhan.wire.appmsg import (
@@ -115,7 +115,7 @@ def renamed(appmsg: str, name: str) -> str:
 
 def upload_of(need: MediaNeed, target: Target, content: Content) -> wire.CdnUpload:
     """Return the upload for `need`; the bytes travel as Base64, so that no folder needs to be shared."""
-    types = {"image": cdn.IMAGE, "video": cdn.VIDEO, "file": cdn.FILE}
+    types = {"image": FileType.IMAGE, "video": FileType.VIDEO, "file": FileType.FILE}
     name = (need.media.name or _plain_name(need.media)) if need.use == "file" else ""
     if name and "." not in name:
         # The card's extension comes from here, and a file card must have one.
@@ -190,7 +190,9 @@ class _Composer:
             case Native():
                 return self._native(segment)
             case ContactCard():
-                card_of = wire.SendMsg(ToUserName=self.target.id, Content=compose_contact(segment), MsgType=frames.CARD)
+                card_of = wire.SendMsg(
+                    ToUserName=self.target.id, Content=compose_contact(segment), MsgType=MsgType.CARD
+                )
                 return _part(wire.SEND_MSG, card_of, f"contact card {segment.nickname or segment.username}")
             case Link() | MiniProgram() | ChannelVideo():
                 return self._card(segment)
@@ -200,7 +202,7 @@ class _Composer:
         parts = []
         for piece, mentioned in pieces:
             at = ",".join(mentioned)
-            sending = wire.SendMsg(ToUserName=self.target.id, Content=piece, MsgType=frames.TEXT, AtUsers=at)
+            sending = wire.SendMsg(ToUserName=self.target.id, Content=piece, MsgType=MsgType.TEXT, AtUsers=at)
             parts.append(_part(wire.SEND_MSG, sending, f"text {len(piece)} chars"))
         return parts
 
@@ -214,7 +216,7 @@ class _Composer:
                         f"{self.target} is one person; mentions exist in groups only. Leave the mention out."
                     )
                 everyone = segment.user == "all"
-                mentioned.append((len(text), frames.EVERYONE if everyone else segment.user))
+                mentioned.append((len(text), wire.EVERYONE if everyone else segment.user))
                 text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
             elif isinstance(segment, Text):
                 text += segment.text
@@ -248,7 +250,7 @@ class _Composer:
             raise Unsupported(f"{error}. Correct it and send again.") from error
 
     def _app(self, appmsg: str, summary: str, note: str = "") -> Part:
-        sending = wire.SendAppMsg(ToUserName=self.target.id, AppMsgXml=appmsg, MsgType=frames.APP)
+        sending = wire.SendAppMsg(ToUserName=self.target.id, AppMsgXml=appmsg, MsgType=MsgType.APP)
         return _part(wire.SEND_APP_MSG, sending, summary, note)
 
     def _placed(
@@ -312,17 +314,17 @@ class _Composer:
         to = self.target.id
         try:
             match kind:
-                case frames.IMAGE:
+                case MsgType.IMAGE:
                     return _part(wire.SEND_IMAGE, wire.SendImage(ToUserName=to, ImageXml=xml), "forwarded image")
-                case frames.VIDEO:
+                case MsgType.VIDEO:
                     return _part(wire.SEND_VIDEO, wire.SendVideo(ToUserName=to, VideoXml=xml), "forwarded video")
-                case frames.CARD:
+                case MsgType.CARD:
                     return _part(wire.SEND_MSG, wire.SendMsg(ToUserName=to, Content=xml, MsgType=42), "forwarded card")
-                case frames.STICKER:
+                case MsgType.STICKER:
                     emoji = parse_media(xml)
                     sending = wire.SendEmoji(ToUserName=to, EmojiMd5=emoji.key("md5"), EmojiLen=emoji.number("len"))
                     return _part(wire.SEND_EMOJI, sending, "forwarded sticker")
-                case frames.APP:
+                case MsgType.APP:
                     return self._app(renamed(parse_card(xml).xml, forward.name), f"forwarded {forward.kind}")
         except ValueError as error:
             raise Unsupported(f"The reference cannot be read: {error}. Save the media and send it anew.") from error

@@ -24,7 +24,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.convert.compose import GAP
-from yizhan.platforms.ohwxapi.wire import cdn, frames
+from yizhan.platforms.ohwxapi.wire import EventName, FileType, MsgType
 from yizhan.wire.appmsg import (
     parse_card,
     parse_contact,
@@ -40,9 +40,9 @@ from yizhan.wire.filename import safe_name
 def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now: float) -> Event:
     """Return what a push says. Media stand as `Forward`, so that it can be fetched or sent on."""
     data = push.CurrentPacket.Data
-    if data.EventName == frames.MSG_NEW and data.AddMsg is not None:
+    if data.EventName == EventName.MSG_NEW and data.AddMsg is not None:
         return _message(data.AddMsg, raw, account, wxid)
-    if data.EventName == frames.FRIEND_REQ:
+    if data.EventName == EventName.FRIEND_REQ:
         return _friend_request(data, raw, account, now)
     place = data.ChatUserName or data.FromUserName or (data.Contact.UserName if data.Contact else "")
     return Event(
@@ -58,7 +58,10 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
     )
 
 
-_KINDS = {frames.CHATROOM_INVITE: EventKind.GROUP_ADDED, frames.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST}
+_KINDS: dict[str, EventKind] = {
+    EventName.CHATROOM_INVITE: EventKind.GROUP_ADDED,
+    EventName.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST,
+}
 
 
 def _made_id(data: Struct, name: str, now: float) -> str:
@@ -109,7 +112,7 @@ def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: s
     )
 
 
-_NOTICES = frozenset({frames.EVENT, frames.PHONE_STATUS, frames.NOTICE_9999, frames.NOTICE, frames.SYSTEM})
+_NOTICES = frozenset({MsgType.EVENT, MsgType.PHONE_STATUS, MsgType.NOTICE_9999, MsgType.NOTICE, MsgType.SYSTEM})
 
 
 def _place(account: str, id: str) -> Target | None:
@@ -120,28 +123,28 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
     """The segments of a message. What cannot be read is shown as text rather than lost."""
     try:
         match message.MsgType:
-            case frames.TEXT:
+            case MsgType.TEXT:
                 return _with_mentions(message)
-            case frames.IMAGE:
+            case MsgType.IMAGE:
                 return (_reference("image", message, id),)
-            case frames.VOICE:
+            case MsgType.VOICE:
                 return (_reference("voice", message, id),)
-            case frames.VIDEO:
+            case MsgType.VIDEO:
                 return (_reference("video", message, id),)
-            case frames.STICKER:
+            case MsgType.STICKER:
                 return (_reference("sticker", message, id),)
-            case frames.CARD:
+            case MsgType.CARD:
                 return (parse_contact(message.Content),)
-            case frames.LOCATION:
+            case MsgType.LOCATION:
                 place = parse_media(message.Content)
                 return (Text("\n".join(filter(None, (place.get("poiname"), place.get("label")))) or "[位置]"),)
-            case frames.APP:
+            case MsgType.APP:
                 card = parse_card(message.Content)
                 name = safe_name(card.title) if card.type == 6 else ""
                 return (_reference("file", message, id, name),) if card.type == 6 else card.segments()
-            case frames.PHONE_STATUS:
+            case MsgType.PHONE_STATUS:
                 return ()
-            case frames.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:
+            case MsgType.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:
                 return (Text(revoked.text),) if revoked.text else ()
     except ValueError:
         pass
@@ -154,7 +157,7 @@ def _reference(kind: str, message: wire.AddMsg, id: str, name: str = "") -> Forw
 
 
 def _revoked(message: wire.AddMsg) -> str:
-    if message.MsgType != frames.SYSTEM:
+    if message.MsgType != MsgType.SYSTEM:
         return ""
     try:
         revoked = parse_revoked(message.Content)
@@ -166,7 +169,7 @@ def _revoked(message: wire.AddMsg) -> str:
 def _sender_name(message: wire.AddMsg) -> str:
     if message.ActionNickName:
         return message.ActionNickName
-    name, found, _ = message.PushContent.partition(frames.MENTIONED)
+    name, found, _ = message.PushContent.partition(wire.MENTIONED)
     return name if found else ""
 
 
@@ -183,7 +186,7 @@ def _with_mentions(message: wire.AddMsg) -> tuple[Segment, ...]:
             break
         name, rest = _split_name(after)
         segments += [Text(before)] if before else []
-        segments.append(Mention("all" if user.strip() == frames.EVERYONE else user.strip(), name))
+        segments.append(Mention("all" if user.strip() == wire.EVERYONE else user.strip(), name))
     return (*segments, Text(rest)) if rest or not segments else tuple(segments)
 
 
@@ -204,17 +207,17 @@ def download_of(reference: Mapping[str, Any]) -> wire.CdnDownload:
     """
     xml, kind = str(reference.get("xml", "")), reference.get("type")
     try:
-        if kind == frames.VOICE:
-            return wire.CdnDownload(VoiceXml=xml, FileType=cdn.VOICE, MsgId=reference.get("msg_id", 0))
-        if kind == frames.APP and (card := parse_card(xml).file()) is not None:
-            return _by_id(card.cdnattachurl, card.aeskey, cdn.FILE)
+        if kind == MsgType.VOICE:
+            return wire.CdnDownload(VoiceXml=xml, FileType=FileType.VOICE, MsgId=reference.get("msg_id", 0))
+        if kind == MsgType.APP and (card := parse_card(xml).file()) is not None:
+            return _by_id(card.cdnattachurl, card.aeskey, FileType.FILE)
         media = parse_media(xml)
-        if kind == frames.IMAGE:
+        if kind == MsgType.IMAGE:
             middle = media.file_id("cdnmidimgurl")
             large = media.file_id("cdnbigimgurl")
-            return _by_id(large or middle, media.key(), cdn.ORIGINAL_IMAGE if large else cdn.IMAGE)
-        if kind == frames.VIDEO:
-            return _by_id(media.file_id("cdnvideourl"), media.key(), cdn.VIDEO)
+            return _by_id(large or middle, media.key(), FileType.ORIGINAL_IMAGE if large else FileType.IMAGE)
+        if kind == MsgType.VIDEO:
+            return _by_id(media.file_id("cdnvideourl"), media.key(), FileType.VIDEO)
     except ValueError as error:
         raise Unsupported(f"The reference cannot be read: {error}.") from error
     raise Unsupported(f"ohwxapi has no download for messages of type {kind}.")

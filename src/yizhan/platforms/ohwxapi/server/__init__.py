@@ -18,7 +18,7 @@ from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.server.moments import Moments
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources
-from yizhan.platforms.ohwxapi.wire import frames
+from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
@@ -216,7 +216,7 @@ class Server:
 
     async def _logout(self, account: Account, _asked: wire.NoParameters) -> wire.Nothing:
         account.online = False
-        data = wire.EventData(Reason="logged out", EventName=frames.ACCOUNT_OFFLINE)
+        data = wire.EventData(Reason="logged out", EventName=EventName.ACCOUNT_OFFLINE)
         self.sockets.push(account.wxid, data)
         return wire.Nothing()
 
@@ -255,7 +255,7 @@ class Server:
 
     async def _magic(self, call: Call[wire.MagicCgi]) -> HttpResponse:
         """A body of the second generation under the first's path goes to the second's handlers."""
-        path = frames.path_of(call.request.CgiCmd, call.request.CgiRequest)
+        path = wire.path_of(call.request.CgiCmd, call.request.CgiRequest)
         http = call.http
         return await self.router.answer(HttpRequest("POST", path, http.query, http.headers, http.body))
 

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Ground
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken, suffix_of
-from yizhan.platforms.ohwxapi.wire import cdn
+from yizhan.platforms.ohwxapi.wire import FileType
 from yizhan.wire import Base64, Fault
 from yizhan.wire.appmsg import OHWXAPI, Card, FileCard, MediaXml, compose_file, compose_media, parse_media
 from yizhan.wire.cdn_id import make_cdn_id, object_of_cdn_id
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
 
-_EXTENSIONS = {cdn.ORIGINAL_IMAGE: "jpg", cdn.IMAGE: "jpg", cdn.THUMB: "jpg", cdn.VIDEO: "mp4", cdn.VOICE: "silk"}
+_EXTENSIONS: dict[int, str] = {
+    FileType.ORIGINAL_IMAGE: "jpg",
+    FileType.IMAGE: "jpg",
+    FileType.THUMB: "jpg",
+    FileType.VIDEO: "mp4",
+    FileType.VOICE: "silk",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +67,26 @@ class Cdn:
     async def upload(self, account: Account, asked: wire.CdnUpload) -> str:
         """Return the finished XML, which callers send on unread."""
         path, name = asked.FilePath, "FileUrl"
-        if asked.FileType == cdn.CHANNEL_VIDEO:
+        if asked.FileType == FileType.CHANNEL_VIDEO:
             path, name = asked.VideoPath or path, "VideoPath"
-        elif asked.FileType not in (cdn.ORIGINAL_IMAGE, cdn.IMAGE, cdn.VIDEO, cdn.FILE):
+        elif asked.FileType not in (
+            FileType.ORIGINAL_IMAGE,
+            FileType.IMAGE,
+            FileType.VIDEO,
+            FileType.FILE,
+        ):
             raise Fault(wire.PARAMETER, "param error: FileType")
         taken = await self.sources.take(asked.FileUrl, asked.FileBase64, path, name=name)
         match asked.FileType:
-            case cdn.FILE:
+            case FileType.FILE:
                 return self.file_xml(account, taken, asked.FileName)
-            case cdn.ORIGINAL_IMAGE | cdn.IMAGE:
+            case FileType.ORIGINAL_IMAGE | FileType.IMAGE:
                 return self.image_xml(taken.blob)
         return self.video_xml(account.wxid, taken.blob, 0)
 
     def file_xml(self, account: Account, taken: Taken, name: str) -> str:
         shown = name or safe_name(taken.name, taken.blob.md5)
-        placed = self.place(taken.blob, cdn.FILE, shown)
+        placed = self.place(taken.blob, FileType.FILE, shown)
         card = FileCard(
             title=shown,
             totallen=taken.blob.size,
@@ -88,7 +99,7 @@ class Cdn:
         return compose_file(card, OHWXAPI)
 
     def image_xml(self, blob: Blob) -> str:
-        placed = self.place(blob, cdn.IMAGE)
+        placed = self.place(blob, FileType.IMAGE)
         values: dict[str, str | int] = {
             "aeskey": placed.key,
             "encryver": 1,
@@ -108,7 +119,7 @@ class Cdn:
         return compose_media("img", values)
 
     def video_xml(self, sender: str, blob: Blob, seconds: int) -> str:
-        placed = self.place(blob, cdn.VIDEO)
+        placed = self.place(blob, FileType.VIDEO)
         values: dict[str, str | int] = {
             "aeskey": placed.key,
             "cdnvideourl": placed.file_id,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Ground, qr_picture
 from yizhan.platforms.ohwxapi.server.messages import Messages
-from yizhan.platforms.ohwxapi.wire import frames, people
+from yizhan.platforms.ohwxapi.wire import EventName, OpType
 from yizhan.wire import Fault
 from yizhan.wire.appmsg.xml import attributes
 from yizhan.world import Group, Person
@@ -87,7 +87,7 @@ class Contacts:
             "bigheadimgurl": "",
             "smallheadimgurl": "",
         }
-        data = wire.EventData(Content=f"<msg{attributes(values)}/>", EventName=frames.FRIEND_REQ)
+        data = wire.EventData(Content=f"<msg{attributes(values)}/>", EventName=EventName.FRIEND_REQ)
         self.messages.sockets.push(account.wxid, data)
         return _v3(person.id)
 
@@ -99,21 +99,21 @@ class Contacts:
         group = self.network.groups.get(id)
         person = self.network.people.get(id)
         match asked.OpType:
-            case people.REMARK if person:
+            case OpType.REMARK if person:
                 person.remark = asked.Remark
-            case people.DELETE if person:
+            case OpType.DELETE if person:
                 person.friends = False
-            case people.BLOCK if person:
+            case OpType.BLOCK if person:
                 (account.blocked.add if asked.Value else account.blocked.discard)(id)
-            case people.RENAME_GROUP if group:
+            case OpType.RENAME_GROUP if group:
                 if not asked.NickName:
                     raise Fault(wire.PARAMETER, "param error: NickName")
                 group.name = asked.NickName
-            case people.LEAVE_GROUP if group:
+            case OpType.LEAVE_GROUP if group:
                 account.left.add(id)
-            case people.ADMINISTRATOR if group:
+            case OpType.ADMINISTRATOR if group:
                 group.extra["administrators"] = _list(asked.Wxid) if asked.Value else []
-            case people.SAVE | people.PIN | people.MUTE | people.INVITE_CONFIRM:
+            case OpType.SAVE | OpType.PIN | OpType.MUTE | OpType.INVITE_CONFIRM:
                 pass
             case _:
                 raise Fault(wire.PARAMETER, "param error: OpType")
@@ -288,7 +288,7 @@ class Contacts:
                 InviteNickName=self.accounts.name_of(by),
                 InvitedUserName=who,
                 InvitedNickName=self.accounts.name_of(who),
-                EventName=frames.CHATROOM_INVITE if who == listener.wxid else frames.CHATROOM_INVITE_OTHER,
+                EventName=EventName.CHATROOM_INVITE if who == listener.wxid else EventName.CHATROOM_INVITE_OTHER,
             )
             self.messages.sockets.push(listener.wxid, data)
 
@@ -297,7 +297,7 @@ class Contacts:
             self._changed(listener, group.id)
 
     def _changed(self, listener: Account, id: str) -> None:
-        data = wire.EventData(Contact=self._contact(id), EventName=frames.CONTACT_CHANGE)
+        data = wire.EventData(Contact=self._contact(id), EventName=EventName.CONTACT_CHANGE)
         self.messages.sockets.push(listener.wxid, data)
 
 

@@ -13,7 +13,7 @@ from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken
-from yizhan.platforms.ohwxapi.wire import frames
+from yizhan.platforms.ohwxapi.wire import EventName, MsgType
 from yizhan.wire import Fault
 from yizhan.wire.appmsg import as_received, compose_media, parse_card, parse_contact
 from yizhan.wire.appmsg.xml import escape
@@ -57,7 +57,7 @@ class Messages:
         xml = asked.AppMsgXml or asked.Content
         if not xml:
             raise Fault(wire.PARAMETER, "param error: AppMsgXml")
-        if asked.MsgType == frames.CARD:
+        if asked.MsgType == MsgType.CARD:
             return self._send(account, asked.ToUserName, _contact(call, xml, "AppMsgXml"))
         # The value begins at the appmsg node: no declaration and no <msg> around it.
         if not xml.lstrip().startswith("<appmsg"):
@@ -71,7 +71,7 @@ class Messages:
         placed = self.cdn.file_in(card) if card.type == 6 else None
         draft = Draft(
             call,
-            frames.APP,
+            MsgType.APP,
             as_received(xml.strip(), account.wxid),
             _CARDS.get(card.type, "card"),
             text="" if card.type == 6 else card.title,
@@ -82,14 +82,14 @@ class Messages:
         return self._send(account, asked.ToUserName, draft)
 
     async def text(self, account: Account, asked: wire.SendMsg, call: str = "SendMsg") -> wire.Sent:
-        if asked.MsgType == frames.CARD:
+        if asked.MsgType == MsgType.CARD:
             return self._send(account, asked.ToUserName, _contact(call, asked.Content, "Content"))
-        if asked.MsgType not in (0, frames.TEXT):
+        if asked.MsgType not in (0, MsgType.TEXT):
             raise Fault(wire.PARAMETER, "param error: MsgType")
         if not asked.Content:
             raise Fault(wire.PARAMETER, "param error: Content")
         mentioned = self._mentioned(asked)
-        draft = Draft(call, frames.TEXT, asked.Content, "text", asked.Content, mentioned=mentioned)
+        draft = Draft(call, MsgType.TEXT, asked.Content, "text", asked.Content, mentioned=mentioned)
         return self._send(account, asked.ToUserName, draft)
 
     async def image(self, account: Account, asked: wire.SendImage, call: str = "SendImage") -> wire.Sent:
@@ -101,7 +101,7 @@ class Messages:
             sources = (asked.ImageUrl, asked.ImageBase64, asked.ImagePath)
             blob = (await self.sources.take(*sources, name="ImageUrl")).blob
             xml = self.cdn.image_xml(blob)
-        draft = Draft(call, frames.IMAGE, xml, "image", blob=blob, extra={"xml": xml})
+        draft = Draft(call, MsgType.IMAGE, xml, "image", blob=blob, extra={"xml": xml})
         return self._send(account, asked.ToUserName, draft)
 
     async def voice(self, account: Account, asked: wire.SendVoice, call: str = "SendVoice") -> wire.Sent:
@@ -117,7 +117,7 @@ class Messages:
         if self.ground.rules.limited and b"#!SILK" not in blob.head(16):
             raise Fault(wire.UNREADABLE, f"{wire.UNREADABLE.message}: not SILK")
         xml = self.cdn.voice_xml(account.wxid, blob, asked.VoiceTime * 1000)
-        return self._send(account, asked.ToUserName, Draft(call, frames.VOICE, xml, "voice", blob=blob))
+        return self._send(account, asked.ToUserName, Draft(call, MsgType.VOICE, xml, "voice", blob=blob))
 
     async def video(self, account: Account, asked: wire.SendVideo, call: str = "SendVideo") -> wire.Sent:
         self.accounts.kind_of(account, asked.ToUserName)
@@ -130,7 +130,7 @@ class Messages:
             if asked.ThumbUrl or asked.ThumbBase64 or asked.ThumbPath:
                 await self.sources.take(asked.ThumbUrl, asked.ThumbBase64, asked.ThumbPath, name="ThumbUrl")
             xml = self.cdn.video_xml(account.wxid, blob, max(0, asked.VideoTime))
-        return self._send(account, asked.ToUserName, Draft(call, frames.VIDEO, xml, "video", blob=blob))
+        return self._send(account, asked.ToUserName, Draft(call, MsgType.VIDEO, xml, "video", blob=blob))
 
     async def sticker(self, account: Account, asked: wire.SendEmoji, call: str = "SendEmoji") -> wire.Sent:
         if not re.fullmatch("[0-9a-fA-F]{32}", asked.EmojiMd5):
@@ -139,7 +139,7 @@ class Messages:
             raise Fault(wire.PARAMETER, "param error: EmojiLen")
         blob = self.world.blobs.by_md5(asked.EmojiMd5.lower())
         xml = _sticker(account.wxid, asked.ToUserName, asked.EmojiMd5.lower(), asked.EmojiLen)
-        draft = Draft(call, frames.STICKER, xml, "sticker", text=asked.EmojiMd5.lower(), blob=blob)
+        draft = Draft(call, MsgType.STICKER, xml, "sticker", text=asked.EmojiMd5.lower(), blob=blob)
         return self._send(account, asked.ToUserName, draft)
 
     async def pat(self, account: Account, asked: wire.Pat) -> wire.Nothing:
@@ -153,7 +153,7 @@ class Messages:
                 FromUserName=account.wxid,
                 PattedUserName=asked.PattedUsername,
                 Template=template,
-                EventName=frames.PAT_MSG,
+                EventName=EventName.PAT_MSG,
             )
             self.sockets.push(listener.wxid, data)
         return wire.Nothing()
@@ -187,16 +187,16 @@ class Messages:
 
     def _said(self, sender: str, text: str, media: Blob | None, kind: Kind, name: str) -> Draft:
         if media is None:
-            return Draft("say", frames.TEXT, text, "text", text)
+            return Draft("say", MsgType.TEXT, text, "text", text)
         match kind:
             case "image":
-                return Draft("say", frames.IMAGE, self.cdn.image_xml(media), "image", text, name, media)
+                return Draft("say", MsgType.IMAGE, self.cdn.image_xml(media), "image", text, name, media)
             case "video":
-                return Draft("say", frames.VIDEO, self.cdn.video_xml(sender, media, 0), "video", text, name, media)
+                return Draft("say", MsgType.VIDEO, self.cdn.video_xml(sender, media, 0), "video", text, name, media)
             case "voice":
-                return Draft("say", frames.VOICE, self.cdn.voice_xml(sender, media, 1000), "voice", text, name, media)
+                return Draft("say", MsgType.VOICE, self.cdn.voice_xml(sender, media, 1000), "voice", text, name, media)
         xml = self.cdn.file_xml(Account(sender, sender), Taken(media, name), name or f"{media.md5}.bin")
-        return Draft("say", frames.APP, as_received(xml, sender), "file", text, name, media, extra={"xml": xml})
+        return Draft("say", MsgType.APP, as_received(xml, sender), "file", text, name, media, extra={"xml": xml})
 
     def _with_names(self, draft: Draft, group: Group) -> Draft:
         """Whoever is called by `@name` in a group is mentioned."""
@@ -251,7 +251,7 @@ class Messages:
             ToUserName=place if own else listener.wxid,
             MsgType=draft.type,
             Content=draft.content,
-            ImgStatus=2 if draft.type in (frames.IMAGE, frames.APP) else 1,
+            ImgStatus=2 if draft.type in (MsgType.IMAGE, MsgType.APP) else 1,
             CreateTime=int(post.at),
             MsgSource=_source(draft.mentioned, len(self._members(place)) if in_group else 0),
             PushContent="" if own else self._notice(listener, sender, draft, in_group),
@@ -264,7 +264,7 @@ class Messages:
     def _notice(self, listener: Account, sender: str, draft: Draft, in_group: bool) -> str:
         name = self.accounts.name_of(sender)
         if in_group and listener.wxid in draft.mentioned:
-            return f"{name}{frames.MENTIONED}"
+            return f"{name}{wire.MENTIONED}"
         shown = draft.text or _SHOWN.get(draft.kind) or f"[文件] {draft.name}"
         return f"{name} : {shown[:100]}"
 
@@ -277,9 +277,9 @@ class Messages:
         )
         for listener in self._others(account, post.target):
             in_group = post.target_kind == "group"
-            self.notice(listener, post.target if in_group else account.wxid, content, frames.SYSTEM)
+            self.notice(listener, post.target if in_group else account.wxid, content, MsgType.SYSTEM)
 
-    def notice(self, listener: Account, place: str, content: str, type_: int = frames.NOTICE) -> None:
+    def notice(self, listener: Account, place: str, content: str, type_: int = MsgType.NOTICE) -> None:
         """Push a notice (somebody joined, a message was withdrawn) of a conversation."""
         number = self._number()
         message = wire.AddMsg(
@@ -297,7 +297,7 @@ class Messages:
 
     def _tell(self, listener: Account, message: wire.AddMsg) -> None:
         if listener.online:
-            self.sockets.push(listener.wxid, wire.EventData(AddMsg=message, EventName=frames.MSG_NEW))
+            self.sockets.push(listener.wxid, wire.EventData(AddMsg=message, EventName=EventName.MSG_NEW))
 
     def _sent(self, account: Account, asked: wire.Revoke) -> Post | None:
         if asked.NewMsgId:
@@ -316,7 +316,7 @@ class Messages:
         given = asked.AtUsers
         names = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         members = self._members(asked.ToUserName)
-        return tuple(n.strip() for n in names if n.strip() in members or n.strip() == frames.EVERYONE)
+        return tuple(n.strip() for n in names if n.strip() in members or n.strip() == wire.EVERYONE)
 
     def _members(self, place: str) -> set[str]:
         group = self.accounts.network.groups.get(place)
@@ -332,7 +332,7 @@ def _contact(call: str, xml: str, parameter: str) -> Draft:
         card = parse_contact(xml)
     except ValueError as error:
         raise Fault(wire.PARAMETER, f"param error: {parameter}") from error
-    return Draft(call, frames.CARD, card.xml, "contact_card", text=card.nickname, extra={"username": card.username})
+    return Draft(call, MsgType.CARD, card.xml, "contact_card", text=card.nickname, extra={"username": card.username})
 
 
 def _sticker(sender: str, to: str, md5: str, length: int) -> str:

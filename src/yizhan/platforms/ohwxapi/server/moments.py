@@ -5,8 +5,7 @@ from __future__ import annotations
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
-from yizhan.platforms.ohwxapi.wire import frames
-from yizhan.platforms.ohwxapi.wire.moments import SnsId
+from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.wire import Fault
 from yizhan.wire.appmsg.xml import child, read, text_of
 
@@ -51,7 +50,7 @@ class Moments:
         )
         for other in self.accounts.online():
             if other is not account:
-                data = wire.EventData(FromUserName=account.wxid, Content=asked.XmlContent, EventName=frames.SNS_NEW)
+                data = wire.EventData(FromUserName=account.wxid, Content=asked.XmlContent, EventName=EventName.SNS_NEW)
                 self.sockets.push(other.wxid, data)
         return wire.SnsPosted(id)
 
@@ -107,13 +106,13 @@ class Moments:
             raise Fault(wire.PARAMETER, "param error: AppId")
         return wire.MiniProgramData("{}")
 
-    def _find(self, id: SnsId) -> wire.SnsObject:
+    def _find(self, id: wire.SnsId) -> wire.SnsObject:
         entry = next((e for e in self.entries if e.Id == str(id)), None)
         if entry is None:
             raise Fault(wire.PARAMETER, "param error: Id")
         return entry
 
-    def _page(self, entries: list[wire.SnsObject], before: SnsId) -> wire.SnsObjects:
+    def _page(self, entries: list[wire.SnsObject], before: wire.SnsId) -> wire.SnsObjects:
         ids = [entry.Id for entry in entries]
         start = ids.index(str(before)) + 1 if str(before) in ids else 0
         return wire.SnsObjects(entries[start : start + PAGE])

@@ -15,7 +15,6 @@ from yizhan.model import read_all
 from yizhan.net.router import Cut, Router
 from yizhan.net.socket import Socket, SocketClosed
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.wire.frames import path_of
 from yizhan.wire import Base64, HttpRequest, HttpResponse
 from yizhan.world import World
 
@@ -128,7 +127,7 @@ class Sockets:
 
     async def _carry_out(self, listener: Listener, command: dict[str, Any], text: str) -> None:
         wxid = command.get("BotWxid") or listener.wxid
-        path = path_of(_number(command["CgiCmd"]), command.get("CgiRequest"))
+        path = wire.path_of(_number(command["CgiCmd"]), command.get("CgiRequest"))
         request = HttpRequest(
             "POST",
             path,

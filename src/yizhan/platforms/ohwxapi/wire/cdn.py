@@ -5,15 +5,22 @@ Sources: page "upload CDN file" (its head), WeChatAgents_go: struct/assembleMess
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any
 
 from msgspec import Struct
 
 from yizhan.platforms.ohwxapi.wire.envelope import CLIENT_A, CLIENT_G, NATIVE, PAGE_CDN, UPLOADS, command
 
-CHANNEL_VIDEO, ORIGINAL_IMAGE, IMAGE, THUMB, VIDEO, FILE = range(6)
-"""Values of `FileType`."""
-VOICE = 128
+
+class FileType(IntEnum):
+    CHANNEL_VIDEO = 0
+    ORIGINAL_IMAGE = 1
+    IMAGE = 2
+    THUMB = 3
+    VIDEO = 4
+    FILE = 5
+    VOICE = 128
 
 
 class CdnUpload(Struct, kw_only=True, omit_defaults=True):

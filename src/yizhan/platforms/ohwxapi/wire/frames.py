@@ -7,6 +7,7 @@ text keeps the line alive. A frame whose text contains `CgiBaseResponse` is an a
 
 from __future__ import annotations
 
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import msgspec
@@ -15,18 +16,34 @@ from msgspec import Raw, Struct
 from yizhan.platforms.ohwxapi.wire.envelope import Command
 from yizhan.platforms.ohwxapi.wire.people import Contact
 
-MSG_NEW = "ON_EVENT_MSG_NEW"
-PAT_MSG = "ON_EVENT_PAT_MSG"
-FRIEND_REQ = "ON_EVENT_FRIEND_REQ"
-CONTACT_CHANGE = "ON_EVENT_CONTACT_CHANGE"
-CHATROOM_INVITE = "ON_EVENT_CHATROOM_INVITE"
-CHATROOM_INVITE_OTHER = "ON_EVENT_CHATROOM_INVITE_OTHER"
-SNS_NEW = "ON_EVENT_SNS_NEW"
-ACCOUNT_OFFLINE = "ON_EVENT_ACCOUNT_OFFLINE"
 
-TEXT, EVENT, IMAGE, VOICE, FRIEND_ASKS, CARD, VIDEO, STICKER, LOCATION, APP = 1, 2, 3, 34, 37, 42, 43, 47, 48, 49
-PHONE_STATUS, NOTICE_9999, NOTICE, SYSTEM = 51, 9999, 10000, 10002
-"""Values of `MsgType`."""
+class EventName(StrEnum):
+    MSG_NEW = "ON_EVENT_MSG_NEW"
+    PAT_MSG = "ON_EVENT_PAT_MSG"
+    FRIEND_REQ = "ON_EVENT_FRIEND_REQ"
+    CONTACT_CHANGE = "ON_EVENT_CONTACT_CHANGE"
+    CHATROOM_INVITE = "ON_EVENT_CHATROOM_INVITE"
+    CHATROOM_INVITE_OTHER = "ON_EVENT_CHATROOM_INVITE_OTHER"
+    SNS_NEW = "ON_EVENT_SNS_NEW"
+    ACCOUNT_OFFLINE = "ON_EVENT_ACCOUNT_OFFLINE"
+
+
+class MsgType(IntEnum):
+    TEXT = 1
+    EVENT = 2
+    IMAGE = 3
+    VOICE = 34
+    FRIEND_ASKS = 37
+    CARD = 42
+    VIDEO = 43
+    STICKER = 47
+    LOCATION = 48
+    APP = 49
+    PHONE_STATUS = 51
+    NOTICE_9999 = 9999
+    NOTICE = 10000
+    SYSTEM = 10002
+
 
 EVERYONE = "notify@all"
 """Among the mentioned: everybody in the group."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from msgspec import Struct, field
 
 from yizhan.platforms.ohwxapi.wire.envelope import CLIENT_G, CLIENT_T, NATIVE, Nothing, command
@@ -107,8 +109,19 @@ class VerifyUser(Struct, kw_only=True):
     """Spelled so: where the contact comes from."""
 
 
-REMARK, DELETE, BLOCK, SAVE, PIN, MUTE, RENAME_GROUP, LEAVE_GROUP, INVITE_CONFIRM, ADMINISTRATOR = range(1, 11)
-"""Values of `OpType`. The native command takes such a number; these are proposals."""
+class OpType(IntEnum):
+    """The native command takes such a number; these are proposals."""
+
+    REMARK = 1
+    DELETE = 2
+    BLOCK = 3
+    SAVE = 4
+    PIN = 5
+    MUTE = 6
+    RENAME_GROUP = 7
+    LEAVE_GROUP = 8
+    INVITE_CONFIRM = 9
+    ADMINISTRATOR = 10
 
 
 class Operate(Struct, kw_only=True, omit_defaults=True):
