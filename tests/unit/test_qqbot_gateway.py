@@ -317,6 +317,13 @@ async def test_a_frame_that_does_not_fit_closes_the_socket(served: Served, sent:
         assert code == await closed_with(socket)
 
 
+async def test_null_means_absent_when_a_client_identifies(served: Served) -> None:
+    async with socket_to(served) as socket:
+        await socket.send_json({"op": 2, "d": {**IDENTIFY["d"], "shard": None, "properties": None}})  # type: ignore[dict-item]
+
+        assert [0, 1] == (await socket.receive_json(timeout=30))["d"]["shard"]
+
+
 async def test_identifying_twice_closes_the_socket(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)

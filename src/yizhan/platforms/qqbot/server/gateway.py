@@ -222,6 +222,8 @@ def _wants(session: Session, frame: Frame, guild_id: str) -> bool:
 
 
 def _shaped(d: Any, shape: type[T]) -> T:
+    if isinstance(d, dict):
+        d = {name: value for name, value in d.items() if value is not None}
     try:
         return msgspec.convert(d, shape, strict=False)
     except msgspec.ValidationError as error:
