@@ -230,50 +230,17 @@ UPLOAD_PARALLEL = Endpoint(
     role="file",
     timeout=120,
 )
-GET_IMAGE = Endpoint(
-    "webwxgetmsgimg", "GET", f"{PREFIX}/webwxgetmsgimg", GetImage, RawAnswer, RAW_ANSWER, RECEIVE_DOC, codec=NO_BODY
-)
-GET_VIDEO = Endpoint(
-    "webwxgetvideo", "GET", f"{PREFIX}/webwxgetvideo", GetVideo, RawAnswer, RAW_ANSWER, RECEIVE_DOC, codec=NO_BODY
-)
-GET_VOICE = Endpoint(
-    "webwxgetvoice", "GET", f"{PREFIX}/webwxgetvoice", GetVoice, RawAnswer, RAW_ANSWER, RECEIVE_DOC, codec=NO_BODY
-)
-GET_MEDIA = Endpoint(
-    "webwxgetmedia",
-    "GET",
-    f"{PREFIX}/webwxgetmedia",
-    GetMedia,
-    RawAnswer,
-    RAW_ANSWER,
-    RECEIVE_DOC,
-    codec=NO_BODY,
-    role="file",
-)
-GET_ICON = Endpoint(
-    "webwxgeticon", "GET", f"{PREFIX}/webwxgeticon", GetHead, RawAnswer, RAW_ANSWER, RECEIVE_DOC, codec=NO_BODY
-)
-GET_HEAD_IMAGE = Endpoint(
-    "webwxgetheadimg", "GET", f"{PREFIX}/webwxgetheadimg", GetHead, RawAnswer, RAW_ANSWER, RECEIVE_DOC, codec=NO_BODY
-)
-GET_MAP = Endpoint(
-    "webwxgetpubliclinkimg",
-    "GET",
-    f"{PREFIX}/webwxgetpubliclinkimg",
-    GetMap,
-    RawAnswer,
-    RAW_ANSWER,
-    RECEIVE_DOC,
-    codec=NO_BODY,
-)
-PREVIEW = Endpoint(
-    "webwxpreview",
-    "GET",
-    f"{PREFIX}/webwxpreview",
-    Preview,
-    RawAnswer,
-    RAW_ANSWER,
-    "wechaty/webwx-app-tracker: formatted/webwxApp.js",
-    codec=NO_BODY,
-    role="file",
-)
+
+
+def _download(name: str, request: type[Any], role: str = "api", source: str = RECEIVE_DOC) -> Endpoint[Any, RawAnswer]:
+    return Endpoint(name, "GET", f"{PREFIX}/{name}", request, RawAnswer, RAW_ANSWER, source, codec=NO_BODY, role=role)
+
+
+GET_IMAGE = _download("webwxgetmsgimg", GetImage)
+GET_VIDEO = _download("webwxgetvideo", GetVideo)
+GET_VOICE = _download("webwxgetvoice", GetVoice)
+GET_MEDIA = _download("webwxgetmedia", GetMedia, role="file")
+GET_ICON = _download("webwxgeticon", GetHead)
+GET_HEAD_IMAGE = _download("webwxgetheadimg", GetHead)
+GET_MAP = _download("webwxgetpubliclinkimg", GetMap)
+PREVIEW = _download("webwxpreview", Preview, role="file", source="wechaty/webwx-app-tracker: formatted/webwxApp.js")

@@ -5,7 +5,7 @@ Sources: iKuiki/wwdk doc/protocol/send.md; the browser bundle of 2022-03-01.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -91,71 +91,28 @@ class Revoked(Struct):
     SysWording: str = ""
 
 
-SEND_MSG = Endpoint(
-    "webwxsendmsg",
-    "POST",
-    f"{PREFIX}/webwxsendmsg",
-    SendText,
-    Sent,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    repeatable=True,
-    target="Msg.ToUserName",
-)
-SEND_IMAGE = Endpoint(
-    "webwxsendmsgimg",
-    "POST",
-    f"{PREFIX}/webwxsendmsgimg",
-    SendMedia,
-    Sent,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    repeatable=True,
-    target="Msg.ToUserName",
-)
-SEND_VIDEO = Endpoint(
-    "webwxsendvideomsg",
-    "POST",
-    f"{PREFIX}/webwxsendvideomsg",
-    SendMedia,
-    Sent,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    repeatable=True,
-    target="Msg.ToUserName",
-)
-SEND_EMOTICON = Endpoint(
-    "webwxsendemoticon",
-    "POST",
-    f"{PREFIX}/webwxsendemoticon",
-    SendEmoticon,
-    Sent,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    repeatable=True,
-    target="Msg.ToUserName",
-)
-SEND_APP = Endpoint(
-    "webwxsendappmsg",
-    "POST",
-    f"{PREFIX}/webwxsendappmsg",
-    SendMedia,
-    Sent,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    repeatable=True,
-    target="Msg.ToUserName",
-)
+def _sending(name: str, request: type[Any]) -> Endpoint[Any, Sent]:
+    """A call that sends: all are alike but for the path, and recognise a repeat by ClientMsgId."""
+    return Endpoint(
+        name,
+        "POST",
+        f"{PREFIX}/{name}",
+        request,
+        Sent,
+        JSON_ANSWER,
+        SEND_DOC,
+        codec=WEB_JSON,
+        acts=True,
+        repeatable=True,
+        target="Msg.ToUserName",
+    )
+
+
+SEND_MSG = _sending("webwxsendmsg", SendText)
+SEND_IMAGE = _sending("webwxsendmsgimg", SendMedia)
+SEND_VIDEO = _sending("webwxsendvideomsg", SendMedia)
+SEND_EMOTICON = _sending("webwxsendemoticon", SendEmoticon)
+SEND_APP = _sending("webwxsendappmsg", SendMedia)
 REVOKE = Endpoint(
     "webwxrevokemsg",
     "POST",
