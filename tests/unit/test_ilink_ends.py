@@ -758,6 +758,7 @@ async def test_ten_messages_then_the_person_must_write_again(bench: Bench) -> No
         await bench.send(Text("eleventh"))
 
     await bench.server.say(bench.user, "bot", text="go on")
+    await bench.events(2)
     await bench.send(Text("eleventh"))
 
     assert 11 == len(bench.posts())
@@ -769,7 +770,13 @@ async def test_the_window_ends_after_a_day(bench: Bench) -> None:
     with pytest.raises(WindowClosed):
         await bench.send(Text("too late"))
     bench.server.rules = PLATFORM.rules(None, {"limits": False})
+    with pytest.raises(WindowClosed, match="just now") as caught:
+        await bench.send(Text("not asked again so soon"))
+    assert 1 == bench.served.calls("sendmessage")
+    bench.served.world.clock.set((caught.value.opens_at or 0.0) + 1)
     await bench.send(Text("without limits"))
+
+    assert ["without limits"] == [post.text for post in bench.posts()]
 
 
 async def test_limits_follow_the_last_inbound_message(bench: Bench) -> None:

@@ -94,6 +94,25 @@ async def test_a_window_that_only_the_platform_knows_to_be_closed_holds_too(
     assert "prepare failed" in held.detail
 
 
+async def test_a_window_that_the_platform_calls_closed_is_not_knocked_at_by_all_that_wait(
+    sandbox: RunningSandbox, engine: Engine
+) -> None:
+    target, _ = await hi(engine)
+    await engine.add_account(ACCOUNT, base_url=sandbox.url, rules={"limits": False})
+    sandbox.clock.advance(24 * 3600 + 1)
+    waiting = await engine.submit(target, "1")
+    for content in ("2", Image(PNG), "4"):
+        waiting += await engine.submit(target, content)
+    held = await engine.wait(waiting, timeout=30)
+    knocks = sandbox.calls("sendmessage", platform="ilink")
+
+    sandbox.say("ilink", target.id, "go on")
+    sent = await engine.wait(waiting, timeout=30, until_held=False)
+
+    assert ([State.HELD] * 4, 1) == ([receipt.state for receipt in held], knocks)
+    assert ([State.SENT] * 4, ["1", "2", "", "4"]) == ([receipt.state for receipt in sent], texts(sandbox))
+
+
 async def test_a_reply_past_the_window_is_held_and_not_given_up(sandbox: RunningSandbox, engine: Engine) -> None:
     stream = engine.events()
     event = await asyncio.wait_for(anext(stream), 30)

@@ -56,6 +56,8 @@ class Adapter:
         self.poll = Poll(self.calls, context.clock, context.keeper, context.rules)
         self._fresh: dict[str, float] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
+        self._closed: dict[Target, tuple[float | None, float]] = {}
+        """Whose window the platform called closed: when they had last written by then, and when to ask again."""
 
     # --- sending ---
 
@@ -72,6 +74,7 @@ class Adapter:
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
         session = self._session()
+        self._keep_from_knocking(target)
         key = media_key(session.bot_token, need.media.sha256)
         sealed = Enciphered(content, key)
         filekey = secrets.token_hex(16)
@@ -128,6 +131,7 @@ class Adapter:
     ) -> PlatformId:
         placed = [msgspec.json.decode(handles[need].token, type=Placed) for need in part.needs]
         outgoing = self._outgoing(part, placed, target, key)
+        self._keep_from_knocking(target)
         try:
             sent = await self.calls.send_message(outgoing)
         except (LoginNeeded, WindowClosed) as error:
@@ -167,21 +171,45 @@ class Adapter:
         """
         if isinstance(error, LoginNeeded) and self.poll.healthy:
             # "session timeout" while receiving works: the window lapsed (thread NousResearch/hermes-agent#96416).
-            return _as(
-                WindowClosed, error, "receiving works, so it is the window that lapsed; it opens when they write"
-            )
-        if not isinstance(error, WindowClosed) or not self._should_be_open(target):
+            why = "receiving works, so it is the window that lapsed; it opens when the person writes"
+            return self._closed_now(WindowClosed(f"{error} ({why})", **_known(error)), target)
+        if not isinstance(error, WindowClosed):
             return error
-        if placed is not None and not self._is_fresh(placed):
-            return _as(HandleExpired, error, "the window should be open, so the upload may have ended")
-        if referred and self.rules.limited:
-            why = "the window should be open, so it is the reference that was not taken; save it and send it as media"
-            return _as(Rejected, error, why)
+        if self._should_be_open(target):
+            if placed is not None and not self._is_fresh(placed):
+                why = "the window should be open, so the upload may have ended"
+                return HandleExpired(f"{error} ({why})", **_known(error))
+            if referred and self.rules.limited:
+                why = "the window should be open, so it is the reference that is refused; save it and send it as media"
+                return Rejected(f"{error} ({why})", **_known(error))
+        return self._closed_now(error, target)
+
+    def _closed_now(self, error: WindowClosed, target: Target) -> WindowClosed:
+        """Remember that the platform calls the window closed."""
+        error.opens_at = self.clock.now() + self.rules.number("window.ask_seconds")
+        self._closed[target] = self._wrote_at(target), error.opens_at
         return error
 
-    def _should_be_open(self, target: Target) -> bool:
+    def _keep_from_knocking(self, target: Target) -> None:
+        """Raise WindowClosed as long as what the platform said of the window stands.
+
+        Whatever waits for it would else ask one by one, and every refusal is said to keep it closed for longer (thread
+        chenhg5/cc-connect#1643).
+        """
+        wrote_at, ask_at = self._closed.get(target, (None, 0.0))
+        if self.clock.now() < ask_at and wrote_at == self._wrote_at(target):
+            text = f"{target}: the platform called the window closed just now; it opens when the person writes."
+            raise WindowClosed(text, account=self.context.name, opens_at=ask_at)
+        self._closed.pop(target, None)
+
+    def _wrote_at(self, target: Target) -> float | None:
+        """When the person last wrote, as far as is known."""
         at = self.context.context_of(target).get("at")
-        return isinstance(at, (int, float)) and self.clock.now() < at + self.rules.number("window.seconds")
+        return at if isinstance(at, (int, float)) else None
+
+    def _should_be_open(self, target: Target) -> bool:
+        at = self._wrote_at(target)
+        return at is not None and self.clock.now() < at + self.rules.number("window.seconds")
 
     def _is_fresh(self, placed: Placed) -> bool:
         """Whether the upload is from just now."""
@@ -236,6 +264,7 @@ class Adapter:
         if session != kept:
             await self._keep(session, kept)
         self._tickets.clear()
+        self._closed.clear()
         self.poll.logged_in()
         return _identity(session)
 
@@ -300,9 +329,9 @@ class Adapter:
         return self.calls.session.bot_id if self.calls.session else ""
 
 
-def _as(kind: type[PlatformError], error: PlatformError, why: str) -> PlatformError:
-    """Return what `error` really is, with the reason."""
-    return kind(f"{error} ({why})", fault=error.fault, account=error.account, endpoint=error.endpoint)
+def _known(error: PlatformError) -> dict[str, Any]:
+    """What another error in the place of `error` says of it."""
+    return {"fault": error.fault, "account": error.account, "endpoint": error.endpoint}
 
 
 def _refers(message: wire.WeixinMessage) -> bool:
