@@ -571,6 +571,25 @@ def test_the_digits_that_a_login_asks_for_are_read_from_the_input(
     assert "logged_in" == said.objects[-1]["state"]
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:8791", "http://", "api.sgroup.qq.com", "http://[::1"])
+def test_an_address_that_is_none_is_refused_and_nothing_is_kept(run: Run, address: str) -> None:
+    said = run("account", "add", "qqbot.main", *BOT, "--set", f"base_url={address}", "--json")
+
+    assert (2, "ConfigError") == (said.code, said.error["class"])
+    assert f"base_url is '{address}'" in said.error["detail"]
+    assert "http://127.0.0.1:8791" in said.error["detail"]
+    assert [] == run("account", "list", "--json").objects
+
+
+def test_a_platform_that_cannot_be_reached_is_not_taken_for_a_wrong_secret(run: Run) -> None:
+    said = run("account", "add", "qqbot.main", *BOT, "--set", "base_url=http://127.0.0.1:9")
+
+    assert 1 == said.code
+    assert ["      → See whether base_url is right and can be reached."] == [
+        line for line in said.out.splitlines() if "→" in line
+    ]
+
+
 def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
     well = both("doctor")
     (tmp_path / "yizhan-data" / "key").chmod(0o644)

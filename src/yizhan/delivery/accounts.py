@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -161,7 +162,20 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
         raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
     platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
     plain: dict[str, Any] = msgspec.to_builtins(checked)
+    for setting, value in plain.items():
+        if setting.endswith("_url") and value and not _is_address(value):
+            raise ConfigError(
+                f"{name}: {setting} is '{value}', which is no address. Expected scheme and host, such as "
+                "http://127.0.0.1:8791."
+            )
     return plain
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return "://" in url and bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def _horizon(adapter: Adapter, account: str, kinds: Iterable[str]) -> float:

@@ -210,6 +210,8 @@ class Adapter:
             try:
                 await look()
                 findings.append(Finding(what, True))
+            except Unavailable as error:
+                findings.append(Finding(what, False, str(error), "See whether base_url is right and can be reached."))
             except PlatformError as error:
                 findings.append(Finding(what, False, str(error), remedy))
         return findings
