@@ -16,7 +16,7 @@ from tests.path.files import pdf
 from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.net.router import Call, Handler
-from yizhan.platforms.qqbot.client.resume import Uploads
+from yizhan.platforms.qqbot.client.unfinished import Uploads
 from yizhan.testing import RunningSandbox
 
 PARTS = 60

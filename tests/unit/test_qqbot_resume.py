@@ -11,7 +11,7 @@ from yizhan.model import BytesContent, File, Message, Target
 from yizhan.net.router import Exchange
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
-from yizhan.platforms.qqbot.client.resume import MOST, SECONDS, Begun, Uploads
+from yizhan.platforms.qqbot.client.unfinished import MOST, SECONDS, Begun, Uploads
 from yizhan.platforms.qqbot.wire.files import UploadConfig
 from yizhan.wire import HttpResponse
 from yizhan.world import TurnableClock

@@ -16,7 +16,7 @@ from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
 from yizhan.platforms.qqbot.client.gateway import Gateway
 from yizhan.platforms.qqbot.client.inbox import Inbox
 from yizhan.platforms.qqbot.client.links import Link, Links
-from yizhan.platforms.qqbot.client.resume import Uploads
+from yizhan.platforms.qqbot.client.unfinished import Uploads
 from yizhan.platforms.qqbot.client.upload import ChunkedUpload, KnownDigests
 from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw
 from yizhan.platforms.qqbot.wire.events import clock_seconds

@@ -15,7 +15,7 @@ from yizhan.errors import Rejected, Unavailable, WireMismatch
 from yizhan.model import Clock, Content, Media, Slice
 from yizhan.net.caller import Progress
 from yizhan.platforms.qqbot.client.bot import SceneCalls
-from yizhan.platforms.qqbot.client.resume import Begun, Slot, Uploads
+from yizhan.platforms.qqbot.client.unfinished import Begun, Slot, Uploads
 from yizhan.platforms.qqbot.wire import PUT_PART
 from yizhan.platforms.qqbot.wire.faults import FINISH_AGAIN
 from yizhan.platforms.qqbot.wire.files import MD5_10M_BYTES, Prepared, PutPart, UploadConfig, Uploaded
