@@ -25,7 +25,7 @@ class Row:
     media: Media
     added_at: float
     used_at: float
-    needed: bool = False
+    needed: int = 0
 
 
 class MemoryIndex:

@@ -88,7 +88,9 @@ async def queue(library: Library, media: Media, state: State) -> None:
     def work(connection: sa.Connection) -> None:
         connection.execute(sa.insert(messages).values(id=1, digest="x", body=b"", created_at=0.0))
         connection.execute(sa.insert(message_media).values(message=1, sha256=media.sha256))
-        connection.execute(sa.insert(deliveries).values(seq=1, state=state.value, **row))
+        for seq in (1, 2):
+            connection.execute(sa.insert(deliveries).values(seq=seq, state=state.value, **row))
+        connection.execute(sa.insert(deliveries).values(seq=3, state=State.SENT.value, **row))
 
     await library.index._ledger.write(work)
 
@@ -105,6 +107,7 @@ async def test_what_an_open_delivery_needs_is_never_dropped_nor_what_was_made_of
     usage = await Housekeeping(library).usage()
 
     assert ["1.bin", "3.bin"] == names(pruned)
+    assert [("0.bin", 2), ("2.bin", 2)] == [(one.media.name, one.needed) for one in await library.index.all()]
     assert (2, 200, 2, 200) == (usage.count, usage.bytes, usage.needed_count, usage.needed_bytes)
     assert bytes(100) == await read_all(library.open(media[0]))
 

@@ -264,7 +264,7 @@ async def test_the_index_in_the_store_keeps_media_across_a_restart(tmp_path: Pat
     (held,) = await SqlMediaIndex(ledger).all()
     await ledger.close()
 
-    assert (1_000_000.0, 1_000_100.0, False) == (held.added_at, held.used_at, held.needed)
+    assert (1_000_000.0, 1_000_100.0, 0) == (held.added_at, held.used_at, held.needed)
 
 
 async def test_an_unknown_digest_is_refused(library: Library) -> None:

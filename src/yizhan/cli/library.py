@@ -70,10 +70,18 @@ async def _list(store: Path, out: Output) -> int:
     for one in held:
         out.value({"media": one.media, "added_at": one.added_at, "used_at": one.used_at, "needed": one.needed})
     rows = [
-        (h.media.sha256[:12], h.media.kind, h.media.format, size(h.media.size), moment(h.used_at), h.media.name)
+        (
+            h.media.sha256[:12],
+            h.media.kind,
+            h.media.format,
+            size(h.media.size),
+            moment(h.used_at),
+            str(h.needed or ""),
+            h.media.name,
+        )
         for h in held
     ]
-    out.table(("sha256", "kind", "format", "size", "last used", "name"), rows)
+    out.table(("sha256", "kind", "format", "size", "last used", "needed by", "name"), rows)
     out.line(f"{many(len(held), 'medium', 'media')}, {size(sum(one.media.size for one in held))}")
     return SENT
 
@@ -97,7 +105,7 @@ async def _show(store: Path, digests: Sequence[str], out: Output) -> int:
             out.line(f"{'added':<12} {moment(held.added_at)}")
             out.line(
                 f"{'last used':<12} {moment(held.used_at)}"
-                + ("   (an open delivery rests on it)" if held.needed else "")
+                + (f"   (needed by {many(held.needed, 'delivery', 'deliveries')})" if held.needed else "")
             )
             rows = [
                 (r["account"], r["scope"], r["use"], moment(r["made_at"]), moment(r["expires_at"] or 0) or "never")

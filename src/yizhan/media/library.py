@@ -32,8 +32,8 @@ class Held(Protocol):
     @property
     def used_at(self) -> float: ...
     @property
-    def needed(self) -> bool:
-        """Whether a delivery that is not settled yet rests on it."""
+    def needed(self) -> int:
+        """How many deliveries that are not settled yet rest on it."""
 
 
 class MediaIndex(Protocol):

@@ -26,8 +26,8 @@ class HeldMedia:
     media: Media
     added_at: float
     used_at: float
-    needed: bool
-    """Whether a delivery that is not settled yet rests on it."""
+    needed: int
+    """How many deliveries that are not settled yet rest on it."""
 
 
 class SqlMediaIndex:
@@ -92,8 +92,8 @@ def _inserted(connection: Connection, table: sa.Table, values: dict[str, Any]) -
     return True
 
 
-def _needed() -> Any:
-    """Whether an open delivery's message names the medium of the enclosing query, or the source it was made of."""
+def _needing(what: Any) -> Any:
+    """Select `what` of the open deliveries whose message names the medium of the enclosing query, or its source."""
     names = sa.or_(
         message_media.c.sha256 == media.c.sha256,
         message_media.c.sha256.in_(
@@ -101,11 +101,10 @@ def _needed() -> Any:
         ),
     )
     return (
-        sa.select(sa.literal(1))
+        sa.select(what)
         .select_from(message_media.join(deliveries, deliveries.c.message == message_media.c.message))
         .where(names, deliveries.c.state.in_(_OPEN))
         .correlate(media)
-        .exists()
     )
 
 
@@ -119,17 +118,20 @@ def _touch(connection: Connection, sha256: str, at: float) -> bool:
 
 
 def _all(connection: Connection) -> list[HeldMedia]:
-    query = sa.select(media, _needed().label("needed")).order_by(media.c.used_at, media.c.added_at)
+    count = _needing(sa.func.count(deliveries.c.seq.distinct())).scalar_subquery()
+    query = sa.select(media, count.label("needed")).order_by(media.c.used_at, media.c.added_at)
     found = []
     for row in connection.execute(query).mappings():
         held = _media(row)
         if held is not None:
-            found.append(HeldMedia(held, row["added_at"], row["used_at"], bool(row["needed"])))
+            found.append(HeldMedia(held, row["added_at"], row["used_at"], row["needed"]))
     return found
 
 
 def _remove(connection: Connection, sha256: str, unused_since: float) -> bool:
-    query = sa.delete(media).where(media.c.sha256 == sha256, media.c.used_at <= unused_since, ~_needed())
+    query = sa.delete(media).where(
+        media.c.sha256 == sha256, media.c.used_at <= unused_since, ~_needing(sa.literal(1)).exists()
+    )
     if not connection.execute(query).rowcount:
         return False
     connection.execute(sa.delete(variants).where(sa.or_(variants.c.source == sha256, variants.c.sha256 == sha256)))
