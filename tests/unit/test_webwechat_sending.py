@@ -37,6 +37,7 @@ from yizhan.model import (
 from yizhan.net.router import Cut
 from yizhan.platforms.base import MediaNeed
 from yizhan.platforms.webwechat.wire.sending import Outgoing
+from yizhan.wire.appmsg import parse_media
 
 
 def receipt(sent: Any) -> Receipt:
@@ -426,6 +427,17 @@ async def test_a_withdrawn_picture_can_still_be_sent_on_also_in_a_later_login() 
         await me.send(forward, to="Bob")
 
         assert [blob.sha256] * 2 == [p.blob.sha256 for p in me.served.world.posts if p.call != "say" and p.blob]
+
+
+async def test_three_values_are_enough_to_send_a_withdrawn_picture_on() -> None:
+    async with account() as me:
+        blob = await me.served.world.blobs.add(png())
+        id, forward = await received(me, media=blob, kind="image")
+        await me.server.take_back(id)
+        kept = {name: parse_media(forward.reference["content"]).get(name) for name in ("aeskey", "cdnthumburl", "md5")}
+        await me.send(Forward("image", kept), to="Bob")
+
+        assert [blob.sha256] == [p.blob.sha256 for p in me.served.world.posts if p.call != "say" and p.blob]
 
 
 async def test_a_picture_with_another_key_or_digest_is_not_found() -> None:

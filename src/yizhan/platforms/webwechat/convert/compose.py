@@ -38,7 +38,7 @@ from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire import sending as wire
 from yizhan.platforms.webwechat.wire import session as kinds
-from yizhan.platforms.webwechat.wire.content import MENTION_END, file_card, mention_source
+from yizhan.platforms.webwechat.wire.content import MD5, MENTION_END, Cdn, file_card, image_xml, mention_source
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
 from yizhan.wire.appmsg import (
     WEBWECHAT,
@@ -232,8 +232,11 @@ class _Composer:
     def _sticker(self, sticker: Sticker) -> Part:
         if isinstance(sticker.media, Media):
             return self._gif(sticker.media)
-        if not sticker.md5:
-            raise MediaFormat(f"{self._target}: a sticker is a gif, or the md5 of one that the service knows.")
+        if not MD5.fullmatch(sticker.md5):
+            raise MediaFormat(
+                f"{self._target}: a sticker is a gif, or the md5 (32 hex digits) of one that the service knows, "
+                f"not '{sticker.md5[:40]}'."
+            )
         return _part(Draft("webwxsendemoticon", kinds.EMOTICON, md5=sticker.md5.lower()), "sticker by md5")
 
     def _gif(self, media: Media, note: str = "") -> Part:
@@ -325,11 +328,11 @@ def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
             return Draft("webwxsendmsg", kinds.TEXT, content, scene=FORWARDED)
         case "location" if content:
             return Draft("webwxsendmsg", kinds.LOCATION, content, scene=FORWARDED)
-        case "image" if content:
+        case "image" if content or (content := _by_values(reference)):
             return Draft("webwxsendmsgimg", kinds.IMAGE, content, scene=FORWARDED)
         case "video" if content:
             return Draft("webwxsendvideomsg", kinds.VIDEO, content, scene=FORWARDED)
-        case "sticker" if reference.get("md5"):
+        case "sticker" if MD5.fullmatch(str(reference.get("md5", ""))):
             return Draft("webwxsendemoticon", kinds.EMOTICON, md5=str(reference["md5"]))
         case "link" if content:
             return Draft("webwxsendappmsg", kinds.APP_LINK, content, scene=FORWARDED)
@@ -339,6 +342,12 @@ def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
             card = file_card(name, int(size) if re.fullmatch("[0-9]{1,15}", size) else 0, str(reference["media_id"]))
             return Draft("webwxsendappmsg", kinds.APP_FILE, card, scene=FORWARDED)
     return None
+
+
+def _by_values(reference: Mapping[str, Any]) -> str:
+    """Return the Content of a picture of which only the three values are left that find it again; empty without."""
+    cdn = Cdn(*(str(reference.get(name, "")) for name in ("aeskey", "cdnthumburl", "md5")))
+    return image_xml(cdn, 0) if cdn.aeskey and cdn.url else ""
 
 
 def mentions_of(draft: Draft, book: Book, room: str) -> str | None:
