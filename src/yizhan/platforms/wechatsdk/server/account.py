@@ -6,50 +6,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from yizhan.net.router import Call
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.calls import Calls
 from yizhan.platforms.wechatsdk.server.paths import Folders
-from yizhan.platforms.wechatsdk.wire import (
-    ALREADY_LOGGED_IN,
-    ANTI_REVOKE,
-    CHECK_URL,
-    EAGER_DOWNLOADS,
-    FAKE_VERSION,
-    LOCK,
-    LOGIN_QRCODE,
-    LOGOUT,
-    LONG_PAYMENT_CODE,
-    OWN_CHANNELS,
-    PAYMENT_CODE,
-    PUSH_LOGIN,
-    PUSH_LOGOUT,
-    SELF_PROFILE,
-    SELF_QRCODE,
-    SET_AVATAR,
-    SET_NICKNAME,
-    SET_PAT,
-    SET_REGION,
-    SET_SECRET_KEY,
-    SET_SEX,
-    SET_SIGNATURE,
-    AnyAnswer,
-    CheckUrl,
-    Done,
-    FakeVersion,
-    PaymentCode,
-    QrCode,
-    Request,
-    Robot,
-    SelfProfile,
-    SelfProfileAnswer,
-    SetAvatar,
-    SetNickname,
-    SetPat,
-    SetRegion,
-    SetSecretKey,
-    SetSex,
-    SetSignature,
-    Switch,
-)
 from yizhan.wire import Fault
 from yizhan.world import World
 
@@ -73,7 +32,7 @@ class Account:
         self.logged_in = not self._manual
         self.pid = 4242
         self._logins: dict[str, float] = {}
-        self.profile = SelfProfile(
+        self.profile = wire.SelfProfile(
             userName=WXID,
             nickName="Sandbox",
             alias="yizhan_sandbox",
@@ -90,44 +49,44 @@ class Account:
     def wxid(self) -> str:
         return self.profile.userName
 
-    def robot(self) -> Robot:
+    def robot(self) -> wire.Robot:
         me = self.profile
-        return Robot(me.userName, me.nickName, me.alias, me.smallHeadImgUrl, self.logged_in, self.pid)
+        return wire.Robot(me.userName, me.nickName, me.alias, me.smallHeadImgUrl, self.logged_in, self.pid)
 
     @property
     def calls(self) -> Calls:
         return [
-            (SET_NICKNAME, self.set_nickname),
-            (SET_SIGNATURE, self.set_signature),
-            (SET_SEX, self.set_sex),
-            (SET_REGION, self.set_region),
-            (SET_AVATAR, self.set_avatar),
-            (SET_PAT, self.nothing),
-            (LOCK, self.nothing),
-            (EAGER_DOWNLOADS, self.nothing),
-            (ANTI_REVOKE, self.nothing),
-            (SELF_QRCODE, self.own_qrcode),
-            (OWN_CHANNELS, self.own_channels),
-            (PAYMENT_CODE, self.payment_code),
-            (LONG_PAYMENT_CODE, self.long_payment_code),
-            (CHECK_URL, self.check_url),
+            (wire.SET_NICKNAME, self.set_nickname),
+            (wire.SET_SIGNATURE, self.set_signature),
+            (wire.SET_SEX, self.set_sex),
+            (wire.SET_REGION, self.set_region),
+            (wire.SET_AVATAR, self.set_avatar),
+            (wire.SET_PAT, self.nothing),
+            (wire.LOCK, self.nothing),
+            (wire.EAGER_DOWNLOADS, self.nothing),
+            (wire.ANTI_REVOKE, self.nothing),
+            (wire.SELF_QRCODE, self.own_qrcode),
+            (wire.OWN_CHANNELS, self.own_channels),
+            (wire.PAYMENT_CODE, self.payment_code),
+            (wire.LONG_PAYMENT_CODE, self.long_payment_code),
+            (wire.CHECK_URL, self.check_url),
         ]
 
     @property
     def calls_before_login(self) -> Calls:
         return [
-            (LOGIN_QRCODE, self.qrcode),
-            (SELF_PROFILE, self.self_profile),
-            (LOGOUT, self.logout),
-            (SET_SECRET_KEY, self.set_secret),
-            (FAKE_VERSION, self.nothing),
+            (wire.LOGIN_QRCODE, self.qrcode),
+            (wire.SELF_PROFILE, self.self_profile),
+            (wire.LOGOUT, self.logout),
+            (wire.SET_SECRET_KEY, self.set_secret),
+            (wire.FAKE_VERSION, self.nothing),
         ]
 
     # --- logging in and out
 
-    async def qrcode(self, call: Call[Request]) -> QrCode:
+    async def qrcode(self, call: Call[wire.Request]) -> wire.QrCode:
         if self.logged_in:
-            raise Fault(ALREADY_LOGGED_IN)
+            raise Fault(wire.ALREADY_LOGGED_IN)
         uuid = f"{self._world.hex(16)}=="
         self._logins[uuid] = self._world.now() + QR_SECONDS
         picture = list(_picture(f"http://weixin.qq.com/x/{uuid}"))
@@ -135,7 +94,7 @@ class Account:
         if not self._manual:
             self.step(uuid, "scan")
             self.step(uuid, "confirm")
-        return QrCode(uuid, picture, picture)
+        return wire.QrCode(uuid, picture, picture)
 
     def step(self, uuid: str, step: Step) -> None:
         """Play the phone at a QR login.
@@ -155,7 +114,7 @@ class Account:
                 del self._logins[uuid]
                 self.logged_in = True
                 self._scan_event(uuid, 2, "qrcode scan confirmed", self._phone())
-                self.push(PUSH_LOGIN, {"step": 1, **_plain(self.profile), "isLogin": True})
+                self.push(wire.PUSH_LOGIN, {"step": 1, **_plain(self.profile), "isLogin": True})
             case "cancel":
                 del self._logins[uuid]
                 self._scan_event(uuid, 3, "qrcode scan cancelled")
@@ -163,63 +122,63 @@ class Account:
                 del self._logins[uuid]
                 self._scan_event(uuid, 4, "qrcode scan expired")
 
-    async def logout(self, call: Call[Request]) -> Done:
+    async def logout(self, call: Call[wire.Request]) -> wire.Done:
         self.logged_in = False
         # The process ends and a new one starts.
         self.pid += 1
-        self.push(PUSH_LOGOUT, {"time": int(self._world.now()), "userName": self.wxid})
-        return Done()
+        self.push(wire.PUSH_LOGOUT, {"time": int(self._world.now()), "userName": self.wxid})
+        return wire.Done()
 
     # --- the profile
 
-    async def self_profile(self, call: Call[Request]) -> SelfProfileAnswer:
+    async def self_profile(self, call: Call[wire.Request]) -> wire.SelfProfileAnswer:
         if not self.logged_in:
-            return SelfProfileAnswer(SelfProfile(isLogin=False))
-        return SelfProfileAnswer(self.profile)
+            return wire.SelfProfileAnswer(wire.SelfProfile(isLogin=False))
+        return wire.SelfProfileAnswer(self.profile)
 
-    async def set_secret(self, call: Call[SetSecretKey]) -> Done:
+    async def set_secret(self, call: Call[wire.SetSecretKey]) -> wire.Done:
         self.secret = call.request.newSecretKey
-        return Done()
+        return wire.Done()
 
-    async def nothing(self, call: Call[Request | FakeVersion | SetPat | Switch]) -> Done:
+    async def nothing(self, call: Call[wire.Request | wire.FakeVersion | wire.SetPat | wire.Switch]) -> wire.Done:
         """Calls that change nothing anybody could see here."""
-        return Done()
+        return wire.Done()
 
-    async def set_nickname(self, call: Call[SetNickname]) -> Done:
+    async def set_nickname(self, call: Call[wire.SetNickname]) -> wire.Done:
         self.profile.nickName = call.request.nickName
-        return Done()
+        return wire.Done()
 
-    async def set_signature(self, call: Call[SetSignature]) -> Done:
+    async def set_signature(self, call: Call[wire.SetSignature]) -> wire.Done:
         self.profile.signature = call.request.signature
-        return Done()
+        return wire.Done()
 
-    async def set_sex(self, call: Call[SetSex]) -> Done:
+    async def set_sex(self, call: Call[wire.SetSex]) -> wire.Done:
         self.profile.sex = call.request.sex
-        return Done()
+        return wire.Done()
 
-    async def set_region(self, call: Call[SetRegion]) -> Done:
+    async def set_region(self, call: Call[wire.SetRegion]) -> wire.Done:
         request = call.request
         self.profile.nation, self.profile.province, self.profile.city = request.nation, request.province, request.city
-        return Done()
+        return wire.Done()
 
-    async def set_avatar(self, call: Call[SetAvatar]) -> Done:
+    async def set_avatar(self, call: Call[wire.SetAvatar]) -> wire.Done:
         self._folders.source(call.request.filePath)
-        return Done()
+        return wire.Done()
 
-    async def own_qrcode(self, call: Call[Request]) -> AnyAnswer:
-        return AnyAnswer({"qrcodeUrl": f"https://u.wechat.com/{self._world.hex(22)}"})
+    async def own_qrcode(self, call: Call[wire.Request]) -> wire.AnyAnswer:
+        return wire.AnyAnswer({"qrcodeUrl": f"https://u.wechat.com/{self._world.hex(22)}"})
 
-    async def own_channels(self, call: Call[Request]) -> AnyAnswer:
-        return AnyAnswer([])
+    async def own_channels(self, call: Call[wire.Request]) -> wire.AnyAnswer:
+        return wire.AnyAnswer([])
 
-    async def payment_code(self, call: Call[PaymentCode]) -> AnyAnswer:
-        return AnyAnswer({"amount": call.request.amount, "qrcodeUrl": f"wxp://f2f0{self._world.hex(40)}"})
+    async def payment_code(self, call: Call[wire.PaymentCode]) -> wire.AnyAnswer:
+        return wire.AnyAnswer({"amount": call.request.amount, "qrcodeUrl": f"wxp://f2f0{self._world.hex(40)}"})
 
-    async def long_payment_code(self, call: Call[PaymentCode]) -> AnyAnswer:
-        return AnyAnswer({"partialName": "*box", "qrcodeUrl": f"wxp://f2f1{self._world.hex(40)}"})
+    async def long_payment_code(self, call: Call[wire.PaymentCode]) -> wire.AnyAnswer:
+        return wire.AnyAnswer({"partialName": "*box", "qrcodeUrl": f"wxp://f2f1{self._world.hex(40)}"})
 
-    async def check_url(self, call: Call[CheckUrl]) -> AnyAnswer:
-        return AnyAnswer({"isBlocked": False, "url": call.request.url})
+    async def check_url(self, call: Call[wire.CheckUrl]) -> wire.AnyAnswer:
+        return wire.AnyAnswer({"isBlocked": False, "url": call.request.url})
 
     def _phone(self) -> dict[str, Any]:
         return {
@@ -234,10 +193,10 @@ class Account:
 
     def _scan_event(self, uuid: str, state: int, words: str, more: dict[str, Any] | None = None) -> None:
         # A client recognises the event by the word "scan" in the text.
-        self.push(PUSH_LOGIN, {"step": 0, "state": state, "uuid": uuid, "desc": words, **(more or {})})
+        self.push(wire.PUSH_LOGIN, {"step": 0, "state": state, "uuid": uuid, "desc": words, **(more or {})})
 
 
-def _plain(profile: SelfProfile) -> dict[str, Any]:
+def _plain(profile: wire.SelfProfile) -> dict[str, Any]:
     import msgspec
 
     return dict(msgspec.structs.asdict(profile))

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
-from yizhan.platforms.wechatsdk.wire import (
-    NOT_A_FRIEND,
-    NOT_IN_GROUP,
-    USER_NOT_FOUND,
-    FullProfile,
-    Member,
-    Profile,
-)
+from yizhan.platforms.wechatsdk.server.calls import refused
 from yizhan.wire import Fault
 from yizhan.world import Group, Person, World
 
@@ -52,9 +46,9 @@ class Book:
         """
         group = self._world.network("wechat").groups.get(id)
         if group is None or group.gone or group.kind != "group":
-            raise Fault(USER_NOT_FOUND, f"{USER_NOT_FOUND.message}: {id[:100]}")
+            raise refused(wire.USER_NOT_FOUND, id[:100])
         if id in self.left:
-            raise Fault(NOT_IN_GROUP)
+            raise Fault(wire.NOT_IN_GROUP)
         return group
 
     def recipient(self, id: str) -> Literal["user", "group"]:
@@ -66,7 +60,7 @@ class Book:
         person = self.people.get(id)
         if person is not None:
             if not person.friends:
-                raise Fault(NOT_A_FRIEND)
+                raise Fault(wire.NOT_A_FRIEND)
             return "user"
         if id in (FILE_HELPER, self._account.wxid) or id in self.followed:
             return "user"
@@ -86,19 +80,19 @@ class Book:
         if id in self.followed:
             return self.followed[id]
         if id not in self.people:
-            raise Fault(USER_NOT_FOUND, f"{USER_NOT_FOUND.message}: {id[:100]}")
+            raise refused(wire.USER_NOT_FOUND, id[:100])
         return self.people[id].name
 
-    def profile(self, id: str) -> Profile:
+    def profile(self, id: str) -> wire.Profile:
         """Return the short profile; `errorCode` says when there is nobody."""
         full = self.full_profile(id)
-        return Profile(**{name: getattr(full, name) for name in Profile.__struct_fields__})
+        return wire.Profile(**{name: getattr(full, name) for name in wire.Profile.__struct_fields__})
 
-    def full_profile(self, id: str) -> FullProfile:
+    def full_profile(self, id: str) -> wire.FullProfile:
         group = self._world.network("wechat").groups.get(id)
         if group is not None:
             small, big = pictures(id)
-            return FullProfile(
+            return wire.FullProfile(
                 id,
                 group.name,
                 smallHeadImgUrl=small,
@@ -109,10 +103,10 @@ class Book:
         try:
             name = self.known(id)
         except Fault:
-            return FullProfile(id, errorCode=-1)
+            return wire.FullProfile(id, errorCode=-1)
         person = self.people.get(id)
         small, big = pictures(id)
-        return FullProfile(
+        return wire.FullProfile(
             id,
             name,
             person.remark if person else "",
@@ -126,7 +120,7 @@ class Book:
             labelIds=self.labelled.get(id, []),
         )
 
-    def members(self, group: Group) -> list[Member]:
+    def members(self, group: Group) -> list[wire.Member]:
         inviter = group.owner
         return [self._member(id, group, "" if id == group.owner else inviter) for id in self.member_ids(group)]
 
@@ -160,14 +154,14 @@ class Book:
             "belongChatroomSmallHeadImgUrl": pictures(group.id)[0],
         }
 
-    def _member(self, id: str, group: Group, inviter: str) -> Member:
+    def _member(self, id: str, group: Group, inviter: str) -> wire.Member:
         try:
             name = self.known(id)
         except Fault:
             name = id
         nick = group.extra.get("nicks", {}).get(id, "")
         small, big = pictures(id)
-        return Member(id, name, nick, small, big, id in admins(group), inviterUserName=inviter)
+        return wire.Member(id, name, nick, small, big, id in admins(group), inviterUserName=inviter)
 
 
 def admins(group: Group) -> list[str]:

@@ -1,4 +1,4 @@
-"""What each chapter of the server hands over: interfaces and who answers them."""
+"""What each chapter of the server hands over: interfaces and who answers them, or says no."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from yizhan.net.router import Call
-from yizhan.wire import Endpoint
+from yizhan.wire import Endpoint, Fault, FaultCode
 
 Answerer: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]
 Calls: TypeAlias = list[tuple[Endpoint[Any, Any], Answerer]]
+
+
+def refused(row: FaultCode, why: str) -> Fault:
+    """Return the fault of a row with what was wrong behind the row's own words."""
+    return Fault(row, f"{row.message}: {why}")

@@ -15,35 +15,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from yizhan.net.router import Call
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.wechatsdk.server.calls import Calls
+from yizhan.platforms.wechatsdk import wire
+from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.paths import Folders
-from yizhan.platforms.wechatsdk.wire import (
-    CDN_COVER,
-    CDN_DOWNLOAD,
-    CDN_DOWNLOAD_OLD,
-    CDN_FILE,
-    CDN_IMAGE,
-    CDN_LARGE_FILE,
-    CDN_ORIGINAL,
-    CDN_TYPES,
-    CDN_UPLOAD,
-    CDN_VIDEO,
-    CDN_VOICE,
-    DOWNLOAD_FAVOURITE,
-    FAILED,
-    FAVOURITE_TYPES,
-    FILE_ID_UNKNOWN,
-    FILE_MISMATCH,
-    FILE_REFUSED,
-    TOO_LARGE,
-    Digits,
-    Done,
-    Download,
-    DownloadFavourite,
-    Upload,
-    Uploaded,
-    UploadedAnswer,
-)
 from yizhan.wire import Fault
 from yizhan.wire.cdn_id import make_cdn_id
 from yizhan.world import Blob, World
@@ -61,7 +35,7 @@ class Stored:
     """One object of the CDN."""
 
     blob: Blob
-    answer: Uploaded
+    answer: wire.Uploaded
     file_type: int
     at: float
 
@@ -79,10 +53,10 @@ class Cdn:
     @property
     def calls(self) -> Calls:
         return [
-            (CDN_UPLOAD, self.upload),
-            (CDN_DOWNLOAD, self.download),
-            (CDN_DOWNLOAD_OLD, self.download),
-            (DOWNLOAD_FAVOURITE, self.download_favourite),
+            (wire.CDN_UPLOAD, self.upload),
+            (wire.CDN_DOWNLOAD, self.download),
+            (wire.CDN_DOWNLOAD_OLD, self.download),
+            (wire.DOWNLOAD_FAVOURITE, self.download_favourite),
         ]
 
     def clear(self) -> None:
@@ -113,10 +87,12 @@ class Cdn:
         stored = self._objects.get(file_id)
         ttl = rules["cdn.ttl_seconds"] if rules.limited else 0
         if stored is None or (ttl and self._world.now() >= stored.at + ttl):
-            raise Fault(FILE_ID_UNKNOWN)
+            raise Fault(wire.FILE_ID_UNKNOWN)
         return stored
 
-    def forwarded(self, fileid: str, aeskey: str, size: Digits, md5: str = "", raw_file_key: Digits = "") -> Stored:
+    def forwarded(
+        self, fileid: str, aeskey: str, size: wire.Digits, md5: str = "", raw_file_key: wire.Digits = ""
+    ) -> Stored:
         """Return the object that a forward names, all of whose values must be those of one upload.
 
         Raises:
@@ -136,7 +112,7 @@ class Cdn:
         if raw_file_key and raw_file_key == answer.filekey:
             wrong.append("rawfilekey (this is the filekey)")
         if wrong:
-            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: {', '.join(wrong)}")
+            raise refused(wire.FILE_MISMATCH, ", ".join(wrong))
         return stored
 
     async def read(self, path_text: str, kind: str = "file") -> Blob:
@@ -149,50 +125,52 @@ class Cdn:
         rules = self._rules()
         size, limit = path.stat().st_size, rules.number(f"{kind}.max_bytes")
         if rules.limited and size > limit:
-            raise Fault(TOO_LARGE, f"{TOO_LARGE.message}: {size} bytes, the limit is {limit}")
+            raise refused(wire.TOO_LARGE, f"{size} bytes, the limit is {limit}")
         try:
             return await self._world.blobs.keep(_pieces(path))
         except OSError as error:
-            raise Fault(FAILED, f"{FAILED.message}: {error.strerror}") from error
+            raise refused(wire.FAILED, str(error.strerror)) from error
 
-    async def upload(self, call: Call[Upload]) -> UploadedAnswer:
+    async def upload(self, call: Call[wire.Upload]) -> wire.UploadedAnswer:
         request = call.request
-        if request.fileType not in CDN_TYPES:
-            raise Fault(FAILED, f"{FAILED.message}: fileType {request.fileType}")
+        if request.fileType not in wire.CDN_TYPES:
+            raise refused(wire.FAILED, f"fileType {request.fileType}")
         if not _KEY.fullmatch(request.aeskey):
-            raise Fault(FAILED, f"{FAILED.message}: aeskey is 32 hex digits")
+            raise refused(wire.FAILED, "aeskey is 32 hex digits")
         blob = await self.read(request.filePath, _KINDS.get(request.fileType, "file"))
-        if request.fileType == CDN_VOICE:
+        if request.fileType == wire.CDN_VOICE:
             voice_milliseconds(blob)
         stored = await self.put(blob, request.aeskey.lower(), request.fileType)
-        return UploadedAnswer(stored.answer)
+        return wire.UploadedAnswer(stored.answer)
 
-    async def download(self, call: Call[Download]) -> Done:
+    async def download(self, call: Call[wire.Download]) -> wire.Done:
         # The vendor's own sample fetches thumbnails as HD pictures, so the type decides nothing.
-        if call.request.fileType not in CDN_TYPES:
-            raise Fault(FAILED, f"{FAILED.message}: fileType {call.request.fileType}")
+        if call.request.fileType not in wire.CDN_TYPES:
+            raise refused(wire.FAILED, f"fileType {call.request.fileType}")
         return await self._save(call.request)
 
-    async def download_favourite(self, call: Call[DownloadFavourite]) -> Done:
-        if call.request.fileType not in FAVOURITE_TYPES:
-            raise Fault(FAILED, f"{FAILED.message}: fileType {call.request.fileType}")
+    async def download_favourite(self, call: Call[wire.DownloadFavourite]) -> wire.Done:
+        if call.request.fileType not in wire.FAVOURITE_TYPES:
+            raise refused(wire.FAILED, f"fileType {call.request.fileType}")
         return await self._save(call.request)
 
-    async def _save(self, request: Download | DownloadFavourite) -> Done:
+    async def _save(self, request: wire.Download | wire.DownloadFavourite) -> wire.Done:
         stored = self.find(request.fileid)
         if request.aeskey.lower() != stored.answer.aeskey:
-            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: aeskey")
+            raise refused(wire.FILE_MISMATCH, "aeskey")
         path = self._folders.destination(request.savePath)
         try:
             await asyncio.to_thread(shutil.copyfile, stored.blob.path, path)
         except OSError as error:
-            raise Fault(FAILED, f"{FAILED.message}: {error.strerror}") from error
-        return Done()
+            raise refused(wire.FAILED, str(error.strerror)) from error
+        return wire.Done()
 
-    def _answer(self, blob: Blob, file_id: str, key: str, file_type: int, measured: tuple[int, str, int]) -> Uploaded:
+    def _answer(
+        self, blob: Blob, file_id: str, key: str, file_type: int, measured: tuple[int, str, int]
+    ) -> wire.Uploaded:
         crc, cipher_md5, cipher_size = measured
-        thumb = str(blob.size if file_type == CDN_COVER else min(_THUMBNAIL_BYTES, blob.size))
-        return Uploaded(
+        thumb = str(blob.size if file_type == wire.CDN_COVER else min(_THUMBNAIL_BYTES, blob.size))
+        return wire.Uploaded(
             fileid=file_id,
             aeskey=key,
             filekey=self._world.hex(32),
@@ -210,22 +188,24 @@ class Cdn:
             seq="1",
             ver="0",
             client_ip="127.0.0.1",
-            rawthumbsize=thumb if file_type in (CDN_ORIGINAL, CDN_IMAGE, CDN_COVER, CDN_VIDEO) else "",
-            videoseconds="0" if file_type == CDN_VIDEO else "",
-            thumbheight="0" if file_type == CDN_VIDEO else "",
-            thumbwidth="0" if file_type == CDN_VIDEO else "",
-            voiceduration=str(voice_milliseconds(blob)) if file_type == CDN_VOICE else "",
+            rawthumbsize=thumb
+            if file_type in (wire.CDN_ORIGINAL, wire.CDN_IMAGE, wire.CDN_COVER, wire.CDN_VIDEO)
+            else "",
+            videoseconds="0" if file_type == wire.CDN_VIDEO else "",
+            thumbheight="0" if file_type == wire.CDN_VIDEO else "",
+            thumbwidth="0" if file_type == wire.CDN_VIDEO else "",
+            voiceduration=str(voice_milliseconds(blob)) if file_type == wire.CDN_VOICE else "",
         )
 
 
 _KINDS = {
-    CDN_ORIGINAL: "image",
-    CDN_IMAGE: "image",
-    CDN_COVER: "image",
-    CDN_VIDEO: "video",
-    CDN_FILE: "file",
-    CDN_LARGE_FILE: "file",
-    CDN_VOICE: "file",
+    wire.CDN_ORIGINAL: "image",
+    wire.CDN_IMAGE: "image",
+    wire.CDN_COVER: "image",
+    wire.CDN_VIDEO: "video",
+    wire.CDN_FILE: "file",
+    wire.CDN_LARGE_FILE: "file",
+    wire.CDN_VOICE: "file",
 }
 
 
@@ -238,7 +218,7 @@ def voice_milliseconds(blob: Blob) -> int:
     head = blob.head(10)
     start = 10 if head.startswith(b"\x02#!SILK_V3") else 9 if head.startswith(b"#!SILK_V3") else 0
     if not start:
-        raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: a voice message is SILK")
+        raise refused(wire.FILE_REFUSED, "a voice message is SILK")
     packets = 0
     with blob.path.open("rb") as file:
         file.seek(start)

@@ -9,61 +9,11 @@ import msgspec
 
 from yizhan.net.router import Call
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book, admins
-from yizhan.platforms.wechatsdk.server.calls import Calls
+from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
-from yizhan.platforms.wechatsdk.wire import (
-    ADD_ADMIN,
-    ADD_MEMBERS,
-    ANNOUNCE,
-    CONFIRM_INVITATIONS,
-    CREATE_GROUP,
-    DISSOLVE_GROUP,
-    ENABLE_GROUP_PUSHES,
-    FAILED,
-    GROUP_INFO,
-    GROUP_MEMBERS,
-    GROUP_QRCODE,
-    INVITE_MEMBERS,
-    LEAVE_GROUP,
-    MISSING,
-    MUTE_GROUP,
-    NO_PERMISSION,
-    ONLY_ADMINS_RENAME,
-    OWN_GROUP_NICK,
-    PUSH_GROUP,
-    REMOVE_ADMIN,
-    REMOVE_MEMBERS,
-    RENAME_GROUP,
-    RESOLVE_INVITATION,
-    SHOW_NICKS,
-    TRANSFER_GROUP,
-    USER_NOT_FOUND,
-    Announce,
-    AnyAnswer,
-    ChangeMembers,
-    ChangeRole,
-    ConfirmInvitations,
-    CreatedGroup,
-    CreatedGroupAnswer,
-    CreateGroup,
-    Done,
-    GetMembers,
-    GroupInfo,
-    GroupInfoAnswer,
-    GroupQr,
-    Members,
-    MembersAnswer,
-    MuteGroup,
-    OneGroup,
-    OnlyAdminsRename,
-    OwnGroupNick,
-    RenameGroup,
-    ResolveInvitation,
-    ShowNicks,
-    Switch,
-)
 from yizhan.wire import Fault
 from yizhan.world import Group, World
 
@@ -83,30 +33,30 @@ class Groups:
     @property
     def calls(self) -> Calls:
         return [
-            (GROUP_INFO, self.info),
-            (GROUP_MEMBERS, self.members),
-            (CREATE_GROUP, self.create),
-            (ADD_MEMBERS, self.add),
-            (INVITE_MEMBERS, self.invite),
-            (REMOVE_MEMBERS, self.remove),
-            (ADD_ADMIN, self.add_admin),
-            (REMOVE_ADMIN, self.remove_admin),
-            (TRANSFER_GROUP, self.transfer),
-            (DISSOLVE_GROUP, self.dissolve),
-            (LEAVE_GROUP, self.leave),
-            (RENAME_GROUP, self.rename),
-            (OWN_GROUP_NICK, self.own_nick),
-            (ANNOUNCE, self.announce),
-            (SHOW_NICKS, self.setting),
-            (MUTE_GROUP, self.setting),
-            (CONFIRM_INVITATIONS, self.confirm_invitations),
-            (ONLY_ADMINS_RENAME, self.only_admins_rename),
-            (GROUP_QRCODE, self.qrcode),
-            (RESOLVE_INVITATION, self.resolve),
-            (ENABLE_GROUP_PUSHES, self.enable_pushes),
+            (wire.GROUP_INFO, self.info),
+            (wire.GROUP_MEMBERS, self.members),
+            (wire.CREATE_GROUP, self.create),
+            (wire.ADD_MEMBERS, self.add),
+            (wire.INVITE_MEMBERS, self.invite),
+            (wire.REMOVE_MEMBERS, self.remove),
+            (wire.ADD_ADMIN, self.add_admin),
+            (wire.REMOVE_ADMIN, self.remove_admin),
+            (wire.TRANSFER_GROUP, self.transfer),
+            (wire.DISSOLVE_GROUP, self.dissolve),
+            (wire.LEAVE_GROUP, self.leave),
+            (wire.RENAME_GROUP, self.rename),
+            (wire.OWN_GROUP_NICK, self.own_nick),
+            (wire.ANNOUNCE, self.announce),
+            (wire.SHOW_NICKS, self.setting),
+            (wire.MUTE_GROUP, self.setting),
+            (wire.CONFIRM_INVITATIONS, self.confirm_invitations),
+            (wire.ONLY_ADMINS_RENAME, self.only_admins_rename),
+            (wire.GROUP_QRCODE, self.qrcode),
+            (wire.RESOLVE_INVITATION, self.resolve),
+            (wire.ENABLE_GROUP_PUSHES, self.enable_pushes),
         ]
 
-    async def info(self, call: Call[OneGroup]) -> GroupInfoAnswer:
+    async def info(self, call: Call[wire.OneGroup]) -> wire.GroupInfoAnswer:
         group = self._book.group(call.request.chatroomUserName)
         profile: dict[str, Any] = {
             **msgspec.to_builtins(self._book.full_profile(group.id)),
@@ -114,8 +64,8 @@ class Groups:
             "chatroomAccessType": int(bool(group.extra.get("confirm"))) * 2,
             "chatroomNotify": 1,
         }
-        return GroupInfoAnswer(
-            GroupInfo(
+        return wire.GroupInfoAnswer(
+            wire.GroupInfo(
                 group.extra.get("announcement", ""),
                 group.extra.get("created", 1713774000),
                 group.owner,
@@ -123,15 +73,17 @@ class Groups:
             )
         )
 
-    async def members(self, call: Call[GetMembers]) -> MembersAnswer:
+    async def members(self, call: Call[wire.GetMembers]) -> wire.MembersAnswer:
         group = self._book.group(call.request.chatroomUserName)
         members = self._book.members(group)
-        return MembersAnswer(Members(group.id, group.owner, len(members), list(admins(group)), MEMBER_VERSION, members))
+        return wire.MembersAnswer(
+            wire.Members(group.id, group.owner, len(members), list(admins(group)), MEMBER_VERSION, members)
+        )
 
-    async def create(self, call: Call[CreateGroup]) -> CreatedGroupAnswer:
+    async def create(self, call: Call[wire.CreateGroup]) -> wire.CreatedGroupAnswer:
         names = list(dict.fromkeys(call.request.userNames))
         if len(names) < 2:
-            raise Fault(FAILED, f"{FAILED.message}: a group begins with two others")
+            raise refused(wire.FAILED, "a group begins with two others")
         self._check(names, 1)
         id = f"{self._world.random.randrange(10**10, 10**11)}@chatroom"
         members = [self._account.wxid, *names]
@@ -139,75 +91,77 @@ class Groups:
         self._world.network("wechat").add_group(
             id, shown, members, owner=self._account.wxid, extra={"created": int(self._world.now())}
         )
-        return CreatedGroupAnswer(CreatedGroup(id, len(members), [{"userName": name, "status": 0} for name in members]))
+        return wire.CreatedGroupAnswer(
+            wire.CreatedGroup(id, len(members), [{"userName": name, "status": 0} for name in members])
+        )
 
-    async def add(self, call: Call[ChangeMembers]) -> Done:
+    async def add(self, call: Call[wire.ChangeMembers]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         if len(group.members) >= self._rules().number("group.direct_members"):
-            raise Fault(FAILED, f"{FAILED.message}: groups of this size are joined by invitation (79)")
+            raise refused(wire.FAILED, "groups of this size are joined by invitation (79)")
         self._join(group, call.request.userNames)
-        return Done()
+        return wire.Done()
 
-    async def invite(self, call: Call[ChangeMembers]) -> Done:
+    async def invite(self, call: Call[wire.ChangeMembers]) -> wire.Done:
         self._join(self._book.group(call.request.chatroomUserName), call.request.userNames)
-        return Done()
+        return wire.Done()
 
-    async def remove(self, call: Call[ChangeMembers]) -> Done:
+    async def remove(self, call: Call[wire.ChangeMembers]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         self._lead(group)
         gone = [name for name in call.request.userNames if name in group.members]
         group.members[:] = [name for name in group.members if name not in gone]
         self._tell(group, LEFT, gone)
-        return Done()
+        return wire.Done()
 
-    async def add_admin(self, call: Call[ChangeRole]) -> Done:
+    async def add_admin(self, call: Call[wire.ChangeRole]) -> wire.Done:
         group = self._own(call.request.chatroomUserName)
         for name in _names(call.request.userName):
             if name not in admins(group):
                 admins(group).append(name)
-        return Done()
+        return wire.Done()
 
-    async def remove_admin(self, call: Call[ChangeRole]) -> Done:
+    async def remove_admin(self, call: Call[wire.ChangeRole]) -> wire.Done:
         group = self._own(call.request.chatroomUserName)
         for name in _names(call.request.userName):
             if name in admins(group):
                 admins(group).remove(name)
-        return Done()
+        return wire.Done()
 
-    async def transfer(self, call: Call[ChangeRole]) -> Done:
+    async def transfer(self, call: Call[wire.ChangeRole]) -> wire.Done:
         group = self._own(call.request.chatroomUserName)
         (name, *_) = _names(call.request.userName)
         if name not in group.members:
-            raise Fault(USER_NOT_FOUND, f"{USER_NOT_FOUND.message}: {name[:100]}")
+            raise refused(wire.USER_NOT_FOUND, name[:100])
         group.owner = name
-        return Done()
+        return wire.Done()
 
-    async def dissolve(self, call: Call[OneGroup]) -> Done:
+    async def dissolve(self, call: Call[wire.OneGroup]) -> wire.Done:
         group = self._own(call.request.chatroomUserName)
         self._tell(group, SELF_LEFT, [self._account.wxid])
         group.gone = True
-        return Done()
+        return wire.Done()
 
-    async def leave(self, call: Call[OneGroup]) -> Done:
+    async def leave(self, call: Call[wire.OneGroup]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         self._tell(group, SELF_LEFT, [self._account.wxid])
         self._book.left.add(group.id)
-        return Done()
+        return wire.Done()
 
-    async def rename(self, call: Call[RenameGroup]) -> Done:
+    async def rename(self, call: Call[wire.RenameGroup]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         if group.extra.get("only_admins"):
             self._lead(group)
         group.name = call.request.chatroomName
-        return Done()
+        return wire.Done()
 
-    async def own_nick(self, call: Call[OwnGroupNick]) -> Done:
+    async def own_nick(self, call: Call[wire.OwnGroupNick]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         group.extra.setdefault("nicks", {})[self._account.wxid] = call.request.nickName
         self._tell(group, RENAMED, [self._account.wxid])
-        return Done()
+        return wire.Done()
 
-    async def announce(self, call: Call[Announce]) -> Done:
+    async def announce(self, call: Call[wire.Announce]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         self._lead(group)
         group.extra |= {
@@ -215,30 +169,32 @@ class Groups:
             "announcement_by": self._account.wxid,
             "announcement_at": int(self._world.now()),
         }
-        return Done()
+        return wire.Done()
 
-    async def setting(self, call: Call[ShowNicks | MuteGroup]) -> Done:
+    async def setting(self, call: Call[wire.ShowNicks | wire.MuteGroup]) -> wire.Done:
         self._book.group(call.request.chatroomUserName)
-        return Done()
+        return wire.Done()
 
-    async def confirm_invitations(self, call: Call[ConfirmInvitations]) -> Done:
+    async def confirm_invitations(self, call: Call[wire.ConfirmInvitations]) -> wire.Done:
         self._own(call.request.chatroomUserName).extra["confirm"] = call.request.isNeedConfirm
-        return Done()
+        return wire.Done()
 
-    async def only_admins_rename(self, call: Call[OnlyAdminsRename]) -> Done:
+    async def only_admins_rename(self, call: Call[wire.OnlyAdminsRename]) -> wire.Done:
         self._own(call.request.chatroomUserName).extra["only_admins"] = call.request.isOnlyAdminChangeName
-        return Done()
+        return wire.Done()
 
-    async def qrcode(self, call: Call[GroupQr]) -> AnyAnswer:
+    async def qrcode(self, call: Call[wire.GroupQr]) -> wire.AnyAnswer:
         group = self._book.group(call.request.chatroomUserName)
-        return AnyAnswer({"qrcodeUrl": f"https://weixin.qq.com/g/{group.id.partition('@')[0]}", "userName": group.id})
+        return wire.AnyAnswer(
+            {"qrcodeUrl": f"https://weixin.qq.com/g/{group.id.partition('@')[0]}", "userName": group.id}
+        )
 
-    async def resolve(self, call: Call[ResolveInvitation]) -> AnyAnswer:
-        return AnyAnswer({"url": call.request.url})
+    async def resolve(self, call: Call[wire.ResolveInvitation]) -> wire.AnyAnswer:
+        return wire.AnyAnswer({"url": call.request.url})
 
-    async def enable_pushes(self, call: Call[Switch]) -> Done:
+    async def enable_pushes(self, call: Call[wire.Switch]) -> wire.Done:
         self._pushes.group_changes = call.request.bEnable
-        return Done()
+        return wire.Done()
 
     def _join(self, group: Group, names: list[str]) -> None:
         self._check(names, len(group.members))
@@ -248,21 +204,21 @@ class Groups:
 
     def _check(self, names: list[str], there: int) -> None:
         if not names:
-            raise Fault(MISSING, f"{MISSING.message}: userNames")
+            raise refused(wire.MISSING, "userNames")
         if there + len(names) > self._rules().number("group.max_members"):
-            raise Fault(FAILED, f"{FAILED.message}: a group has at most {self._rules()['group.max_members']} members")
+            raise refused(wire.FAILED, f"a group has at most {self._rules()['group.max_members']} members")
         for name in names:
             self._book.known(name)
 
     def _own(self, id: str) -> Group:
         group = self._book.group(id)
         if group.owner != self._account.wxid:
-            raise Fault(NO_PERMISSION)
+            raise Fault(wire.NO_PERMISSION)
         return group
 
     def _lead(self, group: Group) -> None:
         if self._account.wxid not in (group.owner, *admins(group)):
-            raise Fault(NO_PERMISSION)
+            raise Fault(wire.NO_PERMISSION)
 
     def _tell(self, group: Group, change: int, names: list[str]) -> None:
         if not self._pushes.group_changes or not names:
@@ -271,11 +227,11 @@ class Groups:
         members = [
             {"userName": name, "nickName": self._book.known(name), "displayName": nicks.get(name, "")} for name in names
         ]
-        self._pushes.push(PUSH_GROUP, {"chatroomUserName": group.id, "subType": change, "members": members})
+        self._pushes.push(wire.PUSH_GROUP, {"chatroomUserName": group.id, "subType": change, "members": members})
 
 
 def _names(names: str | list[str]) -> list[str]:
     found = [names] if isinstance(names, str) else names
     if not found:
-        raise Fault(MISSING, f"{MISSING.message}: userName")
+        raise refused(wire.MISSING, "userName")
     return found

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from yizhan.platforms.wechatsdk.wire import FILE_MISSING, MISSING, PATH_REFUSED
-from yizhan.wire import Fault
+from yizhan.platforms.wechatsdk import wire
+from yizhan.platforms.wechatsdk.server.calls import refused
 
 _WINDOWS = re.compile(r"([A-Za-z]):[\\/](.*)", re.DOTALL)
 MAX_PATH = 1024
@@ -38,7 +38,7 @@ class Folders:
         """
         path = self._resolve(text)
         if not path.is_file():
-            raise Fault(FILE_MISSING, f"{FILE_MISSING.message}: {text[:200]}")
+            raise refused(wire.FILE_MISSING, text[:200])
         return path
 
     def destination(self, text: str) -> Path:
@@ -51,7 +51,7 @@ class Folders:
         if path.is_relative_to(self.drive):
             path.parent.mkdir(parents=True, exist_ok=True)
         if not path.parent.is_dir() or path.is_dir():
-            raise Fault(FILE_MISSING, f"{FILE_MISSING.message}: {text[:200]}")
+            raise refused(wire.FILE_MISSING, text[:200])
         return path
 
     def clear(self) -> None:
@@ -62,19 +62,19 @@ class Folders:
         self._own.cleanup()
 
     def _resolve(self, text: str) -> Path:
-        refused = Fault(PATH_REFUSED, f"{PATH_REFUSED.message}: {text[:200]}")
+        not_allowed = refused(wire.PATH_REFUSED, text[:200])
         if not text:
-            raise Fault(MISSING, f"{MISSING.message}: path")
+            raise refused(wire.MISSING, "path")
         if "\0" in text or len(text) > MAX_PATH or ".." in re.split(r"[/\\]", text):
-            raise refused
+            raise not_allowed
         try:
             path = self._located(text)
             # What a link points to counts, not where it stands.
             found = path.resolve() if path is not None else None
         except (OSError, RuntimeError, ValueError) as error:
-            raise refused from error
+            raise not_allowed from error
         if found is None or not any(found.is_relative_to(folder) for folder in self._allowed):
-            raise refused
+            raise not_allowed
         return found
 
     def _located(self, text: str) -> Path | None:

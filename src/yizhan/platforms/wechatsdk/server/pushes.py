@@ -15,27 +15,9 @@ from yizhan.net.dial import dialled, is_loopback, send_tcp
 from yizhan.net.push import NotReached, push
 from yizhan.net.router import Call
 from yizhan.net.socket import Socket, SocketClosed
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
-from yizhan.platforms.wechatsdk.server.calls import Calls
-from yizhan.platforms.wechatsdk.wire import (
-    ADD_HANDLER,
-    BY_HTTP,
-    BY_TCP,
-    BY_WEBSOCKET,
-    FAILED,
-    GREETING,
-    LIST_HANDLERS,
-    MISSING,
-    REMOVE_HANDLER,
-    Added,
-    AddHandler,
-    Done,
-    Handler,
-    Handlers,
-    RemoveHandler,
-    Request,
-    tcp_frame,
-)
+from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.wire import Fault
 from yizhan.world import World
 
@@ -54,7 +36,7 @@ class Receiver:
     def __init__(self, world: World, cookie: str, protocol: int, url: str, host: str, port: int) -> None:
         self.cookie = cookie
         self.address = protocol, url, host, port
-        self.description = Handler(cookie, url, protocol, protocol, host, port or "")
+        self.description = wire.Handler(cookie, url, protocol, protocol, host, port or "")
         self._world = world
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
         self._task = asyncio.ensure_future(self._run())
@@ -71,18 +53,18 @@ class Receiver:
 
     async def _run(self) -> None:
         protocol, url, host, port = self.address
-        if protocol == BY_WEBSOCKET:
+        if protocol == wire.BY_WEBSOCKET:
             await self._keep_socket(url)
         while True:
             text = await self._queue.get()
             try:
-                if protocol == BY_HTTP:
+                if protocol == wire.BY_HTTP:
                     # Anything but 200 goes to a log file; nothing is said twice. Source: page "处理消息/http处理器".
                     status, _ = await push(url, text.encode(), {"Content-Type": "application/json"})
                     if status != 200:
                         log.warning("push refused", extra={"handler": self.cookie, "status": status})
                 else:
-                    await send_tcp(host, port, tcp_frame(text.encode()))
+                    await send_tcp(host, port, wire.tcp_frame(text.encode()))
             except NotReached as error:
                 log.warning("push lost", extra={"handler": self.cookie, "reason": str(error)})
 
@@ -92,7 +74,7 @@ class Receiver:
             with contextlib.suppress(NotReached, SocketClosed):
                 async with dialled(url) as socket:
                     pause = 1.0
-                    await socket.send(GREETING)
+                    await socket.send(wire.GREETING)
                     await self._speak(socket)
             await self._world.clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
@@ -130,9 +112,9 @@ class Pushes:
     @property
     def calls_before_login(self) -> Calls:
         return [
-            (ADD_HANDLER, self.add),
-            (REMOVE_HANDLER, self.remove),
-            (LIST_HANDLERS, self.list),
+            (wire.ADD_HANDLER, self.add),
+            (wire.REMOVE_HANDLER, self.remove),
+            (wire.LIST_HANDLERS, self.list),
         ]
 
     def push(self, kind: int, data: dict[str, Any], *, interface: int | None = None, echo: Any = UNSET) -> None:
@@ -155,22 +137,22 @@ class Pushes:
         for receiver in self._receivers.values():
             receiver.put(text)
 
-    async def add(self, call: Call[AddHandler]) -> Added:
+    async def add(self, call: Call[wire.AddHandler]) -> wire.Added:
         request = call.request
         host, port = request.host, 0
-        if request.protocol == BY_TCP:
+        if request.protocol == wire.BY_TCP:
             port = self._port(request)
             self._allow(request.host)
-        elif request.protocol in (BY_HTTP, BY_WEBSOCKET):
-            schemes = ("http://", "https://") if request.protocol == BY_HTTP else ("ws://", "wss://")
+        elif request.protocol in (wire.BY_HTTP, wire.BY_WEBSOCKET):
+            schemes = ("http://", "https://") if request.protocol == wire.BY_HTTP else ("ws://", "wss://")
             if not request.url:
-                raise Fault(MISSING, f"{MISSING.message}: url")
+                raise refused(wire.MISSING, "url")
             if not request.url.lower().startswith(schemes):
-                raise Fault(FAILED, f"{FAILED.message}: url is not {' or '.join(schemes)}")
+                raise refused(wire.FAILED, f"url is not {' or '.join(schemes)}")
             self._allow(request.url)
         else:
-            raise Fault(MISSING, f"protocol {request.protocol} cannot be served over a network")
-        return Added(self.register(request.protocol, request.url, host, port))
+            raise Fault(wire.MISSING, f"protocol {request.protocol} cannot be served over a network")
+        return wire.Added(self.register(request.protocol, request.url, host, port))
 
     def register(self, protocol: int, url: str, host: str = "", port: int = 0) -> str:
         """Return the cookie of a handler; the same address again is the same handler."""
@@ -179,21 +161,21 @@ class Pushes:
             if receiver.address == address:
                 return cookie
         if len(self._receivers) >= MAX_HANDLERS:
-            raise Fault(FAILED, f"{FAILED.message}: there are {MAX_HANDLERS} handlers already")
+            raise refused(wire.FAILED, f"there are {MAX_HANDLERS} handlers already")
         self._count += 1
         cookie = str(self._count)
         self._receivers[cookie] = Receiver(self._world, cookie, protocol, url, host, port)
         return cookie
 
-    async def remove(self, call: Call[RemoveHandler]) -> Done:
+    async def remove(self, call: Call[wire.RemoveHandler]) -> wire.Done:
         receiver = self._receivers.pop(str(call.request.cookie), None)
         if receiver is None:
-            raise Fault(FAILED, f"{FAILED.message}: no handler {call.request.cookie}")
+            raise refused(wire.FAILED, f"no handler {call.request.cookie}")
         self._end(receiver)
-        return Done()
+        return wire.Done()
 
-    async def list(self, call: Call[Request]) -> Handlers:
-        return Handlers([receiver.description for receiver in self._receivers.values()])
+    async def list(self, call: Call[wire.Request]) -> wire.Handlers:
+        return wire.Handlers([receiver.description for receiver in self._receivers.values()])
 
     def clear(self) -> None:
         for receiver in self._receivers.values():
@@ -213,13 +195,13 @@ class Pushes:
     def _allow(self, url: str) -> None:
         # A simulated platform must not become a way into anybody's network.
         if not is_loopback(url) and _host(url) not in self._hosts:
-            raise Fault(FAILED, f"{FAILED.message}: the sandbox pushes to this machine only")
+            raise refused(wire.FAILED, "the sandbox pushes to this machine only")
 
     @staticmethod
-    def _port(request: AddHandler) -> int:
+    def _port(request: wire.AddHandler) -> int:
         text = str(request.port)
         if not request.host or not text.isascii() or not text.isdecimal() or not 0 < int(text[:9]) < 65536:
-            raise Fault(MISSING, f"{MISSING.message}: host, port")
+            raise refused(wire.MISSING, "host, port")
         return int(text)
 
 

@@ -7,19 +7,11 @@ from typing import Any
 
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book, token_of
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
-from yizhan.platforms.wechatsdk.wire import (
-    CDN_FILE,
-    CDN_IMAGE,
-    CDN_LARGE_FILE,
-    CDN_VIDEO,
-    CDN_VOICE,
-    PUSH_MESSAGE,
-    PUSH_OWN,
-)
 from yizhan.wire.appmsg import FileCard, as_received, compose_file, compose_media
 from yizhan.wire.appmsg.xml import CData, attributes, write
 from yizhan.world import Blob, Group, World
@@ -27,10 +19,10 @@ from yizhan.world import Blob, Group, World
 TEXT, IMAGE, VOICE, FRIEND_REQUEST, VIDEO, CARD, SYSTEM = 1, 3, 34, 37, 43, 49, 10002
 """Message types."""
 _TYPES = {
-    "image": (IMAGE, CDN_IMAGE),
-    "voice": (VOICE, CDN_VOICE),
-    "video": (VIDEO, CDN_VIDEO),
-    "file": (CARD, CDN_FILE),
+    "image": (IMAGE, wire.CDN_IMAGE),
+    "voice": (VOICE, wire.CDN_VOICE),
+    "video": (VIDEO, wire.CDN_VIDEO),
+    "file": (CARD, wire.CDN_FILE),
 }
 
 
@@ -58,7 +50,7 @@ class Saying:
         if media is not None:
             message_type, file_type = _TYPES[kind]
             if kind == "file" and media.size >= self._rules().number("file.large_from"):
-                file_type = CDN_LARGE_FILE
+                file_type = wire.CDN_LARGE_FILE
             stored = await self._cdn.put(media, media.md5, file_type)
             xml = content = self._xml(kind, stored, sender, name or text)
         number = self._post(sender, group, kind if media is not None else "text", text, media, name)
@@ -123,7 +115,7 @@ class Saying:
             "talkerInfo": self._book.talker(to),
             "userName": self._account.wxid,
         }
-        self._pushes.push(PUSH_OWN, data)
+        self._pushes.push(wire.PUSH_OWN, data)
         return str(number)
 
     def _find(self, sender: str, to: str) -> Group | None:
@@ -178,7 +170,7 @@ class Saying:
         }
         if group is not None:
             data["chatroomMemberInfo"] = self._book.speaker(sender, group)
-        self._pushes.push(PUSH_MESSAGE, data)
+        self._pushes.push(wire.PUSH_MESSAGE, data)
 
     def _source(self, group: Group | None, said: str) -> str:
         if group is None:

@@ -8,77 +8,11 @@ from typing import Any
 
 from yizhan.net.router import Call
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book
-from yizhan.platforms.wechatsdk.server.calls import Calls
+from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
-from yizhan.platforms.wechatsdk.wire import (
-    BAD_XML,
-    CDN_FILE,
-    CDN_LARGE_FILE,
-    END_CALL,
-    FAILED,
-    FILE_MISMATCH,
-    FILE_REFUSED,
-    FORWARD_FILE,
-    FORWARD_IMAGE,
-    FORWARD_VIDEO,
-    FORWARD_VOICE,
-    FORWARD_VOICE_LEGACY,
-    MARK_READ,
-    MARK_UNREAD,
-    MESSAGE_NOT_FOUND,
-    MISSING,
-    NO_PERMISSION,
-    PAT,
-    REVOKE,
-    REVOKE_TOO_LATE,
-    SEND_CARD,
-    SEND_CHANNEL_CARD,
-    SEND_CHANNEL_VIDEO,
-    SEND_ENTERPRISE_CARD,
-    SEND_FILE,
-    SEND_IMAGE,
-    SEND_KNOWN_STICKER,
-    SEND_LINK,
-    SEND_LOCATION,
-    SEND_OFFICIAL_CARD,
-    SEND_QUOTE,
-    SEND_STICKER,
-    SEND_TEXT,
-    SEND_VIDEO,
-    SEND_VOICE,
-    SEND_XML,
-    START_CALL,
-    TOO_LARGE,
-    TOO_OFTEN,
-    Done,
-    EndCall,
-    ForwardFile,
-    ForwardImage,
-    ForwardVideo,
-    ForwardVoice,
-    ForwardVoiceLegacy,
-    Marked,
-    OneChat,
-    Pat,
-    Revoke,
-    SendCard,
-    SendChannelCard,
-    SendChannelVideo,
-    SendEnterpriseCard,
-    SendFile,
-    SendKnownSticker,
-    SendLink,
-    SendLocation,
-    SendOfficialCard,
-    SendQuote,
-    SendSticker,
-    SendText,
-    SendXml,
-    Sent,
-    StartCall,
-)
 from yizhan.wire import Fault
 from yizhan.wire.appmsg import FileCard, parse_card
 from yizhan.world import Blob, World
@@ -87,7 +21,7 @@ NETWORK, PLATFORM = "wechat", "wechatsdk"
 _CARD_KINDS = {5: "link", 6: "file", 33: "mini_program", 36: "mini_program", 51: "channel_video", 57: "quote"}
 
 
-_FILES = frozenset({CDN_FILE, CDN_LARGE_FILE})
+_FILES = frozenset({wire.CDN_FILE, wire.CDN_LARGE_FILE})
 
 
 class Sending:
@@ -108,111 +42,111 @@ class Sending:
     def calls(self) -> Calls:
         """What is called most comes first: the number is looked for in this order."""
         return [
-            (FORWARD_FILE, self.forward_file),
-            (FORWARD_IMAGE, self.forward_image),
-            (SEND_TEXT, self.text),
-            (FORWARD_VIDEO, self.forward_video),
-            (FORWARD_VOICE, self.forward_voice),
-            (FORWARD_VOICE_LEGACY, self.forward_voice_legacy),
-            (SEND_IMAGE, self.image),
-            (SEND_FILE, self.file),
-            (SEND_VIDEO, self.video),
-            (SEND_VOICE, self.voice),
-            (SEND_STICKER, self.sticker),
-            (SEND_KNOWN_STICKER, self.known_sticker),
-            (SEND_CARD, self.card),
-            (SEND_OFFICIAL_CARD, self.official_card),
-            (SEND_CHANNEL_CARD, self.channel_card),
-            (SEND_ENTERPRISE_CARD, self.enterprise_card),
-            (SEND_CHANNEL_VIDEO, self.channel_video),
-            (SEND_LOCATION, self.location),
-            (SEND_LINK, self.link),
-            (SEND_XML, self.xml),
-            (SEND_QUOTE, self.quote),
-            (PAT, self.pat),
-            (REVOKE, self.revoke),
-            (START_CALL, self.start_call),
-            (END_CALL, self.end_call),
-            (MARK_READ, self.mark),
-            (MARK_UNREAD, self.mark),
+            (wire.FORWARD_FILE, self.forward_file),
+            (wire.FORWARD_IMAGE, self.forward_image),
+            (wire.SEND_TEXT, self.text),
+            (wire.FORWARD_VIDEO, self.forward_video),
+            (wire.FORWARD_VOICE, self.forward_voice),
+            (wire.FORWARD_VOICE_LEGACY, self.forward_voice_legacy),
+            (wire.SEND_IMAGE, self.image),
+            (wire.SEND_FILE, self.file),
+            (wire.SEND_VIDEO, self.video),
+            (wire.SEND_VOICE, self.voice),
+            (wire.SEND_STICKER, self.sticker),
+            (wire.SEND_KNOWN_STICKER, self.known_sticker),
+            (wire.SEND_CARD, self.card),
+            (wire.SEND_OFFICIAL_CARD, self.official_card),
+            (wire.SEND_CHANNEL_CARD, self.channel_card),
+            (wire.SEND_ENTERPRISE_CARD, self.enterprise_card),
+            (wire.SEND_CHANNEL_VIDEO, self.channel_video),
+            (wire.SEND_LOCATION, self.location),
+            (wire.SEND_LINK, self.link),
+            (wire.SEND_XML, self.xml),
+            (wire.SEND_QUOTE, self.quote),
+            (wire.PAT, self.pat),
+            (wire.REVOKE, self.revoke),
+            (wire.START_CALL, self.start_call),
+            (wire.END_CALL, self.end_call),
+            (wire.MARK_READ, self.mark),
+            (wire.MARK_UNREAD, self.mark),
         ]
 
     # --- said
 
-    async def text(self, call: Call[SendText]) -> Sent:
+    async def text(self, call: Call[wire.SendText]) -> wire.Sent:
         request = call.request
         rules = self._rules()
         limit = rules.number("text.max_bytes")
         if not request.msgContent:
-            raise Fault(MISSING, f"{MISSING.message}: msgContent")
+            raise refused(wire.MISSING, "msgContent")
         if rules.limited and len(request.msgContent.encode()) > limit:
-            raise Fault(TOO_LARGE, f"{TOO_LARGE.message}: the limit is {limit} bytes")
+            raise refused(wire.TOO_LARGE, f"the limit is {limit} bytes")
         extra = {"mentions": self._mentioned(request.userName, request.msgContent, request.atUserList)}
         return self._post(call, "text", text=request.msgContent, extra=extra)
 
-    async def image(self, call: Call[SendFile]) -> Sent:
+    async def image(self, call: Call[wire.SendFile]) -> wire.Sent:
         return await self._file(call, "image", call.request.filePath)
 
-    async def file(self, call: Call[SendFile]) -> Sent:
+    async def file(self, call: Call[wire.SendFile]) -> wire.Sent:
         return await self._file(call, "file", call.request.filePath)
 
-    async def video(self, call: Call[SendFile]) -> Sent:
+    async def video(self, call: Call[wire.SendFile]) -> wire.Sent:
         return await self._file(call, "video", call.request.filePath)
 
-    async def voice(self, call: Call[SendFile]) -> Sent:
+    async def voice(self, call: Call[wire.SendFile]) -> wire.Sent:
         self._book.recipient(call.request.userName)
         blob = await self._cdn.read(call.request.filePath)
         self._short_enough(voice_milliseconds(blob))
         return self._post(call, "voice", blob=blob)
 
-    async def sticker(self, call: Call[SendSticker]) -> Sent:
+    async def sticker(self, call: Call[wire.SendSticker]) -> wire.Sent:
         path = call.request.emojiPath or call.request.filePath
         if not path:
-            raise Fault(MISSING, f"{MISSING.message}: emojiPath")
+            raise refused(wire.MISSING, "emojiPath")
         self._book.recipient(call.request.userName)
         blob = await self._cdn.read(path, "sticker")
         if not blob.head(4) == b"GIF8":
-            raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: a sticker is a gif")
+            raise refused(wire.FILE_REFUSED, "a sticker is a gif")
         return self._post(call, "sticker", blob=blob, extra={"md5": blob.md5})
 
-    async def known_sticker(self, call: Call[SendKnownSticker]) -> Sent:
+    async def known_sticker(self, call: Call[wire.SendKnownSticker]) -> wire.Sent:
         md5 = call.request.emojiMd5.lower()
         return self._post(call, "sticker", blob=self._world.blobs.by_md5(md5), extra={"md5": md5})
 
-    async def card(self, call: Call[SendCard]) -> Sent:
+    async def card(self, call: Call[wire.SendCard]) -> wire.Sent:
         return self._contact(call, call.request.beSharedUserName, self._book.known(call.request.beSharedUserName))
 
-    async def official_card(self, call: Call[SendOfficialCard]) -> Sent:
+    async def official_card(self, call: Call[wire.SendOfficialCard]) -> wire.Sent:
         return self._contact(call, call.request.bizUserName)
 
-    async def channel_card(self, call: Call[SendChannelCard]) -> Sent:
+    async def channel_card(self, call: Call[wire.SendChannelCard]) -> wire.Sent:
         return self._contact(call, call.request.finderUserName)
 
-    async def enterprise_card(self, call: Call[SendEnterpriseCard]) -> Sent:
+    async def enterprise_card(self, call: Call[wire.SendEnterpriseCard]) -> wire.Sent:
         return self._contact(call, call.request.openimUserName)
 
-    async def channel_video(self, call: Call[SendChannelVideo]) -> Sent:
+    async def channel_video(self, call: Call[wire.SendChannelVideo]) -> wire.Sent:
         request = call.request
         if not request.objectId or not request.objectNonceId:
-            raise Fault(MISSING, f"{MISSING.message}: objectId, objectNonceId")
+            raise refused(wire.MISSING, "objectId, objectNonceId")
         extra = {"objectId": request.objectId, "objectNonceId": request.objectNonceId}
         return self._post(call, "channel_video", extra=extra)
 
-    async def location(self, call: Call[SendLocation]) -> Sent:
+    async def location(self, call: Call[wire.SendLocation]) -> wire.Sent:
         request = call.request
         extra = {"longitude": request.longitude, "latitude": request.latitude, "poiName": request.poiName}
         return self._post(call, "location", text=request.label, extra=extra)
 
-    async def link(self, call: Call[SendLink]) -> Sent:
+    async def link(self, call: Call[wire.SendLink]) -> wire.Sent:
         return self._xml(call, call.request.content)
 
-    async def xml(self, call: Call[SendXml]) -> Sent:
+    async def xml(self, call: Call[wire.SendXml]) -> wire.Sent:
         return self._xml(call, call.request.content or call.request.msgContent)
 
-    async def quote(self, call: Call[SendQuote]) -> Sent:
+    async def quote(self, call: Call[wire.SendQuote]) -> wire.Sent:
         request = call.request
         if request.userName.endswith("@chatroom") and not request.sourceUserName:
-            raise Fault(MISSING, f"{MISSING.message}: sourceUserName")
+            raise refused(wire.MISSING, "sourceUserName")
         extra = {
             "quoted": str(request.msgSvrID),
             "quoted_text": request.sourceContent,
@@ -221,40 +155,40 @@ class Sending:
         }
         return self._post(call, "quote", text=request.content, extra=extra)
 
-    async def pat(self, call: Call[Pat]) -> Done:
+    async def pat(self, call: Call[wire.Pat]) -> wire.Done:
         self._book.recipient(call.request.chatroomUserName or call.request.userName)
         self._book.known(call.request.userName)
-        return Done()
+        return wire.Done()
 
-    async def start_call(self, call: Call[StartCall]) -> Done:
+    async def start_call(self, call: Call[wire.StartCall]) -> wire.Done:
         if self._book.recipient(call.request.userName) == "group":
-            raise Fault(FAILED, f"{FAILED.message}: not for groups")
-        return Done()
+            raise refused(wire.FAILED, "not for groups")
+        return wire.Done()
 
-    async def end_call(self, call: Call[EndCall]) -> Done:
-        return Done()
+    async def end_call(self, call: Call[wire.EndCall]) -> wire.Done:
+        return wire.Done()
 
     # --- forwarded from one upload
 
-    async def forward_file(self, call: Call[ForwardFile]) -> Sent:
+    async def forward_file(self, call: Call[wire.ForwardFile]) -> wire.Sent:
         request = call.request
         self._book.recipient(request.userName)
         stored = self._stored(request, request.rawfilemd5, request.rawfilekey)
         if request.fileType not in _FILES or (stored.file_type in _FILES and stored.file_type != request.fileType):
-            raise Fault(FILE_MISMATCH, f"{FILE_MISMATCH.message}: fileType")
+            raise refused(wire.FILE_MISMATCH, "fileType")
         return self._post(call, "file", blob=stored.blob, name=request.fileName, extra={"fileid": request.fileid})
 
-    async def forward_image(self, call: Call[ForwardImage]) -> Sent:
+    async def forward_image(self, call: Call[wire.ForwardImage]) -> wire.Sent:
         self._book.recipient(call.request.userName)
         stored = self._stored(call.request, call.request.rawfilemd5)
         return self._post(call, "image", blob=stored.blob, extra={"fileid": call.request.fileid})
 
-    async def forward_video(self, call: Call[ForwardVideo]) -> Sent:
+    async def forward_video(self, call: Call[wire.ForwardVideo]) -> wire.Sent:
         self._book.recipient(call.request.userName)
         stored = self._stored(call.request, call.request.rawfilemd5)
         return self._post(call, "video", blob=stored.blob, extra={"fileid": call.request.fileid})
 
-    async def forward_voice(self, call: Call[ForwardVoice]) -> Sent:
+    async def forward_voice(self, call: Call[wire.ForwardVoice]) -> wire.Sent:
         request = call.request
         self._book.recipient(request.userName)
         self._short_enough(_number(request.voiceduration))
@@ -262,7 +196,7 @@ class Sending:
         extra = {"fileid": request.fileid, "milliseconds": _number(request.voiceduration)}
         return self._post(call, "voice", blob=stored.blob, extra=extra)
 
-    async def forward_voice_legacy(self, call: Call[ForwardVoiceLegacy]) -> Sent:
+    async def forward_voice_legacy(self, call: Call[wire.ForwardVoiceLegacy]) -> wire.Sent:
         request = call.request
         self._book.recipient(request.userName)
         self._short_enough(_number(request.duration))
@@ -271,21 +205,21 @@ class Sending:
 
     # --- taken back, marked
 
-    async def revoke(self, call: Call[Revoke]) -> Done:
+    async def revoke(self, call: Call[wire.Revoke]) -> wire.Done:
         rules = self._rules()
         post = self._world.find_post(PLATFORM, str(call.request.msgSvrID))
         if post is None:
-            raise Fault(MESSAGE_NOT_FOUND)
+            raise Fault(wire.MESSAGE_NOT_FOUND)
         if post.sender != self._account.wxid:
-            raise Fault(NO_PERMISSION)
+            raise Fault(wire.NO_PERMISSION)
         if rules.limited and self._world.now() > post.at + rules["recall.seconds"]:
-            raise Fault(REVOKE_TOO_LATE)
+            raise Fault(wire.REVOKE_TOO_LATE)
         post.recalled = True
-        return Done()
+        return wire.Done()
 
-    async def mark(self, call: Call[OneChat]) -> Marked:
+    async def mark(self, call: Call[wire.OneChat]) -> wire.Marked:
         self._book.recipient(call.request.userName)
-        return Marked()
+        return wire.Marked()
 
     # --- how it becomes a post
 
@@ -298,7 +232,7 @@ class Sending:
         name: str = "",
         blob: Blob | None = None,
         extra: dict[str, Any] | None = None,
-    ) -> Sent:
+    ) -> wire.Sent:
         target = call.request.userName
         target_kind = self._book.recipient(target)
         self._pace()
@@ -318,7 +252,7 @@ class Sending:
             blob=blob,
             extra=extra or {},
         )
-        return Sent(number, str(number))
+        return wire.Sent(number, str(number))
 
     def _pace(self) -> None:
         rules = self._rules()
@@ -328,28 +262,28 @@ class Sending:
         while self._recent and self._recent[0] <= now - 60:
             self._recent.popleft()
         if len(self._recent) >= allowed:
-            raise Fault(TOO_OFTEN, retry_after=self._recent[0] + 60 - now)
+            raise Fault(wire.TOO_OFTEN, retry_after=self._recent[0] + 60 - now)
         self._recent.append(now)
 
-    async def _file(self, call: Call[SendFile], kind: str, path: str) -> Sent:
+    async def _file(self, call: Call[wire.SendFile], kind: str, path: str) -> wire.Sent:
         self._book.recipient(call.request.userName)
         blob = await self._cdn.read(path, kind)
         return self._post(call, kind, blob=blob, name=path.replace("\\", "/").rpartition("/")[2])
 
-    def _contact(self, call: Call[Any], shared: str, name: str = "") -> Sent:
+    def _contact(self, call: Call[Any], shared: str, name: str = "") -> wire.Sent:
         if not shared:
-            raise Fault(MISSING, f"{MISSING.message}: whose card")
+            raise refused(wire.MISSING, "whose card")
         return self._post(call, "contact_card", text=name, extra={"username": shared})
 
-    def _xml(self, call: Call[SendLink] | Call[SendXml], content: str) -> Sent:
+    def _xml(self, call: Call[wire.SendLink] | Call[wire.SendXml], content: str) -> wire.Sent:
         if not content:
-            raise Fault(MISSING, f"{MISSING.message}: content")
+            raise refused(wire.MISSING, "content")
         if not content.lstrip().startswith("<appmsg"):
-            raise Fault(BAD_XML, f"{BAD_XML.message}: it begins with <appmsg>")
+            raise refused(wire.BAD_XML, "it begins with <appmsg>")
         try:
             card = parse_card(content)
         except ValueError as error:
-            raise Fault(BAD_XML, f"{BAD_XML.message}: {error}") from error
+            raise refused(wire.BAD_XML, str(error)) from error
         file = card.file()
         blob = self._attached(file) if file is not None else None
         kind = _CARD_KINDS.get(card.type, "card")
@@ -364,7 +298,10 @@ class Sending:
             return None
 
     def _stored(
-        self, request: ForwardFile | ForwardImage | ForwardVideo | ForwardVoice, md5: str = "", raw_file_key: Any = ""
+        self,
+        request: wire.ForwardFile | wire.ForwardImage | wire.ForwardVideo | wire.ForwardVoice,
+        md5: str = "",
+        raw_file_key: Any = "",
     ) -> Stored:
         return self._cdn.forwarded(request.fileid, request.aeskey, request.rawtotalsize, md5, raw_file_key)
 
@@ -379,7 +316,7 @@ class Sending:
         rules = self._rules()
         limit = rules.number("voice.seconds") * 1000
         if rules.limited and milliseconds > limit:
-            raise Fault(FILE_REFUSED, f"{FILE_REFUSED.message}: voice of {milliseconds} ms, the limit is {limit} ms")
+            raise refused(wire.FILE_REFUSED, f"voice of {milliseconds} ms, the limit is {limit} ms")
 
 
 def _number(value: str | int) -> int:

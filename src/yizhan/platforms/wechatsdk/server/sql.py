@@ -6,9 +6,9 @@ import asyncio
 import sqlite3
 from typing import Any
 
+from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, Book, initials
-from yizhan.platforms.wechatsdk.wire import BAD_SQL
-from yizhan.wire import Fault
+from yizhan.platforms.wechatsdk.server.calls import refused
 
 MAX_STEPS = 5_000_000
 """Instructions of SQLite's machine for one statement."""
@@ -73,7 +73,7 @@ def _run(
         rows = cursor.fetchmany(MAX_ROWS)
         return [{name: _text(value) for name, value in zip(names, row, strict=True)} for row in rows]
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
-        raise Fault(BAD_SQL, f"{BAD_SQL.message}: {error}") from error
+        raise refused(wire.BAD_SQL, str(error)) from error
     finally:
         connection.close()
 
