@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from tests.support import Served, context, serve
-from yizhan.errors import Duplicate, HandleExpired, Rejected, WindowClosed
-from yizhan.model import (
-    BytesContent,
-    File,
-    Image,
-    Media,
-    Message,
-    PlatformId,
-    Receipt,
-    Reply,
-    SendKey,
-    State,
-    Target,
-    Text,
+from tests.support import Served, serve
+from tests.unit.qqbot_support import (
+    GROUP,
+    PNG,
+    TO_CHANNEL,
+    TO_GROUP,
+    TO_USER,
+    USER,
+    adapter_for,
+    deliver,
+    media_of,
 )
-from yizhan.platforms.base import MediaNeed
+from yizhan.errors import Duplicate, HandleExpired, Rejected, WindowClosed
+from yizhan.model import BytesContent, File, Image, Message, Receipt, Reply, SendKey, State, Target, Text
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
-
-USER = "A1B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4"
-GROUP = "B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4E5"
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
-TO_USER = Target("qqbot.main", "user", USER)
-TO_GROUP = Target("qqbot.main", "group", GROUP)
-TO_CHANNEL = Target("qqbot.main", "channel", "1000001")
-
-
-def media_of(data: bytes, kind: str = "image", format: str = "png", name: str = "a.png") -> Media:
-    return Media(
-        hashlib.sha256(data).hexdigest(),
-        hashlib.md5(data).hexdigest(),
-        zlib.crc32(data),
-        len(data),
-        kind,  # type: ignore[arg-type]
-        "image/png",
-        format,
-        name=name,
-    )
-
-
-def settings(served: Served, **more: Any) -> dict[str, Any]:
-    return {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG", "base_url": served.url, **more}
 
 
 @pytest.fixture
@@ -62,23 +32,9 @@ async def served() -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def adapter(served: Served) -> AsyncIterator[Adapter]:
-    media = {hashlib.sha256(PNG).hexdigest(): PNG}
-    adapter = Adapter(context(PLATFORM, served, settings(served), media=media))
+    adapter = adapter_for(served)
     yield adapter
     await adapter.close()
-
-
-async def deliver(
-    adapter: Adapter, message: Message, target: Target, data: bytes = PNG, number: int = 1
-) -> list[PlatformId]:
-    sent = []
-    for part in adapter.compose(message, target):
-        handles: dict[MediaNeed, Any] = {
-            need: await adapter.upload(need, BytesContent(data), target) for need in part.needs
-        }
-        sent.append(await adapter.send(part, handles, target, SendKey(number, number), message))
-        number += 1
-    return sent
 
 
 async def test_text_arrives(served: Served, adapter: Adapter) -> None:
