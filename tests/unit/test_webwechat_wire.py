@@ -16,7 +16,7 @@ from yizhan.platforms.webwechat.wire.media import UploadedMedia
 from yizhan.platforms.webwechat.wire.other import CreatedRoom
 from yizhan.platforms.webwechat.wire.sending import Sent
 from yizhan.platforms.webwechat.wire.session import Added, Keys, KeyValue, SyncChecked
-from yizhan.wire import Fault, HttpResponse, decode_response, encode_response
+from yizhan.wire import Fault, HttpResponse, decode_response, encode_response, mask_text
 
 
 @pytest.mark.parametrize(
@@ -161,6 +161,13 @@ def test_a_card_that_is_no_xml_is_read_by_patterns() -> None:
 
     assert content.ReadCard(5, "link", "t", "", "https://x.y") == card
     assert 0 == content.read_card("<appmsg><appmsg><type>five</type>").type
+
+
+def test_the_keys_of_a_picture_are_not_shown() -> None:
+    shown = mask_text(content.image_xml(content.Cdn("ab" * 16, "3057" * 8, "cd" * 16), 100))
+
+    assert "ab" * 16 not in shown
+    assert 'cdnthumbaeskey="***"' in shown
 
 
 def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 _SECRET_NAMES = (
     "access_token|clientsecret|client_secret|secret|secretkey|bot_token|token|authorization|skey|wxsid|sid|"
     "pass_ticket|webwx_data_ticket|webwx_auth_ticket|webwxuvid|context_token|typing_ticket|get_updates_buf|aeskey|"
-    "aes_key|local_token_list|password|cookie|set-cookie|x-signature-ed25519|ticket|rawfilekey"
+    "cdnthumbaeskey|aes_key|local_token_list|password|cookie|set-cookie|x-signature-ed25519|ticket|rawfilekey"
 )
 _NAME = re.compile(rf"^(?:{_SECRET_NAMES})$", re.IGNORECASE)
 _PAIR = re.compile(rf"""((?:^|[^\w])["']?(?:{_SECRET_NAMES})["']?\s*[:=]\s*["']?)([^"'&;,\s<>}}]+)""", re.IGNORECASE)
