@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from yizhan.delivery.acceptance import Acceptance, Targets
+from yizhan.delivery.acceptance import Acceptance, Moment, Targets
 from yizhan.delivery.accounts import Accounts, Change, OpenAccount
 from yizhan.delivery.broadcast import PACE, Broadcast
 from yizhan.delivery.inbox import Inbox
@@ -322,11 +322,13 @@ class Engine:
         key: str | None = None,
         timeout: float | None = 60.0,
         expires_in: float | None = None,
+        at: Moment | None = None,
     ) -> Receipt:
-        """Send to one target and return its receipt once it is sent, or held for a window.
+        """Send to one target and return its receipt once it is sent, or held for a window or for its time.
 
         `key`: the same call with the same key finds the first call's delivery. `timeout`: seconds of real time to wait;
-        when it runs out, the receipt says where the delivery stands, and it goes on.
+        when it runs out, the receipt says where the delivery stands, and it goes on. `at`: a datetime, or seconds since
+        the epoch, before which it does not leave. `expires_in`: seconds, from `at` on, after which it is not begun.
 
         Raises:
             Refused: it cannot be sent as it stands; nothing was stored.
@@ -336,7 +338,8 @@ class Engine:
         targets = await self.targets(to)
         if len(targets) != 1:
             raise Refused(f"send() takes one target, this names {len(targets)}. Use broadcast() for many.")
-        return await self._send(targets[0], message_of(*content, reply=reply), key, None, expires_in, timeout)
+        message = message_of(*content, reply=reply)
+        return await self._send(targets[0], message, timeout, key=key, expires_in=expires_in, at=at)
 
     async def submit(
         self,
@@ -346,15 +349,17 @@ class Engine:
         key: str | None = None,
         priority: int | None = None,
         expires_in: float | None = None,
+        at: Moment | None = None,
     ) -> list[Receipt]:
         """Store one delivery per target in one commit and return their receipts; sending goes on by itself.
+
+        `key`, `expires_in`, `at` as in `send`.
 
         Raises:
             Refused: it cannot be sent as it stands; nothing was stored.
         """
-        submitted = await self._submit(
-            await self.targets(to), message_of(*content, reply=reply), key, priority, expires_in
-        )
+        targets, message = await self.targets(to), message_of(*content, reply=reply)
+        submitted = await self._submit(targets, message, key=key, priority=priority, expires_in=expires_in, at=at)
         return await self.records.receipts(submitted.seqs, limit=len(submitted.seqs))
 
     async def broadcast(
@@ -364,14 +369,18 @@ class Engine:
         *,
         key: str | None = None,
         expires_in: float | None = None,
+        at: Moment | None = None,
     ) -> Broadcast:
         """Send one message to many targets, on any accounts; every media is uploaded once per scope.
+
+        `key`, `expires_in`, `at` as in `send`.
 
         Raises:
             Refused: it cannot be sent to one of them as it stands; nothing was stored.
         """
-        targets = await self.targets(to)
-        return self._broadcast(await self._submit(targets, message_of(message), key, BROADCAST, expires_in))
+        targets, given = await self.targets(to), message_of(message)
+        submitted = await self._submit(targets, given, key=key, priority=BROADCAST, expires_in=expires_in, at=at)
+        return self._broadcast(submitted)
 
     async def plan(
         self,
@@ -586,7 +595,7 @@ class Engine:
         """
         if event.target is None:
             raise Refused(f"The event {event.id} ({event.kind.value}) has no conversation to answer in.")
-        return await self._send(event.target, message_of(*content, reply=event.reply), key, REPLY, None, timeout)
+        return await self._send(event.target, message_of(*content, reply=event.reply), timeout, key=key, priority=REPLY)
 
     async def save(
         self,
@@ -669,31 +678,16 @@ class Engine:
 
     # --- inside ---
 
-    async def _submit(
-        self,
-        targets: Sequence[Target],
-        message: Message,
-        key: str | None,
-        priority: int | None,
-        expires_in: float | None,
-    ) -> Submitted:
-        submitted = await self._acceptance.accept(targets, message, key=key, priority=priority, expires_in=expires_in)
+    async def _submit(self, targets: Sequence[Target], message: Message, **how: Any) -> Submitted:
+        submitted = await self._acceptance.accept(targets, message, **how)
         await self._start(submitted, targets)
         return submitted
 
-    async def _send(
-        self,
-        target: Target,
-        message: Message,
-        key: str | None,
-        priority: int | None,
-        expires_in: float | None,
-        timeout: float | None,
-    ) -> Receipt:
+    async def _send(self, target: Target, message: Message, timeout: float | None, **how: Any) -> Receipt:
         """Submit for one target and wait for its end without reading the store again."""
-        submitted = await self._acceptance.accept([target], message, key=key, priority=priority, expires_in=expires_in)
+        submitted = await self._acceptance.accept([target], message, **how)
         (seq,) = submitted.seqs
-        if submitted.repeated or not self.worker.leading:
+        if not submitted.jobs or not self.worker.leading:
             await self._start(submitted, [target])
             return (await self.wait(delivery_id(seq), timeout=timeout))[0]
         receipt: Receipt | None = None

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +18,8 @@ from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
-from yizhan.errors import DeliveryFailed, LoginNeeded, UnknownTarget
+from yizhan.cli.times import seconds_in, time_at
+from yizhan.errors import DeliveryFailed, LoginNeeded, Refused, UnknownTarget
 
 if TYPE_CHECKING:
     from yizhan.delivery.plan import Plan
@@ -104,6 +106,18 @@ def send(
             "--expires-in", metavar="SECONDS", min=0, rich_help_panel=_HOW, help="Do not send after that time."
         ),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            rich_help_panel=_HOW,
+            help="Send at that time: 09:00, or 2026-12-01T09:00+08:00. Some process must run on the store then.",
+        ),
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option("--in", metavar="SPAN", rich_help_panel=_HOW, help="Send in 90s, 30m, 2h or 1d.")
+    ] = None,
     no_wait: Annotated[
         bool,
         typer.Option(
@@ -163,10 +177,22 @@ def send(
         reply=reply,
     )
     content = replace(content, text=body(last, text, only_text=content.only_text))
-    call = _Call(targets_of(named), content, key, expires_in, timeout, allow, Output(as_json, quiet))
+    call = _Call(
+        targets_of(named), content, key, expires_in, _moment(at, delay), timeout, allow, Output(as_json, quiet)
+    )
     if dry_run:
         return run(_plan(store, call))
     return run(_store(store, call) if no_wait else _send(store, call))
+
+
+def _moment(at: str | None, delay: str | None) -> datetime | None:
+    """When it is to be sent; None for now."""
+    now = datetime.now().astimezone()
+    if at is not None and delay is not None:
+        raise Refused("--at and --in both say when. Give one of them.")
+    if delay is not None:
+        return now + timedelta(seconds=seconds_in(delay))
+    return None if at is None else time_at(at, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +203,15 @@ class _Call:
     content: Content
     key: str | None
     expires_in: float | None
+    at: datetime | None
     timeout: float | None
     allow: Sequence[str] | None
     out: Output
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What the library is told besides targets and message."""
+        return {"key": self.key, "expires_in": self.expires_in, "at": self.at}
 
 
 async def _store(store: Path, call: _Call) -> int:
@@ -188,7 +220,7 @@ async def _store(store: Path, call: _Call) -> int:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
             message = await message_from(call.content, engine, bars.bytes)
-            receipts = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
+            receipts = await engine.submit(call.targets, message, **call.how)
     _show(call.out, receipts)
     call.out.line(
         f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send now and wait: {_wait_for(receipts)}"
@@ -217,7 +249,9 @@ async def _send(store: Path, call: _Call) -> int:
 
 
 async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    receipts: Sequence[Receipt] = await engine.submit(call.targets, message, key=call.key, expires_in=call.expires_in)
+    receipts: Sequence[Receipt] = await engine.submit(
+        call.targets, message, key=call.key, expires_in=call.expires_in, at=call.at
+    )
     problem = None
     try:
         receipts = await engine.wait(receipts, timeout=PATIENCE if call.timeout is None else call.timeout)
@@ -231,7 +265,7 @@ async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[
 async def _many(
     engine: Engine, call: _Call, message: Message, bars: Bars
 ) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    broadcast = await engine.broadcast(message, call.targets, key=call.key, expires_in=call.expires_in)
+    broadcast = await engine.broadcast(message, call.targets, **call.how)
     show = bars.deliveries("sent", broadcast.total)
     settled: Counter[State] = Counter()
 

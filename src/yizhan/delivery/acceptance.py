@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +17,7 @@ from yizhan.delivery.messages import Fitted, Messages, has_media
 from yizhan.delivery.outbox import Outbox
 from yizhan.delivery.plan import Plan, plan_of
 from yizhan.delivery.worker import Worker
-from yizhan.errors import UnknownTarget, Unsupported, did_you_mean
+from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
 from yizhan.media.handles import HandleShelf
 from yizhan.model import (
     Clock,
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 Targets = str | Target | Iterable[str | Target]
 Fits = dict[tuple[str, str], Fitted]
 """What was fitted in one call, by account and kind of target."""
+
+Moment = datetime | float
+"""A time with its zone (without one, that of this machine), or seconds since the epoch."""
 
 TURN = 500
 """Targets that are composed before others have a turn."""
@@ -159,8 +164,9 @@ class Acceptance:
         key: str | None = None,
         priority: int | None = None,
         expires_in: float | None = None,
+        at: Moment | None = None,
     ) -> Submitted:
-        """Store one delivery per target, or refuse them all.
+        """Store one delivery per target, or refuse them all. `at`: held until then.
 
         Raises:
             Refused: it cannot be sent to one of them as it stands, or the key was used for another message.
@@ -174,10 +180,18 @@ class Acceptance:
                 await asyncio.sleep(0)
         if priority is None:
             priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
-        expires_at = None if expires_in is None else self._clock.now() + expires_in
+        now = self._clock.now()
+        not_before = 0.0 if at is None else _seconds(at)
+        expires_at = None if expires_in is None else max(now, not_before) + expires_in
         with self._worker.making_way(targets if priority < BROADCAST else ()):
             submitted = await self._outbox.submit(
-                message, submissions, priority=priority, key=key, expires_at=expires_at, note=note
+                message,
+                submissions,
+                priority=priority,
+                key=key,
+                expires_at=expires_at,
+                not_before=not_before,
+                note=note,
             )
         if submitted.jobs:
             self._messages.know(submitted.jobs[0].message, message, fits)
@@ -196,3 +210,10 @@ class Acceptance:
         limits = opened.adapter.limits(message, target)
         closed = opened.budget.check(limits, target, message.reply, self._clock.now())
         return await plan_of(target, parts, notes, closed, shelf)
+
+
+def _seconds(at: Moment) -> float:
+    seconds = at.timestamp() if isinstance(at, datetime) else float(at)
+    if not math.isfinite(seconds):
+        raise Refused(f"{at} is no time. Give a datetime, or seconds since the epoch.")
+    return seconds

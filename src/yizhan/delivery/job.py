@@ -31,6 +31,8 @@ class Job:
     """Of the part that is next, as far as they count against the policy."""
     sending_at: float = 0.0
     """When the last try left, seconds since the epoch."""
+    not_before: float = 0.0
+    """When it may leave at the earliest, seconds since the epoch."""
     asked_since: float = 0.0
     """For one that is asked again: when the first of the tries in doubt left."""
 

@@ -90,6 +90,7 @@ _JOB_COLUMNS = (
     deliveries.c.notes,
     deliveries.c.tries,
     deliveries.c.sending_at,
+    deliveries.c.not_before,
     deliveries.c.asked_since,
 )
 _WAITING = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
@@ -121,16 +122,17 @@ class Outbox:
         priority: int,
         key: str | None = None,
         expires_at: float | None = None,
+        not_before: float = 0.0,
         note: str = "",
     ) -> Submitted:
         """Store one delivery per submission in one commit. (key, target) is unique: a repeat finds what is there.
 
-        `note`: what every receipt says from the start.
+        `not_before`: seconds since the epoch until which it is held. `note`: what every receipt says from the start.
 
         Raises:
             Refused: the key was used for another message.
         """
-        new = New(message, submissions, priority, key, expires_at, note, self._clock.now())
+        new = New(message, submissions, priority, key, expires_at, not_before, note, self._clock.now())
         return await self._ledger.write(lambda connection: store(connection, new), urgent=priority < BROADCAST)
 
     # --- going out ---

@@ -14,6 +14,7 @@ from yizhan.delivery.job import Job, Settlement
 from yizhan.delivery.messages import Messages
 from yizhan.delivery.outbox import SOON, Outbox
 from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.delivery.storing import NOT_YET
 from yizhan.errors import (
     Duplicate,
     OutcomeUnknown,
@@ -127,6 +128,9 @@ class Runner:
     async def _deliver(self, job: Job) -> Later | None:
         notes = [note for note in job.notes.split("\n") if note]
         run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
+        if job.not_before > self._clock.now() and not job.begun:
+            # Let go with others that are held for the same target, or by a clock that was set back.
+            return await self._hold(run, job.not_before, Settlement(State.HELD, job.not_before, NOT_YET))
         try:
             run.message = await self._messages.get(job.message)
             fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)

@@ -19,6 +19,7 @@ from yizhan.storage.tables import deliveries, message_media, messages, replies
 
 AT_ONCE = 64
 """Deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
+NOT_YET = "Held until its time."
 ROWS = 5000
 """Rows that are made at a time."""
 
@@ -35,6 +36,8 @@ _INSERT = Prepared(
         "priority",
         "state",
         "due_at",
+        "not_before",
+        "detail",
         "expires_at",
         "first_number",
         "reply_id",
@@ -55,6 +58,8 @@ class New:
     key: str | None
     """With it, what was stored under it before is found instead of stored again."""
     expires_at: float | None
+    not_before: float
+    """Seconds since the epoch until which it is held; 0 for at once."""
     note: str
     """What every receipt says from the start."""
     at: float
@@ -80,7 +85,8 @@ def store(connection: Connection, new: New) -> Submitted:
     numbers = _numbers(connection, new.message, missing)
     for start in range(0, len(missing), ROWS):
         _INSERT.run(connection, list(_rows(new, first, broadcast, missing[start : start + ROWS], start, numbers)))
-    jobs = _jobs(new, first, missing, numbers) if len(missing) <= AT_ONCE else []
+    at_once = len(missing) <= AT_ONCE and new.not_before <= new.at
+    jobs = _jobs(new, first, missing, numbers) if at_once else []
     if not known:
         return Submitted(first, range(first, first + len(missing)), jobs=jobs)
     stored = {one.target: first + index for index, one in enumerate(missing)}
@@ -91,13 +97,16 @@ def store(connection: Connection, new: New) -> Submitted:
 def _rows(
     new: New, first: int, broadcast: int, submissions: Sequence[Submission], start: int, numbers: Sequence[int]
 ) -> Iterator[Mapping[str, Any]]:
+    waits = new.not_before > new.at
     same = {
         "message": first,
         "broadcast": broadcast,
         "key": new.key,
         "priority": new.priority,
-        "state": State.QUEUED.value,
-        "due_at": 0.0,
+        "state": (State.HELD if waits else State.QUEUED).value,
+        "due_at": new.not_before if waits else 0.0,
+        "not_before": new.not_before,
+        "detail": NOT_YET if waits else "",
         "expires_at": new.expires_at,
         "reply_id": new.message.reply.id if new.message.reply else None,
         "notes": new.note,

@@ -110,6 +110,7 @@ deliveries = Table(
     Column("priority", Integer, nullable=False),
     Column("state", String(12), nullable=False),
     Column("due_at", Float, nullable=False, default=0.0),
+    Column("not_before", Float, nullable=False, default=0.0, server_default="0"),
     Column("expires_at", Float),
     Column("first_number", Integer, nullable=False, default=1),
     Column("reply_id", Text),

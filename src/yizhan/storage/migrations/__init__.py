@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from yizhan.errors import StorageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision; a test holds it against `versions/`."""
 
 

@@ -1,0 +1,42 @@
+"""Times as people type them: a date with a clock time, a clock time alone, or how long from now."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from yizhan.errors import Refused
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
+
+
+def time_at(text: str, now: datetime) -> datetime:
+    """Read `2026-12-01T09:00+08:00` (without a zone: this machine's), or `09:00`, which is the next one after `now`.
+
+    Raises:
+        Refused: it is neither.
+    """
+    given = text.strip()
+    try:
+        if not _CLOCK.fullmatch(given):
+            return datetime.fromisoformat(given).astimezone()
+        clock = datetime.strptime(given, "%H:%M:%S" if given.count(":") == 2 else "%H:%M")
+    except ValueError as error:
+        raise Refused(f"--at: '{text}' is no time. Write 2026-12-01T09:00+08:00, or 09:00 for the next one.") from error
+    local = now.astimezone()
+    today = local.replace(hour=clock.hour, minute=clock.minute, second=clock.second, microsecond=0)
+    return today if today > local else today + timedelta(days=1)
+
+
+def seconds_in(text: str) -> float:
+    """Read `90s`, `30m`, `2h`, `1d` or several of them in one, `1h30m`, as seconds.
+
+    Raises:
+        Refused: it is none of these.
+    """
+    given = text.strip().lower()
+    if not _SPAN.fullmatch(given):
+        raise Refused(f"--in: '{text}' is no length of time. Write 90s, 30m, 2h, 1d or 1h30m.")
+    return sum(float(piece[:-1]) * _UNITS[piece[-1]] for piece in re.findall(r"[\d.]+[smhd]", given))
