@@ -92,20 +92,15 @@ def _inserted(connection: Connection, table: sa.Table, values: dict[str, Any]) -
     return True
 
 
-def _needing(what: Any) -> Any:
-    """Select `what` of the open deliveries whose message names the medium of the enclosing query, or its source."""
-    names = sa.or_(
-        message_media.c.sha256 == media.c.sha256,
-        message_media.c.sha256.in_(
-            sa.select(variants.c.source).where(variants.c.sha256 == media.c.sha256).correlate(media)
-        ),
-    )
-    return (
-        sa.select(what)
-        .select_from(message_media.join(deliveries, deliveries.c.message == message_media.c.message))
-        .where(names, deliveries.c.state.in_(_OPEN))
-        .correlate(media)
-    )
+def _needs() -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """Select medium and delivery wherever an open delivery's message names a medium, or the source that it was made of.
+
+    Two selections, since no index serves "the one or the other".
+    """
+    open_ones = deliveries.c.message == message_media.c.message, deliveries.c.state.in_(_OPEN)
+    named = sa.select(message_media.c.sha256, deliveries.c.seq).where(*open_ones)
+    made = sa.select(variants.c.sha256, deliveries.c.seq).where(variants.c.source == message_media.c.sha256, *open_ones)
+    return named, made
 
 
 def _find(connection: Connection, sha256: str) -> Media | None:
@@ -118,19 +113,25 @@ def _touch(connection: Connection, sha256: str, at: float) -> bool:
 
 
 def _all(connection: Connection) -> list[HeldMedia]:
-    count = _needing(sa.func.count(deliveries.c.seq.distinct())).scalar_subquery()
-    query = sa.select(media, count.label("needed")).order_by(media.c.used_at, media.c.added_at)
+    need = sa.union(*_needs()).subquery()
+    counts = sa.select(need.c.sha256, sa.func.count()).group_by(need.c.sha256)
+    needed: dict[str, int] = dict(connection.execute(counts).tuples().all())
+    query = sa.select(media).order_by(media.c.used_at, media.c.added_at)
     found = []
     for row in connection.execute(query).mappings():
         held = _media(row)
         if held is not None:
-            found.append(HeldMedia(held, row["added_at"], row["used_at"], row["needed"]))
+            found.append(HeldMedia(held, row["added_at"], row["used_at"], needed.get(held.sha256, 0)))
     return found
 
 
 def _remove(connection: Connection, sha256: str, unused_since: float) -> bool:
+    named, made = _needs()
     query = sa.delete(media).where(
-        media.c.sha256 == sha256, media.c.used_at <= unused_since, ~_needing(sa.literal(1)).exists()
+        media.c.sha256 == sha256,
+        media.c.used_at <= unused_since,
+        ~named.where(message_media.c.sha256 == sha256).exists(),
+        ~made.where(variants.c.sha256 == sha256).exists(),
     )
     if not connection.execute(query).rowcount:
         return False
