@@ -692,8 +692,9 @@ async def test_an_asynchronous_call_answers_at_once_and_its_result_is_pushed_wit
         at_once = await call(10009, userName="wxid_bob", msgContent="hi", bAsync=True, asyncUserData=echo)
         await call(10009, userName="nobody", msgContent="hi", bAsync=True, asyncUserData="second")
         await call(7, filePath="/etc/passwd", aeskey="0" * 32, fileType=5, bAsync=True)
+        await call(10009, userName="wxid_bob", msgContent="", bAsync=True, asyncUserData="third")
         missing = await call(10009, userName="wxid_bob", bAsync=True)
-        await until(lambda: len(heard) == 3)
+        await until(lambda: len(heard) == 4)
 
         assert {"status": 0, "desc": ""} == at_once["data"]
         assert 10002 == missing["error_code"]
@@ -702,6 +703,9 @@ async def test_an_asynchronous_call_answers_at_once_and_its_result_is_pushed_wit
         (post,) = call.served.world.select(call="send_text")
         assert (0, 10009, post.message_id) == (good["pushType"], good["type"], good["data"]["szMsgSvrID"])
         assert (-1, "user not found: nobody") == (bad["data"]["status"], bad["data"]["desc"])
+        empty = next(push for push in heard if push.get("asyncUserData") == "third")
+        blocking = await call(10009, userName="wxid_bob", msgContent="")
+        assert {**blocking["data"], "asyncUserData": "third"} == empty["data"]
         assert "asyncUserData" not in next(push for push in heard if push["type"] == 7)
 
 

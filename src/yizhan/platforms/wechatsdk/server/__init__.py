@@ -148,7 +148,7 @@ class Server:
         try:
             data = {"status": 0, "desc": "", **msgspec.to_builtins(await handler(call))}
         except Fault as fault:
-            data = {"status": fault.row.code, "desc": fault.message}
+            data = msgspec.json.decode(self.envelope.fail(endpoint, fault).data)["data"]
         except Exception:
             log.exception("asynchronous call failed", extra={"endpoint": endpoint.name})
             data = {"status": -1, "desc": "the sandbox failed; see its log"}
