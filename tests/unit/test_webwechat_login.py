@@ -312,7 +312,7 @@ async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "answer", "says"),
     [
-        ("login", b'window.code=200;\nwindow.redirect_uri="/nowhere";', "no address"),
+        ("login", b'window.code=200;\nwindow.redirect_uri="/nowhere?ticket=A1";', r"ticket=\*\*\*', no address"),
         ("login", b'window.code=200;\nwindow.redirect_uri="http://[";', "no address"),
         ("webwxnewloginpage", b"<error><ret>0</ret><skey>x</skey></error>", "no wxsid"),
         ("webwxnewloginpage", b"<html>", "<ret> is missing"),

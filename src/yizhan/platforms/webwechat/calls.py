@@ -14,7 +14,7 @@ from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.connection import Connection
 from yizhan.platforms.webwechat.saved import Saved, cookies_of
 from yizhan.platforms.webwechat.wire import contacts, hosts, login, media, other, sending, session
-from yizhan.wire import Endpoint
+from yizhan.wire import Endpoint, mask_text
 
 
 class WebWx(Connection):
@@ -73,7 +73,7 @@ class WebWx(Connection):
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise self._odd(calls.LOGIN, f"the confirmed login leads to '{redirect_uri[:80]}', which is no address")
+            raise self._odd(calls.LOGIN, f"the confirmed login leads to '{mask_text(redirect_uri[:80])}', no address")
         return parts
 
     def _odd(self, endpoint: Endpoint[Any, Any], why: str) -> WireMismatch:
