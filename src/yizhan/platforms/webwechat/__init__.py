@@ -1,4 +1,8 @@
-"""Web WeChat: a personal account through the HTTP API behind the browser edition."""
+"""Web WeChat: a personal account through the HTTP API behind the browser edition.
+
+Beside what every platform has: `calls` are the raw calls, going out over a `connection` under one login; `login` gets
+that login from the phone, `saved` is how it is kept; `book` knows who is called what in it; `receive` is the sync loop.
+"""
 
 from __future__ import annotations
 
