@@ -8,11 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.path.accounts import ALL
+from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.model import Event, EventKind, Forward
-
-PATIENCE = 60.0
-"""Seconds after which something must be broken."""
 
 
 class Ear:

@@ -71,7 +71,7 @@ async def test_a_process_that_sends_notices_what_another_one_settles(network: Ne
             await sending.send("fake.me/user/a", "hi")
 
         await looking.settle_unknown(caught.value.receipts[0], arrived=None)
-        (settled,) = await looking.wait(caught.value.receipts[0], timeout=20)
+        (settled,) = await looking.wait(caught.value.receipts[0])
 
     assert State.SENT == settled.state
     assert 2 == len(network.arrived)
@@ -96,9 +96,9 @@ async def test_an_account_that_is_gone_keeps_no_other_from_sending(network: Netw
         await engine.remove_account("fake.gone")
 
     async with await Engine.open(tmp_path) as engine:
-        (sent,) = await engine.wait(there, timeout=20)
+        (sent,) = await engine.wait(there)
         with pytest.raises(UnknownAccount, match=r"no account 'fake\.gone'"):
-            await engine.wait(lost, timeout=20)
+            await engine.wait(lost)
 
     assert State.SENT == sent.state
 
@@ -110,10 +110,10 @@ async def test_a_login_in_another_process_lets_a_paused_account_go_on(network: N
         await sending.add_account("fake.me")
         (receipt,) = await sending.submit("fake.me/user/a", "hi")
         with pytest.raises(LoginNeeded):
-            await sending.wait(receipt, timeout=20)
+            await sending.wait(receipt)
 
         logged_in = True
         await other.login("fake.me", lambda step: None)
-        (settled,) = await other.wait(receipt, timeout=20)
+        (settled,) = await other.wait(receipt)
 
     assert State.SENT == settled.state

@@ -14,6 +14,7 @@ import pytest
 
 from tests.path.accounts import ALL, add_accounts, group_of, person_of
 from tests.path.files import pdf, png
+from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.model import Target
 from yizhan.testing import RunningSandbox
@@ -51,13 +52,13 @@ async def running(example: str, *words: object) -> AsyncIterator[asyncio.subproc
 async def ran(example: str, *words: object) -> list[str]:
     """Run an example to its end and return what it printed."""
     async with running(example, *words) as process:
-        out, errors = await asyncio.wait_for(process.communicate(), 60)
+        out, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert 0 == process.returncode, errors.decode()
     return out.decode().splitlines()
 
 
 async def until(holds: Callable[[], bool], process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(holds):
             assert process.returncode is None, (await process.communicate())[1].decode()
             await asyncio.sleep(0.05)

@@ -46,7 +46,7 @@ async def test_one_broadcast_brings_the_same_picture_and_file_to_one_target_on_e
     targets = [await person_of(engine, platform) for platform in ALL]
 
     broadcast = await engine.broadcast([Text("好的 👋"), Image(picture), File(paper, SHOWN)], to=targets)
-    counts = await broadcast.wait(60)
+    counts = await broadcast.wait()
 
     assert {State.SENT: 5} == counts, await broadcast.receipts()
     for target in targets:

@@ -43,12 +43,14 @@ async def act(sandbox: RunningSandbox, platform: str, what: Act) -> Any:
 
 
 async def turning(sandbox: RunningSandbox, wanted: Awaitable[Any], step: float = 2.0) -> Any:
-    """Wait for something while the world's clock runs, so that pauses end."""
+    """Wait for something while the world's clock runs, so that pauses end; ever slower, for slow machines."""
 
     async def turn() -> None:
+        pause = 0.05
         while True:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
             sandbox.clock.advance(step)
+            pause = min(1.0, 1.1 * pause)
 
     turner = asyncio.ensure_future(turn())
     try:
@@ -242,8 +244,9 @@ async def _cut(sandbox: RunningSandbox, engine: Engine, platform: str) -> None:
         case "webwechat":
             sandbox.chaos("synccheck", cut="before", times=3)
         case "wechatsdk":
-            await act(sandbox, platform, lambda server: server.pushes.close())
+            # Cleared first: the line may be open again before anybody looks.
             adapter.registration.done.clear()
+            await act(sandbox, platform, lambda server: server.pushes.close())
         case "ohwxapi":
             before = adapter.line._socket
             await act(sandbox, platform, lambda server: server.sockets.close())

@@ -12,8 +12,10 @@ from aiohttp import web
 from tests.media_support import film, silk
 from tests.path.accounts import ALL, QQ_USER, add_accounts, group_of, person_of
 from tests.path.conftest import QUICK
-from tests.path.ear import PATIENCE, forward_of, listening
+from tests.path.ear import forward_of, listening
 from tests.path.files import pdf, png
+from tests.support import PATIENCE, until
+from yizhan.delivery import inbox
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, Refused, Unsupported
 from yizhan.model import Forward, Kind, State, Target
@@ -161,10 +163,13 @@ async def test_what_cannot_be_fetched_any_more_is_refused_and_nothing_is_sent(
 
 
 async def test_the_eleventh_message_on_ilink_waits_and_leaves_first_once_the_person_wrote(
-    sandbox: RunningSandbox, engine: Engine
+    sandbox: RunningSandbox, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(inbox, "CATCH_UP_SECONDS", 0.0)
     person = await person_of(engine, "ilink")
-    # Nobody asked for events: an account whose windows open by what comes in listens while it sends.
+    # Nobody asks for events: an account whose windows open by what comes in listens while it sends.
+    await engine.worker.wake(ALL["ilink"])
+    await until(lambda: engine.inbox.latest)
     for number in range(1, 11):
         assert State.SENT is (await engine.send(person, str(number))).state
     held = [await engine.send(person, number) for number in ("11", "12")]

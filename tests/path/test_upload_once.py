@@ -9,12 +9,11 @@ import pytest
 
 from tests.path.accounts import QQ_GROUP, QQ_USER
 from tests.path.files import pdf, png
+from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed
 from yizhan.model import Event, File, Image, State, Target
 from yizhan.testing import RunningSandbox
-
-UPLOADS = ("uploadToUser", "uploadToGroup")
 
 
 def uploads(sandbox: RunningSandbox, platform: str) -> int:
@@ -36,7 +35,7 @@ async def test_one_file_to_300_users_and_300_groups_makes_exactly_2_uploads(
     targets = [*sandbox.users(300), *sandbox.groups(300)]
 
     broadcast = await engine.broadcast(Image(picture), to=targets)
-    counts = await broadcast.wait(60)
+    counts = await broadcast.wait()
 
     assert {State.SENT: 600} == counts
     assert 2 == engine.shelf.tallies["qqbot.main"].uploads
@@ -51,7 +50,7 @@ async def test_one_file_to_100_wechat_contacts_is_uploaded_once_and_keeps_its_na
     paper = pdf()
     targets = sandbox.users(100, "webwechat.me")
 
-    counts = await (await engine.broadcast(File(paper, "季度 报告（终）.pdf"), to=targets)).wait(60)
+    counts = await (await engine.broadcast(File(paper, "季度 报告（终）.pdf"), to=targets)).wait()
 
     assert {State.SENT: 100} == counts
     assert 1 == uploads(sandbox, "webwechat")
@@ -75,7 +74,7 @@ async def test_a_handle_that_ends_in_the_middle_of_a_broadcast_is_renewed_by_exa
             sandbox.clock.advance(601)
 
     engine.on_settled(count)
-    counts = await (await engine.broadcast(Image(png()), to=sandbox.users(150))).wait(60)
+    counts = await (await engine.broadcast(Image(png()), to=sandbox.users(150))).wait()
 
     assert {State.SENT: 150} == counts
     assert 2 == engine.shelf.tallies["qqbot.main"].uploads
@@ -119,11 +118,13 @@ async def test_a_quota_holds_and_is_released_by_the_worlds_clock(sandbox: Runnin
     target = f"qqbot.main/group/{QQ_GROUP}"
     receipts = [receipt for n in range(21) for receipt in await engine.submit(target, f"news {n}")]
 
-    done = await engine.wait(receipts, timeout=30)
-    assert 20 == sum(receipt.state is State.SENT for receipt in done)
-    assert 1 == sum(receipt.state is State.HELD for receipt in done)
+    async def one_is_held() -> bool:
+        return 1 == len(await engine.deliveries(states=[State.HELD]))
+
+    await engine.until(one_is_held, PATIENCE)
+    assert 20 == sandbox.calls("sendToGroup")
     sandbox.clock.advance(61)
-    done = await engine.wait(receipts, timeout=30, until_held=False)
+    done = await engine.wait(receipts, until_held=False)
 
     assert {State.SENT} == {receipt.state for receipt in done}
     assert 21 == sandbox.calls("sendToGroup")
@@ -140,7 +141,7 @@ async def test_a_failure_under_http_200_is_never_shown_as_sent(
     async def tried() -> bool:
         return bool(await engine.records.attempts_of(1)) or (await engine.receipt(receipt.delivery)).state.final
 
-    await engine.until(tried, 10)
+    await engine.until(tried, PATIENCE)
     sent = State.SENT == (await engine.receipt(receipt.delivery)).state
     assert sent == bool(sandbox.posts(platform="webwechat"))
 
@@ -186,16 +187,8 @@ async def _hear(engine: Engine, sandbox: RunningSandbox, text: str) -> Event:
     """Let somebody write to the bot, and return the event once it is in."""
     stream = engine.events(["qqbot.main"])
     first = asyncio.ensure_future(anext(stream))
-    await asyncio.to_thread(_connected, sandbox)
+    # What comes before the socket is open is kept for it by the platform; there is nothing to wait for.
     await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, text)
-    event = await asyncio.wait_for(first, 20)
+    event = await asyncio.wait_for(first, PATIENCE)
     await stream.aclose()
     return event
-
-
-def _connected(sandbox: RunningSandbox) -> None:
-    """An event that comes before the socket is open is kept for it by the platform; nothing to wait for."""
-    assert sandbox.url
-
-
-assert UPLOADS
