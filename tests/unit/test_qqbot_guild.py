@@ -168,6 +168,17 @@ async def test_a_channel_refuses_what_it_cannot_carry(
             await bot.channels.post_message(CHANNEL, **fields)
 
 
+async def test_an_event_of_another_place_is_not_answered_in_a_channel() -> None:
+    async with bot_of() as (served, bot):
+        elsewhere = await served.server.happenings.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
+        await served.server.say(USER, CHANNEL, text="hi")
+        here = list(served.server.happenings.events)[-1]  # type: ignore[attr-defined]
+        await bot.channels.post_message(CHANNEL, content="a", event_id=here)
+
+        with pytest.raises(Rejected, match="304026"):
+            await bot.channels.post_message(CHANNEL, content="a", event_id=elsewhere)
+
+
 async def test_a_group_is_no_channel() -> None:
     async with bot_of() as (_, bot):
         with pytest.raises(TargetGone, match="频道不存在"):

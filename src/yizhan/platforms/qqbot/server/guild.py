@@ -102,7 +102,7 @@ class Guild:
         rules = self.server.rules
         known = self.server.happenings.messages if request.msg_id else self.server.happenings.events
         answered = known.get(request.msg_id or request.event_id)
-        if answered is None or (request.msg_id and (answered.scene, answered.target) != (scene, target)):
+        if answered is None or (answered.scene, answered.target) != (scene, target):
             raise Fault(faults.GUILD_MSG_ID_WRONG)
         if rules.limited and self.server.world.now() - answered.at > rules.number(f"passive.{scene}.seconds"):
             raise Fault(faults.GUILD_MSG_ID_EXPIRED)
