@@ -125,11 +125,10 @@ def test_links_within_the_page_lead_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
 
 
-def test_the_example_of_a_test_passes(pytester: pytest.Pytester) -> None:
-    (example,) = (block for block in _blocks("python") if "def test_" in block)
-    pytester.makepyfile(example)
+def test_the_examples_of_tests_pass(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("\n\n".join(block for block in _blocks("python") if "def test_" in block))
 
-    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
 def test_the_example_of_a_program_runs(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
+import threading
 import urllib.error
 import urllib.request
 
@@ -111,6 +112,45 @@ async def test_a_clock_that_is_turned_here_wakes_a_sleeper_elsewhere(sandbox: Ru
     await asyncio.wait_for(asyncio.gather(here, there), PATIENCE)
 
 
+def test_what_a_bot_does_in_its_own_time_is_waited_for(sandbox: RunningSandbox) -> None:
+    bot = threading.Thread(target=lambda: [_letter(sandbox, "x", text) for text in ("one", "two")])
+    bot.start()
+    posts = sandbox.wait_for(lambda: len(sandbox.posts("x")) == 2 and sandbox.posts("x"))
+    bot.join()
+
+    assert posts
+    assert ["one", "two"] == [post.text for post in posts]
+
+
+def test_what_does_not_happen_says_what_happened_instead(sandbox: RunningSandbox) -> None:
+    for _ in range(3):
+        _letter(sandbox, "x", "to somebody else")
+
+    with pytest.raises(AssertionError, match="within 0 s") as caught:
+        sandbox.wait_for(lambda: sandbox.posts("y"), timeout=0)
+    assert "POST /pigeon/x/letters sendLetter → 200" in str(caught.value)
+    assert 2 == len(sandbox.seen(last=1).splitlines())
+
+
+def test_a_failed_test_shows_what_the_sandbox_was_asked(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import urllib.request
+
+        def test_one(sandbox):
+            urllib.request.urlopen(sandbox.url + "/jslogin?appid=wx782c26e4c19acffb&fun=new")
+            assert sandbox.posts()
+
+        def test_two(sandbox):
+            urllib.request.urlopen(sandbox.url + "/_sandbox/")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*What the sandbox was asked*", "GET /jslogin * 200"])
+
+
 def test_every_test_has_a_sandbox_of_its_own(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -129,7 +169,7 @@ def test_every_test_has_a_sandbox_of_its_own(pytester: pytest.Pytester) -> None:
             assert 0 == sandbox.clock.turned
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-markers")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--strict-markers")
 
     result.assert_outcomes(passed=2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +16,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "sandbox(**options): how the fixture `sandbox` is started, such as manual_logins=True, world_file=…",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the sandbox was asked: the bot's half of the story."""
+    report = yield
+    seen = getattr(getattr(item, "funcargs", {}).get("sandbox"), "seen", None)
+    if seen is not None and report.when == "call" and report.failed:
+        report.sections.append(("What the sandbox was asked", seen()))
+    return report
 
 
 @pytest.fixture

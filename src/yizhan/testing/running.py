@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeVar
 
@@ -86,6 +87,30 @@ class RunningSandbox:
             more.setdefault("platform", platform)
         query = PostQuery(target=id, **more)
         return self._do(lambda: list(select_posts(self.world, query)))
+
+    def wait_for(self, question: Callable[[], T], timeout: float = 30.0) -> T:
+        """Ask until the answer is true (not empty, not 0), and return it: `wait_for(lambda: sandbox.posts(USER))`.
+
+        For what a bot does in its own time. In an async test that runs the bot on its own loop, call it through
+        `asyncio.to_thread`. `timeout`: seconds, which only count when something is broken.
+
+        Raises:
+            AssertionError: it did not become true; the text tells what was asked of the sandbox.
+        """
+        end = time.monotonic() + timeout
+        while not (answer := question()):
+            if time.monotonic() > end:
+                raise AssertionError(f"It did not happen within {timeout:g} s. The sandbox was asked:\n{self.seen()}")
+            time.sleep(0.01)
+        return answer
+
+    def seen(self, last: int = 20) -> str:
+        """Return the `last` exchanges, a line each, for a person to read; a failed test shows them."""
+        lines = [
+            f"{one.method} {one.path} {one.endpoint} → {one.status} {one.note}".rstrip() for one in self.requests()
+        ]
+        left_out = [f"… {len(lines) - last} before"] if len(lines) > last else []
+        return "\n".join([*left_out, *lines[-last:]]) or "nothing"
 
     def blob(self, sha256: str) -> bytes:
         """Return bytes that arrived.
