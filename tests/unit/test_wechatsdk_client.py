@@ -13,6 +13,7 @@ import pytest
 from tests.support import MemoryKeeper, context, serve
 from tests.unit.test_wechatsdk_scenario import adapter_of, listening, media_of, send
 from yizhan.errors import (
+    ConfigError,
     HandleExpired,
     LoginNeeded,
     MediaFormat,
@@ -49,10 +50,12 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.net.dial import send_tcp
 from yizhan.platforms.base import MediaNeed, ServerOptions
-from yizhan.platforms.wechatsdk import PLATFORM, convert, wire
+from yizhan.platforms.wechatsdk import PLATFORM, Settings, convert, wire
 from yizhan.platforms.wechatsdk.client import WechatsdkAdapter
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
+from yizhan.platforms.wechatsdk.client.tcp import TcpListener
 from yizhan.platforms.wechatsdk.server import Server
 from yizhan.wire import Fault, HttpResponse, decode_response
 from yizhan.wire.appmsg import parse_card
@@ -402,6 +405,40 @@ async def test_a_file_is_sent_on_under_another_name() -> None:
 
         (post,) = served.world.select(call="send_xml")
         assert ("new.pdf", b"data") == (post.name, post.blob and post.blob.read())
+
+
+async def test_what_is_no_push_over_tcp_is_left_out_and_the_next_one_is_heard() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served, events="tcp") as adapter, listening(adapter) as events:
+        (handler,) = (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
+        for junk in (b"", b"\x05", b"\x05\0\0\0ab", b"\xff\xff\xff\xff", b"\x01\0\0\0{", b"\0\0\0\0"):
+            await send_tcp(handler.host, int(handler.port), junk)
+        await served.server.say("wxid_bob", "bot", text="after all")
+        event = await anext(events)
+
+        assert event.message is not None
+        assert (wire.BY_TCP, "after all") == (handler.protocol, event.message.text)
+
+
+def test_a_tcp_listener_is_reached_where_the_account_says() -> None:
+    def handler(url: str) -> wire.AddHandler:
+        return TcpListener(Settings(callback_url=url), lambda _: None).handler
+
+    assert ("192.0.2.7", 9000) == (handler("tcp://192.0.2.7:9000").host, handler("tcp://192.0.2.7:9000").port)
+    with pytest.raises(ConfigError, match="tcp://HOST:PORT"):
+        handler("tcp://192.0.2.7:x")
+
+
+async def test_a_tcp_listener_is_taken_away_at_the_end_and_an_address_that_is_taken_is_an_error() -> None:
+    async with serve(PLATFORM) as served, adapter_of(served, events="tcp") as adapter:
+        async with listening(adapter):
+            (handler,) = (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
+            settings = {"events": "tcp", "listen_port": int(handler.port)}
+            other = WechatsdkAdapter(context(PLATFORM, served, {"base_url": served.url, **settings}))
+            with pytest.raises(ConfigError, match="Choose another port"):
+                await anext(other.events())
+            await other.close()
+
+        assert [] == (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
 
 
 async def test_a_stranger_who_speaks_asks_to_be_a_contact_and_can_then_be_written_to() -> None:

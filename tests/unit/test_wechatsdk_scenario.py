@@ -73,7 +73,7 @@ async def send(adapter: WechatsdkAdapter, message: Message, target: Target, hand
     return id
 
 
-@pytest.mark.parametrize("transport", ["websocket", "http"])
+@pytest.mark.parametrize("transport", ["websocket", "http", "tcp"])
 async def test_a_received_file_is_downloaded_uploaded_once_and_sent_to_200_people(transport: str) -> None:
     async with serve(PLATFORM) as served, adapter_of(served, events=transport) as adapter, listening(adapter) as events:
         people = served.server.people("user", 200)

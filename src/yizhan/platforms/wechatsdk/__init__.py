@@ -25,8 +25,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """A folder that both sides see, by its path here; empty: a temporary folder, good on one machine only."""
     client_folder: str = ""
     """The same folder by its path on the client's machine, such as `Z:\\share`; empty: the same path."""
-    events: Literal["websocket", "http", "off"] = "websocket"
-    """How the client tells what comes in. It dials out to a listener here, in both cases."""
+    events: Literal["websocket", "http", "tcp", "off"] = "websocket"
+    """How the client tells what comes in. It dials out to a listener here, in every case.
+
+    Over a WebSocket and HTTP only who knows the listener's secret path is heard; over TCP everybody who reaches it.
+    """
     listen_host: str = "127.0.0.1"
     """Where that listener listens; another address than loopback when the client runs on another machine."""
     listen_port: int = 0

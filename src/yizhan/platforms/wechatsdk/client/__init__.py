@@ -28,6 +28,7 @@ from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
+from yizhan.platforms.wechatsdk.client.tcp import TcpListener
 from yizhan.wire import Endpoint
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,8 @@ class WechatsdkAdapter:
         if self.settings.events == "off":
             while True:
                 yield await self._events.get()
-        listener = Listener(self.settings, self.receive_push)
+        by_tcp = self.settings.events == "tcp"
+        listener = (TcpListener if by_tcp else Listener)(self.settings, self.receive_push)
         async with self.registration.of(listener, self._login_lost):
             while True:
                 yield await self._events.get()

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,6 +28,15 @@ LOOK_SECONDS = 30.0
 """Between two looks at whether the client still knows the listener: it forgets when it starts anew."""
 KEPT = "handler"
 """Under this name the keeper holds the address that was registered last."""
+
+
+class Listens(Protocol):
+    """A listener of ours, whatever the transport."""
+
+    @property
+    def handler(self) -> wire.AddHandler: ...
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class Listener:
@@ -94,7 +103,7 @@ class Registration:
         """Set once the client knows the listener."""
 
     @asynccontextmanager
-    async def of(self, listener: Listener, lost: Callable[[str], None]) -> AsyncIterator[None]:
+    async def of(self, listener: Listens, lost: Callable[[str], None]) -> AsyncIterator[None]:
         """Keep `listener` registered for the duration of the block. `lost` is told when a login is needed."""
         await listener.open()
         keeping = asyncio.ensure_future(self._keep(listener.handler, lost))
@@ -106,14 +115,14 @@ class Registration:
                 await keeping
             with suppress(PlatformError, TimeoutError):
                 async with asyncio.timeout(2):
-                    await self._remove(listener.handler.url)
+                    await self._remove(_address(listener.handler))
             await listener.close()
 
     async def _keep(self, handler: wire.AddHandler, lost: Callable[[str], None]) -> None:
         pause, told = 1.0, False
         while True:
             try:
-                if not await self._known(handler.url):
+                if not await self._known(_address(handler)):
                     await self._register(handler)
                 self.done.set()
                 pause, told = LOOK_SECONDS, False
@@ -126,25 +135,29 @@ class Registration:
                 pause = min(LOOK_SECONDS, pause * 2)
             await self._clock.sleep(pause)
 
-    async def _known(self, url: str) -> bool:
-        return any(handler.url == url for handler in await self._listed())
+    async def _known(self, address: str) -> bool:
+        return any(_address(handler) == address for handler in await self._listed())
 
     async def _register(self, handler: wire.AddHandler) -> None:
         last = (self._keeper.get(KEPT) or b"").decode("utf-8", "replace")
-        if last and last != handler.url:
+        if last and last != _address(handler):
             # Left over from a run that ended without a goodbye.
             await self._remove(last)
         await self._call(wire.ADD_HANDLER, handler)
-        await self._keeper.put(KEPT, handler.url.encode())
+        await self._keeper.put(KEPT, _address(handler).encode())
 
-    async def _remove(self, url: str) -> None:
+    async def _remove(self, address: str) -> None:
         for handler in await self._listed():
-            if handler.url == url:
+            if _address(handler) == address:
                 await self._call(wire.REMOVE_HANDLER, wire.RemoveHandler(cookie=handler.cookie))
 
     async def _listed(self) -> list[wire.Handler]:
         answer: wire.Handlers = await self._call(wire.LIST_HANDLERS, wire.Request())
         return answer.data
+
+
+def _address(handler: wire.AddHandler | wire.Handler) -> str:
+    return handler.url or f"tcp://{handler.host}:{handler.port}"
 
 
 async def _keep(chunks: AsyncIterator[bytes]) -> BytesContent:
