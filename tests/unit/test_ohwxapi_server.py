@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 
-from tests.support import Served, serve
+from tests.support import PATIENCE, Served, serve
 from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ohwxapi import PLATFORM, convert, wire
 from yizhan.wire import Endpoint
@@ -530,7 +530,7 @@ async def test_junk_keeps_the_line_alive(gateway: Gateway, junk: str) -> None:
         await socket.send_str(junk)
         await gateway.served.server.say("wxid_alice", "bot", text="still here")
 
-        frame = json.loads(await socket.receive_str(timeout=5))
+        frame = json.loads(await socket.receive_str(timeout=PATIENCE))
     assert "still here" == frame["CurrentPacket"]["Data"]["AddMsg"]["Content"]
 
 
@@ -550,7 +550,7 @@ async def test_bad_commands_over_the_socket_are_answered(gateway: Gateway, comma
     async with gateway.session.ws_connect(f"{gateway.served.url}/ws") as socket:
         await socket.send_str(json.dumps(command))
         await socket.send_str(json.dumps({"ReqId": 2, "BotWxid": SELF, "CgiCmd": 302, "CgiRequest": {}}))
-        frames = [json.loads(await socket.receive_str(timeout=5)) for _ in range(2 if wrong else 1)]
+        frames = [json.loads(await socket.receive_str(timeout=PATIENCE)) for _ in range(2 if wrong else 1)]
 
     if wrong:
         (bad,) = [frame for frame in frames if frame["ReqId"] != 2]
@@ -564,9 +564,9 @@ async def test_the_line_of_one_account_hears_that_account_only() -> None:
         async with session.ws_connect(f"{served.url}/ws/wxid_two/558-000-000") as socket:
             await served.server.say("wxid_alice", "wxid_one", text="one")
             await served.server.say("wxid_alice", "wxid_two", text="two")
-            frame = json.loads(await socket.receive_str(timeout=5))
+            frame = json.loads(await socket.receive_str(timeout=PATIENCE))
         async with session.ws_connect(f"{served.url}/ws/wxid_nobody/1") as socket:
-            closed = await socket.receive(timeout=5)
+            closed = await socket.receive(timeout=PATIENCE)
 
     assert ("wxid_two", "two") == (frame["CurrentWxid"], frame["CurrentPacket"]["Data"]["AddMsg"]["Content"])
     assert 1008 == closed.data
@@ -577,7 +577,7 @@ async def test_ones_own_messages_need_not_come_back() -> None:
         async with session.ws_connect(f"{served.url}/ws") as socket:
             await Gateway(served, session).cmd(522, ToUserName="filehelper", Content="mine", MsgType=1)
             await served.server.say("wxid_alice", "bot", text="hers")
-            frame = json.loads(await socket.receive_str(timeout=5))
+            frame = json.loads(await socket.receive_str(timeout=PATIENCE))
 
     assert "hers" == frame["CurrentPacket"]["Data"]["AddMsg"]["Content"]
 

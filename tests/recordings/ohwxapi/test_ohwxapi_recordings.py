@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, web
 
-from tests.support import Served, serve
+from tests.support import PATIENCE, Served, serve
 from yizhan.model import (
     ContactCard,
     EventKind,
@@ -182,9 +182,9 @@ async def test_a_recorded_command_over_the_socket_is_answered_as_recorded(
         # Living clients keep the line alive with words that are no JSON.
         await socket.send_str("在吗")
         await socket.send_str(json.dumps(body))
-        got = await socket.receive_str(timeout=5)
+        got = await socket.receive_str(timeout=PATIENCE)
         while "CgiBaseResponse" not in got:
-            got = await socket.receive_str(timeout=5)
+            got = await socket.receive_str(timeout=PATIENCE)
 
     assert [] == list(differences(recording["response"]["body"], json.loads(got)))
     assert f'"ReqId":{body["ReqId"]},' in got
@@ -229,7 +229,7 @@ async def test_what_happens_is_pushed_as_recorded(name: str, served: Served) -> 
     async with ClientSession() as session, session.ws_connect(f"{served.url}/ws") as socket:
         await provoke(name, served)
         while True:
-            text = await socket.receive_str(timeout=5)
+            text = await socket.receive_str(timeout=PATIENCE)
             got = json.loads(text)
             data = got["CurrentPacket"]["Data"]
             if data["EventName"] == event and data.get("AddMsg", {}).get("MsgType") == type_:

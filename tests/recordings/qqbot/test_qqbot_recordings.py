@@ -28,7 +28,7 @@ from tests.recordings.qqbot.replay import (
     sessions,
     webhooks,
 )
-from tests.support import Served, context, serve
+from tests.support import PATIENCE, Served, context, serve
 from yizhan.model import BytesContent
 from yizhan.net.router import Exchange
 from yizhan.platforms.base import ServerOptions
@@ -126,7 +126,7 @@ async def test_a_recorded_session_finds_the_frames_that_its_client_needs(served:
                 await served.server.say(USER, "bot", text=frame["d"]["content"])
             elif frame.get("t") == "GROUP_AT_MESSAGE_CREATE":
                 await served.server.say(USER, GROUP, text=frame["d"]["content"].strip())
-            ours = await asyncio.wait_for(socket.receive_json(), 5)
+            ours = await asyncio.wait_for(socket.receive_json(), PATIENCE)
 
             assert (frame["op"], frame.get("t")) == (ours["op"], ours.get("t"))
             assert [] == missing(frame, ours)
@@ -157,7 +157,7 @@ async def test_a_recorded_webhook_is_signed_as_we_sign_and_judged_as_its_receive
         assert recorded["body"] == json.loads(answer)
     elif good:
         assert {"op": 12, "d": 0} == json.loads(answer)
-        event = await asyncio.wait_for(anext(adapter.events()), 5)
+        event = await asyncio.wait_for(anext(adapter.events()), PATIENCE)
         assert record["request"]["body"]["d"]["content"] == event.message.text  # type: ignore[union-attr]
     await adapter.close()
 

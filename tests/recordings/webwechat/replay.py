@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.support import PATIENCE
 from yizhan.platforms.webwechat.calls import WebWx
 from yizhan.platforms.webwechat.saved import Saved
 
@@ -185,7 +186,7 @@ async def exchange(port: int, request: bytes) -> Answer:
         request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
     writer.write(request)
     await writer.drain()
-    data = await asyncio.wait_for(reader.read(-1), 20)
+    data = await asyncio.wait_for(reader.read(-1), PATIENCE)
     writer.close()
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("utf-8", "replace").split("\r\n")
