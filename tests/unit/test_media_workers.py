@@ -100,6 +100,19 @@ async def test_a_worker_that_cannot_be_started_is_no_fault_of_the_media(
     await workshop.close()
 
 
+@pytest.mark.parametrize("said", ["nonsense", "x" * 200_000, '{"share": "much"}'], ids=["words", "long", "wrong"])
+async def test_what_no_converter_says_is_not_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    (tmp_path / "other").write_text(f"#!/bin/sh\necho '{said}'\nexec cat\n")
+    (tmp_path / "other").chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "other"))
+    workshop = Workshop(workers=1)
+    with pytest.raises(MediaFormat, match="could not be converted: the converter ended at the step 'start'"):
+        await workshop.make(*voice_job(tmp_path))
+    await workshop.close()
+
+
 async def test_closing_ends_what_is_at_work_and_nothing_begins_after(tmp_path: Path) -> None:
     workshop = Workshop(workers=1)
     await workshop.make(*voice_job(tmp_path))

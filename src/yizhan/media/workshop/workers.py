@@ -156,20 +156,28 @@ class _Conversation:
             raise error from None
 
     async def _talk(self) -> Answer:
-        stdin, stdout = self._process.stdin, self._process.stdout
+        stdin = self._process.stdin
         assert stdin is not None
-        assert stdout is not None
         with suppress(ConnectionError):
             stdin.write(msgspec.json.encode(self._job) + b"\n")
             await stdin.drain()
-        while line := await stdout.readline():
-            answer = msgspec.json.decode(line, type=Answer)
+        while (answer := await self._next()) is not None:
             if answer.made is not None or answer.error:
                 return answer
             self._step = answer.step or self._step
             if self._progress is not None and answer.share:
                 self._progress(answer.share)
         raise _Ended(self._step, await self._process.wait())
+
+    async def _next(self) -> Answer | None:
+        """The next line; None where there is none, or one that no converter of ours says."""
+        assert self._process.stdout is not None
+        try:
+            line = await self._process.stdout.readline()
+            return msgspec.json.decode(line, type=Answer) if line else None
+        except (ValueError, msgspec.DecodeError):
+            await _end(self._process)
+            return None
 
 
 class _Ended(Exception):
