@@ -98,8 +98,19 @@ async def test_order_is_kept_around_work_of_other_kinds(ledger: Ledger) -> None:
 async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.db").write_bytes(b"this is not a database at all, only some words" * 20)
 
-    with pytest.raises(StorageError, match="cannot be opened"):
+    with pytest.raises(StorageError, match=r"cannot be opened: file is not a database\. It is damaged") as said:
         await Ledger.open_file(tmp_path / "b.db")
+    assert "sqlalche.me" not in str(said.value)
+
+
+async def test_what_the_database_refuses_is_said_without_the_values(ledger: Ledger) -> None:
+    with pytest.raises(StorageError, match="no such table") as of_a_write:
+        await ledger.put(sa.insert(sa.table("nowhere", sa.column("value"))), {"value": "hush"})
+    with pytest.raises(StorageError, match="no such table") as of_a_read:
+        await ledger.read(lambda c: c.execute(sa.text("SELECT * FROM nowhere WHERE a = :value"), {"value": "hush"}))
+
+    for said in (of_a_write, of_a_read):
+        assert "hush" not in str(said.value)
 
 
 async def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:

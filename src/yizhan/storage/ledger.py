@@ -134,7 +134,7 @@ class Ledger:
             with self.engine.connect() as connection:
                 return work(connection)
         except sa.exc.SQLAlchemyError as error:
-            raise StorageError(f"the store could not be read: {error}") from error
+            raise StorageError(f"the store could not be read: {_in_words(error)}") from error
 
     async def close(self) -> None:
         """Write what is waiting, then end."""
@@ -181,7 +181,7 @@ class Ledger:
             try:
                 results = self._together(jobs, fenced=True)
             except Exception as error:
-                failure = StorageError(f"the store could not be written: {error}")
+                failure = StorageError(f"the store could not be written: {_in_words(error)}")
                 failure.__cause__ = error
                 results = [(job.done, None, failure) for job in jobs]
         _answer(results)
@@ -310,9 +310,26 @@ def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
 
 
 def _storage_error(error: Exception) -> StorageError:
-    failure = StorageError(f"the store refused a write: {error}")
+    failure = StorageError(f"the store refused a write: {_in_words(error)}")
     failure.__cause__ = error
     return failure
+
+
+_REMEDIES = (
+    ("readonly", "Make the folder writable for this user, or name another."),
+    ("unable to open", "Give this user the right to its folder, or name another."),
+    ("not a database", "It is damaged, or no store: bring back a copy of it, or name another folder."),
+    ("malformed", "It is damaged: bring back a copy of it, or begin anew in another folder."),
+    ("locked", "Another program keeps it locked: end that one, and try again."),
+    ("full", "Make room on the disk."),
+)
+
+
+def _in_words(error: Exception) -> str:
+    """Return the database's own words and what to do; without the statement, whose values are nobody's business."""
+    words = " ".join(str(getattr(error, "orig", None) or error).split())
+    remedy = next((remedy for sign, remedy in _REMEDIES if sign in words.lower()), "")
+    return f"{words}. {remedy}" if remedy else words
 
 
 def _answer(results: list[_Result]) -> None:
@@ -347,7 +364,7 @@ def _open_engine(url: str) -> Engine:
             _prepare_sqlite(engine)
         upgrade(engine)
     except sa.exc.SQLAlchemyError as error:
-        raise StorageError(f"the store at {url.rpartition('@')[2]} cannot be opened: {error}") from error
+        raise StorageError(f"the store at {url.rpartition('@')[2]} cannot be opened: {_in_words(error)}") from error
     return engine
 
 
