@@ -23,7 +23,7 @@ PER_PLATFORM = 1000
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_broadcast_to_2000_targets_survives_being_killed_again_and_again(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.testing import RunningSandbox
 
@@ -130,7 +131,7 @@ class Reader:
 
     async def _carry_out(self, code: Any, text: str) -> None:
         if code.co_flags & inspect.CO_COROUTINE:
-            await asyncio.wait_for(eval(code, self.names), 60)
+            await asyncio.wait_for(eval(code, self.names), PATIENCE)
         elif "asyncio.run(" in text or "blocking" in text:
             # A program of its own, with a loop of its own.
             await asyncio.to_thread(exec, code, self.names)
@@ -143,7 +144,7 @@ class Reader:
             given = {"sandbox": sandbox, "tmp_path": Path(folder)}
             wanted = {name: given[name] for name in inspect.signature(test).parameters}
             if inspect.iscoroutinefunction(test):
-                await asyncio.wait_for(test(**wanted), 60)
+                await asyncio.wait_for(test(**wanted), PATIENCE)
             else:
                 await asyncio.to_thread(test, **wanted)
 
@@ -166,7 +167,7 @@ class Reader:
                 [sys.executable, "-m", "yizhan.cli", *words[1:]],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
             self._compare(piece, f"$ {command}\n{shown}", f"$ {command}\n{done.stdout}{done.stderr}")
@@ -190,7 +191,7 @@ def run_tests(*words: str) -> str:
         *words,
     ]
     environment = os.environ | {"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{ROOT}"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5 * PATIENCE, check=False, env=environment)
     return f"{done.stdout}{done.stderr}" if done.returncode else ""
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.docs.pages import ROOT, fill, marked, pages
+from tests.support import PATIENCE
 
 MEASURED = ("client", "pipeline", "import")
 """The measurements that the front page shows; the longer ones are left to `make bench`."""
@@ -22,7 +23,7 @@ SOMETIMES = re.compile(r"asked again under|are `unknown`|unknown, the sandbox sa
 def demo(*arguments: str) -> str:
     """Run the demo and return what it says."""
     command = [sys.executable, "-m", "yizhan.cli", "demo", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5 * PATIENCE, check=True, cwd=ROOT)
     return done.stdout.strip()
 
 

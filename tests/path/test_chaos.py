@@ -15,7 +15,6 @@ EACH = 2500
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_5000_deliveries_through_chaos_all_end_in_a_true_state(sandbox: RunningSandbox, engine: Engine) -> None:
     for platform in NAMES:
         sandbox.rules(platform, limits=False)

@@ -12,7 +12,7 @@ from tests.path.accounts import QQ_GROUP, QQ_USER
 from tests.wild.envs import DRIVERS, drive, python_env
 from yizhan.testing import RunningSandbox
 
-pytestmark = [pytest.mark.wild, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.wild, pytest.mark.timeout(900)]
 
 QQ_CHANNEL = "1000001"
 IDENTITY = {

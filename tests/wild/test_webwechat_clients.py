@@ -12,7 +12,7 @@ import pytest
 from tests.wild.envs import DRIVERS, Driver, drive, node_env, python_env
 from yizhan.testing import RunningSandbox
 
-pytestmark = [pytest.mark.wild, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.wild, pytest.mark.timeout(900)]
 
 
 def sha256(file: Path) -> str:
