@@ -179,8 +179,9 @@ class Router:
                 self.observer.done(exchange)
 
     async def _answer(self, request: web.Request | None, candidates: Candidates, exchange: Exchange) -> HttpResponse:
-        endpoint: Endpoint[Any, Any] | None = None
         http = exchange.http
+        # Where the path leaves no choice, the call is known even if its body cannot be read.
+        endpoint: Endpoint[Any, Any] | None = candidates[0][0] if len(candidates) == 1 else None
         envelope = candidates[0][0].envelope
         try:
             if request is not None:
