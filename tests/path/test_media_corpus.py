@@ -128,13 +128,13 @@ class Case:
     seconds: float = 0.0
 
 
-def turned_photo() -> bytes:
+def turned_photo(form: str) -> bytes:
     lying = Pillow.new("RGB", (60, 40), (0, 0, 255))
     lying.paste((255, 0, 0), (0, 0, 20, 40))
     exif = Pillow.Exif()
     exif[0x0112] = 6
     out = io.BytesIO()
-    lying.save(out, "TIFF", exif=exif)
+    lying.save(out, form, exif=exif)
     return out.getvalue()
 
 
@@ -170,7 +170,8 @@ PICTURES = [
     Case(lambda: make.picture("PNG"), "no extension"),
     Case(lambda: make.picture("PNG"), "../../etc/passwd"),
     Case(lambda: make.picture("PNG"), "x\u202egnp.exe"),
-    Case(turned_photo, "on its side.tif"),
+    Case(lambda: turned_photo("TIFF"), "on its side.tif"),
+    Case(lambda: turned_photo("JPEG"), "on its side.jpg"),
     Case(deep_png, "deep.png"),
     Case(clear_webp, "clear.webp"),
 ]
@@ -197,6 +198,7 @@ FILMS = [
     Case(lambda: make.film("avi", "mpeg4"), "a.avi", 1),
     Case(lambda: make.film("mp4", "mpeg4", audio="aac"), "old codec.mp4", 1),
     Case(lambda: make.film("mpegts"), "a.ts", 1),
+    Case(lambda: make.recording("mpeg2video", 10_000), "from television.ts", 2),
     Case(lambda: make.turned(make.red_left_film("mov", "libx264"), 90), "on its side.mov", 1),
 ]
 FILES = [
@@ -253,6 +255,7 @@ async def test_a_picture_is_seen_on_the_other_side(
         *TAKEN_TOO.get(platform, []),
     )
     assert unlike(before, after) < 12
+    assert 1 == Pillow.open(io.BytesIO(after)).getexif().get(0x0112, 1), "it lies on its side for who reads no EXIF"
     assert "/" not in post.name
     assert "\u202e" not in post.name
 
