@@ -151,6 +151,35 @@ async def test_a_peer_that_does_not_read_is_given_up(
     transport.abort()
 
 
+async def test_a_line_that_was_given_up_ends_on_both_sides_and_cancels_nobody(
+    line: Line, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEND_SECONDS", 0.1)
+    ends: asyncio.Queue[str] = asyncio.Queue()
+
+    async def flood(_: HttpRequest, socket: Socket) -> None:
+        for attempt in range(3):
+            with suppress(SocketClosed):
+                while True:
+                    await socket.send("x" * (1 << 20))
+            ends.put_nowait(f"given up {attempt}")
+        await socket.close()
+        try:
+            await socket.receive()
+        except SocketClosed:
+            ends.put_nowait(f"ended, {socket.closed}")
+
+    line.handler = flood
+    peer = await session.ws_connect(f"{line.door.url}/ws")
+    transport = peer._writer.transport
+    assert transport is not None
+    transport.pause_reading()  # type: ignore[attr-defined]
+    heard = [await asyncio.wait_for(ends.get(), PATIENCE) for _ in range(4)]
+    transport.abort()
+
+    assert ["given up 0", "given up 1", "given up 2", "ended, True"] == heard
+
+
 async def test_a_handler_that_fails_says_so_and_ends_the_line(
     line: Line, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:

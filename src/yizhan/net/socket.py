@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from socket import SHUT_RDWR
 
 import aiohttp
 from aiohttp import web
@@ -27,6 +28,7 @@ class Socket:
 
     def __init__(self, raw: aiohttp.ClientWebSocketResponse | web.WebSocketResponse) -> None:
         self._raw = raw
+        self._cut = False
 
     async def send(self, text: str) -> None:
         """Send one text frame.
@@ -34,10 +36,15 @@ class Socket:
         Raises:
             SocketClosed: the line is gone, or the peer has stopped reading.
         """
+        if self._cut:
+            raise SocketClosed(1006, "the peer did not read")
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._raw.send_str(text)
-        except (TimeoutError, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+        except TimeoutError as error:
+            self._cut_off()
+            raise SocketClosed(1006, "the peer did not read") from error
+        except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
             raise SocketClosed(self._raw.close_code or 1006, str(error)) from error
 
     async def receive(self) -> str:
@@ -56,6 +63,8 @@ class Socket:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye; a peer that does not answer is left after some seconds."""
+        if self._cut:
+            return
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 # A close frame holds 123 bytes of reason, which must be whole characters.
@@ -64,4 +73,12 @@ class Socket:
 
     @property
     def closed(self) -> bool:
-        return self._raw.closed
+        return self._cut or self._raw.closed
+
+    def _cut_off(self) -> None:
+        # After a write that was given up aiohttp cancels whoever writes or closes next; the line itself must end.
+        self._cut = True
+        raw_socket = self._raw.get_extra_info("socket")
+        if raw_socket is not None:
+            with suppress(OSError):
+                raw_socket.shutdown(SHUT_RDWR)
