@@ -12,9 +12,10 @@ from tests.delivery.killing import kill
 from tests.delivery.test_path import users
 from tests.delivery.waiting import StillClock
 from tests.support import PATIENCE, until
+from yizhan.delivery.job import Job, Settlement
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, OutcomeUnknown
-from yizhan.model import State
+from yizhan.model import State, Target
 from yizhan.platforms.base import Limit
 from yizhan.world import TurnableClock
 
@@ -156,3 +157,28 @@ async def test_what_failed_before_it_left_counts_against_nothing_after_a_restart
         receipt = await again.send("fake.me/user/a", "more")
 
     assert State.SENT == receipt.state
+
+
+async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = 0
+    ann = Target("fake.me", "user", "ann")
+    network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed)]
+    settle = engine.outbox.settle
+
+    async def written_to_meanwhile(job: Job, end: Settlement) -> None:
+        nonlocal allowed
+        if end.state is State.HELD and not allowed:
+            # The event is stored first, and lets go what is behind this one alone.
+            allowed = 9
+            await engine.outbox.release_target(ann)
+        await settle(job, end)
+
+    monkeypatch.setattr(engine.outbox, "settle", written_to_meanwhile)
+    receipts = [*await engine.submit(ann, "one"), *await engine.submit(ann, "two")]
+
+    done = await engine.wait(receipts, until_held=False)
+
+    assert {State.SENT} == {receipt.state for receipt in done}
+    assert ["ann one", "ann two"] == network.order

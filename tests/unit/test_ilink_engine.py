@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.media_support import silk
+from tests.support import PATIENCE
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed
-from yizhan.model import Event, Forward, Image, State, Target, Voice
+from yizhan.model import Event, Forward, Image, Receipt, State, Target, Voice
 from yizhan.platforms.base import LoginStep
 from yizhan.testing import RunningSandbox
 
@@ -227,6 +228,19 @@ async def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_arrives_tw
 
     assert State.SENT is receipt.state
     assert ["once"] == texts(sandbox)
+
+
+async def test_more_than_one_window_of_held_messages_leaves_in_order(sandbox: RunningSandbox, engine: Engine) -> None:
+    target, _ = await hi(engine)
+    receipts: list[Receipt] = []
+    for number in range(25):
+        receipts += await engine.submit(target, str(number))
+    await engine.wait(receipts, timeout=PATIENCE)
+    for end in (20, 25):
+        sandbox.say("ilink", target.id, "more")
+        await engine.wait(receipts[:end], timeout=PATIENCE, until_held=False)
+
+    assert [str(number) for number in range(25)] == texts(sandbox)
 
 
 async def test_a_login_survives_a_restart_and_nothing_comes_twice(sandbox: RunningSandbox, tmp_path: Path) -> None:

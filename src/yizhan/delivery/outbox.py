@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -101,6 +102,7 @@ _MAY_EXPIRE = (
 _PLACE = (deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target)
 _TIMED = sa.text("due_at > 0")
 _ENDING = sa.text("expires_at IS NOT NULL AND settled_at = 0")
+RELEASED_KEPT = 4096
 SOON = 60.0
 """Seconds that the rest of a half-sent message may take while other messages to the same target wait for it."""
 
@@ -111,6 +113,8 @@ class Outbox:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+        self._released: OrderedDict[Target, int] = OrderedDict()
+        """How often what is held for a target was let go; the recent ones of this process."""
 
     # --- taking in ---
 
@@ -230,6 +234,10 @@ class Outbox:
 
         For a transaction that stores what the other side has written.
         """
+        self._released[target] = self.released(target) + 1
+        self._released.move_to_end(target)
+        if len(self._released) > RELEASED_KEPT:
+            self._released.popitem(last=False)
         statement = (
             deliveries.update()
             .where(
@@ -241,6 +249,10 @@ class Outbox:
             .values(state=State.QUEUED.value, due_at=0.0, priority=0)
         )
         return lambda connection: connection.execute(statement).rowcount
+
+    def released(self, target: Target) -> int:
+        """Return how often what is held for `target` was let go, as far as this process knows."""
+        return self._released.get(target, 0)
 
     async def release_target(self, target: Target) -> int:
         """Put everything held for `target` back into the queue, in front: the other side has written."""

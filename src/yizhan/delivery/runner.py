@@ -74,6 +74,10 @@ class _Run:
     """When the first of the tries in doubt left."""
     marked_at: float = 0.0
     """When this try left."""
+    released: int = 0
+    """How often the other side had let go what is held for the target when this run began."""
+    limits: Sequence[Limit] = ()
+    """What the part that is next counts against."""
     renewed: bool = False
     left: bool = False
     """Whether bytes of this try may have left."""
@@ -128,6 +132,7 @@ class Runner:
     async def _deliver(self, job: Job) -> Later | None:
         notes = [note for note in job.notes.split("\n") if note]
         run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
+        run.released = self._outbox.released(job.target)
         if job.not_before > self._clock.now() and not job.begun:
             # Let go with others that are held for the same target, or by a clock that was set back.
             return await self._hold(run, job.not_before, Settlement(State.HELD, job.not_before, NOT_YET))
@@ -135,7 +140,6 @@ class Runner:
             run.message = await self._messages.get(job.message)
             fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
             parts = self._adapter.compose(fitted, job.target)
-            limits = self._adapter.limits(run.message, job.target)
             if not parts:
                 raise Unsupported("Nothing of this message can be carried by the platform any more.")
         except Exception as error:
@@ -145,13 +149,13 @@ class Runner:
         run.notes += [note for note in remarks if note not in run.notes]
         while len(run.ids) < len(parts):
             index = len(run.ids)
-            later_or_end = await self._part(run, parts[index], limits, last=index == len(parts) - 1)
+            later_or_end = await self._part(run, parts[index], last=index == len(parts) - 1)
             if later_or_end is not _GO_ON:
                 return later_or_end if isinstance(later_or_end, Later) else None
         await self._settle(run, Settlement(State.SENT))
         return None
 
-    async def _part(self, run: _Run, part: Part, limits: Sequence[Limit], *, last: bool) -> Later | object:
+    async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object:
         """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
         job, index = run.job, len(run.ids)
         key = SendKey(self._token(job.seq, index), job.first_number + index)
@@ -159,7 +163,7 @@ class Runner:
             if run.asked and self._clock.now() - run.asked_since > self._repeat_seconds:
                 await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
                 return None
-            if closed := self._closed(run, limits):
+            if closed := self._closed(run):
                 return await self._keep_closed(run, closed)
             handles: dict[MediaNeed, Handle] = {}
             run.left, run.spent = False, None
@@ -169,11 +173,11 @@ class Runner:
                 for need in part.needs:
                     handles[need] = await self._shelf.place(job.target.account, need, job.target, self._adapter)
                 # Placing may take its time, and others send meanwhile: from here to `spend` nothing may wait.
-                if part.needs and (closed := self._closed(run, limits)):
+                if part.needs and (closed := self._closed(run)):
                     run.tries -= 1
                     run.attempts -= 1
                     return await self._keep_closed(run, closed)
-                await self._mark(run, part, limits)
+                await self._mark(run, part)
                 run.left = True
                 sent = await self._adapter.send(part, handles, job.target, key, run.message)
             except Missed:
@@ -187,15 +191,15 @@ class Runner:
             await self._part_sent(run, part, sent, last=last)
             return _GO_ON
 
-    async def _mark(self, run: _Run, part: Part, limits: Sequence[Limit]) -> None:
+    async def _mark(self, run: _Run, part: Part) -> None:
         """Count the try and record it, before it leaves. To ask again under the same key is the same send, later."""
         now, spends = self._clock.now(), ""
         run.marked_at = now
         if run.asked:
-            self._budget.move(limits, run.job.target, run.message.reply, run.job.sending_at, now)
-        elif limits:
-            spends = self._budget.spend(limits, run.job.target, run.message.reply, now)
-            run.spent = limits, now
+            self._budget.move(run.limits, run.job.target, run.message.reply, run.job.sending_at, now)
+        elif run.limits:
+            spends = self._budget.spend(run.limits, run.job.target, run.message.reply, now)
+            run.spent = run.limits, now
         mark = self._outbox.mark_sending
         await self._stored(lambda: mark(run.job, now, repeatable=part.repeatable, spends=spends, asking=run.asked))
 
@@ -298,14 +302,19 @@ class Runner:
 
     async def _hold(self, run: _Run, until: float | None, end: Settlement) -> Later:
         await self._settle(run, end)
+        if until is None and self._outbox.released(run.job.target) != run.released:
+            # The other side wrote before this was known to be held, and so let go only what is behind it.
+            await self._stored(lambda: self._outbox.release_target(run.job.target))
+            return Later(self._clock.now(), begun=True)
         soon = until is not None and until - self._clock.now() <= SOON
         return Later(until, begun=bool(run.ids) and soon)
 
-    def _closed(self, run: _Run, limits: Sequence[Limit]) -> Closed | None:
+    def _closed(self, run: _Run) -> Closed | None:
+        run.limits = self._adapter.limits(run.message, run.job.target)
         if run.asked:
             return None
         in_line = not run.job.urgent
-        return self._budget.check(limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
+        return self._budget.check(run.limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
 
     async def _keep_closed(self, run: _Run, closed: Closed) -> Later | None:
         limit = closed.limit
@@ -344,11 +353,12 @@ class Runner:
 
     # --- small things ---
 
-    async def _stored(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _stored(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write, again and again while the store cannot: what happened at the platform must not be forgotten."""
         while True:
             try:
-                return await write()
+                await write()
+                return
             except StorageError as error:
                 log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
                 await self._clock.sleep(STORE_PAUSE)
