@@ -236,3 +236,19 @@ async def test_a_named_reader_goes_on_where_it_was_and_loses_nothing(
             await first(again.events(reader="b" * 31))
 
     assert ["0", "1", "1", "2", "3"] == seen
+
+
+async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(engine: Engine, network: Network) -> None:
+    await engine.add_account("fake.you")
+    network.inboxes["fake.you"] = asyncio.Queue()
+    await engine.listen()
+    reading = asyncio.ensure_future(anext(engine.events(["fake.you"], reader="quiet")))
+    network.inbox.put_nowait(said("to me"))
+    await until(lambda: engine.inbox.latest == 1)
+
+    async with asyncio.timeout(PATIENCE):
+        while await engine.event_table.place("quiet") != 1:
+            await asyncio.sleep(0.002)
+
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)

@@ -101,6 +101,9 @@ class Inbox:
                         # Asked for the next, so done with this one.
                         if reader is not None:
                             await self._table.move(reader, seq)
+                if reader is not None and found and wanted is not None and found[-1][1].account not in wanted:
+                    # Also past what it does not want, or that would be kept for it.
+                    await self._table.move(reader, seen)
                 if not found:
                     # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with the ring.
                     with suppress(TimeoutError):
