@@ -164,6 +164,14 @@ async def test_a_folder_of_its_own_goes_with_the_world_a_named_one_stays(tmp_pat
 # --- the clock --------------------------------------------------------------------------------------------------------
 
 
+async def test_who_sleeps_has_begun_to_when_the_clock_is_turned_right_after() -> None:
+    clock = TurnableClock()
+    sleeping = asyncio.create_task(clock.sleep(60))
+    clock.advance(61)
+
+    await asyncio.wait_for(sleeping, 30)
+
+
 async def test_turning_the_clock_wakes_those_who_are_due() -> None:
     clock = TurnableClock()
     soon, late = (asyncio.create_task(clock.sleep(seconds)) for seconds in (60, 600))

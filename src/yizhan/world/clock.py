@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 
 class TurnableClock:
@@ -21,8 +23,11 @@ class TurnableClock:
         """Seconds by which it differs from the machine's clock."""
         return self._offset
 
-    async def sleep(self, seconds: float) -> None:
-        until = self.now() + seconds
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        """Sleep from this call on, also where the clock is turned before what is returned is first awaited."""
+        return self._sleep_until(self.now() + seconds)
+
+    async def _sleep_until(self, until: float) -> None:
         while (left := until - self.now()) > 0:
             turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._sleepers.add(turned)
