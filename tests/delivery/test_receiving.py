@@ -247,7 +247,7 @@ async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(en
     await until(lambda: engine.inbox.latest == 1)
 
     async with asyncio.timeout(PATIENCE):
-        while await engine.event_table.place("quiet") != 1:
+        while await engine.event_table.place("quiet") != 1:  # noqa: ASYNC110  (nobody tells)
             await asyncio.sleep(0.002)
 
     reading.cancel()
