@@ -413,6 +413,26 @@ def test_sigterm_lets_what_is_under_way_end_and_be_recorded(qq: Run, sandbox: Sa
     assert 1 == len(posts(sandbox))
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_broadcast_that_is_stopped_says_how_far_it_is_and_how_it_goes_on(
+    qq: Run, sandbox: Sandbox, number: signal.Signals, code: int, as_json: bool
+) -> None:
+    people = [f"qqbot.main/user/{id}" for id in sandbox.people("qqbot", "user", 200)]
+    words = [sys.executable, "-m", "yizhan.cli", "send", *people, "hi", *(["--json"] if as_json else [])]
+    sending = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # It goes at the platform's pace, which is far from done.
+    while len(posts(sandbox)) < 5 and sending.poll() is None:
+        time.sleep(0.02)
+    sending.send_signal(number)
+    _, said = sending.communicate(timeout=60)
+
+    (line,) = said.splitlines()
+    assert code == sending.returncode
+    assert " of 200 sent so far. The rest goes on with: yizhan wait d" in line
+    assert ("Stopped" == json.loads(line)["class"]) if as_json else line.startswith("yizhan: Stopped; ")
+
+
 def test_a_reader_that_leaves_early_is_no_failure(qq: Run) -> None:
     qq("send", USER, "hi")
     line = f"{sys.executable} -m yizhan.cli deliveries --json | true; exit ${{PIPESTATUS[0]}}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from yizhan import errors
@@ -107,6 +109,25 @@ def explain_failures(receipts: Sequence[Receipt], *, as_json: bool) -> None:
     _say("delivery", first.error or "DeliveryFailed", text, as_json=as_json, remedy=remedy_for(name))
 
 
+@asynccontextmanager
+async def explained_when_stopped(
+    look: Callable[[], Awaitable[Sequence[Receipt]]], *, as_json: bool
+) -> AsyncIterator[None]:
+    """When Ctrl-C or a signal ends the block, say how far it is, by what `look` finds, and how the rest goes on."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        receipts = await look()
+        left = [receipt.delivery for receipt in receipts if not receipt.state.final]
+        sent = sum(receipt.ok for receipt in receipts)
+        rest = f"yizhan wait {left[0]}" + (f"-{left[-1]}" if len(left) > 1 else "")
+        text = f"Stopped; {sent:,} of {len(receipts):,} sent so far."
+        _say(
+            "stopped", "Stopped", f"{text} The rest goes on with: {rest}" if left else text, as_json=as_json, remedy=""
+        )
+        raise
+
+
 def remedy_for(name: str) -> str:
     """Return what to do about an error of the class `name`; empty when its text says so itself."""
     kind = getattr(errors, name, YizhanError)
@@ -128,5 +149,5 @@ def _say(word: str, name: str, text: str, *, as_json: bool, remedy: str | None =
     if as_json:
         line = json.dumps({"error": word, "class": name, "detail": text}, ensure_ascii=False)
     else:
-        line = f"yizhan: {text}" if word == "usage" else f"yizhan: {name}: {text}"
+        line = f"yizhan: {text}" if word in ("usage", "stopped") else f"yizhan: {name}: {text}"
     print(line, file=sys.stderr)

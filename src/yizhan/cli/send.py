@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from yizhan.cli.content import Content, body, message_from, split_words, targets_of
-from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures
+from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures, explained_when_stopped
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
@@ -253,12 +253,17 @@ async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[
         call.targets, message, key=call.key, expires_in=call.expires_in, at=call.at
     )
     problem = None
+
+    async def look() -> Sequence[Receipt]:
+        return [await engine.receipt(receipts[0].delivery)]
+
     try:
-        receipts = await engine.wait(receipts, timeout=PATIENCE if call.timeout is None else call.timeout)
+        async with explained_when_stopped(look, as_json=call.out.as_json):
+            receipts = await engine.wait(receipts, timeout=PATIENCE if call.timeout is None else call.timeout)
     except DeliveryFailed as error:
         receipts = error.receipts
     except LoginNeeded as error:
-        receipts, problem = [await engine.receipt(receipts[0].delivery)], error
+        receipts, problem = await look(), error
     return receipts, problem
 
 
@@ -275,7 +280,8 @@ async def _many(
 
     stop = engine.on_settled(count)
     with suppress(ValueError):
-        await broadcast.wait(call.timeout)
+        async with explained_when_stopped(broadcast.receipts, as_json=call.out.as_json):
+            await broadcast.wait(call.timeout)
     stop()
     reason = engine.paused()
     problem = LoginNeeded(f"{reason} The deliveries wait; log in and they go on.") if reason else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yizhan.cli.exits import code_of, explain, explain_failures
+from yizhan.cli.exits import code_of, explain, explain_failures, explained_when_stopped
 from yizhan.cli.ids import Ids, ids_of
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output
@@ -50,13 +50,17 @@ async def _wait(store: Path, ids: Sequence[str], timeout: float | None, held: bo
                 done += state.final
                 show(done)
 
+            async def look() -> Sequence[Receipt]:
+                return [await engine.receipt(one) for one in ids]
+
             engine.on_settled(count)
             try:
-                receipts = await engine.wait(ids, timeout=timeout, until_held=not held)
+                async with explained_when_stopped(look, as_json=out.as_json):
+                    receipts = await engine.wait(ids, timeout=timeout, until_held=not held)
             except DeliveryFailed as error:
                 receipts = error.receipts
             except LoginNeeded as error:
-                receipts, problem = [await engine.receipt(one) for one in ids], error
+                receipts, problem = await look(), error
     out.receipts(receipts)
     if problem is not None:
         return explain(problem, as_json=out.as_json)
