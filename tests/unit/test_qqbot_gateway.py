@@ -366,6 +366,28 @@ async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(serve
     assert {"op": 0, "s": 3, "t": "RESUMED", "d": ""} == resumed
 
 
+async def test_a_client_that_does_not_read_holds_nobody_up(served: Served) -> None:
+    served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
+
+    async def stand_still(frame: dict[str, Any]) -> None:
+        if frame.get("s") == 2:
+            await asyncio.Event().wait()
+
+    still, alert = Told(IDENTIFY, heard=stand_still), Told(IDENTIFY)
+    http = HttpRequest("GET", "/websocket", (), {}, base_url=served.url)
+    tasks = [asyncio.create_task(served.server.gateway.connect(http, one)) for one in (still, alert)]  # type: ignore[attr-defined]
+    await until(lambda: len(still.frames) == len(alert.frames) == 2)
+    for text in ("one", "two", "three"):
+        await asyncio.wait_for(served.server.say(USER, "bot", text=text), 30)
+    await until(lambda: len(alert.frames) == 5)
+    for one in (still, alert):
+        one.over.set()
+    await asyncio.gather(*tasks)
+
+    assert ["one", "two", "three"] == [frame["d"]["content"] for frame in alert.frames[2:]]
+    assert 3 == len(still.frames)
+
+
 class Told:
     """The client's end of a socket, by what it says; `heard` is called with every frame that it gets."""
 
@@ -403,14 +425,16 @@ async def test_what_happens_during_a_resume_comes_behind_what_was_missed(served:
     async def speak_up(frame: dict[str, Any]) -> None:
         if frame.get("s") == 2:
             await served.server.say(USER, "bot", text="three")
+        if frame.get("s") == 5:
+            second.over.set()
 
     resume = {"token": "QQBot t", "session_id": first.frames[1]["d"]["session_id"], "seq": 1}
     second = Told({"op": 6, "d": resume}, heard=speak_up)
-    second.over.set()
-    await connect(http, second)
+    await asyncio.wait_for(connect(http, second), 30)
 
-    assert [2, 3, 4, 5] == [frame["s"] for frame in second.frames if frame["op"] == 0]
-    assert "RESUMED" == second.frames[-1]["t"]
+    told = [(frame["s"], frame["t"]) for frame in second.frames if frame["op"] == 0]
+    assert [2, 3, 4, 5] == [number for number, _ in told]
+    assert (4, "RESUMED") == told[2]
 
 
 async def test_guild_events_go_to_the_shard_of_their_guild_and_others_to_the_first(served: Served) -> None:
@@ -421,6 +445,7 @@ async def test_guild_events_go_to_the_shard_of_their_guild_and_others_to_the_fir
     await until(lambda: all(len(shard.frames) == 2 for shard in shards))
     await served.server.say(USER, CHANNEL, text="in a guild")
     await served.server.say(USER, "bot", text="one to one")
+    await until(lambda: all(len(shard.frames) == 3 for shard in shards))
     for shard in shards:
         shard.over.set()
     await asyncio.gather(*tasks)

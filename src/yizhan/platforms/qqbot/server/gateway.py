@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +46,11 @@ class Session:
     base_url: str
     seq: int = 0
     sent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_MISSED))
+    """What its client was told, or will be, with the number of each."""
+    heard: int = 0
+    """The number up to which the client had everything when it came."""
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is something to send."""
     socket: Socket | None = None
     left_at: float = 0.0
     """When its socket closed."""
@@ -82,14 +89,14 @@ class Gateway:
     def connected(self) -> bool:
         return any(session.socket is not None for session in self.sessions.values())
 
-    async def dispatch(self, frame: Frame, guild_id: str = "") -> None:
-        """Send an event to every session that asked for its kind; those away get it when they resume."""
+    def dispatch(self, frame: Frame, guild_id: str = "") -> None:
+        """Give an event to every session that asked for its kind; those away get it when they resume."""
         self._forget_old()
         if not self.sessions:
             self.backlog.append((self.server.world.now(), frame, guild_id))
         for session in list(self.sessions.values()):
             if _wants(session, frame, guild_id):
-                await self._send(session, frame)
+                self._number(session, frame)
 
     async def disconnect(self, row: CloseCode) -> None:
         """Close every socket with a code."""
@@ -105,18 +112,23 @@ class Gateway:
         """Serve one socket until it closes."""
         self.sockets.add(socket)
         session: Session | None = None
+        sending: asyncio.Task[None] | None = None
         try:
             interval = self.server.rules.number("gateway.heartbeat_milliseconds")
             await socket.send(encode_frame(Frame(Op.HELLO, Hello(interval))))
             while True:
                 frame = self._read(await socket.receive())
                 session = await self._handle(frame, session, http, socket)
+                if session is not None and sending is None:
+                    sending = asyncio.create_task(self._send_all(session, socket))
         except Refused as refused:
             await socket.close(refused.row.code, refused.row.meaning)
         except SocketClosed:
             pass
         finally:
             self.sockets.discard(socket)
+            if sending is not None:
+                sending.cancel()
             if session is not None and session.socket is socket:
                 session.socket = None
                 session.left_at = self.server.world.now()
@@ -158,17 +170,19 @@ class Gateway:
         self.server.base_url = http.base_url
         self.sessions[session.id] = session
         user = ReadyUser(self.server.bot_id, self.server.bot_name)
-        await self._send(session, Frame(Op.DISPATCH, Ready(1, session.id, user, identify.shard), t="READY"))
-        await self._send_backlog(session)
+        ready = self._number(session, Frame(Op.DISPATCH, Ready(1, session.id, user, identify.shard), t="READY"))
+        session.heard = session.seq
+        self._take_backlog(session)
+        await socket.send(ready)
         return session
 
-    async def _send_backlog(self, session: Session) -> None:
+    def _take_backlog(self, session: Session) -> None:
         oldest = self.server.world.now() - self.server.rules.number("gateway.backlog_seconds")
         waiting = list(self.backlog)
         self.backlog.clear()
         for at, frame, guild_id in waiting:
             if at > oldest and _wants(session, frame, guild_id):
-                await self._send(session, frame)
+                self._number(session, frame)
 
     async def _resume(self, resume: Resume, http: HttpRequest, socket: Socket) -> Session | None:
         if not resume.token.startswith("Bot "):
@@ -181,30 +195,35 @@ class Gateway:
             return None
         if not 0 <= resume.seq <= session.seq:
             raise Refused(wire.SEQ_WRONG)
-        session.left_at, session.base_url = self.server.world.now(), http.base_url
-        seq = resume.seq
-        while missed := [numbered for numbered in session.sent if numbered[0] > seq]:
-            for _, text in missed:
-                await socket.send(text)
-            seq = missed[-1][0]
-        # Only now: what happens while the missed are sent comes behind them.
-        session.socket = socket
-        await self._send(session, Frame(Op.DISPATCH, "", t="RESUMED"))
+        session.socket, session.heard, session.base_url = socket, resume.seq, http.base_url
+        self._number(session, Frame(Op.DISPATCH, "", t="RESUMED"))
         return session
 
     def _check_token(self, token: str) -> None:
         if not self.server.tokens.is_valid(token.removeprefix(wire.TOKEN_PREFIX)):
             raise Refused(wire.TOKEN_REFUSED)
 
-    async def _send(self, session: Session, frame: Frame) -> None:
+    def _number(self, session: Session, frame: Frame) -> str:
+        """Put a frame in its place among those of the session, and return it as it will be sent."""
         session.seq += 1
         text = encode_frame(msgspec.structs.replace(frame, s=session.seq)).replace(ORIGIN, session.base_url)
         session.sent.append((session.seq, text))
-        if session.socket is not None:
-            try:
-                await session.socket.send(text)
-            except SocketClosed:
-                session.socket, session.left_at = None, self.server.world.now()
+        session.more.set()
+        return text
+
+    async def _send_all(self, session: Session, socket: Socket) -> None:
+        """Send what the session's client has not heard, in order, for as long as this is its socket.
+
+        Apart from where things happen: a client that does not read holds nobody up but itself.
+        """
+        seq = session.heard
+        with suppress(SocketClosed):
+            while session.socket is socket:
+                session.more.clear()
+                for number, text in [numbered for numbered in session.sent if numbered[0] > seq]:
+                    await socket.send(text)
+                    seq = number
+                await session.more.wait()
 
     def _forget_old(self) -> None:
         oldest = self.server.world.now() - self.server.rules.number("gateway.resume_seconds")

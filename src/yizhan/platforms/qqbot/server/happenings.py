@@ -141,7 +141,7 @@ class Happenings:
         event_id = f"{event}:{self.server.world.hex(32)}"
         self.events[event_id] = Answerable(event, scene, target, self.server.world.now())
         frame = Frame(int(Op.DISPATCH), msgspec.Raw(msgspec.json.encode(d)), t=event, id=event_id)
-        await self.server.gateway.dispatch(frame, getattr(d, "guild_id", ""))
+        self.server.gateway.dispatch(frame, getattr(d, "guild_id", ""))
         self.server.webhooks.dispatch(frame)
         return event_id
 
