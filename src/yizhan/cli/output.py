@@ -32,6 +32,8 @@ _STYLES = {
     "expired": "red",
     "cancelled": "dim",
 }
+KEPT = "\n\t\u3000\u00a0\u200d"
+"""What is no letter and is shown all the same: lines, blanks, and what joins the pieces of an emoji."""
 WIDE = 100_000
 """Columns that a table may take where nobody looks at it: a line of a table is then one line of a file."""
 
@@ -50,7 +52,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """Say something to people."""
         if self.for_people:
-            write(text)
+            write(plain(text))
 
     def value(self, value: Any) -> None:
         """Say something to programs: one JSON object on one line."""
@@ -59,7 +61,7 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Show rows to people, if there are any; a column named `state` is coloured by what it says."""
-        rows = list(rows)
+        rows = [[plain(cell) for cell in row] for row in rows]
         if not self.for_people or not rows:
             return
         from rich.markup import escape
@@ -83,6 +85,11 @@ class Output:
             ("id", "state", "target", "why"),
             [(r.delivery, r.state.value, r.target, why(r)) for r in receipts],
         )
+
+
+def plain(text: str) -> str:
+    """Return `text` without what would steer a terminal or turn its letters around: much of it is somebody else's."""
+    return "".join(one if one.isprintable() or one in KEPT else "" for one in text)
 
 
 def write(text: str = "", *, flush: bool = False) -> None:

@@ -16,6 +16,7 @@ from yizhan.cli.output import Output, moment, nobody_reads, write
 from yizhan.cli.running import opened, run
 
 if TYPE_CHECKING:
+    from yizhan.engine import Engine
     from yizhan.model import Event, Message, State, Target
 
 
@@ -43,10 +44,8 @@ async def _tail(store: Path, accounts: Sequence[str], past: int, count: int | No
         for name in accounts:
             if name not in known:
                 raise unknown_account(name, known)
-        whose: Sequence[str | None] = accounts or (None,)
-        for account in whose:
-            for event in await engine.event_table.recent(account, limit=past) if past else ():
-                _show(event, out)
+        for event in await _before(engine, accounts, past) if past else ():
+            _show(event, out)
         if count is None:
             return SENT
         engine.on_settled(lambda target, state: _show_settled(target, state, out))
@@ -57,6 +56,14 @@ async def _tail(store: Path, accounts: Sequence[str], past: int, count: int | No
             if shown == count or nobody_reads():
                 break
     return SENT
+
+
+async def _before(engine: Engine, accounts: Sequence[str], count: int) -> list[Event]:
+    """Return the last `count` events, oldest first."""
+    found: list[Event] = []
+    for account in accounts or (None,):
+        found += await engine.event_table.recent(account, limit=count)
+    return sorted(found, key=lambda event: event.at)[-count:] if len(accounts) > 1 else found
 
 
 def _show(event: Event, out: Output) -> None:
