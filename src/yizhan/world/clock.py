@@ -28,10 +28,13 @@ class TurnableClock:
         return self._sleep_until(self.now() + seconds)
 
     async def _sleep_until(self, until: float) -> None:
-        while (left := until - self.now()) > 0:
+        while True:
             turned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            # Before the time is read: another thread may turn the clock at any moment.
             self._sleepers.add(turned)
             try:
+                if (left := until - self.now()) <= 0:
+                    break
                 # Not wait_for: on Python 3.11 it can swallow a cancellation that comes with the turn.
                 async with asyncio.timeout(left):
                     await turned
