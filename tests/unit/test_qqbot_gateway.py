@@ -366,6 +366,19 @@ async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(serve
     assert {"op": 0, "s": 3, "t": "RESUMED", "d": ""} == resumed
 
 
+async def test_a_client_that_goes_while_it_is_let_in_is_not_taken_for_connected(served: Served) -> None:
+    served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
+    gateway = served.server.gateway  # type: ignore[attr-defined]
+
+    async def go(frame: dict[str, Any]) -> None:
+        if frame.get("t") == "READY":
+            raise SocketClosed(1006)
+
+    await gateway.connect(HttpRequest("GET", "/websocket", (), {}, base_url=served.url), Told(IDENTIFY, heard=go))
+
+    assert not gateway.connected
+
+
 async def test_a_client_that_does_not_read_holds_nobody_up(served: Served) -> None:
     served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
 

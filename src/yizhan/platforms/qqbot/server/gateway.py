@@ -166,7 +166,7 @@ class Gateway:
         if identify.intents & ~self.server.rules.number("gateway.intents_permitted"):
             raise Refused(wire.INTENTS_NOT_PERMITTED)
         session_id = str(uuid.UUID(int=self.server.world.random.getrandbits(128), version=4))
-        session = Session(session_id, identify.intents, identify.shard, http.base_url, socket=socket)
+        session = Session(session_id, identify.intents, identify.shard, http.base_url, left_at=self.server.world.now())
         self.server.base_url = http.base_url
         self.sessions[session.id] = session
         user = ReadyUser(self.server.bot_id, self.server.bot_name)
@@ -174,6 +174,7 @@ class Gateway:
         session.heard = session.seq
         self._take_backlog(session)
         await socket.send(ready)
+        session.socket = socket
         return session
 
     def _take_backlog(self, session: Session) -> None:
