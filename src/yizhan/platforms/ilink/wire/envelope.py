@@ -1,0 +1,151 @@
+"""How it says yes and no: the faults, JSON of the API host, bytes of the CDN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import (
+    ContentRefused,
+    LoginNeeded,
+    Rejected,
+    TargetGone,
+    Throttled,
+    Unavailable,
+    WindowClosed,
+)
+from yizhan.wire import (
+    Endpoint,
+    Fault,
+    FaultCode,
+    FaultTable,
+    HttpResponse,
+    MalformedRequest,
+    as_struct,
+    json_object,
+    mask_text,
+    meaning_of_status,
+)
+
+STALE_TOKEN = FaultCode(-14, "session timeout", means=LoginNeeded, name="stale_token")
+BAD_CURSOR = FaultCode(-3, "invalid get_updates_buf", means=Rejected, name="bad_cursor")
+BAD_RECIPIENT = FaultCode(-1, "invalid to_user_id", means=TargetGone, name="bad_recipient")
+PREPARE_FAILED = FaultCode(-2, "prepare failed", means=WindowClosed, name="prepare_failed")
+UNUSABLE_CONTEXT = FaultCode(-2, "unknown error", means=WindowClosed, name="unusable_context")
+RATE_LIMITED = FaultCode(-2, "rate limited", means=Throttled, retry_after=30, concerns="target", name="rate_limited")
+FREQ_LIMIT = FaultCode(-2, "freq limit", means=Throttled, retry_after=30, concerns="target", name="freq_limit")
+INVALID_ARGUMENTS = FaultCode(-2, "invalid arguments", means=Rejected, name="invalid_arguments")
+TOO_FAST = FaultCode(-12, "rate limit", means=Throttled, retry_after=30, concerns="target", name="too_fast")
+CDN_PARAM = FaultCode(400, "invalid encrypted_param", http=400, means=Rejected, name="cdn_param")
+CDN_ILLEGAL = FaultCode(-5102031, "illegal content", http=400, means=ContentRefused, name="cdn_illegal")
+CDN_FAILED = FaultCode(500, "internal error", http=500, means=Unavailable, name="cdn_failed")
+
+FAULTS = FaultTable(
+    [
+        STALE_TOKEN,
+        BAD_CURSOR,
+        BAD_RECIPIENT,
+        PREPARE_FAILED,
+        UNUSABLE_CONTEXT,
+        RATE_LIMITED,
+        FREQ_LIMIT,
+        INVALID_ARGUMENTS,
+        TOO_FAST,
+        CDN_PARAM,
+        CDN_ILLEGAL,
+        CDN_FAILED,
+    ]
+)
+
+
+def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: int = 200) -> FaultCode:
+    """Return the row for a code and its words: -2 stands for many things that only the words tell apart."""
+    same = [row for row in FAULTS.rows if row.code == code]
+    for row in same:
+        if row.message in text.lower():
+            return row
+    if code == PREPARE_FAILED.code:
+        # Words that nobody reported yet: while sending, the context is the usual reason; elsewhere the request is.
+        return UNUSABLE_CONTEXT if endpoint is not None and endpoint.acts else INVALID_ARGUMENTS
+    return same[0] if same else FaultCode(code, text, http=http, means=meaning_of_status(http))
+
+
+_OCTETS = ("Content-Type", "application/octet-stream")
+"""What the API host says of its JSON, too; clients that insist on application/json fail against the service."""
+
+
+class JsonEnvelope:
+    """HTTP 200 for success and failure; a failure has `ret` or `errcode` (never both in live answers) and `errmsg`."""
+
+    faults = FAULTS
+
+    def wrap(self, endpoint: Endpoint[Any, Any], answer: Any) -> HttpResponse:
+        return HttpResponse(200, [_OCTETS], msgspec.json.encode(answer))
+
+    def fail(self, endpoint: Endpoint[Any, Any] | None, fault: Fault) -> HttpResponse:
+        name = "errcode" if fault.row.code == STALE_TOKEN.code else "ret"
+        body = msgspec.json.encode({name: fault.row.code, "errmsg": fault.message})
+        return HttpResponse(fault.http, [_OCTETS, *_why(fault)], body)
+
+    def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
+        if http.status != 200 and not http.data.lstrip().startswith(b"{"):
+            text = mask_text(http.data[:200].decode("utf-8", "replace")).strip() or "no text"
+            raise Fault(FaultCode(http.status, text, http=http.status, means=meaning_of_status(http.status)))
+        body = json_object(endpoint, http) if http.data.strip() else {}
+        code = _number(body.get("ret")) or _number(body.get("errcode"))
+        if code or http.status != 200:
+            text = str(body.get("errmsg") or "")
+            row = fault_row(endpoint, code or http.status, text, http.status)
+            raise Fault(row, text, http=http.status)
+        return as_struct(endpoint, http, body)
+
+    def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
+        return Fault(INVALID_ARGUMENTS, data=str(error))
+
+
+class CdnEnvelope:
+    """Bytes with headers. Success is HTTP 200 exactly; a failure's words stand in `x-error-message`."""
+
+    faults = FAULTS
+
+    def wrap(self, endpoint: Endpoint[Any, Any], answer: Any) -> HttpResponse:
+        return HttpResponse(200, [_OCTETS], answer if isinstance(answer, bytes) else (answer,))
+
+    def fail(self, endpoint: Endpoint[Any, Any] | None, fault: Fault) -> HttpResponse:
+        headers = [("x-error-code", str(fault.row.code)), ("x-error-message", _header_text(fault.message))]
+        return HttpResponse(fault.http if fault.http >= 400 else 400, [*headers, *_why(fault)])
+
+    def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
+        if http.status != 200:
+            text = http.header("x-error-message")
+            code = _number(http.header("x-error-code")) or http.status
+            row = fault_row(endpoint, code, text, http.status)
+            if row.means is Rejected and not 400 <= http.status < 500:
+                # Only a 4xx is a refusal; everything else is tried again, as the official client does it.
+                row = FaultCode(code, text, http=http.status, means=Unavailable)
+            raise Fault(row, text or "no text", http=http.status)
+        return http
+
+    def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
+        return Fault(CDN_PARAM, data=str(error))
+
+
+def _number(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _why(fault: Fault) -> list[tuple[str, str]]:
+    """The sandbox's reason beside the vendor's terse words, where a client does not look for anything."""
+    return [("x-sandbox-why", _header_text(fault.data))] if isinstance(fault.data, str) else []
+
+
+def _header_text(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:400]
+
+
+ENVELOPE = JsonEnvelope()
+CDN_ENVELOPE = CdnEnvelope()
