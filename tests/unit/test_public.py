@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import yizhan
+from yizhan.model import Kind, Media, message_of
 
 HEAVY = ("aiohttp", "sqlalchemy", "alembic", "PIL", "av", "cryptography", "obstore", "typer", "rich", "msgspec")
 
@@ -62,3 +63,16 @@ def test_opening_an_engine_loads_no_media_libraries(tmp_path: Path) -> None:
 
     loaded = {module.partition(".")[0] for module in json.loads(shown.stdout)}
     assert set() == loaded & {"PIL", "av", "pysilk", "typer", "rich"}
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "voice", "file"])
+def test_media_alone_are_a_segment_of_their_kind(kind: Kind) -> None:
+    media = Media("0" * 64, "", 0, 1, kind, "", "", name="报告.pdf")
+
+    _, segment = message_of("look", [media]).segments
+
+    assert (kind, media, "报告.pdf") == (
+        segment.__struct_config__.tag,
+        getattr(segment, "media", 0),
+        getattr(segment, "name", 0),
+    )

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import Refused
-from yizhan.model.media import Media
+from yizhan.model.media import Kind, Media
 
 if TYPE_CHECKING:
     Source: TypeAlias = Media | str | PathLike[str] | bytes
@@ -173,11 +173,14 @@ class Message(Struct, frozen=True, omit_defaults=True):
         return "".join(s.text for s in self.segments if isinstance(s, Text))
 
 
-SegmentLike: TypeAlias = Segment | str
+SegmentLike: TypeAlias = Segment | Media | str
+
+
+_AS: dict[Kind, type[Image | Video | Voice | File]] = {"image": Image, "video": Video, "voice": Voice, "file": File}
 
 
 def message_of(*content: SegmentLike | Message | Sequence[SegmentLike], reply: Reply | None = None) -> Message:
-    """Build one message from segments, strings (text) and lists of them.
+    """Build one message from segments, strings (text), media (each as what it is) and lists of them.
 
     Raises:
         Refused: there is nothing in it, or something in it is not a segment.
@@ -189,6 +192,8 @@ def message_of(*content: SegmentLike | Message | Sequence[SegmentLike], reply: R
             reply = reply or piece.reply
         elif isinstance(piece, str):
             segments.append(Text(piece))
+        elif isinstance(piece, Media):
+            segments.append(_AS[piece.kind](piece, piece.name))
         elif isinstance(piece, Struct):
             segments.append(piece)
         elif isinstance(piece, (list, tuple)):
