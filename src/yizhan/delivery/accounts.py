@@ -19,7 +19,7 @@ from yizhan.platforms.base import AccountContext, Adapter, Platform, platform_na
 from yizhan.storage.accounts import AccountTable
 from yizhan.storage.events import EventTable
 
-SAME_IDENTITY = frozenset({"rules", "rules_profile"})
+SAME_IDENTITY = frozenset({"rules", "rules_profile", "proxy"})
 """Settings that change neither who an account is nor where: what it uploaded stays good."""
 
 

@@ -44,7 +44,7 @@ class Caller:
     """Sends the calls of one account.
 
     `bases`: the platform's hosts by role (`api`, `token`, `file` …), scheme and host, no slash at the end; a role that
-    is not named falls back to `api`.
+    is not named falls back to `api`. `proxy`: address of an HTTP proxy that everything goes through; empty for none.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Caller:
         *,
         connections: int = 100,
         headers: Mapping[str, str] | None = None,
+        proxy: str = "",
     ) -> None:
         self.account = account
         self.bases = {"api": bases} if isinstance(bases, str) else dict(bases)
         self._connections = connections
         self._headers = dict(headers or {})
+        self._proxy = proxy or None
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
 
@@ -216,6 +218,7 @@ class Caller:
                 headers=self._headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
+                proxy=self._proxy,
             )
         return self._session
 
@@ -226,7 +229,13 @@ class Caller:
             # What was to be sent could not be read.
             return error.__cause__
         never_left = isinstance(error.__cause__, _Unsent) or isinstance(
-            error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+            error,
+            (
+                aiohttp.ClientConnectorError,
+                aiohttp.ConnectionTimeoutError,
+                aiohttp.ClientHttpProxyError,
+                aiohttp.InvalidURL,
+            ),
         )
         words = f"{type(error).__name__}: {error}".rstrip(": ")
         where = f"{self.account}: {endpoint.name} at {self.base(endpoint.role)}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from yizhan.errors import ConfigError, Unsupported, did_you_mean
 from yizhan.model import Clock, Content, Event, Handle, Kind, Media, Message, PlatformId, Receipt, SendKey, Target
@@ -253,6 +253,10 @@ class KindCapabilities:
     caption: bool = False
     """Text and one picture may travel in one part."""
     note: str = ""
+
+
+Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$")]
+"""For account settings: the address of an HTTP proxy, `http://user:password@host:3128`; empty for none."""
 
 
 @dataclass(frozen=True)

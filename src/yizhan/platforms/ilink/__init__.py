@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform
+from yizhan.platforms.base import KindCapabilities, Platform, Proxy
 
 API = "https://ilinkai.weixin.qq.com"
 CDN = "https://novac2c.cdn.weixin.qq.com"
@@ -21,6 +21,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     cdn_url: str = ""
     """Where media are placed and fetched when the platform names no full address; empty: the vendor's CDN, or
     `base_url` when that is not the vendor's."""
+    proxy: Proxy = ""
+    """An HTTP proxy that everything of this account goes through, such as `http://host:3128`."""
     bot_agent: str = "yizhan/0.1"
     """How this program calls itself, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""
     route_tag: str = ""
@@ -49,7 +51,7 @@ PLATFORM = Platform(
     title="WeChat bot (iLink)",
     network="wechat",
     settings=Settings,
-    secrets=frozenset(),
+    secrets=frozenset({"proxy"}),
     capabilities={
         "user": KindCapabilities(
             segments=frozenset({"text", "image", "video", "voice", "file", "forward", "native"}),

@@ -41,7 +41,7 @@ class Calls:
         self.account = account
         self.settings = settings
         self.session: Session | None = None
-        self.caller = Caller(account, {"api": settings.api_base, "cdn": settings.cdn_base})
+        self.caller = Caller(account, {"api": settings.api_base, "cdn": settings.cdn_base}, proxy=settings.proxy)
         self._base_info = wire.BaseInfo(wire.CHANNEL_VERSION, settings.bot_agent[:256] or None)
 
     def use(self, session: Session | None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform
+from yizhan.platforms.base import KindCapabilities, Platform, Proxy
 
 VENDOR = "https://api.bot.qq.com"
 """Serves every role since 2026-08-10."""
@@ -31,6 +31,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Scheme and host; the older pair is https://api.sgroup.qq.com with https://bots.qq.com for the token."""
     token_url: str = ""
     """Scheme and host of the access token, where it is another."""
+    proxy: Proxy = ""
+    """An HTTP proxy that everything goes through, `http://host:3128`: whose address is on the allow-list, say."""
     receive: Literal["socket", "webhook", "off"] = "socket"
     """How events come in: over the gateway's socket, or pushed to this program's own address."""
     intents: int = 0
@@ -49,7 +51,7 @@ PLATFORM = Platform(
     title="QQ bot",
     network="qq",
     settings=Settings,
-    secrets=frozenset({"secret"}),
+    secrets=frozenset({"secret", "proxy"}),
     capabilities={
         "user": KindCapabilities(_BOTH, caption=True, note="Stickers go as pictures."),
         "group": KindCapabilities(_BOTH | {"mention"}, caption=True, note="Stickers go as pictures."),

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform
+from yizhan.platforms.base import KindCapabilities, Platform, Proxy
 
 VENDOR = "https://wx.qq.com"
 
@@ -22,6 +22,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     base_url: str = VENDOR
     """Where logins begin. With the vendor's own hosts the login decides which of them serves the account; any other
     address serves every role itself."""
+    proxy: Proxy = ""
+    """An HTTP proxy that everything of this account goes through, such as `http://host:3128`."""
     lang: str = "zh_CN"
     """Language of the service's own texts."""
     desktop: bool = True
@@ -47,7 +49,7 @@ PLATFORM = Platform(
     title="Web WeChat",
     network="wechat",
     settings=Settings,
-    secrets=frozenset(),
+    secrets=frozenset({"proxy"}),
     capabilities={
         "user": KindCapabilities(_ALL, note=_NOTE),
         "group": KindCapabilities(_ALL | {"mention"}, note=_NOTE),

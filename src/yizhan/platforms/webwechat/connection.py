@@ -31,7 +31,9 @@ class Connection:
         self.settings = settings
         self.clock = clock
         self.saved: Saved | None = None
-        self.caller = Caller(account, hosts.bases(settings.api_base), headers={"User-Agent": AGENT})
+        self.caller = Caller(
+            account, hosts.bases(settings.api_base), headers={"User-Agent": AGENT}, proxy=settings.proxy
+        )
         self._base: base.Base | None = None
         self._cookie = ""
         self._last_id = 0

@@ -50,6 +50,7 @@ class Adapter:
             account=context.name,
             clock=context.clock,
             keeper=context.keeper,
+            proxy=settings.proxy,
         )
         self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
         self._inbox = Inbox()

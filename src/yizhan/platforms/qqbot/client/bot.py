@@ -49,10 +49,11 @@ class Bot:
         account: str = "qqbot",
         clock: Clock | None = None,
         keeper: Keeper | None = None,
+        proxy: str = "",
     ) -> None:
         base_url = (base_url or VENDOR).rstrip("/")
         self.clock = clock or SystemClock()
-        self.caller = Caller(account, {"api": base_url, "token": token_url.rstrip("/") or base_url})
+        self.caller = Caller(account, {"api": base_url, "token": token_url.rstrip("/") or base_url}, proxy=proxy)
         self.tokens = Tokens(self.caller, app_id, secret, self.clock, keeper)
         self.c2c = C2CCalls(self, wire.USERS)
         self.group = SceneCalls(self, wire.GROUPS)
