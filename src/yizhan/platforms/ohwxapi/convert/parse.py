@@ -140,8 +140,9 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
                 return (Text("\n".join(filter(None, (place.get("poiname"), place.get("label")))) or "[位置]"),)
             case MsgType.APP:
                 card = parse_card(message.Content)
-                name = safe_name(card.title) if card.type == 6 else ""
-                return (_reference("file", message, id, name),) if card.type == 6 else card.segments()
+                if card.kind != "file":
+                    return card.segments()
+                return (_reference("file", message, id, safe_name(card.title)),)
             case MsgType.PHONE_STATUS:
                 return ()
             case MsgType.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:

@@ -19,8 +19,6 @@ from yizhan.wire.appmsg import as_received, compose_media, parse_card, parse_con
 from yizhan.wire.appmsg.xml import escape
 from yizhan.world import Blob, Group, Post
 
-_CARDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "mini_program", 36: "mini_program"}
-_CARDS |= {51: "channel_video", 57: "quote", 68: "link"}
 _MONEY = (2000, 2001, 2003)
 _SHOWN = {"image": "[图片]", "voice": "[语音]", "video": "[视频]", "sticker": "[动画表情]", "contact_card": "[名片]"}
 
@@ -68,14 +66,15 @@ class Messages:
             raise Fault(wire.BAD_XML, f"{wire.BAD_XML.message}: {error}") from error
         if not card.type or card.type in _MONEY:
             raise Fault(wire.BAD_XML, f"{wire.BAD_XML.message}: type")
-        placed = self.cdn.file_in(card) if card.type == 6 else None
+        is_file = card.kind == "file"
+        placed = self.cdn.file_in(card) if is_file else None
         draft = Draft(
             call,
             MsgType.APP,
             as_received(xml.strip(), account.wxid),
-            _CARDS.get(card.type, "card"),
-            text="" if card.type == 6 else card.title,
-            name=card.title if card.type == 6 else "",
+            card.kind,
+            text="" if is_file else card.title,
+            name=card.title if is_file else "",
             blob=placed.blob if placed else None,
             extra={"xml": xml},
         )

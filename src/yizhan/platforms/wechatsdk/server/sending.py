@@ -18,9 +18,6 @@ from yizhan.wire.appmsg import FileCard, parse_card
 from yizhan.world import Blob, World
 
 NETWORK, PLATFORM = "wechat", "wechatsdk"
-_CARD_KINDS = {5: "link", 6: "file", 33: "mini_program", 36: "mini_program", 51: "channel_video", 57: "quote"}
-
-
 _FILES = frozenset({wire.CDN_FILE, wire.CDN_LARGE_FILE})
 
 
@@ -286,9 +283,8 @@ class Sending:
             raise refused(wire.BAD_XML, str(error)) from error
         file = card.file()
         blob = self._attached(file) if file is not None else None
-        kind = _CARD_KINDS.get(card.type, "card")
         extra = {"type": card.type, "xml": card.xml, "url": card.text("url")}
-        return self._post(call, kind, text=card.title, name=file.title if file else "", blob=blob, extra=extra)
+        return self._post(call, card.kind, text=card.title, name=file.title if file else "", blob=blob, extra=extra)
 
     def _attached(self, file: FileCard) -> Blob | None:
         """The bytes that a file card names. Cards are delivered unseen: a wrong id only shows at the other side."""
