@@ -69,7 +69,7 @@ def compose(*content: Any, target: Target = ALICE) -> list[Any]:
         ([Image(media("file", "pdf"))], MediaFormat, "File"),
         ([File(media("file", "pdf", 30_000_001))], MediaTooLarge, "client.max_bytes"),
         ([Image(media("image", "png", 30_000_001))], MediaTooLarge, "30000000"),
-        ([Mention("wxid_bob", "Bob"), "hi"], Unsupported, "groups only"),
+        ([Mention("wxid_bob", "Bob"), "hi"], Unsupported, "group only"),
         ([Quote("1", "a")], Unsupported, "right after"),
         ([Sticker(md5="short")], Unsupported, "32 hex"),
         ([Link("ftp://x/y", "t")], Unsupported, "http"),

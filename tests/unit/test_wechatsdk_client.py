@@ -105,7 +105,7 @@ def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[s
 @pytest.mark.parametrize(
     ("segments", "target", "error", "words"),
     [
-        ((Mention("wxid_bob"),), BOB, Unsupported, "groups only"),
+        ((Mention("wxid_bob"),), BOB, Unsupported, "group only"),
         ((Quote("1"),), BOB, Unsupported, "Put a text"),
         ((Quote("1"), Text("x")), GROUP, Unsupported, "sender"),
         ((Link("javascript:x", "t"),), BOB, Unsupported, "http"),

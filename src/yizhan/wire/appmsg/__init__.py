@@ -1,4 +1,4 @@
-"""The `<appmsg>` family: cards that WeChat carries as message type 49, and the small XML that travels beside them.
+"""The `<appmsg>` family: cards that WeChat carries as message type 49, the small XML beside them, mentions in text.
 
 Composing gives text for the wire; parsing takes what strangers typed and raises ValueError for anything hostile.
 Source: WeChatSDK pages "发送链接", "发送XML", "消息类型"; ohwxapi page "发送APP消息"; webwechat client sources.
@@ -32,8 +32,11 @@ from yizhan.wire.appmsg.parse import (
     parse_revoked,
     split_sender,
 )
+from yizhan.wire.appmsg.words import EVERYONE, MENTION_END, Words, at_users, parse_words, runs
 
 __all__ = [
+    "EVERYONE",
+    "MENTION_END",
     "OHWXAPI",
     "WEBWECHAT",
     "WECHATSDK",
@@ -44,7 +47,9 @@ __all__ = [
     "FriendRequest",
     "MediaXml",
     "Revoked",
+    "Words",
     "as_received",
+    "at_users",
     "compose_channel_video",
     "compose_contact",
     "compose_file",
@@ -57,5 +62,7 @@ __all__ = [
     "parse_friend_request",
     "parse_media",
     "parse_revoked",
+    "parse_words",
+    "runs",
     "split_sender",
 ]

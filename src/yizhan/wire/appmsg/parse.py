@@ -149,6 +149,10 @@ class MediaXml:
     def number(self, name: str) -> int:
         return _number(self.get(name))
 
+    def place(self) -> str:
+        """Return what a `location` says to people: the place's name and address."""
+        return "\n".join(filter(None, (self.get("poiname"), self.get("label")))) or "[位置]"
+
     def key(self, name: str = "aeskey") -> str:
         """Return a key of 32 hex digits in lower case; empty when it is not one."""
         return _only(_HEX_KEY, self.get(name)).lower()

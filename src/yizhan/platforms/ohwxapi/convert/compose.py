@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,6 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.convert.media import largest
@@ -41,6 +40,8 @@ from yizhan.platforms.ohwxapi.wire import FileType, MsgType
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Base64
 from yizhan.wire.appmsg import (
+    Words,
+    at_users,
     compose_channel_video,
     compose_contact,
     compose_link,
@@ -48,15 +49,13 @@ from yizhan.wire.appmsg import (
     compose_quote,
     parse_card,
     parse_media,
+    runs,
 )
 from yizhan.wire.appmsg.xml import escape
 from yizhan.wire.filename import safe_name
 
 COMMANDS: Mapping[str, wire.Command[Any, Any]] = {c.name: c for c in vars(wire).values() if isinstance(c, wire.Command)}
 _BY_NUMBER = {str(c.number): c for c in COMMANDS.values() if c.number}
-GAP = "\u2005"
-"""Stands behind a visible `@nick`."""
-_MENTION = re.compile(f"@[^{GAP}]{{1,64}}{GAP}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def compose(message: Message, target: Target, rules: Rules, *, over_socket: bool
     if target.kind not in ("user", "group"):
         raise Unsupported(f"ohwxapi reaches users and groups, not '{target.kind}'. Write {target.account}/user/WXID.")
     composer = _Composer(target, rules, largest(rules, over_socket=over_socket))
-    return tuple(part for run in _runs(message.segments) for part in composer.parts(run))
+    return tuple(part for run in runs(message.segments) for part in composer.parts(run))
 
 
 def complete(draft: Draft, token: str, content: Content | None) -> Struct:
@@ -135,23 +134,6 @@ def limits_of(rules: Rules) -> Sequence[Limit]:
     return (Limit("send", "account", "send", rules.number("send.count"), float(rules["send.seconds"])),)
 
 
-def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Split into what goes together: text with mentions, led by a quote if there is one; everything else alone."""
-    run: list[Segment] = []
-    for segment in segments:
-        if isinstance(segment, (Text, Mention)):
-            run.append(segment)
-            continue
-        if run:
-            yield run
-        run = [segment]
-        if not isinstance(segment, Quote):
-            yield run
-            run = []
-    if run:
-        yield run
-
-
 class _Composer:
     """The parts of one message to one target."""
 
@@ -201,30 +183,14 @@ class _Composer:
     def _text(self, pieces: Sequence[tuple[str, list[str]]]) -> Sequence[Part]:
         parts = []
         for piece, mentioned in pieces:
-            at = ",".join(mentioned)
+            at = ",".join(at_users(mentioned))
             sending = wire.SendMsg(ToUserName=self.target.id, Content=piece, MsgType=MsgType.TEXT, AtUsers=at)
             parts.append(_part(wire.SEND_MSG, sending, f"text {len(piece)} chars"))
         return parts
 
     def _words(self, run: Sequence[Segment]) -> list[tuple[str, list[str]]]:
-        """Return the text in pieces that one message takes, each with those who are mentioned in it."""
-        text, mentioned = "", list[tuple[int, str]]()
-        for segment in run:
-            if isinstance(segment, Mention):
-                if self.target.kind != "group":
-                    raise Unsupported(
-                        f"{self.target} is one person; mentions exist in groups only. Leave the mention out."
-                    )
-                everyone = segment.user == "all"
-                mentioned.append((len(text), wire.EVERYONE if everyone else segment.user))
-                text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
-            elif isinstance(segment, Text):
-                text += segment.text
         limit = self.rules.number("text.characters") if self.rules.limited else 0
-        return [
-            (text[start:stop], [user for at, user in mentioned if start <= at < stop])
-            for start, stop in spans(text, limit, whole=_MENTION)
-        ]
+        return Words.of(run, self.target).pieces(limit)
 
     def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Sequence[Part]:
         pieces = self._words(rest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,6 @@ from yizhan.model import (
     Event,
     EventKind,
     Forward,
-    Mention,
     Message,
     Reply,
     Segment,
@@ -23,7 +21,6 @@ from yizhan.model import (
     Text,
 )
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.convert.compose import GAP
 from yizhan.platforms.ohwxapi.wire import EventName, FileType, MsgType
 from yizhan.wire.appmsg import (
     parse_card,
@@ -31,6 +28,7 @@ from yizhan.wire.appmsg import (
     parse_friend_request,
     parse_media,
     parse_revoked,
+    parse_words,
 )
 from yizhan.wire.filename import safe_name
 
@@ -124,7 +122,7 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
     try:
         match message.MsgType:
             case MsgType.TEXT:
-                return _with_mentions(message)
+                return parse_words(message.Content, message.MsgSource)
             case MsgType.IMAGE:
                 return (_reference("image", message, id),)
             case MsgType.VOICE:
@@ -136,8 +134,7 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
             case MsgType.CARD:
                 return (parse_contact(message.Content),)
             case MsgType.LOCATION:
-                place = parse_media(message.Content)
-                return (Text("\n".join(filter(None, (place.get("poiname"), place.get("label")))) or "[位置]"),)
+                return (Text(parse_media(message.Content).place()),)
             case MsgType.APP:
                 card = parse_card(message.Content)
                 if card.kind != "file":
@@ -172,29 +169,6 @@ def _sender_name(message: wire.AddMsg) -> str:
         return message.ActionNickName
     name, found, _ = message.PushContent.partition(wire.MENTIONED)
     return name if found else ""
-
-
-_AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
-
-
-def _with_mentions(message: wire.AddMsg) -> tuple[Segment, ...]:
-    """Text with its mentions told apart: the n-th `@` in it belongs to the n-th mentioned member."""
-    found = _AT_USERS.search(message.MsgSource)
-    rest, segments = message.Content, list[Segment]()
-    for user in filter(None, (found[1] if found else "").split(",")):
-        before, at, after = rest.partition("@")
-        if not at:
-            break
-        name, rest = _split_name(after)
-        segments += [Text(before)] if before else []
-        segments.append(Mention("all" if user.strip() == wire.EVERYONE else user.strip(), name))
-    return (*segments, Text(rest)) if rest or not segments else tuple(segments)
-
-
-def _split_name(text: str) -> tuple[str, str]:
-    """The name ends at the narrow space that clients put there; without one, at the first blank."""
-    end = re.search(GAP, text) or re.search(r"\s", text)
-    return (text[: end.start()], text[end.end() :]) if end else (text, "")
 
 
 # --- references -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken
 from yizhan.platforms.ohwxapi.wire import EventName, MsgType
 from yizhan.wire import Fault
-from yizhan.wire.appmsg import as_received, compose_media, parse_card, parse_contact
+from yizhan.wire.appmsg import EVERYONE, as_received, compose_media, parse_card, parse_contact
 from yizhan.wire.appmsg.xml import escape
 from yizhan.world import Blob, Group, Post
 
@@ -315,7 +315,7 @@ class Messages:
         given = asked.AtUsers
         names = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         members = self._members(asked.ToUserName)
-        return tuple(n.strip() for n in names if n.strip() in members or n.strip() == wire.EVERYONE)
+        return tuple(n.strip() for n in names if n.strip() in members or n.strip() == EVERYONE)
 
     def _members(self, place: str) -> set[str]:
         group = self.accounts.network.groups.get(place)

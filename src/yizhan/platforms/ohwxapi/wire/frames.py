@@ -45,8 +45,6 @@ class MsgType(IntEnum):
     SYSTEM = 10002
 
 
-EVERYONE = "notify@all"
-"""Among the mentioned: everybody in the group."""
 MENTIONED = "在群聊中@了你"
 """Stands in `PushContent` after the sender's name when the account is mentioned; clients look for exactly this."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,26 +31,26 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.model.split import spans
 from yizhan.platforms.base import MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire import sending as wire
 from yizhan.platforms.webwechat.wire import session as kinds
-from yizhan.platforms.webwechat.wire.content import MD5, MENTION_END, Cdn, file_card, image_xml, mention_source
+from yizhan.platforms.webwechat.wire.content import MD5, Cdn, file_card, image_xml, mention_source
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
 from yizhan.wire.appmsg import (
     WEBWECHAT,
+    Words,
     compose_channel_video,
     compose_contact,
     compose_link,
     compose_mini_program,
     compose_quote,
+    runs,
 )
 from yizhan.wire.filename import safe_name
 
-_MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
 QUOTE_RULE = "- - - - - - - - - - - - - - -"
 """Between what is quoted and the answer."""
 MOST_QUOTED = 200
@@ -114,9 +114,10 @@ def compose(message: Message, target: Target, rules: Rules, scope: str) -> list[
     if target.kind not in ("user", "group"):
         raise Unsupported(f"{target}: web WeChat has the kinds 'user' and 'group', not '{target.kind}'.")
     composer = _Composer(target, rules, scope)
-    for segment in message.segments:
-        composer.take(segment)
-    return composer.done()
+    parts = [part for run in runs(message.segments) for part in composer.parts(run)]
+    if not parts:
+        raise Refused(f"{target}: there is nothing in the message but blank text.")
+    return parts
 
 
 class _Composer:
@@ -124,31 +125,15 @@ class _Composer:
         self._target = target
         self._rules = rules
         self._scope = scope
-        self._parts: list[Part] = []
-        self._text: list[str] = []
-        self._mentions: list[tuple[int, str]] = []
-        """Who is mentioned, and where in the text."""
-        self._quote: Quote | None = None
 
-    def take(self, segment: Segment) -> None:
-        match segment:
-            case Text(text):
-                self._text.append(text)
-                return
-            case Mention(user, name):
-                self._mention(user, name)
-                return
-        self._end_text()
-        if isinstance(segment, Quote):
-            self._quote = segment
-        else:
-            self._parts.append(self._one(segment))
-
-    def done(self) -> list[Part]:
-        self._end_text()
-        if not self._parts:
-            raise Refused(f"{self._target}: there is nothing in the message but blank text.")
-        return self._parts
+    def parts(self, run: Sequence[Segment]) -> Iterator[Part]:
+        match run[0]:
+            case Text() | Mention():
+                yield from self._text(Words.of(run, self._target))
+            case Quote() as quote:
+                yield from self._answer(quote, Words.of(run, self._target))
+            case other:
+                yield self._one(other)
 
     def _one(self, segment: Segment) -> Part:
         match segment:
@@ -175,29 +160,20 @@ class _Composer:
 
     # --- text
 
-    def _mention(self, user: str, name: str) -> None:
-        if self._target.kind != "group":
-            raise Unsupported(f"{self._target}: somebody can be mentioned in a group only. Write the name as text.")
-        everyone, at = user == "all", sum(map(len, self._text))
-        self._text.append(f"@{name or ('所有人' if everyone else user)}{MENTION_END}")
-        if not everyone:
-            self._mentions.append((at, user))
-
-    def _end_text(self) -> None:
-        text, mentions, quote = "".join(self._text), self._mentions, self._quote
-        self._text, self._mentions, self._quote = [], [], None
-        note = ""
-        if quote is not None and not text.strip():
-            raise Unsupported(f"{self._target}: a quote carries the text that answers it. Put a text right after it.")
-        if quote is not None and not self._rules["link.fresh"]:
-            above, quote, note = self._above(quote), None, QUOTE_NOTE
-            text, mentions = above + text, [(at + len(above), user) for at, user in mentions]
-        for start, stop in spans(text, self._rules.number("text.max_characters"), whole=_MENTION):
-            named = tuple(user for at, user in mentions if start <= at < stop)
+    def _text(self, words: Words, quote: Quote | None = None, note: str = "") -> Iterator[Part]:
+        for text, mentioned in words.pieces(self._rules.number("text.max_characters")):
+            named = tuple(user for user in mentioned if user != "all")
             call, type_ = ("webwxsendappmsg", kinds.APP_QUOTE) if quote else ("webwxsendmsg", kinds.TEXT)
-            draft = Draft(call, type_, text[start:stop], mentions=named, quote=quote)
-            self._parts.append(_part(draft, f"{'quote, ' if quote else ''}text {stop - start} chars", note=note))
+            draft = Draft(call, type_, text, mentions=named, quote=quote)
+            yield _part(draft, f"{'quote, ' if quote else ''}text {len(text)} chars", note=note)
             quote, note = None, ""
+
+    def _answer(self, quote: Quote, words: Words) -> Iterator[Part]:
+        if not words.text.strip():
+            raise Unsupported(f"{self._target}: a quote carries the text that answers it. Put a text right after it.")
+        if self._rules["link.fresh"]:
+            return self._text(words, quote)
+        return self._text(words.behind(self._above(quote)), note=QUOTE_NOTE)
 
     def _above(self, quote: Quote) -> str:
         """What is quoted, as clients without quotes write it above an answer."""

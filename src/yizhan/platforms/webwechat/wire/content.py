@@ -17,9 +17,6 @@ from yizhan.platforms.webwechat.wire.session import APP_FILE, APP_LINK
 from yizhan.wire.appmsg import WEBWECHAT, FileCard, MediaXml, compose_file, compose_media, parse_card, parse_media
 from yizhan.wire.appmsg.xml import CData, Nodes, write
 
-MENTION_END = "\u2005"
-"""What follows `@name` in a mention."""
-
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 _BREAK = re.compile(r"<br\s*/?>")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,20 +29,15 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.model.split import spans
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
 from yizhan.platforms.wechatsdk.convert.placed import Draft
 from yizhan.wire import Endpoint
-from yizhan.wire.appmsg import compose_link, compose_mini_program
+from yizhan.wire.appmsg import Words, at_users, compose_link, compose_mini_program, runs
 from yizhan.wire.filename import safe_name
 
-GAP = "\u2005"
-"""Stands behind a visible `@nick`, as WeChat's own clients write it."""
-_MENTION = re.compile(f"@[^{GAP}]{{1,64}}{GAP}")
-EVERYONE = "notify@all"
 CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}
 _BY_NUMBER = {str(e.constants["type"]): e for e in CALLS.values()}
 
@@ -57,30 +51,13 @@ def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
     if target.kind not in ("user", "group"):
         raise Unsupported(f"wechatsdk reaches users and groups, not '{target.kind}'. Write {target.account}/user/WXID.")
     composer = _Composer(target, rules)
-    return tuple(part for run in _runs(message.segments) for part in composer.parts(run))
+    return tuple(part for run in runs(message.segments) for part in composer.parts(run))
 
 
 def limits_of(rules: Rules) -> Sequence[Limit]:
     """Return the pace of an account, if the profile sets one."""
     count = rules.number("pace.per_minute")
     return (Limit("pace", "account", "send", count, 60.0),) if count and rules.limited else ()
-
-
-def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Split into what goes together: text with mentions, led by a quote if there is one; everything else alone."""
-    run: list[Segment] = []
-    for segment in segments:
-        if isinstance(segment, (Text, Mention)):
-            run.append(segment)
-            continue
-        if run:
-            yield run
-        run = [segment]
-        if not isinstance(segment, Quote):
-            yield run
-            run = []
-    if run:
-        yield run
 
 
 class _Composer:
@@ -125,7 +102,7 @@ class _Composer:
     # --- words
 
     def _text(self, text: str, mentioned: list[str]) -> Part:
-        request = wire.SendText(userName=self.to, msgContent=text, atUserList=mentioned)
+        request = wire.SendText(userName=self.to, msgContent=text, atUserList=at_users(mentioned))
         return _part(wire.SEND_TEXT, request, f"text {len(text)} chars")
 
     def _quote(self, quote: Quote, rest: Sequence[Segment]) -> Sequence[Part]:
@@ -141,28 +118,14 @@ class _Composer:
             msgSvrID=quote.message_id,
             sourceContent=quote.text,
             sourceUserName=quote.sender,
-            atUserList=mentioned,
+            atUserList=at_users(mentioned),
         )
         first = _part(wire.SEND_QUOTE, request, f"quote, text {len(text)} chars")
         return [first, *(self._text(text, mentioned) for text, mentioned in more)]
 
     def _words(self, run: Sequence[Segment]) -> list[tuple[str, list[str]]]:
-        """Return the text in pieces that one message takes, each with those who are mentioned in it."""
-        text, mentioned = "", list[tuple[int, str]]()
-        for segment in run:
-            if isinstance(segment, Mention):
-                if self.target.kind != "group":
-                    raise Unsupported(f"{self.target} is one person; mentions exist in groups only. Leave it out.")
-                everyone = segment.user == "all"
-                mentioned.append((len(text), EVERYONE if everyone else segment.user))
-                text += f"@{'所有人' if everyone else segment.name or segment.user}{GAP}"
-            elif isinstance(segment, Text):
-                text += segment.text
         limit = self.rules.number("text.max_bytes") if self.rules.limited else 0
-        return [
-            (text[start:stop], [user for at, user in mentioned if start <= at < stop])
-            for start, stop in spans(text, max_bytes=limit, whole=_MENTION)
-        ]
+        return Words.of(run, self.target).pieces(max_bytes=limit)
 
     # --- media: placed once, then forwarded to everyone
 

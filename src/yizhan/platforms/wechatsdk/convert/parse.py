@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from yizhan.errors import Unsupported
-from yizhan.model import Event, EventKind, Forward, Mention, Message, Reply, Segment, Target, Text
+from yizhan.model import Event, EventKind, Forward, Message, Reply, Segment, Target, Text
 from yizhan.platforms.wechatsdk import wire
-from yizhan.platforms.wechatsdk.convert.compose import EVERYONE, GAP
 from yizhan.wire.appmsg import (
     parse_card,
     parse_contact,
     parse_friend_request,
     parse_media,
     parse_revoked,
+    parse_words,
     split_sender,
 )
 from yizhan.wire.filename import safe_name
 
 _GROUP_KINDS = {4: EventKind.GROUP_ADDED, 5: EventKind.GROUP_REMOVED}
-_AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
 _LARGE_FROM = 25 << 20
 """Where a received file's type changes; the vendor's own border, whatever the rules say."""
 
@@ -122,7 +120,7 @@ def _content(message: wire.Message, content: str) -> tuple[tuple[Segment, ...], 
     try:
         match message.type:
             case wire.TYPE_TEXT:
-                return _with_mentions(content, message.reserved1 or message.reversed1), kind, {}
+                return parse_words(content, message.reserved1 or message.reversed1), kind, {}
             case wire.TYPE_REVOKED:
                 if (revoked := parse_revoked(content)) is not None:
                     text = (Text(revoked.text),) if revoked.text else ()
@@ -137,9 +135,7 @@ def _content(message: wire.Message, content: str) -> tuple[tuple[Segment, ...], 
             case wire.TYPE_CARD:
                 return _card(content), kind, {}
             case wire.TYPE_LOCATION:
-                place = parse_media(content)
-                words = "\n".join(filter(None, (place.get("poiname"), place.get("label"))))
-                return (Text(words or "[位置]"),), kind, {}
+                return (Text(parse_media(content).place()),), kind, {}
             case wire.TYPE_IMAGE | wire.TYPE_VOICE | wire.TYPE_VIDEO | wire.TYPE_STICKER:
                 return (_media(message.type, content),), kind, {}
     except ValueError:
@@ -186,21 +182,6 @@ def _media(kind: int, content: str) -> Forward:
             length = {"milliseconds": media.number("voicelength"), "size": media.number("length")}
             return Forward("voice", {**reference, **more, **length})
     return Forward("sticker", {**reference, "size": media.number("len")})
-
-
-def _with_mentions(text: str, source: str) -> tuple[Segment, ...]:
-    """Text with its mentions told apart: the n-th `@` in it belongs to the n-th mentioned member."""
-    found = _AT_USERS.search(source)
-    rest, segments = text, list[Segment]()
-    for user in filter(None, (name.strip() for name in (found[1] if found else "").split(","))):
-        before, at, after = rest.partition("@")
-        if not at:
-            break
-        end = re.search(GAP, after) or re.search(r"\s", after)
-        name, rest = (after[: end.start()], after[end.end() :]) if end else (after, "")
-        segments += [Text(before)] if before else []
-        segments.append(Mention("all" if user == EVERYONE else user, name))
-    return (*segments, Text(rest)) if rest or not segments else tuple(segments)
 
 
 def _int(value: Any) -> int:

@@ -12,7 +12,7 @@ from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book, token_of
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
-from yizhan.wire.appmsg import FileCard, as_received, compose_file, compose_media
+from yizhan.wire.appmsg import EVERYONE, FileCard, as_received, compose_file, compose_media
 from yizhan.wire.appmsg.xml import CData, attributes, write
 from yizhan.world import Blob, Group, World
 
@@ -178,7 +178,7 @@ class Saying:
         me = self._account.profile
         mentioned = [me.userName] if f"@{me.nickName}" in said else []
         if "@所有人" in said:
-            mentioned.append("notify@all")
+            mentioned.append(EVERYONE)
         at = f"<atuserlist>{','.join(mentioned)}</atuserlist>" if mentioned else ""
         return f"<msgsource>{at}<silence>0</silence><membercount>{len(group.members) + 1}</membercount></msgsource>"
 

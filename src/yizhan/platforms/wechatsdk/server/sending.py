@@ -14,7 +14,7 @@ from yizhan.platforms.wechatsdk.server.book import Book
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
 from yizhan.wire import Fault
-from yizhan.wire.appmsg import FileCard, parse_card
+from yizhan.wire.appmsg import EVERYONE, FileCard, parse_card
 from yizhan.world import Blob, World
 
 NETWORK, PLATFORM = "wechat", "wechatsdk"
@@ -306,7 +306,7 @@ class Sending:
         if not names or "@" not in text or not target.endswith("@chatroom"):
             return []
         group = self._book.group(target)
-        return [name for name in names if name == "notify@all" or name in group.members]
+        return [name for name in names if name == EVERYONE or name in group.members]
 
     def _short_enough(self, milliseconds: int) -> None:
         rules = self._rules()
