@@ -157,7 +157,8 @@ class Engine:
             raise StorageError(f"{folder} cannot be used as a store: {error}. Name another folder.") from error
         ledger = await Ledger.open_file(folder / "yizhan.db")
         try:
-            vault = Vault.open(folder / "key")
+            is_new = not await ledger.read(_known_store_id)
+            vault = Vault.open(folder / "key", make=is_new)
             used_clock = clock or SystemClock()
             library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
             store_id = await ledger.write(_store_id)
@@ -834,10 +835,14 @@ def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:
     )
 
 
+def _known_store_id(connection: sa.engine.Connection) -> int:
+    return connection.execute(sa.select(counters.c.value).where(counters.c.name == "store")).scalar() or 0
+
+
 def _store_id(connection: sa.engine.Connection) -> str:
     """The store's own random number, made once; it keeps two stores' send keys apart."""
-    value = connection.execute(sa.select(counters.c.value).where(counters.c.name == "store")).scalar()
-    if value is None:
+    value = _known_store_id(connection)
+    if not value:
         value = secrets.randbits(62)
         connection.execute(counters.insert().values(name="store", value=value))
     return f"{value:x}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import signal
@@ -646,7 +647,7 @@ def test_a_doctor_holds_the_clock_against_the_platforms(
 
 
 def test_a_doctor_whose_account_cannot_be_read_goes_on_and_says_why(qq: Run, tmp_path: Path) -> None:
-    (tmp_path / "yizhan-data" / "key").unlink()
+    (tmp_path / "yizhan-data" / "key").write_text(base64.b64encode(bytes(32)).decode())
 
     said = qq("doctor")
 

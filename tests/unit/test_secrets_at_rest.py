@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from yizhan.errors import ConfigError
+from yizhan.engine import Engine
+from yizhan.errors import ConfigError, StorageError
 from yizhan.storage.secrets import KEY_VARIABLE, Vault
 
 
@@ -30,3 +31,20 @@ def test_a_key_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with pytest.raises(ConfigError, match="does not hold a key"):
         Vault.open(tmp_path / "key")
+
+
+async def test_a_store_whose_key_is_gone_says_so_and_makes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    async with await Engine.open(tmp_path / "store"):
+        pass
+    key = (tmp_path / "store" / "key").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(StorageError, match=r"is missing.* Bring the file back or set YIZHAN_KEY"):
+        await Engine.open(tmp_path / "store")
+
+    assert not (tmp_path / "store" / "key").exists()
+    monkeypatch.setenv(KEY_VARIABLE, key.read_text())
+    async with await Engine.open(tmp_path / "store"):
+        pass

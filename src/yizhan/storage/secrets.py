@@ -24,15 +24,21 @@ class Vault:
         self._key = key
 
     @classmethod
-    def open(cls, file: Path) -> Vault:
-        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`, which is made when it is missing.
+    def open(cls, file: Path, *, make: bool = True) -> Vault:
+        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`; `make`: if it is missing, make one.
 
         Raises:
             ConfigError: the key is not one.
+            StorageError: it is missing, and none is to be made: what is stored was written under another.
         """
         text = os.environ.get(KEY_VARIABLE)
         source = KEY_VARIABLE if text else str(file)
         if text is None:
+            if not file.exists() and not make:
+                raise StorageError(
+                    f"the key of this store, {file}, is missing; its accounts and logins cannot be read without it. "
+                    f"Bring the file back or set {KEY_VARIABLE}, or begin anew in another folder."
+                )
             if not file.exists():
                 _write_key(file)
             text = file.read_text("ascii", "replace")
