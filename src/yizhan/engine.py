@@ -230,6 +230,8 @@ class Engine:
         # Once more: it may have been used in between.
         await self._forget(name)
         await self.shelf.forget(name)
+        # Whoever waits for what it had to send is told that it is gone.
+        await self.outbox.stir()
         return removed
 
     async def accounts(self) -> dict[str, dict[str, Any]]:

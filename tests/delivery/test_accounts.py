@@ -9,9 +9,9 @@ import pytest
 
 from tests.delivery.fake import Network
 from tests.delivery.test_path import PNG, users
-from tests.delivery.waiting import rested
+from tests.delivery.waiting import answers_of, rested
 from tests.support import PATIENCE, until
-from yizhan.delivery import lanes
+from yizhan.delivery import lanes, worker
 from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded, Unavailable
 from yizhan.model import Image, State
@@ -21,6 +21,7 @@ from yizhan.world import TurnableClock
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "GRACE", 0.1)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
 
 
 @pytest.mark.parametrize("grace", [0.0, PATIENCE])
@@ -150,10 +151,15 @@ async def test_a_send_of_which_only_its_neighbour_lost_the_login_is_not_said_to_
         await second
 
 
-async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(engine: Engine, network: Network) -> None:
+async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network.script = lambda target, number: Unavailable("down")
     broadcast = await engine.broadcast("hi", to=users(3))
     await until(lambda: bool(network.tries))
+    # What was submitted is no news any more when the account goes.
+    looks = answers_of(monkeypatch, engine.worker, "_look")
+    await until(lambda: 2 <= len(looks))
 
     await engine.remove_account("fake.me")
 
