@@ -170,5 +170,5 @@ class StorageError(YizhanError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ' Did you mean a, b?' for close matches of `word` among `known`, else the empty string."""
-    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
     return f" Did you mean {', '.join(close)}?" if close else ""
