@@ -43,7 +43,7 @@ async def enciphering(size: int) -> Row:
     from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 
     from yizhan.model import BytesContent
-    from yizhan.platforms.ilink.crypt import Enciphered
+    from yizhan.platforms.ilink.wire.crypt import Enciphered
 
     data, key = os.urandom(MIB) * (size // MIB), os.urandom(16)
 

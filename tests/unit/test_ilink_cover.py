@@ -54,7 +54,7 @@ async def test_a_cover_travels_beside_the_video_where_it_is_asked_for(sandbox: R
 async def test_a_cover_that_the_platform_gives_no_place_for_is_left_out(
     sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from yizhan.platforms.ilink.calls import Calls
+    from yizhan.platforms.ilink.client.calls import Calls
 
     plain = Calls.get_upload_url
 

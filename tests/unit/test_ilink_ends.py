@@ -911,7 +911,7 @@ def request_for(bench: Bench, data: bytes) -> wire.GetUploadUrl:
 
 
 def sealed(data: bytes, key: str = "00112233445566778899aabbccddeeff") -> Any:
-    from yizhan.platforms.ilink.crypt import Enciphered
+    from yizhan.platforms.ilink.wire.crypt import Enciphered
 
     return Enciphered(BytesContent(data), bytes.fromhex(key))
 
@@ -1072,7 +1072,7 @@ async def test_closing_does_not_wait_for_a_platform_that_hears_no_goodbye(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.events(1)
-    monkeypatch.setattr("yizhan.platforms.ilink.client.GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr("yizhan.platforms.ilink.client.adapter.GOODBYE_SECONDS", 0.05)
     monkeypatch.setattr(wire, "NOTIFY_STOP", replace(wire.NOTIFY_STOP, timeout=600.0))
     heard = asyncio.Event()
 
@@ -1121,7 +1121,7 @@ async def test_a_server_that_goes_away_answers_held_polls_and_ends_no_session(be
 async def test_a_platform_that_does_not_hold_its_polls_is_not_hammered(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yizhan.platforms.ilink.poll.AT_ONCE", 3600.0)
+    monkeypatch.setattr("yizhan.platforms.ilink.client.poll.AT_ONCE", 3600.0)
     bench.server.rules = PLATFORM.rules(None, {"getupdates.hold_seconds": 0})
     patient = make(bench.served, bench.keeper, rules={"poll.pause_seconds": 600})
     polls = bench.begun("getupdates")

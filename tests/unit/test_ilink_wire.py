@@ -10,7 +10,8 @@ import pytest
 from yizhan.errors import LoginNeeded, PlatformError, Rejected, TargetGone, Throttled, Unavailable, WindowClosed
 from yizhan.model import BytesContent, read_all
 from yizhan.platforms.ilink import API, CDN, Settings, wire
-from yizhan.platforms.ilink.crypt import (
+from yizhan.platforms.ilink.server.cursor import BadCursor, Cursor, read_cursor
+from yizhan.platforms.ilink.wire.crypt import (
     BadCiphertext,
     Enciphered,
     deciphered,
@@ -19,7 +20,6 @@ from yizhan.platforms.ilink.crypt import (
     read_key,
     write_key,
 )
-from yizhan.platforms.ilink.server.cursor import BadCursor, Cursor, read_cursor
 from yizhan.wire import (
     Endpoint,
     Fault,

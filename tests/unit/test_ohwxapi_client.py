@@ -52,7 +52,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.ohwxapi import PLATFORM, wire
-from yizhan.platforms.ohwxapi.client import OhwxapiAdapter
+from yizhan.platforms.ohwxapi.client import Adapter
 from yizhan.platforms.ohwxapi.server import Server, sockets
 from yizhan.wire import Fault
 
@@ -77,7 +77,7 @@ GROUP = Target("ohwxapi.main", "group", "10001@chatroom")
 class Sender:
     """Sends whole messages the way the path does: one handle per need, kept."""
 
-    def __init__(self, adapter: OhwxapiAdapter, data: dict[str, bytes]) -> None:
+    def __init__(self, adapter: Adapter, data: dict[str, bytes]) -> None:
         self.adapter = adapter
         self.data = data
         self.handles: dict[Any, Any] = {}
@@ -97,12 +97,12 @@ class Sender:
 @asynccontextmanager
 async def gateway(
     *, settings: dict[str, Any] | None = None, rules: dict[str, Any] | None = None, **extra: Any
-) -> AsyncIterator[tuple[Served, OhwxapiAdapter, Sender]]:
+) -> AsyncIterator[tuple[Served, Adapter, Sender]]:
     manual = extra.pop("manual_logins", False)
     async with serve(PLATFORM, rules=rules, options=ServerOptions(manual, extra)) as served:
         data = {hashlib.sha256(d).hexdigest(): d for d in (PNG, MP4, SILK, b"plan")}
         chosen = {"wxid": "wxid_sandbox", "base_url": served.url, **(settings or {})}
-        adapter = OhwxapiAdapter(context(PLATFORM, served, chosen, media=data, rules=rules))
+        adapter = Adapter(context(PLATFORM, served, chosen, media=data, rules=rules))
         try:
             yield served, adapter, Sender(adapter, data)
         finally:
@@ -122,7 +122,7 @@ def listeners(served: Served) -> int:
 
 
 @asynccontextmanager
-async def listening(adapter: OhwxapiAdapter, served: Served) -> AsyncIterator[Any]:
+async def listening(adapter: Adapter, served: Served) -> AsyncIterator[Any]:
     """Events from the moment that the gateway knows who listens."""
     queue: asyncio.Queue[Event] = asyncio.Queue()
     others = listeners(served)
@@ -145,7 +145,7 @@ async def listening(adapter: OhwxapiAdapter, served: Served) -> AsyncIterator[An
 
 
 @pytest.fixture(params=["http", "socket"])
-async def both(request: Any) -> AsyncIterator[tuple[Served, OhwxapiAdapter, Sender]]:
+async def both(request: Any) -> AsyncIterator[tuple[Served, Adapter, Sender]]:
     async with gateway(settings={"commands": request.param}) as made:
         yield made
 
@@ -369,7 +369,7 @@ async def test_a_mention_of_the_account_is_told_apart_from_the_text() -> None:
 async def test_two_accounts_behind_one_gateway_hear_their_own() -> None:
     async with gateway(accounts=["wxid_one", "wxid_two"], settings={"wxid": "wxid_two"}) as (served, two, _):
         chosen = {"wxid": "wxid_one", "base_url": served.url, "security_code": "558-000-000"}
-        one = OhwxapiAdapter(context(PLATFORM, served, chosen, name="one"))
+        one = Adapter(context(PLATFORM, served, chosen, name="one"))
         async with listening(one, served) as next_one, listening(two, served) as next_two:
             await served.server.say("wxid_alice", "wxid_one", text="for one")
             await served.server.say("wxid_alice", "wxid_two", text="for two")
@@ -433,7 +433,7 @@ async def test_a_lost_login_is_an_event() -> None:
 
 async def test_a_withdrawn_message_is_an_event_for_the_other_side() -> None:
     async with gateway(accounts=["wxid_one", "wxid_two"], settings={"wxid": "wxid_two"}) as (served, two, _):
-        one = OhwxapiAdapter(context(PLATFORM, served, {"wxid": "wxid_one", "base_url": served.url}, name="one"))
+        one = Adapter(context(PLATFORM, served, {"wxid": "wxid_one", "base_url": served.url}, name="one"))
         async with listening(two, served) as next_event:
             sent = await one.run(wire.SEND_MSG, wire.SendMsg(ToUserName="wxid_two", Content="oops", MsgType=1))
             await one.recall(PlatformId(sent.NewMsgIdExt), user("wxid_two"), Receipt("d", "t", State.SENT))
@@ -499,7 +499,7 @@ async def test_a_gateway_that_answers_with_a_path_needs_a_shared_folder(tmp_path
         with pytest.raises(Unsupported, match="download_folder"):
             [chunk async for chunk in adapter.open_reference(reference)]
         chosen = {"wxid": "wxid_sandbox", "base_url": served.url, "download_folder": str(tmp_path)}
-        sharing = OhwxapiAdapter(context(PLATFORM, served, chosen, name="sharing"))
+        sharing = Adapter(context(PLATFORM, served, chosen, name="sharing"))
         data = b"".join([chunk async for chunk in sharing.open_reference(reference)])
         await sharing.close()
 
@@ -566,7 +566,7 @@ async def test_we_wait_longer_than_the_gateway_was_told_to(monkeypatch: pytest.M
     async with gateway() as (served, _, _sender):
         for seconds in (10, 90):
             chosen = {"wxid": "wxid_sandbox", "base_url": served.url, "timeout": seconds}
-            adapter = OhwxapiAdapter(context(PLATFORM, served, chosen))
+            adapter = Adapter(context(PLATFORM, served, chosen))
 
             async def call(command: Any, request: Any, *, seconds: int = seconds, **_: Any) -> None:
                 waited[seconds] = command.timeout

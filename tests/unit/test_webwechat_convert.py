@@ -29,7 +29,6 @@ from yizhan.model import (
     message_of,
 )
 from yizhan.platforms.webwechat import PLATFORM
-from yizhan.platforms.webwechat.book import Book
 from yizhan.platforms.webwechat.convert import (
     GIF_NOTE,
     QUOTE_NOTE,
@@ -41,6 +40,7 @@ from yizhan.platforms.webwechat.convert import (
     recalled_id,
     upload_form,
 )
+from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import escaped
 from yizhan.platforms.webwechat.wire.session import Added, Changed

@@ -13,7 +13,7 @@ import pytest
 from tests.webwechat_support import png
 from yizhan.engine import Engine
 from yizhan.platforms.webwechat import PLATFORM, Settings
-from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.testing import RunningSandbox
 
 PAGE = (Path(__file__).parents[2] / "docs/platforms/webwechat.md").read_text("utf-8")

@@ -18,7 +18,7 @@ from yizhan.platforms.base import LoginStep, ServerOptions
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat import wire as calls
 from yizhan.platforms.webwechat.client import Adapter
-from yizhan.platforms.webwechat.saved import load_saved
+from yizhan.platforms.webwechat.client.saved import load_saved
 from yizhan.platforms.webwechat.wire.login import JsLogin, LoginPoll
 from yizhan.wire import HttpResponse
 

@@ -15,7 +15,7 @@ from tests.webwechat_support import MP4, Account, CountedClock, account, png, ta
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
 from yizhan.platforms.webwechat import wire as calls
-from yizhan.platforms.webwechat.saved import load_saved
+from yizhan.platforms.webwechat.client.saved import load_saved
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
 from yizhan.platforms.webwechat.wire.content import is_token, plain
 from yizhan.platforms.webwechat.wire.session import Keys, KeyValue

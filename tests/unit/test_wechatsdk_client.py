@@ -53,7 +53,7 @@ from yizhan.model import (
 from yizhan.net.dial import send_tcp
 from yizhan.platforms.base import MediaNeed, ServerOptions
 from yizhan.platforms.wechatsdk import PLATFORM, Settings, convert, wire
-from yizhan.platforms.wechatsdk.client import WechatsdkAdapter
+from yizhan.platforms.wechatsdk.client import Adapter
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.tcp import TcpListener
 from yizhan.platforms.wechatsdk.server import Server
@@ -433,7 +433,7 @@ async def test_a_tcp_listener_is_taken_away_at_the_end_and_an_address_that_is_ta
         async with listening(adapter):
             (handler,) = (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
             settings = {"events": "tcp", "listen_port": int(handler.port)}
-            other = WechatsdkAdapter(context(PLATFORM, served, {"base_url": served.url, **settings}))
+            other = Adapter(context(PLATFORM, served, {"base_url": served.url, **settings}))
             with pytest.raises(ConfigError, match="Choose another port"):
                 await anext(other.events())
             await other.close()
@@ -486,7 +486,7 @@ async def test_a_listener_left_over_from_a_crash_is_removed() -> None:
         served.server.pushes.register(wire.BY_WEBSOCKET, old)
         served.server.pushes.register(wire.BY_HTTP, other)
         await keeper.put("handler", old.encode())
-        adapter = WechatsdkAdapter(context(PLATFORM, served, {"base_url": served.url}, keeper=keeper))
+        adapter = Adapter(context(PLATFORM, served, {"base_url": served.url}, keeper=keeper))
         async with listening(adapter):
             urls = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]
         left = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]

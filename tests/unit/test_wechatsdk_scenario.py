@@ -13,7 +13,7 @@ import pytest
 from tests.support import Served, context, serve
 from yizhan.model import BytesContent, Event, File, Forward, Media, Message, SendKey, Target
 from yizhan.platforms.wechatsdk import PLATFORM
-from yizhan.platforms.wechatsdk.client import WechatsdkAdapter
+from yizhan.platforms.wechatsdk.client import Adapter
 
 PLAN = b"yizhan test plan\n" + bytes(range(256)) * 60
 
@@ -34,8 +34,8 @@ def media_of(data: bytes, kind: Any = "file", format: str = "txt", **more: Any) 
 
 
 @asynccontextmanager
-async def adapter_of(served: Served, **settings: Any) -> AsyncIterator[WechatsdkAdapter]:
-    adapter = WechatsdkAdapter(context(PLATFORM, served, {"base_url": served.url, **settings}))
+async def adapter_of(served: Served, **settings: Any) -> AsyncIterator[Adapter]:
+    adapter = Adapter(context(PLATFORM, served, {"base_url": served.url, **settings}))
     try:
         yield adapter
     finally:
@@ -43,7 +43,7 @@ async def adapter_of(served: Served, **settings: Any) -> AsyncIterator[Wechatsdk
 
 
 @asynccontextmanager
-async def listening(adapter: WechatsdkAdapter) -> AsyncIterator[AsyncIterator[Event]]:
+async def listening(adapter: Adapter) -> AsyncIterator[AsyncIterator[Event]]:
     """Events of an adapter, once the client knows its listener."""
     events = adapter.events()
     first = asyncio.ensure_future(anext(events))
@@ -62,7 +62,7 @@ async def listening(adapter: WechatsdkAdapter) -> AsyncIterator[AsyncIterator[Ev
         await events.aclose()  # type: ignore[attr-defined]
 
 
-async def send(adapter: WechatsdkAdapter, message: Message, target: Target, handles: dict[Any, Any]) -> str:
+async def send(adapter: Adapter, message: Message, target: Target, handles: dict[Any, Any]) -> str:
     """What the engine does, in small: compose, place once, send."""
     id = ""
     for part in adapter.compose(message, target):

@@ -19,7 +19,7 @@ from yizhan.net.router import Exchange
 from yizhan.platforms.base import LoginStep
 from yizhan.platforms.ilink import PLATFORM
 from yizhan.platforms.ilink.client import Adapter
-from yizhan.platforms.ilink.crypt import read_key
+from yizhan.platforms.ilink.wire.crypt import read_key
 
 OFFICIAL = load("openclaw-weixin-2.4.9.main")
 QUICK = {"login.pause_seconds": 0, "getupdates.hold_seconds": 0}

@@ -15,8 +15,8 @@ from tests.support import Served, serve
 from yizhan.net.router import Exchange
 from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ilink import PLATFORM, wire
-from yizhan.platforms.ilink.crypt import deciphered
 from yizhan.platforms.ilink.server import Server
+from yizhan.platforms.ilink.wire.crypt import deciphered
 from yizhan.wire import Fault, HttpResponse
 
 QUICK = {"limits": False, "getupdates.hold_seconds": 0, "login.hold_seconds": 0}

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.support import PATIENCE
-from yizhan.platforms.webwechat.calls import WebWx
-from yizhan.platforms.webwechat.saved import Saved
+from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.platforms.webwechat.client.saved import Saved
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(path.stem for path in DATA.glob("*.json"))

@@ -175,7 +175,7 @@ def _compare(expected: dict[str, Any], answer: Answer) -> None:
 
 def test_the_substitutions_leave_no_identity_of_the_stub() -> None:
     recorded = load("wechat4u__webwxsendmsgimg_forward")
-    from yizhan.platforms.webwechat.saved import Saved
+    from yizhan.platforms.webwechat.client.saved import Saved
 
     cookies = dict.fromkeys(("webwx_data_ticket", "webwxuvid", "webwx_auth_ticket"), "c")
     login = Login(Saved("", cookies, "SKEY", "SID", "UIN", "", "", me="ME"), "PERSON", "ROOM", image=("K", "U", "M"))

@@ -32,7 +32,7 @@ from yizhan.model import (
 from yizhan.model.split import split_text
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.crypt import hex_key, padded_size, read_key, write_key
+from yizhan.platforms.ilink.wire.crypt import hex_key, padded_size, read_key, write_key
 from yizhan.platforms.recipes import PLAIN_SOUNDS, MediaRule
 from yizhan.platforms.rules import Rules
 from yizhan.wire import mask_value

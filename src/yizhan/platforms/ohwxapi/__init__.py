@@ -63,7 +63,7 @@ PLATFORM = Platform(
         "user": KindCapabilities(_USER, note="Voice travels with every send: the gateway has no place to keep it."),
         "group": KindCapabilities(_USER | {"mention"}, note="Voice travels with every send."),
     },
-    adapter="yizhan.platforms.ohwxapi.client:OhwxapiAdapter",
+    adapter="yizhan.platforms.ohwxapi.client:Adapter",
     server="yizhan.platforms.ohwxapi.server:Server",
     folder=Path(__file__).parent,
     needs_login=True,

@@ -72,7 +72,7 @@ PLATFORM = Platform(
         "user": KindCapabilities(_SEGMENTS, note="A sticker from a file is sent by its path each time."),
         "group": KindCapabilities(_SEGMENTS | {"mention"}, note="A quote in a group needs its sender."),
     },
-    adapter="yizhan.platforms.wechatsdk.client:WechatsdkAdapter",
+    adapter="yizhan.platforms.wechatsdk.client:Adapter",
     server="yizhan.platforms.wechatsdk.server:Server",
     folder=Path(__file__).parent,
     needs_login=False,

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from yizhan.model import Content
 from yizhan.net.router import Call
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.crypt import BadCiphertext, Enciphered, deciphered, hex_key, padded_size
 from yizhan.platforms.ilink.server.state import Slot, Stored
+from yizhan.platforms.ilink.wire.crypt import BadCiphertext, Enciphered, deciphered, hex_key, padded_size
 from yizhan.wire import Fault
 from yizhan.world import Blob
 

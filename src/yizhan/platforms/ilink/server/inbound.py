@@ -10,8 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.crypt import write_key
 from yizhan.platforms.ilink.server.state import Chat
+from yizhan.platforms.ilink.wire.crypt import write_key
 from yizhan.world import Blob
 
 Placed = tuple[str, bytes]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.crypt import read_key
 from yizhan.platforms.ilink.server.state import Bot, Chat
+from yizhan.platforms.ilink.wire.crypt import read_key
 from yizhan.wire import Fault
 
 if TYPE_CHECKING:

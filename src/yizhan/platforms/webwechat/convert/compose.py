@@ -33,7 +33,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.base import MediaNeed, Part
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.webwechat.book import Book
+from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire import sending as wire
 from yizhan.platforms.webwechat.wire import session as kinds

@@ -17,7 +17,7 @@ from yizhan.model import (
     Target,
     Text,
 )
-from yizhan.platforms.webwechat.book import Book
+from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire import session as kinds
 from yizhan.platforms.webwechat.wire.content import plain, read_md5, split_room
 from yizhan.platforms.webwechat.wire.session import Added

@@ -13,7 +13,7 @@ from yizhan.errors import LoginNeeded, Rejected, Unavailable, WireMismatch
 from yizhan.model import Content
 from yizhan.net.caller import Caller
 from yizhan.platforms.ilink import Settings, wire
-from yizhan.platforms.ilink.crypt import BadCiphertext, deciphered
+from yizhan.platforms.ilink.wire.crypt import BadCiphertext, deciphered
 from yizhan.wire import Endpoint, HttpResponse
 
 Res = TypeVar("Res")

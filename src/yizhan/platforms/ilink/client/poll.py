@@ -11,7 +11,7 @@ from yizhan.errors import LoginNeeded, PlatformError
 from yizhan.model import Clock, Event, EventKind
 from yizhan.platforms.base import Keeper
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.calls import Calls
+from yizhan.platforms.ilink.client.calls import Calls
 from yizhan.platforms.ilink.convert import parse
 from yizhan.platforms.rules import Rules
 

@@ -11,8 +11,8 @@ from msgspec import UNSET, UnsetType
 from yizhan.errors import WireMismatch
 from yizhan.net.caller import Progress
 from yizhan.platforms.webwechat import wire as calls
-from yizhan.platforms.webwechat.connection import Connection
-from yizhan.platforms.webwechat.saved import Saved, cookies_of
+from yizhan.platforms.webwechat.client.connection import Connection
+from yizhan.platforms.webwechat.client.saved import Saved, cookies_of
 from yizhan.platforms.webwechat.wire import contacts, hosts, login, media, other, sending, session
 from yizhan.wire import Endpoint, mask_text
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from yizhan.errors import LoginNeeded, PlatformError, Unavailable
 from yizhan.platforms.base import LoginStep
-from yizhan.platforms.webwechat.calls import WebWx
-from yizhan.platforms.webwechat.connection import PAUSE
-from yizhan.platforms.webwechat.saved import Saved
+from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.platforms.webwechat.client.connection import PAUSE
+from yizhan.platforms.webwechat.client.saved import Saved
 from yizhan.platforms.webwechat.wire import login as wire
 
 MOST_CODES = 5

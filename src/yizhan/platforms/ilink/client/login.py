@@ -10,7 +10,7 @@ from yizhan.errors import LoginNeeded, Unavailable, WireMismatch
 from yizhan.model import Clock
 from yizhan.platforms.base import LoginStep
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.calls import Calls, Session
+from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.rules import Rules
 
 Show = Callable[[LoginStep], None]

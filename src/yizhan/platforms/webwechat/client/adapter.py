@@ -38,12 +38,12 @@ from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, Med
 from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.webwechat import convert
 from yizhan.platforms.webwechat import wire as calls
-from yizhan.platforms.webwechat.book import Book
-from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.platforms.webwechat.client.login import QrLogin
+from yizhan.platforms.webwechat.client.receive import Receiver
+from yizhan.platforms.webwechat.client.saved import Saved, dump_saved, load_saved
 from yizhan.platforms.webwechat.convert import Draft
-from yizhan.platforms.webwechat.login import QrLogin
-from yizhan.platforms.webwechat.receive import Receiver
-from yizhan.platforms.webwechat.saved import Saved, dump_saved, load_saved
+from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire.base import SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.content import encry_name

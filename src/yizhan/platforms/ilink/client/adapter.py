@@ -24,11 +24,11 @@ from yizhan.errors import (
 from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.ilink import Settings, wire
-from yizhan.platforms.ilink.calls import Calls, Session
+from yizhan.platforms.ilink.client.calls import Calls, Session
+from yizhan.platforms.ilink.client.login import CodeEntry, QrLogin
+from yizhan.platforms.ilink.client.poll import CURSOR, Poll
 from yizhan.platforms.ilink.convert import Cover, Placed, compose, filled, media_rule, window_limits
-from yizhan.platforms.ilink.crypt import Enciphered, media_key, padded_size
-from yizhan.platforms.ilink.login import CodeEntry, QrLogin
-from yizhan.platforms.ilink.poll import CURSOR, Poll
+from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
 from yizhan.platforms.recipes import MediaRule, recipe
 
 SESSION = "session"

@@ -11,10 +11,10 @@ import msgspec
 from yizhan.errors import LoginNeeded, PlatformError
 from yizhan.model import Event, EventKind
 from yizhan.platforms.base import Keeper
-from yizhan.platforms.webwechat.book import Book
-from yizhan.platforms.webwechat.calls import WebWx
+from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.platforms.webwechat.client.saved import dump_saved
 from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, target_of
-from yizhan.platforms.webwechat.saved import dump_saved
+from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire.session import Changed, Keys, Synced
 
 log = logging.getLogger(__name__)

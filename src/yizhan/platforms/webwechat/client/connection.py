@@ -9,7 +9,7 @@ from yizhan.errors import LoginNeeded, Rejected
 from yizhan.model import Clock
 from yizhan.net.caller import Caller, Progress
 from yizhan.platforms.webwechat import Settings
-from yizhan.platforms.webwechat.saved import Saved, cookies_of
+from yizhan.platforms.webwechat.client.saved import Saved, cookies_of
 from yizhan.platforms.webwechat.wire import base, hosts
 from yizhan.wire import Endpoint, HttpResponse
 

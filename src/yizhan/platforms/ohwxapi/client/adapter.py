@@ -1,0 +1,255 @@
+"""The client end: one account behind a gateway."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
+from yizhan.net.caller import Caller
+from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.ohwxapi import Settings, convert, wire
+from yizhan.platforms.ohwxapi.client.download import Base64Field
+from yizhan.platforms.ohwxapi.client.line import Line, socket_url
+from yizhan.platforms.recipes import MediaRule
+from yizhan.wire import HttpResponse
+from yizhan.wire.filename import safe_name
+
+log = logging.getLogger(__name__)
+
+P = TypeVar("P", bound=Struct)
+R = TypeVar("R")
+
+DEFAULT_URL = "http://127.0.0.1:8898"
+POLL_SECONDS = 3.0
+"""Between two looks at the list of online accounts while a login waits for the phone."""
+MARGIN_SECONDS = 5.0
+"""How much longer than the gateway waits for WeChat we wait for the gateway, at least."""
+_CLIENT_ID_TIME = re.compile(r"_(\d{9,11})$")
+
+
+class Adapter:
+    """Sends as one wxid. `run` gives any command of the wire, typed by its parameters and its answer."""
+
+    def __init__(self, context: AccountContext) -> None:
+        settings: Settings = context.settings
+        self.name = context.name
+        self.settings = settings
+        self.wxid = settings.wxid
+        self._over_socket = settings.commands == "socket"
+        self._context = context
+        base = (settings.base_url or DEFAULT_URL).rstrip("/")
+        self.caller = Caller(context.name, base)
+        url = socket_url(base, settings.socket_url, settings.wxid, settings.security_code)
+        self.line = Line(self.caller, url, settings.wxid, context.clock, context.rules.number("socket.max_bytes"))
+
+    # --- raw calls ---
+
+    async def run(self, command: wire.Command[P, R], parameters: P, *, progress: Progress | None = None) -> R:
+        """Give one command and return its answer, over HTTP or the WebSocket as the account is set up.
+
+        Raises:
+            PlatformError: the class says what happened.
+        """
+        if self.settings.timeout > command.timeout - MARGIN_SECONDS:
+            command = dataclasses.replace(command, timeout=self.settings.timeout + MARGIN_SECONDS)
+        try:
+            if self._over_socket:
+                answer = await self.line.ask(command, parameters)
+                result: R = self.caller.read(command, answer)
+                return result
+            request = command.asking(self.wxid, parameters, self.settings.timeout)
+            return await self.caller.call(command, request, progress=progress)
+        except OutcomeUnknown as error:
+            if command.acts:
+                raise
+            # The gateway lost its line to WeChat; a lookup or an upload may simply be made again.
+            raise Unavailable(
+                f"{error} Trying again is safe.", fault=error.fault, account=self.name, endpoint=command.name
+            ) from error
+
+    # --- the three that decide ---
+
+    def compose(self, message: Message, target: Target) -> Sequence[Part]:
+        return convert.compose(message, target, self._context.rules, over_socket=self._over_socket)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, self._context.rules, over_socket=self._over_socket)
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        return convert.limits_of(self._context.rules)
+
+    async def upload(
+        self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
+    ) -> Handle:
+        """Place the bytes once; the XML that comes back is sent on unread, to whomever."""
+        xml = await self.run(wire.CDN_UPLOAD, convert.upload_of(need, target, content), progress=progress)
+        if not xml.lstrip().startswith("<"):
+            raise WireMismatch(
+                f"{self.name}: the upload answered no XML but {xml[:80]!r}.", account=self.name, endpoint="CdnUpload"
+            )
+        seconds = float(self._context.rules["cdn.seconds"])
+        return Handle(xml, "account", self._context.clock.now() + seconds if seconds else None)
+
+    async def send(
+        self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
+    ) -> PlatformId:
+        draft: convert.Draft = part.body
+        token = handles[part.needs[0]].token if part.needs else ""
+        content = self._context.open_media(draft.inline.sha256) if draft.inline else None
+        answer = await self.run(draft.command, convert.complete(draft, token, content))
+        return self._sent(draft.command, answer)
+
+    def _sent(self, command: wire.Command[Any, Any], answer: Any) -> PlatformId:
+        now = self._context.clock.now()
+        if not isinstance(answer, wire.Sent):
+            return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
+        id = answer.NewMsgIdExt or (str(answer.NewMsgId) if answer.NewMsgId else "")
+        if not id:
+            raise OutcomeUnknown(
+                f"{self.name}: {command.name} succeeded, but gave no message id.",
+                account=self.name,
+                endpoint=command.name,
+            )
+        time = _CLIENT_ID_TIME.search(answer.ClientMsgId)
+        return PlatformId(id, float(time[1]) if time else now, {"ClientMsgId": answer.ClientMsgId})
+
+    # --- the others ---
+
+    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
+        if not sent.id.isdecimal():
+            raise Unsupported(f"{self.name}: this part has no message id, so it cannot be withdrawn.")
+        client_id = str(sent.extra.get("ClientMsgId", ""))
+        asked = wire.Revoke(ToUserName=target.id, ClientMsgId=client_id, NewMsgId=int(sent.id), CreateTime=int(sent.at))
+        await self.run(wire.REVOKE, asked)
+
+    async def mark_read(self, target: Target) -> None:
+        raise Unsupported("ohwxapi has no call that marks a conversation as read; open it on the phone.")
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what comes in over the WebSocket, and what comes back of one's own as `sent`."""
+        async for text in self.line.pushes():
+            push = wire.read_push(text)
+            if push is None and '"CurrentPacket"' in text:
+                log.warning("push left out", extra={"account": self.name, "begins": text[:200]})
+            if push is None or push.CurrentWxid not in ("", self.wxid):
+                continue
+            raw = msgspec.json.decode(text)
+            yield convert.parse(push, raw, self.name, self.wxid, self._context.clock.now())
+
+    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of what an event refers to.
+
+        Raises:
+            Unsupported: it names nothing that can be fetched, or the gateway keeps the file on its own machine.
+            PlatformError: the gateway said no.
+        """
+        asked = convert.download_of(reference)
+        field = Base64Field()
+        try:
+            async for data in field.bytes_in(self._answer_in_pieces(asked)):
+                yield data
+        except ValueError as error:
+            raise WireMismatch(f"{self.name}: CdnDownload: {error}.", account=self.name) from error
+        if not field.found:
+            answer = HttpResponse(200, [("Content-Type", "application/json")], field.rest)
+            written: wire.Downloaded = self.caller.read(wire.CDN_DOWNLOAD, answer)
+            async for data in self._shared(written.FilePath):
+                yield data
+
+    async def _answer_in_pieces(self, asked: wire.CdnDownload) -> AsyncIterator[bytes]:
+        if self._over_socket:
+            yield (await self.line.ask(wire.CDN_DOWNLOAD, asked)).data
+            return
+        request = wire.CDN_DOWNLOAD.asking(self.wxid, asked, self.settings.timeout)
+        async with self.caller.stream(wire.CDN_DOWNLOAD, request) as (head, chunks):
+            if head.status != 200:
+                body = b"".join([chunk async for chunk in chunks])
+                self.caller.read(wire.CDN_DOWNLOAD, HttpResponse(head.status, head.headers, body))
+            async for chunk in chunks:
+                yield chunk
+
+    async def _shared(self, path: str) -> AsyncIterator[bytes]:
+        folder = self.settings.download_folder
+        file = Path(folder) / safe_name(path) if folder else None
+        if file is None or not file.is_file():
+            raise Unsupported(
+                f"{self.name}: the gateway wrote the file to {path!r} on its own machine and sent no bytes. "
+                "Set download_folder to a folder that both machines share."
+            )
+        with file.open("rb") as opened:
+            while data := opened.read(1 << 20):
+                yield data
+
+    # --- logging in ---
+
+    async def login(self, show: Callable[[LoginStep], None]) -> str:
+        """Wait until the gateway lists the account: asks the phone first, else shows where the code is."""
+        if await self._online():
+            return self.wxid
+        show(await self._ask_phone())
+        clock = self._context.clock
+        until = clock.now() + self.settings.login_seconds
+        while clock.now() < until:
+            if await self._online():
+                show(LoginStep("confirmed", f"{self.wxid} is online."))
+                return self.wxid
+            await clock.sleep(POLL_SECONDS)
+        show(LoginStep("expired", "Nobody confirmed the login in time."))
+        raise LoginNeeded(
+            f"{self.name}: {self.wxid} was not confirmed within {self.settings.login_seconds} s. Log in again.",
+            account=self.name,
+        )
+
+    async def _ask_phone(self) -> LoginStep:
+        try:
+            await self.caller.call(wire.PUSH_LOGIN, wire.PushLogin(self.wxid))
+        except (LoginNeeded, Rejected, WireMismatch):
+            return await self._qr_step()
+        return LoginStep("scanned", f"Confirm the login on the phone of {self.wxid}.")
+
+    async def _qr_step(self) -> LoginStep:
+        page = f"{self.caller.base('api')}/v2/login/getqrcode?isIPad=2&wxid={self.wxid}"
+        answer = await self.caller.exchange(wire.GET_LOGIN_QR_CODE, wire.GetLoginQrCode(wxid=self.wxid, json="1"))
+        self.caller.read(wire.GET_LOGIN_QR_CODE, answer)
+        # The gateway shows a page with a picture; only our own sandbox also says what stands in it.
+        text = ""
+        if answer.content_type == "application/json":
+            text = msgspec.json.decode(answer.data)["ResponseData"].get("QrCodeText", "")
+        words = "Scan the code with WeChat." if text else f"Open {page} in a browser and scan the code there."
+        return LoginStep("qr", words, text)
+
+    async def _online(self) -> bool:
+        users = await self.caller.call(wire.GET_ACCOUNTS, wire.GetAccounts())
+        return any(_is(user.Wxid, self.wxid) for user in users.WeChatUsers)
+
+    async def check(self) -> Sequence[Finding]:
+        base = self.caller.base("api")
+        try:
+            online = await self._online()
+        except Unavailable as error:
+            return [Finding("gateway", False, str(error), f"Start the gateway, or correct base_url ({base}).")]
+        except PlatformError as error:
+            return [Finding("gateway", False, str(error), f"See whether {base} is an ohwxapi gateway.")]
+        remedy = "" if online else f"Log {self.wxid} in: yizhan login {self.name}"
+        state = f"{self.wxid} is {'online' if online else 'not logged in'}"
+        return [Finding("gateway", True, base), Finding("login", online, state, remedy)]
+
+    async def close(self) -> None:
+        await self.line.close()
+        await self.caller.close()
+
+
+def _is(listed: str, wxid: str) -> bool:
+    """The gateway masks the last four characters of the accounts that it lists."""
+    if listed.endswith("****"):
+        return len(listed) == len(wxid) and wxid.startswith(listed[:-4])
+    return listed == wxid

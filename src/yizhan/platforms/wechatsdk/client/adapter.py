@@ -1,0 +1,252 @@
+"""The client end: one account behind one local API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from yizhan.errors import (
+    ConfigError,
+    HandleExpired,
+    LoginNeeded,
+    NotAllowed,
+    OutcomeUnknown,
+    PlatformError,
+    Rejected,
+    Unavailable,
+    Unsupported,
+)
+from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
+from yizhan.net.caller import Caller
+from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.wechatsdk import Settings, convert, wire
+from yizhan.platforms.wechatsdk.client.folder import SharedFolder
+from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
+from yizhan.platforms.wechatsdk.client.tcp import TcpListener
+from yizhan.wire import Endpoint
+
+log = logging.getLogger(__name__)
+
+Req = TypeVar("Req", bound=Struct)
+Res = TypeVar("Res")
+
+DEFAULT_URL = "http://127.0.0.1:8888"
+POLL_SECONDS = 2.0
+"""Between two looks at whether the code was scanned."""
+MAX_WAITING = 10_000
+"""Events that wait to be read; the oldest goes when there are more."""
+
+
+class Adapter:
+    """Sends as the account that is logged in. `call` makes any call of the wire, typed by its request and answer."""
+
+    def __init__(self, context: AccountContext) -> None:
+        settings: Settings = context.settings
+        self.name = context.name
+        self.settings = settings
+        self.caller = Caller(context.name, (settings.base_url or DEFAULT_URL).rstrip("/"))
+        self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
+        self.registration = Registration(self.call, context.keeper, context.clock)
+        self._context = context
+        self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
+
+    async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
+        """Make one call with the account's key and return its answer.
+
+        Raises:
+            PlatformError: the class says what happened.
+        """
+        if self.settings.secret_key:
+            request = msgspec.structs.replace(request, secretKey=self.settings.secret_key)
+        return await self.caller.call(endpoint, request)
+
+    # --- the three that decide
+
+    def compose(self, message: Message, target: Target) -> Sequence[Part]:
+        return convert.compose(message, target, self._context.rules)
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        return convert.media_rule(segment, self._context.rules)
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        return convert.limits_of(self._context.rules)
+
+    async def upload(
+        self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
+    ) -> Handle:
+        """Put the bytes where the client sees them and have it place them in the CDN, once for everybody.
+
+        Raises:
+            ConfigError: the shared folder cannot be written.
+            Rejected: the client does not see the file, or the CDN does not take it.
+        """
+        name = need.media.name or f"{need.media.sha256[:8]}.{need.media.format or 'bin'}"
+        shared = await self.folder.place(content, name, need.media.sha256, progress)
+        if need.use == "sticker":
+            # Stickers have no place in the CDN: they are sent by path, so the file stays.
+            return Handle(msgspec.json.encode({"path": shared.theirs}).decode(), "account")
+        try:
+            file_type = convert.file_type_of(need, self._context.rules)
+            request = wire.Upload(filePath=shared.theirs, aeskey=shared.md5, fileType=file_type)
+            placed = (await self.call(wire.CDN_UPLOAD, request)).data
+        except (HandleExpired, NotAllowed) as error:
+            raise Rejected(
+                f"{error} {self.folder.explain(shared.theirs)}",
+                fault=error.fault,
+                account=self.name,
+                endpoint=wire.CDN_UPLOAD.name,
+            ) from error
+        finally:
+            self.folder.remove(shared)
+        if str(placed.retcode) not in ("", "0"):
+            raise Unavailable(f"{self.name}: the CDN refused the upload (retcode {placed.retcode}).", account=self.name)
+        seconds = float(self._context.rules["cdn.ttl_seconds"])
+        token = convert.kept_of(placed, file_type)
+        return Handle(token, "account", self._context.clock.now() + seconds if seconds else None)
+
+    async def send(
+        self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
+    ) -> PlatformId:
+        draft: convert.Draft = part.body
+        token = handles[part.needs[0]].token if part.needs else ""
+        answer = await self.call(draft.endpoint, convert.complete(draft, token))
+        now = self._context.clock.now()
+        if not isinstance(answer, wire.Sent):
+            return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
+        if not answer.id:
+            raise OutcomeUnknown(
+                f"{self.name}: {draft.endpoint.name} succeeded, but gave no message id.",
+                account=self.name,
+                endpoint=draft.endpoint.name,
+            )
+        return PlatformId(answer.id, now)
+
+    # --- the others
+
+    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
+        if not sent.id:
+            raise Unsupported(f"{self.name}: this part has no message id, so it cannot be withdrawn.")
+        await self.call(wire.REVOKE, wire.Revoke(msgSvrID=sent.id))
+
+    async def mark_read(self, target: Target) -> None:
+        await self.call(wire.MARK_READ, wire.OneChat(userName=target.id))
+
+    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of what an event refers to: the client fetches them into the shared folder.
+
+        Raises:
+            Unsupported: it names nothing that can be fetched, or the file did not appear on this side.
+            PlatformError: the client said no.
+        """
+        shared = self.folder.expect(str(reference.get("name") or "media"))
+        try:
+            await self.call(wire.CDN_DOWNLOAD, convert.download_of(reference, shared.theirs))
+            if not shared.ours.is_file():
+                raise Unsupported(
+                    f"{self.name}: the download is not at {shared.ours}. {self.folder.explain(shared.theirs)}"
+                )
+            async for data in self.folder.read(shared):
+                yield data
+        finally:
+            self.folder.remove(shared)
+
+    # --- what comes in
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what comes in. A listener is opened and registered with the client, unless events are `off`."""
+        if self.settings.events == "off":
+            while True:
+                yield await self._events.get()
+        by_tcp = self.settings.events == "tcp"
+        listener = (TcpListener if by_tcp else Listener)(self.settings, self.receive_push)
+        async with self.registration.of(listener, self._login_lost):
+            while True:
+                yield await self._events.get()
+
+    def receive_push(self, body: bytes | str | Mapping[str, Any]) -> None:
+        """Take a push that came another way, such as over a handler that another program registered.
+
+        What has not the documented shape is logged and left out.
+        """
+        try:
+            raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)
+            if not isinstance(raw, Mapping):
+                raise ValueError("not a push: no object")
+            event = convert.parse(raw, self.name, self._context.clock.now())
+        except (ValueError, TypeError, RecursionError) as error:
+            log.warning("push left out", extra={"account": self.name, "reason": str(error)})
+            return
+        self._put(event)
+
+    def _put(self, event: Event) -> None:
+        if self._events.full():
+            self._events.get_nowait()
+            log.warning("event dropped: nobody reads them", extra={"account": self.name})
+        self._events.put_nowait(event)
+
+    def _login_lost(self, why: str) -> None:
+        now = self._context.clock.now()
+        self._put(Event(f"login_lost:{int(now)}", EventKind.LOGIN_LOST, self.name, now, raw={"reason": why}))
+
+    # --- logging in
+
+    async def login(self, show: Callable[[LoginStep], None]) -> str:
+        """Return who is logged in; with nobody there, show a code and wait for the phone."""
+        profile = await self._profile()
+        if profile.isLogin:
+            return _words(profile)
+        code = await self.call(wire.LOGIN_QRCODE, wire.Request())
+        show(LoginStep("qr", "Scan the code with WeChat.", f"http://weixin.qq.com/x/{code.uuid}" if code.uuid else ""))
+        clock = self._context.clock
+        until = clock.now() + self.settings.login_seconds
+        while clock.now() < until:
+            profile = await self._profile()
+            if profile.isLogin:
+                show(LoginStep("confirmed", f"{_words(profile)} is logged in."))
+                return _words(profile)
+            await clock.sleep(POLL_SECONDS)
+        show(LoginStep("expired", "Nobody confirmed the login in time."))
+        raise LoginNeeded(
+            f"{self.name}: nobody confirmed the login within {self.settings.login_seconds} s. Log in again.",
+            account=self.name,
+        )
+
+    async def _profile(self) -> wire.SelfProfile:
+        return (await self.call(wire.SELF_PROFILE, wire.Request())).data
+
+    async def check(self) -> Sequence[Finding]:
+        base = self.caller.base("api")
+        try:
+            profile = await self._profile()
+        except Unavailable as error:
+            return [Finding("API", False, str(error), f"Start WeChat with the SDK, or correct base_url ({base}).")]
+        except PlatformError as error:
+            return [Finding("API", False, str(error), "Correct secret_key, or see whether the licence has ended.")]
+        state = _words(profile) if profile.isLogin else "nobody is logged in"
+        remedy = "" if profile.isLogin else f"Log in: yizhan login {self.name}"
+        return [Finding("API", True, base), Finding("login", profile.isLogin, state, remedy), self._check_folder()]
+
+    def _check_folder(self) -> Finding:
+        try:
+            self.folder.remove(self.folder.expect("check"))
+        except ConfigError as error:
+            return Finding("shared folder", False, str(error), "Name a folder that can be written as shared_folder.")
+        return Finding(
+            "shared folder",
+            True,
+            f"{self.folder.root}, for the client {self.settings.client_folder or 'the same path'}",
+        )
+
+    async def close(self) -> None:
+        await self.caller.close()
+        self.folder.close()
+
+
+def _words(profile: wire.SelfProfile) -> str:
+    return f"{profile.nickName} ({profile.userName})" if profile.nickName else profile.userName
