@@ -185,6 +185,13 @@ async def test_without_a_version_a_broken_download_is_not_pieced_together(server
     assert 1 == len(server.heads)
 
 
+async def test_a_server_that_is_not_there_is_said_to_be_so(library: Library, server: Server) -> None:
+    allowed = server.trust(tries=2)
+
+    with pytest.raises(MediaFormat, match=r"could not be fetched: .*\. Check the address, or try again later\."):
+        await library.add("http://127.0.0.1:9/x?token=secret", trust=allowed)
+
+
 async def test_a_server_that_stays_busy_is_given_up(server: Server, library: Library) -> None:
     server.script = [ok(b"", status="503 Busy")]
     await refused(library, server, "503 Busy", tries=3)

@@ -78,7 +78,7 @@ class Fetch:
             except _Again as error:
                 failed = failed + 1 if self._done == before else 1
                 if failed >= self.limits.tries or (self._done and not self._version):
-                    raise MediaFormat(f"{_shown(self.url)} broke off after {self._done} bytes: {error}.") from error
+                    raise MediaFormat(self._given_up(error)) from error
                 log.info("download is taken up again", extra={"host": self.url.host, "at": self._done})
             pause = self.limits.pause_seconds * 2 ** (failed - 1)
             await asyncio.sleep(min(pause, max(0.0, ends - asyncio.get_running_loop().time())))
@@ -186,6 +186,11 @@ class Fetch:
         self._version = "" if packed else _version(answer)
         self.name = _name_in_header(answer.headers.get("Content-Disposition", "")) or self.name
         self.media_type = answer.content_type
+
+    def _given_up(self, error: _Again) -> str:
+        if not self._done:
+            return f"{_shown(self.url)} could not be fetched: {error}. Check the address, or try again later."
+        return f"{_shown(self.url)} broke off after {self._done} bytes: {error}. Try again later."
 
     def _too_large(self, length: int = 0) -> Refused:
         has = f"has {length} bytes" if length else "has more"
