@@ -70,6 +70,7 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     state: State
     platform_ids: tuple[PlatformId, ...] = ()
     attempts: int = 0
+    """Sends that were made, over all parts: more than there are parts where one had to be repeated."""
     detail: str = ""
     """Why, in words: the platform's own and ours."""
     error: str = ""
