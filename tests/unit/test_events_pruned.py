@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def said(id: str, at: float = START) -> Event:
 
 
 async def keep(table: EventTable, *ids: str, day: float = 0, at: float = START) -> None:
-    for id in ids:
-        await table.keep(said(id, at), START + day * DAY)
+    # All at once share a commit; they are stored in the order in which they are handed over.
+    await asyncio.gather(*(table.keep(said(id, at), START + day * DAY) for id in ids))
 
 
 async def left(table: EventTable) -> list[str]:
