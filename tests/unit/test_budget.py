@@ -166,3 +166,16 @@ def test_memory_stays_flat_however_much_is_sent_to_however_many() -> None:
 
     assert len(budget._spent) < 2100
     assert len(budget._spent["account", "active", ""]) < 100
+
+
+def test_who_waits_after_the_clock_was_set_back_waits_by_the_new_time() -> None:
+    budget = Budget()
+    for _ in range(2):
+        budget.spend([MINUTE], ALICE, None, 86400)
+    for _ in range(5):
+        budget.check([MINUTE], ALICE, None, 86400, in_line=True)
+
+    closed = budget.check([MINUTE], ALICE, None, 10, in_line=True)
+
+    assert closed is not None
+    assert 70 == closed.opens_at

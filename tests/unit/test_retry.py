@@ -43,6 +43,7 @@ RENEWED = Try(1, repeatable=False, asked=False, renewed=True, answers=False, now
         (HandleExpired(), FIRST, Renew()),
         (HandleExpired(), RENEWED, GiveUp(State.FAILED, "also after a fresh upload")),
         (WindowClosed(opens_at=2000), FIRST, Hold(2000)),
+        (WindowClosed(opens_at=NOW - 5), FIRST, Hold(NOW + 1)),
         (WindowClosed(), FIRST, Hold(NOW + 3600)),
         (WindowClosed(), ANSWER, GiveUp(State.FAILED, "the message it answers can no longer be answered")),
         (LoginNeeded(), FIRST, Pause()),

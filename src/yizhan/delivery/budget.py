@@ -76,7 +76,8 @@ class Budget:
         if spent is None:
             return None
         if spent[-1] > now:
-            # The clock was set back; what was sent cannot lie ahead.
+            # The clock was set back; what was sent cannot lie ahead, and who waits needs no slot of the old time.
+            self.break_up_lines()
             spent[:] = [min(at, now) for at in spent]
         if limit.per_seconds is None:
             used = sum(1 for at in spent if at >= limit.since) if limit.since else len(spent)

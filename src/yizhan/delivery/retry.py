@@ -61,9 +61,9 @@ class Renew:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep it until `until`, seconds since the epoch; None: until the other side writes."""
+    """Keep it until `until`, seconds since the epoch, or until the other side writes."""
 
-    until: float | None
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,10 @@ def _decide(error: Exception, this: Try, policy: Policy, chance: random.Random) 
         case WindowClosed():
             if this.answers:
                 return GiveUp(State.FAILED, "the message it answers can no longer be answered")
-            return Hold(error.opens_at if error.opens_at is not None else this.now + policy.closed_delay)
+            if error.opens_at is None:
+                return Hold(this.now + policy.closed_delay)
+            # Not at once, whatever clock the platform goes by.
+            return Hold(max(error.opens_at, this.now + policy.first_delay))
         case LoginNeeded():
             return Pause()
         case Unavailable() | StorageError():
