@@ -11,12 +11,12 @@ import pytest
 from tests.delivery.fake import Network
 from tests.delivery.killing import kill
 from tests.delivery.test_path import users
-from tests.delivery.waiting import answers_of, rested
+from tests.delivery.waiting import answers_of, rested, waits
 from tests.support import PATIENCE, until
 from yizhan.delivery import lanes, worker
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
-from yizhan.errors import StorageError
+from yizhan.errors import StorageError, Throttled
 from yizhan.model import State
 from yizhan.world import TurnableClock
 
@@ -194,3 +194,55 @@ async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_open
 async def settled(engine: Engine, count: int) -> bool:
     receipts = await engine.records.receipts()
     return len(receipts) == count and all(receipt.state.final for receipt in receipts)
+
+
+async def test_what_was_left_is_sent_although_the_store_could_not_say_at_first_whose_it_is(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.script = lambda target, number: Throttled("slow", retry_after=3600)
+    (receipt,) = await engine.submit("fake.me/user/a", "hi")
+    await waits(engine, receipt)
+    follower = await Engine.open(tmp_path / "store", clock=clock)
+    refuse_once(monkeypatch, follower.outbox, "accounts_with_work")
+
+    network.script = lambda target, number: None
+    await engine.close()
+    clock.advance(3601)
+    (receipt,) = await follower.wait([receipt])
+
+    assert State.SENT == receipt.state
+    await follower.close()
+
+
+async def test_an_account_that_the_store_could_not_read_at_first_sends_what_another_process_submitted(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_once(monkeypatch, engine.event_table, "contexts")
+    async with await Engine.open(tmp_path / "store", clock=clock, sending=False) as other:
+        receipts = await other.submit("fake.me/user/a", "hi")
+        await other.until(lambda: settled(other, 1), PATIENCE)
+
+    assert State.SENT == (await engine.wait(receipts))[0].state
+
+
+async def test_what_is_stored_is_sent_although_its_account_could_not_be_opened_at_first(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_once(monkeypatch, engine.worker, "_make_lane")
+
+    (receipt,) = await engine.submit("fake.me/user/a", "hi")
+    await engine.until(lambda: settled(engine, 1), PATIENCE)
+
+    assert State.SENT == (await engine.receipt(receipt.delivery)).state
+
+
+def refuse_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """Have the async method `name` of `owner` fail at its first call, as where the store cannot be read."""
+    method, refusals = getattr(owner, name), iter(range(1))
+
+    async def sometimes(*args: Any, **kwargs: Any) -> Any:
+        if next(refusals, None) is not None:
+            raise StorageError("the disk is gone")
+        return await method(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, sometimes)

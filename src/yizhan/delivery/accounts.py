@@ -129,7 +129,7 @@ class Accounts:
 
     async def _open(self, name: str, settings: Mapping[str, Any]) -> OpenAccount:
         platform = platform_named(name.partition(".")[0])
-        checked = msgspec.convert(settings, platform.settings, strict=False)
+        checked = _converted(name, settings, platform)
         contexts: dict[Target, Mapping[str, Any]] = dict(await self._events.contexts(name))
         context = AccountContext(
             name=name,
@@ -156,10 +156,7 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
                 f"{name}: there is no setting '{setting}'.{did_you_mean(setting, known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
-    try:
-        checked = msgspec.convert(settings, platform.settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {error}. Known settings: {', '.join(sorted(known))}.") from error
+    checked = _converted(name, settings, platform)
     platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
     plain: dict[str, Any] = msgspec.to_builtins(checked)
     for setting, value in plain.items():
@@ -169,6 +166,14 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
                 "http://127.0.0.1:8791."
             )
     return plain
+
+
+def _converted(name: str, settings: Mapping[str, Any], platform: Platform) -> Any:
+    try:
+        return msgspec.convert(settings, platform.settings, strict=False)
+    except msgspec.ValidationError as error:
+        known = sorted(field.encode_name for field in msgspec.structs.fields(platform.settings))
+        raise ConfigError(f"{name}: {error}. Known settings: {', '.join(known)}.") from error
 
 
 def _is_address(url: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from yizhan.delivery.job import Job
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.outbox import Outbox
-from yizhan.errors import YizhanError
+from yizhan.errors import StorageError, YizhanError
 from yizhan.model import Clock, Target
 from yizhan.storage.lock import FileLock
 
@@ -109,14 +109,21 @@ class Worker:
                 await self._outbox.recover(account)
 
     async def _lane(self, account: str) -> Lane | None:
-        """Return the lane of `account`, made if need be; None where another process sends."""
+        """Return the lane of `account`, made if need be; None where another process sends, or it cannot be opened."""
         if not self.leading:
             return None
         if account in self.lanes:
             return self.lanes[account]
         async with self._opening:
             if account not in self.lanes and self.leading:
-                lane = await self._make_lane(account)
+                try:
+                    lane = await self._make_lane(account)
+                except YizhanError as error:
+                    # It was removed, say: that keeps no other from sending, and what is stored stays stored.
+                    self.closed[account] = error
+                    log.warning("account not opened", extra={"account": account, "reason": str(error)})
+                    return None
+                self.closed.pop(account, None)
                 lane.start()
                 self.lanes[account] = lane
             return self.lanes.get(account)
@@ -126,8 +133,9 @@ class Worker:
             return
         # Nothing begins here before this is done, or it would be taken for something that was left.
         self.recovered = await self._outbox.recover()
+        waiting = await self._outbox.accounts_with_work()
         self._ready = True
-        await self._wake_all(await self._outbox.accounts_with_work())
+        await self._wake_all(waiting)
 
     async def _watch_forever(self) -> None:
         while True:
@@ -151,6 +159,7 @@ class Worker:
                 await self._try_anew(account)
             await self._wake_all(await self._outbox.accounts_with_work())
         self._seen = latest, stirs_now
+        await self._wake_all([name for name, error in self.closed.items() if isinstance(error, StorageError)])
 
     async def _try_anew(self, account: str) -> None:
         """Somebody may have logged in, or put the settings right, in another process."""
@@ -163,10 +172,4 @@ class Worker:
 
     async def _wake_all(self, accounts: Iterable[str]) -> None:
         for account in accounts:
-            self.closed.pop(account, None)
-            try:
-                await self.wake(account)
-            except YizhanError as error:
-                # One account that cannot be opened (it was removed, say) must not keep the others from sending.
-                self.closed[account] = error
-                log.warning("account not opened", extra={"account": account, "reason": str(error)})
+            await self.wake(account)
