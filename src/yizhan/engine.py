@@ -38,6 +38,7 @@ from yizhan.errors import (
     Refused,
     StorageError,
     Unsupported,
+    YizhanError,
 )
 from yizhan.media.handles import HandleShelf
 from yizhan.model import (
@@ -219,6 +220,8 @@ class Engine:
         change = await self._accounts.put(name, settings)
         if change is not Change.NONE:
             await self._forget(name)
+            # What was held by its limits may go by the new ones.
+            await self.outbox.hasten(name)
         if change is Change.IDENTITY:
             await self.shelf.forget(name)
         await self.outbox.stir()
@@ -431,11 +434,9 @@ class Engine:
                 )
             soon = self.clock.now() + PACE
             going = [r for r in receipts if not (r.state.final or (until_held and _is_held_beyond(soon, r)))]
-            closed = [self.worker.closed.get(Target.parse(r.target).account) for r in going]
-            if closed and all(closed) and closed[0] is not None:
-                raise closed[0]
-            if going and all(self._paused_reason(r) for r in going):
-                raise LoginNeeded(f"{self._paused_reason(going[0])} The delivery waits; log in and it goes on.")
+            stopped = [error for r in going if (error := self._why_stopped(r))]
+            if stopped and len(stopped) == len(going):
+                raise stopped[0]
             return not going
 
         await self.until(finished, timeout, seqs)
@@ -693,16 +694,18 @@ class Engine:
         if not submitted.jobs or not self.worker.leading:
             await self._start(submitted, [target])
             return (await self.wait(delivery_id(seq), timeout=timeout))[0]
-        receipt: Receipt | None = None
+        receipt, end = None, None if timeout is None else asyncio.get_running_loop().time() + timeout
         with self._waiters.awaiting(seq, target.account) as ended:
             await self._start(submitted, [target])
             lane = self.worker.lanes.get(target.account)
             if lane is not None and lane.paused:
                 self._note_paused(target.account, lane.paused)
             with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    receipt = await ended
-        receipt = receipt or await self.receipt(seq)
+                async with asyncio.timeout_at(end):
+                    receipt = None if lane is None else await ended
+        if receipt is None:
+            left = None if end is None else end - asyncio.get_running_loop().time()
+            (receipt,) = await self.wait(delivery_id(seq), timeout=left)
         waits = receipt.state is State.HELD and not receipt.due_at
         if waits and (seconds := self.inbox.catching_up(target.account)):
             # What opens its window may have been said before anybody listened, and be coming in just now.
@@ -738,6 +741,7 @@ class Engine:
         self._messages.forget(name)
         await self.inbox.stop(name)
         await self.worker.close_lane(name)
+        self._waiters.left(name)
         if opened is not None:
             await opened.adapter.close()
 
@@ -792,9 +796,13 @@ class Engine:
         for opened in self._accounts.all_used():
             opened.budget.break_up_lines()
 
-    def _paused_reason(self, receipt: Receipt) -> str:
-        lane = self.worker.lanes.get(Target.parse(receipt.target).account)
-        return lane.paused if lane is not None else ""
+    def _why_stopped(self, receipt: Receipt) -> YizhanError | None:
+        """Return why nothing becomes of a delivery until somebody does something about it."""
+        account = Target.parse(receipt.target).account
+        lane = self.worker.lanes.get(account)
+        if lane is not None and lane.paused and delivery_seq(receipt.delivery) not in lane.under_way:
+            return LoginNeeded(f"{lane.paused} The delivery waits; log in and it goes on.")
+        return self.worker.closed.get(account)
 
     async def _tidy(self) -> None:
         """Remove what crashes left among the media, ended handles and old events, while there is other work to do."""

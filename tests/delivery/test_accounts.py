@@ -9,12 +9,16 @@ import pytest
 
 from tests.delivery.fake import Network
 from tests.delivery.test_path import PNG, users
-from tests.delivery.waiting import answers_of, rested
+from tests.delivery.waiting import answers_of, rested, waits
 from tests.support import PATIENCE, until
 from yizhan.delivery import lanes, worker
 from yizhan.engine import Engine
-from yizhan.errors import LoginNeeded, Unavailable
+from yizhan.errors import ConfigError, DeliveryFailed, LoginNeeded, Throttled, Unavailable
 from yizhan.model import Image, State
+from yizhan.platforms.base import Limit
+from yizhan.storage.accounts import AccountTable
+from yizhan.storage.ledger import Ledger
+from yizhan.storage.secrets import Vault
 from yizhan.world import TurnableClock
 
 
@@ -164,3 +168,102 @@ async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
     await engine.remove_account("fake.me")
 
     assert {State.QUEUED: 3} == await asyncio.wait_for(broadcast.wait(), PATIENCE)
+
+
+async def test_a_send_that_is_under_way_when_its_account_changes_says_how_it_ended(
+    engine: Engine, network: Network
+) -> None:
+    network.gate = asyncio.Event()
+    sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
+    await until(lambda: network.concurrent == 1)
+
+    await engine.add_account("fake.me", base_url="http://elsewhere")
+
+    with pytest.raises(DeliveryFailed, match="unknown"):
+        await asyncio.wait_for(sending, PATIENCE)
+
+
+async def test_a_send_that_must_wait_when_another_has_lost_the_login_says_so(engine: Engine, network: Network) -> None:
+    late = network.gate = asyncio.Event()
+    network.script = lambda target, number: LoginNeeded("log in") if target.id == "b" else Unavailable("down")
+    first = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
+    await until(lambda: network.concurrent == 1)
+    network.gate = None
+    with pytest.raises(LoginNeeded):
+        await engine.send("fake.me/user/b", "hi")
+
+    late.set()
+
+    with pytest.raises(LoginNeeded):
+        await asyncio.wait_for(first, PATIENCE)
+
+
+async def test_a_wait_for_what_is_being_sent_does_not_say_that_it_waits_for_a_login(
+    engine: Engine, network: Network
+) -> None:
+    late = network.gate = asyncio.Event()
+    network.script = lambda target, number: LoginNeeded("log in") if target.id == "b" else None
+    (first,) = await engine.submit("fake.me/user/a", "hi")
+    await until(lambda: network.concurrent == 1)
+    network.gate = None
+    with pytest.raises(LoginNeeded):
+        await engine.send("fake.me/user/b", "hi")
+
+    # Asked before it has arrived: it is still on its way.
+    (meanwhile,) = await engine.wait([first], timeout=0)
+    late.set()
+    (done,) = await engine.wait([first])
+
+    assert (State.SENDING, State.SENT) == (meanwhile.state, done.state)
+
+
+async def test_a_wait_ends_when_one_account_must_log_in_and_another_is_gone(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    await engine.add_account("fake.other")
+    network.script = lambda target, number: (
+        LoginNeeded("log in") if target.account == "fake.me" else Throttled("slow", retry_after=3600)
+    )
+    receipts = await engine.submit(["fake.me/user/a", "fake.other/user/a"], "hi")
+    await waits(engine, receipts[1])
+
+    await engine.remove_account("fake.other")
+
+    with pytest.raises(LoginNeeded):
+        await asyncio.wait_for(engine.wait(receipts), PATIENCE)
+
+
+async def test_what_was_held_by_a_limit_goes_when_the_account_has_another(engine: Engine, network: Network) -> None:
+    network.limits = lambda message, target: [Limit("one a day", "account", "any", 1, 86400.0)]
+    await engine.send("fake.me/user/a", "hi")
+    held = await engine.send("fake.me/user/b", "hi")
+    network.limits = lambda message, target: [Limit("never, for one", "target", target.id, int(target.id == "b"))]
+
+    await engine.add_account("fake.me", rules={"client.concurrency": 7})
+    (receipt,) = await asyncio.wait_for(engine.wait([held], until_held=False), PATIENCE)
+
+    assert (State.HELD, State.SENT) == (held.state, receipt.state)
+
+
+async def test_an_account_whose_stored_settings_are_no_longer_understood_keeps_no_other_from_sending(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    await engine.add_account("fake.other")
+    network.script = lambda target, number: Throttled("slow", retry_after=3600)
+    receipts = await engine.submit(["fake.me/user/a", "fake.other/user/a"], "hi")
+    for receipt in receipts:
+        await waits(engine, receipt)
+    await engine.close()
+    ledger = await Ledger.open_file(tmp_path / "store" / "yizhan.db")
+    # As another version of the program left them.
+    await AccountTable(ledger, Vault.open(tmp_path / "store" / "key")).put("fake.me", {"rules": 7}, 0.0)
+    await ledger.close()
+
+    network.script = lambda target, number: None
+    clock.advance(3601)
+    async with await Engine.open(tmp_path / "store", clock=clock) as again:
+        (other,) = await again.wait(receipts[1])
+        with pytest.raises(ConfigError, match="rules"):
+            await again.wait(receipts[0])
+
+    assert State.SENT == other.state

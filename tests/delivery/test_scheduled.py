@@ -10,6 +10,7 @@ import pytest
 
 from tests.delivery.fake import Network
 from tests.delivery.test_path import users
+from tests.delivery.waiting import answers_of, rested
 from tests.support import until
 from yizhan.engine import Engine
 from yizhan.errors import Refused
@@ -61,7 +62,7 @@ async def test_somebody_who_writes_does_not_let_it_go_early(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
-    assert 1 == await engine.outbox.release_target(Target.parse(ANN))
+    assert 0 == await engine.outbox.release_target(Target.parse(ANN))
     await engine.worker.wake("fake.me")
     await engine.send("fake.me/user/other", "behind it")
 
@@ -69,6 +70,42 @@ async def test_somebody_who_writes_does_not_let_it_go_early(
     assert State.HELD == (await engine.receipt(receipt.delivery)).state
     clock.advance(HOUR + 1)
     await until(lambda: "ann later" in network.order)
+
+
+async def test_a_clock_that_is_set_back_does_not_let_it_go_early(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
+    lane = engine.worker.lanes["fake.me"]
+    lane.pause("nobody is logged in")
+    clock.advance(HOUR + 1)
+    await rested(engine)
+    assert State.QUEUED is (await engine.receipt(receipt.delivery)).state
+
+    clock.advance(-HOUR)
+    lane.resume()
+    await rested(engine)
+
+    assert [] == network.order
+    assert State.HELD is (await engine.receipt(receipt.delivery)).state
+    clock.advance(HOUR + 1)
+    await until(lambda: network.order == ["ann later"])
+
+
+async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_changes(
+    engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.broadcast("news", users(3), at=clock.now() + HOUR)
+    other = await engine.send(ANN, "later", at=clock.now() + HOUR)
+    settled = answers_of(monkeypatch, engine.outbox, "settle")
+
+    await engine.cancel([other])
+    await engine.add_account("fake.me", rules={"client.concurrency": 3})
+    await engine.worker.wake("fake.me")
+    await rested(engine)
+
+    assert [] == settled
+    assert {State.HELD: 3, State.CANCELLED: 1} == await engine.records.counts()
 
 
 async def test_its_end_counts_from_its_time(engine: Engine, network: Network, clock: TurnableClock) -> None:

@@ -13,6 +13,7 @@ from tests.delivery.test_path import PNG, users
 from tests.delivery.waiting import rested, waits
 from tests.support import until
 from yizhan.delivery import runner
+from yizhan.delivery.job import Job, Settlement
 from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
 from yizhan.errors import (
@@ -284,3 +285,39 @@ async def abandon(engine: Engine) -> None:
     for lane in lanes:
         await lane.close(grace=0)
     await engine.close()
+
+
+async def test_words_that_cannot_be_stored_as_they_are_change_no_outcome(engine: Engine, network: Network) -> None:
+    network.script = lambda target, number: Unavailable("down \ud800") if number == 1 else None
+
+    receipt = await engine.send("fake.me/user/a", "hi")
+
+    assert State.SENT == receipt.state
+    assert ["down ?"] == [attempt["detail"] for attempt in await engine.records.attempts_of(1)]
+
+
+@pytest.mark.parametrize("refusals", [0, 2])
+async def test_an_error_of_our_own_in_the_middle_of_a_message_keeps_no_later_one_from_its_target(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    network.script = lambda target, number: Unavailable("down") if len(network.arrived) == 1 and number == 1 else None
+    settle, recover, refused = engine.outbox.settle, engine.outbox.recover, iter(range(refusals))
+
+    async def broken(job: Job, end: Settlement) -> None:
+        if job.seq == 1 and end.state is State.SENT:
+            raise ZeroDivisionError("bug")
+        await settle(job, end)
+
+    async def sometimes(*args: Any, **kwargs: Any) -> Any:
+        if next(refused, None) is not None:
+            raise StorageError("the disk is full")
+        return await recover(*args, **kwargs)
+
+    monkeypatch.setattr(engine.outbox, "settle", broken)
+    monkeypatch.setattr(engine.outbox, "recover", sometimes)
+    with pytest.raises(DeliveryFailed):
+        await engine.send("fake.me/user/a", "one", "two", timeout=None)
+    after = await engine.send("fake.me/user/a", "after", timeout=None)
+
+    assert State.UNKNOWN == (await engine.receipt("d1")).state
+    assert State.SENT == after.state

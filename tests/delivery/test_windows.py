@@ -176,9 +176,12 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
         await settle(job, end)
 
     monkeypatch.setattr(engine.outbox, "settle", written_to_meanwhile)
+    heard: list[State] = []
+    engine.on_settled(lambda target, state: heard.append(state))
     receipts = [*await engine.submit(ann, "one"), *await engine.submit(ann, "two")]
 
     done = await engine.wait(receipts, until_held=False)
 
     assert {State.SENT} == {receipt.state for receipt in done}
     assert ["ann one", "ann two"] == network.order
+    assert State.HELD not in heard

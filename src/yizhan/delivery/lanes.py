@@ -105,12 +105,14 @@ class Lane:
         self.wake()
 
     def drop(self, seqs: Collection[int]) -> None:
-        """Forget what was cancelled; what is under way finds that out before it leaves."""
+        """Forget what was cancelled or expired; what is under way finds that out before it leaves."""
         gone = set(seqs) - self._active.keys()
         self._heap = [entry for entry in self._heap if entry[1] not in gone]
         heapq.heapify(self._heap)
         for target, waiting in self._busy.items():
             self._busy[target] = [job for job in waiting if job.seq not in gone]
+        for target in [target for target, seq in self._reserved.items() if seq in gone]:
+            del self._reserved[target]
         self._held_in_memory -= gone
 
     @property
@@ -141,14 +143,18 @@ class Lane:
         while not self._closing:
             try:
                 if not ready:
-                    for seq, target in await self._outbox.begun(self.account, self._clock.now()):
-                        self._reserved.setdefault(target, seq)
+                    await self._reserve()
                     ready = True
                 await self._turn()
             except Exception:
                 log.exception("lane failed", extra={"account": self.account})
                 self._look = True
                 await self._clock.sleep(1.0)
+
+    async def _reserve(self) -> None:
+        """Keep every target of which a message is half sent for the rest of it."""
+        for seq, target in await self._outbox.begun(self.account, self._clock.now()):
+            self._reserved.setdefault(target, seq)
 
     async def _turn(self) -> None:
         now = self._clock.now()
@@ -180,13 +186,8 @@ class Lane:
             self._resting = False
 
     def _end_expired(self, expired: Sequence[tuple[int, Target]]) -> None:
-        if not expired:
-            return
         self.drop([seq for seq, _ in expired])
-        for seq, target in expired:
-            if self._reserved.get(target) == seq:
-                del self._reserved[target]
-        if self._on_expired is not None:
+        if expired and self._on_expired is not None:
             self._on_expired(expired)
 
     def offer(self, jobs: Sequence[Job]) -> None:
@@ -283,14 +284,18 @@ class Lane:
                 self._ended_meanwhile.add(job.seq)
             for waiting in self._busy.pop(job.target, ()):
                 heapq.heappush(self._heap, (waiting.priority, waiting.seq, waiting))
-            if later is not None and later.paused:
-                self.pause(later.paused)
+            if later is not None and (why := later.paused or self.paused):
+                # Also where it was another that found out: whoever waits for this one is told as well.
+                self.pause(why)
             self._changed.set()
 
     async def _settle_as_after_a_crash(self, job: Job) -> None:
         """Something failed that should not: go on with it as a new process would, after a while."""
+        await self._runner.give_up(job)
+        if self._reserved.get(job.target) == job.seq:
+            del self._reserved[job.target]
         with suppress(StorageError):
-            await self._outbox.recover(seq=job.seq)
+            await self._reserve()
         self._slow_until = self._clock.now() + 1.0
         self._look_at(self._slow_until)
 

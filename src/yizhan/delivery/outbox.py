@@ -94,10 +94,11 @@ _JOB_COLUMNS = (
     deliveries.c.not_before,
     deliveries.c.asked_since,
 )
+_HELD = deliveries.c.state == State.HELD.value
 _WAITING = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
 _MAY_EXPIRE = (
     # What has begun is one unit with what is left of it, unless that would come at another time altogether.
-    _WAITING & ~deliveries.c.asked & ((deliveries.c.parts_done == 0) | (deliveries.c.state == State.HELD.value))
+    _WAITING & ~deliveries.c.asked & ((deliveries.c.parts_done == 0) | _HELD)
 )
 _PLACE = (deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target)
 _TIMED = sa.text("due_at > 0")
@@ -199,7 +200,7 @@ class Outbox:
         )
         free = (
             deliveries.update()
-            .where(mine, deliveries.c.state == State.HELD.value, _TIMED, deliveries.c.due_at <= now)
+            .where(mine, _HELD, _TIMED, deliveries.c.due_at <= now)
             .values(state=State.QUEUED.value, due_at=0.0)
         )
 
@@ -211,17 +212,17 @@ class Outbox:
         return await self._ledger.write(both)
 
     async def hasten(self, account: str) -> None:
-        """Let everything of `account` that waits for a time be tried, or weighed, now."""
+        """Let everything of `account` that waits be tried, or weighed, now; but nothing before its time."""
         statement = (
             deliveries.update()
-            .where(deliveries.c.account == account, _WAITING, _TIMED)
+            .where(deliveries.c.account == account, _WAITING, _HELD | _TIMED, self._in_its_time())
             .values(state=State.QUEUED.value, due_at=0.0)
         )
         await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
 
     async def begun(self, account: str, now: float) -> list[tuple[int, Target]]:
         """Return the deliveries of `account` of which something has left, and whose rest follows soon."""
-        soon = (deliveries.c.state == State.HELD.value) & _TIMED & (deliveries.c.due_at <= now + SOON)
+        soon = _HELD & _TIMED & (deliveries.c.due_at <= now + SOON)
         query = sa.select(*_PLACE).where(
             deliveries.c.account == account,
             (deliveries.c.state == State.QUEUED.value) | soon,
@@ -232,7 +233,7 @@ class Outbox:
     def releasing(self, target: Target) -> Callable[[Connection], int]:
         """Return the work that puts everything held for `target` back into the queue, in front; it returns how many.
 
-        For a transaction that stores what the other side has written.
+        What is held until its time stays. For a transaction that stores what the other side has written.
         """
         self._released[target] = self.released(target) + 1
         self._released.move_to_end(target)
@@ -244,11 +245,16 @@ class Outbox:
                 deliveries.c.account == target.account,
                 deliveries.c.kind == target.kind,
                 deliveries.c.target == target.id,
-                deliveries.c.state == State.HELD.value,
+                _HELD,
+                self._in_its_time(),
             )
             .values(state=State.QUEUED.value, due_at=0.0, priority=0)
         )
         return lambda connection: connection.execute(statement).rowcount
+
+    def _in_its_time(self) -> sa.ColumnElement[bool]:
+        """Not held only because it is to be sent later."""
+        return deliveries.c.not_before <= self._clock.now()
 
     def released(self, target: Target) -> int:
         """Return how often what is held for `target` was let go, as far as this process knows."""
@@ -313,18 +319,18 @@ class Outbox:
             urgent=job.urgent,
         )
 
-    async def attempt(self, seq: int, part: int, error: Exception, code: str, trace_id: str, decision: str) -> None:
-        """Keep a try that did not succeed; the one that did is the delivery itself."""
+    async def attempt(self, seq: int, part: int, said: Settlement, decision: str) -> None:
+        """Keep a try that did not succeed, with what was said; the one that did is the delivery itself."""
         await self._ledger.put(
             _ATTEMPT,
             {
                 "delivery": seq,
                 "part": part,
                 "at": self._clock.now(),
-                "error": type(error).__name__,
-                "code": code,
-                "trace_id": trace_id,
-                "detail": str(error)[:2000],
+                "error": said.error,
+                "code": said.code,
+                "trace_id": said.trace_id,
+                "detail": said.detail[:2000],
                 "decision": decision,
             },
         )
@@ -446,7 +452,7 @@ class Outbox:
                     )
                 )
             accounts = {target.account for _, target in done}
-            held = deliveries.c.account.in_(accounts) & (deliveries.c.state == State.HELD.value) & _TIMED
+            held = deliveries.c.account.in_(accounts) & _HELD & _TIMED & self._in_its_time()
             moved = deliveries.update().where(held).values(state=State.QUEUED.value, due_at=0.0)
             if accounts and connection.execute(moved).rowcount:
                 count_on(connection, STIRS, 1)

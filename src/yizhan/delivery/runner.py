@@ -129,13 +129,21 @@ class Runner:
                 self._gone(job)
             return None
 
+    async def give_up(self, job: Job) -> None:
+        """Something failed that should not: settle `job` as after a crash."""
+        self._throttled.pop(job.seq, None)
+        await self._stored(lambda: self._outbox.recover(seq=job.seq))
+        if self._gone is not None:
+            self._gone(job)
+
     async def _deliver(self, job: Job) -> Later | None:
         notes = [note for note in job.notes.split("\n") if note]
         run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
         run.released = self._outbox.released(job.target)
         if job.not_before > self._clock.now() and not job.begun:
-            # Let go with others that are held for the same target, or by a clock that was set back.
-            return await self._hold(run, job.not_before, Settlement(State.HELD, job.not_before, NOT_YET))
+            # The clock was set back after it had been let go.
+            await self._settle(run, Settlement(State.HELD, job.not_before, NOT_YET))
+            return Later(job.not_before)
         try:
             run.message = await self._messages.get(job.message)
             fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
@@ -155,7 +163,7 @@ class Runner:
         await self._settle(run, Settlement(State.SENT))
         return None
 
-    async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object:
+    async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object | None:
         """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
         job, index = run.job, len(run.ids)
         key = SendKey(self._token(job.seq, index), job.first_number + index)
@@ -164,7 +172,9 @@ class Runner:
                 await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
                 return None
             if closed := self._closed(run):
-                return await self._keep_closed(run, closed)
+                if (result := await self._keep_closed(run, closed)) is _GO_ON:
+                    continue
+                return result
             handles: dict[MediaNeed, Handle] = {}
             run.left, run.spent = False, None
             run.tries += 1
@@ -176,7 +186,9 @@ class Runner:
                 if part.needs and (closed := self._closed(run)):
                     run.tries -= 1
                     run.attempts -= 1
-                    return await self._keep_closed(run, closed)
+                    if (result := await self._keep_closed(run, closed)) is _GO_ON:
+                        continue
+                    return result
                 await self._mark(run, part)
                 run.left = True
                 sent = await self._adapter.send(part, handles, job.target, key, run.message)
@@ -264,8 +276,7 @@ class Runner:
             case Again(delay, slow):
                 return await self._wait(run, error, delay, slow=delay if slow else 0.0)
             case Hold(until):
-                end = _because(Settlement(State.HELD, until or 0.0), error)
-                return await self._hold(run, until, end)
+                return await self._hold(run, until, _because(Settlement(State.HELD, until), error))
             case Pause():
                 return await self._wait(run, error, 0.0, paused=str(error))
             case GiveUp():
@@ -286,9 +297,9 @@ class Runner:
         return error
 
     async def _keep_attempt(self, run: _Run, index: int, error: Exception, decision: Decision) -> None:
-        code, trace_id = _words(error)
+        said = _because(Settlement(State.QUEUED), error)
         try:
-            await self._outbox.attempt(run.job.seq, index, error, code, trace_id, _name(decision))
+            await self._outbox.attempt(run.job.seq, index, said, _name(decision))
         except StorageError as failure:
             # It is there to be looked at; the state that follows is what matters.
             log.warning("attempt not kept", extra={"delivery": run.job.seq, "reason": str(failure)})
@@ -300,14 +311,20 @@ class Runner:
         await self._settle(run, _because(Settlement(State.QUEUED, due_at if delay else 0.0), error))
         return Later(due_at, begun=bool(run.ids) or run.asked, slow=slow, paused=paused)
 
-    async def _hold(self, run: _Run, until: float | None, end: Settlement) -> Later:
+    async def _hold(self, run: _Run, until: float, end: Settlement) -> Later:
         await self._settle(run, end)
-        if until is None and self._outbox.released(run.job.target) != run.released:
-            # The other side wrote before this was known to be held, and so let go only what is behind it.
-            await self._stored(lambda: self._outbox.release_target(run.job.target))
-            return Later(self._clock.now(), begun=True)
-        soon = until is not None and until - self._clock.now() <= SOON
-        return Later(until, begun=bool(run.ids) and soon)
+        return Later(until, begun=bool(run.ids) and until - self._clock.now() <= SOON)
+
+    async def _hold_until_written_to(self, run: _Run, end: Settlement) -> Later | object:
+        """Hold it; `_GO_ON` where the other side has written before this was on disk, and let go what is behind it."""
+        await self._record(run, end)
+        target = run.job.target
+        if self._outbox.released(target) == run.released:
+            self._tell(run, end)
+            return Later(None)
+        await self._stored(lambda: self._outbox.release_target(target))
+        run.released = self._outbox.released(target)
+        return _GO_ON
 
     def _closed(self, run: _Run) -> Closed | None:
         run.limits = self._adapter.limits(run.message, run.job.target)
@@ -316,7 +333,7 @@ class Runner:
         in_line = not run.job.urgent
         return self._budget.check(run.limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
 
-    async def _keep_closed(self, run: _Run, closed: Closed) -> Later | None:
+    async def _keep_closed(self, run: _Run, closed: Closed) -> Later | object | None:
         limit = closed.limit
         if limit.ends == "fail" and closed.opens_at is None:
             end = Settlement(State.FAILED, error="WindowClosed")
@@ -326,6 +343,8 @@ class Runner:
         end = Settlement(State.HELD, closed.opens_at or 0.0, error="WindowClosed")
         wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
         end.detail = f"Held {wait}: {limit.name} allows {limit.count}."
+        if closed.opens_at is None:
+            return await self._hold_until_written_to(run, end)
         return await self._hold(run, closed.opens_at, end)
 
     async def _end(self, run: _Run, decision: GiveUp, error: Exception) -> None:
@@ -335,17 +354,23 @@ class Runner:
         await self._settle(run, end)
 
     async def _settle(self, run: _Run, end: Settlement) -> None:
+        await self._record(run, end)
+        self._tell(run, end)
+
+    async def _record(self, run: _Run, end: Settlement) -> None:
         self._filled(run, end)
         if end.state.final:
             self._throttled.pop(run.job.seq, None)
         await self._stored(lambda: self._outbox.settle(run.job, end))
+
+    def _tell(self, run: _Run, end: Settlement) -> None:
         if self._settled is not None:
             self._settled(run.job, end)
 
     def _filled(self, run: _Run, end: Settlement) -> Settlement:
         end.ids = tuple(run.ids)
         end.parts_done = len(run.ids)
-        end.notes = "\n".join(run.notes)
+        end.notes = _storable("\n".join(run.notes))
         end.asked, end.asked_since = run.asked, run.asked_since
         end.attempts = run.attempts
         end.tries = max(0, run.tries)
@@ -375,18 +400,15 @@ _FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform n
 
 
 def _because(end: Settlement, error: Exception) -> Settlement:
-    # A lone surrogate in somebody's words could not be stored.
-    end.detail = str(error).encode("utf-8", "replace").decode()
-    end.error = type(error).__name__
-    end.code, end.trace_id = _words(error)
+    end.detail, end.error = _storable(str(error)), type(error).__name__
+    if isinstance(error, PlatformError) and error.fault is not None:
+        end.code, end.trace_id = str(error.fault.row.code), _storable(error.fault.trace_id)
     return end
 
 
-def _words(error: Exception) -> tuple[str, str]:
-    """The platform's own code and trace id, if there are any."""
-    if isinstance(error, PlatformError) and error.fault is not None:
-        return str(error.fault.row.code), error.fault.trace_id
-    return "", ""
+def _storable(words: str) -> str:
+    """Return somebody's words without lone surrogates, which cannot be stored."""
+    return words.encode("utf-8", "replace").decode()
 
 
 def _name(decision: Decision) -> str:

@@ -76,9 +76,15 @@ class Waiters:
             self._answer(seq, None)
 
     def gone(self, job: Job) -> None:
-        """The runner found that it had ended otherwise."""
+        """The runner found that it had ended otherwise, or gave it up."""
         self._wake(self._watching.pop(job.seq, ()))
         self._answer(job.seq, None)
+
+    def left(self, account: str) -> None:
+        """Nobody drives `account` any more for now; how its deliveries stand is known to the store."""
+        for seq, (of_account, _) in list(self._awaited.items()):
+            if of_account == account:
+                self._answer(seq, None)
 
     def paused(self, account: str, reason: str, under_way: Iterable[int] = ()) -> None:
         """Nothing of `account` begins any more until somebody logs in; what is `under_way` may still arrive."""
