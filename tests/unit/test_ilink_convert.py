@@ -25,8 +25,9 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import split_text
 from yizhan.platforms.ilink import PLATFORM, wire
-from yizhan.platforms.ilink.convert import AS_FILE, Placed, compose, filled, parse, split_text, window_limits
+from yizhan.platforms.ilink.convert import AS_FILE, Placed, compose, filled, limits, parse
 
 USER = Target("ilink.main", "user", "o9cq80abc@im.wechat")
 RULES = PLATFORM.rules()
@@ -161,7 +162,7 @@ def test_cut_text_loses_nothing_and_stays_within_both_limits() -> None:
 
 
 def test_the_window_counts_from_the_last_inbound_message() -> None:
-    (limit,) = window_limits({"at": 1000.0, "context_token": "x", "bot": "b"}, "b", RULES)
+    (limit,) = limits({"at": 1000.0, "context_token": "x", "bot": "b"}, "b", RULES)
 
     assert ("target", 10, 1000.0, 87400.0, "hold") == (limit.scope, limit.count, limit.since, limit.until, limit.ends)
 
@@ -171,7 +172,7 @@ def test_the_window_counts_from_the_last_inbound_message() -> None:
     [({}, RULES), ({"at": 1.0, "bot": "other"}, RULES), ({"at": 1.0}, PLATFORM.rules(None, {"limits": False}))],
 )
 def test_without_a_known_message_the_platform_decides(context: Any, rules: Any) -> None:
-    assert () == window_limits(context, "b", rules)
+    assert () == limits(context, "b", rules)
 
 
 def inbound(*item_list: Any, **more: Any) -> dict[str, Any]:

@@ -169,11 +169,11 @@ def test_parts_that_say_the_same_file_share_one_need_whatever_they_call_it() -> 
 
 
 def test_a_pace_is_a_limit_of_the_account() -> None:
-    (limit,) = convert.limits_of(PLATFORM.rules("2024-08-paced"))
+    (limit,) = convert.limits(PLATFORM.rules("2024-08-paced"))
 
     assert ("account", 20, 60.0) == (limit.scope, limit.count, limit.per_seconds)
-    assert () == convert.limits_of(RULES)
-    assert () == convert.limits_of(PLATFORM.rules("2024-08-paced", {"limits": False}))
+    assert () == convert.limits(RULES)
+    assert () == convert.limits(PLATFORM.rules("2024-08-paced", {"limits": False}))
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

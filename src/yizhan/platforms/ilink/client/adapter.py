@@ -23,11 +23,11 @@ from yizhan.errors import (
 )
 from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
-from yizhan.platforms.ilink import Settings, wire
+from yizhan.platforms.ilink import Settings, convert, wire
 from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.ilink.client.login import CodeEntry, QrLogin
 from yizhan.platforms.ilink.client.poll import CURSOR, Poll
-from yizhan.platforms.ilink.convert import Cover, Placed, compose, filled, media_rule, window_limits
+from yizhan.platforms.ilink.convert import Cover, Placed
 from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
 from yizhan.platforms.recipes import MediaRule, recipe
 
@@ -62,13 +62,13 @@ class Adapter:
     # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
-        return compose(message, target, self.rules)
+        return convert.compose(message, target, self.rules)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return media_rule(segment, self.rules)
+        return convert.media_rule(segment, self.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return window_limits(self.context.context_of(target), self._bot_id, self.rules)
+        return convert.limits(self.context.context_of(target), self._bot_id, self.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -150,7 +150,7 @@ class Adapter:
         body: wire.WeixinMessage = part.body
         items = list(body.item_list or ())
         if placed:
-            items = [filled(items[0], placed[0])]
+            items = [convert.filled(items[0], placed[0])]
         return msgspec.structs.replace(
             body,
             from_user_id="",

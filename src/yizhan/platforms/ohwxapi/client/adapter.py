@@ -85,7 +85,7 @@ class Adapter:
         return convert.media_rule(segment, self._context.rules, over_socket=self._over_socket)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits_of(self._context.rules)
+        return convert.limits(self._context.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None

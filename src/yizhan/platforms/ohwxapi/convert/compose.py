@@ -127,7 +127,7 @@ def upload_of(need: MediaNeed, target: Target, content: Content) -> wire.CdnUplo
     )
 
 
-def limits_of(rules: Rules) -> Sequence[Limit]:
+def limits(rules: Rules) -> Sequence[Limit]:
     """Return the pace of an account, if the profile sets one."""
     if not rules.limited or not rules.number("send.count"):
         return ()

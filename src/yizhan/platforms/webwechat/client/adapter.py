@@ -22,9 +22,7 @@ from yizhan.errors import (
 from yizhan.model import (
     Content,
     Event,
-    Forward,
     Handle,
-    Image,
     Message,
     PlatformId,
     Receipt,
@@ -88,11 +86,7 @@ class Adapter:
         return convert.media_rule(segment, self._context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        rules = self._context.rules
-        count = rules.number("pictures.count")
-        if not rules.limited or not count or not any(map(_is_picture, message.segments)):
-            return ()
-        return (Limit("pictures", "account", "pictures", count, per_seconds=float(rules["pictures.seconds"])),)
+        return convert.limits(message, self._context.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -346,11 +340,6 @@ class Adapter:
         book.add(await self.raw.webwxgetcontact())
         book.complete = True
         self._read_at = self._context.clock.now()
-
-
-def _is_picture(segment: Segment) -> bool:
-    """Whether it is counted as a picture: those that are sent on are, too."""
-    return isinstance(segment, Image) or (isinstance(segment, Forward) and segment.kind == "image")
 
 
 def _download(reference: Mapping[str, Any], msg_id: str, saved: Saved) -> tuple[Any, Any] | None:

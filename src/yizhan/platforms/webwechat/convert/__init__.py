@@ -7,6 +7,7 @@ from yizhan.platforms.webwechat.convert.compose import (
     Draft,
     compose,
     default_name,
+    limits,
     mentions_of,
     upload_form,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Reader",
     "compose",
     "default_name",
+    "limits",
     "media_rule",
     "mentions_of",
     "parse",

@@ -31,7 +31,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import MediaNeed, Part
+from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire import media as files
@@ -324,6 +324,19 @@ def _by_values(reference: Mapping[str, Any]) -> str:
     """Return the Content of a picture of which only the three values are left that find it again; empty without."""
     cdn = Cdn(*(str(reference.get(name, "")) for name in ("aeskey", "cdnthumburl", "md5")))
     return image_xml(cdn, 0) if cdn.aeskey and cdn.url else ""
+
+
+def limits(message: Message, rules: Rules) -> Sequence[Limit]:
+    """Return how often pictures may be sent, if the profile says so."""
+    count = rules.number("pictures.count")
+    if not rules.limited or not count or not any(map(_is_picture, message.segments)):
+        return ()
+    return (Limit("pictures", "account", "pictures", count, per_seconds=float(rules["pictures.seconds"])),)
+
+
+def _is_picture(segment: Segment) -> bool:
+    """Whether it is counted as a picture: those that are sent on are, too."""
+    return isinstance(segment, Image) or (isinstance(segment, Forward) and segment.kind == "image")
 
 
 def mentions_of(draft: Draft, book: Book, room: str) -> str | None:

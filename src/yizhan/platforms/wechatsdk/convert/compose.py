@@ -54,7 +54,7 @@ def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
     return tuple(part for run in runs(message.segments) for part in composer.parts(run))
 
 
-def limits_of(rules: Rules) -> Sequence[Limit]:
+def limits(rules: Rules) -> Sequence[Limit]:
     """Return the pace of an account, if the profile sets one."""
     count = rules.number("pace.per_minute")
     return (Limit("pace", "account", "send", count, 60.0),) if count and rules.limited else ()
