@@ -14,16 +14,16 @@ import pytest
 from tests.webwechat_support import Account, CountedClock, account, png, target
 from yizhan.errors import YizhanError
 from yizhan.model import Image
-from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat import wire
 from yizhan.wire import HttpResponse
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
 POSTED = [
     value
-    for value in vars(calls).values()
+    for value in vars(wire).values()
     if getattr(value, "method", "") == "POST" and "multipart" not in type(value.codec).__name__.lower()
 ]
-EVERY = [value for value in vars(calls).values() if hasattr(value, "envelope")]
+EVERY = [value for value in vars(wire).values() if hasattr(value, "envelope")]
 
 BODIES: list[tuple[str, bytes]] = [
     ("nothing", b""),
@@ -68,7 +68,7 @@ async def test_bodies_that_make_no_sense_get_the_services_own_refusal(endpoint: 
                 assert isinstance(ret(answer), int), what
             if (
                 what in ("half an object", "a list", "a word", "not UTF-8", "large")
-                and endpoint.codec is calls.INIT.codec
+                and endpoint.codec is wire.INIT.codec
             ):
                 assert 1200 == ret(answer), what
 

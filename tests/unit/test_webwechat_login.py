@@ -15,8 +15,7 @@ from tests.webwechat_support import CountedClock
 from yizhan.errors import LoginNeeded, Unsupported, WireMismatch
 from yizhan.model import Forward, Receipt, SendKey, State, Target, message_of
 from yizhan.platforms.base import LoginStep, ServerOptions
-from yizhan.platforms.webwechat import PLATFORM
-from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat import PLATFORM, wire
 from yizhan.platforms.webwechat.client import Adapter
 from yizhan.platforms.webwechat.client.saved import load_saved
 from yizhan.platforms.webwechat.wire.login import JsLogin, LoginPoll
@@ -123,20 +122,20 @@ async def test_a_service_that_holds_no_poll_is_asked_once_in_a_second() -> None:
 
 
 async def poll(served: Served, adapter: Adapter, uuid: str) -> int:
-    return (await adapter.raw.caller.call(calls.LOGIN, LoginPoll(uuid=uuid))).code
+    return (await adapter.raw.caller.call(wire.LOGIN, LoginPoll(uuid=uuid))).code
 
 
 async def test_every_state_of_a_code_as_the_poll_says_it() -> None:
     async with serving(manual=True) as served:
         server: Any = served.server
         adapter = adapter_at(served)
-        uuid = (await adapter.raw.caller.call(calls.JSLOGIN, JsLogin())).uuid
+        uuid = (await adapter.raw.caller.call(wire.JSLOGIN, JsLogin())).uuid
         codes = [await poll(served, adapter, uuid)]
         for step in ("scan", "none", "cancel", "none"):
             if step != "none":
                 await server.login(uuid, step)
             codes.append(await poll(served, adapter, uuid))
-        other = (await adapter.raw.caller.call(calls.JSLOGIN, JsLogin())).uuid
+        other = (await adapter.raw.caller.call(wire.JSLOGIN, JsLogin())).uuid
         served.world.clock.advance(301)
         codes += [await poll(served, adapter, other), await poll(served, adapter, "nobody==")]
         await adapter.close()
@@ -247,7 +246,7 @@ async def test_a_known_browser_is_let_in_again_by_the_phone_alone() -> None:
         adapter = adapter_at(served)
         await adapter.login(lambda step: None)
         session = next(iter(server.sessions.values()))
-        server.end(session, calls.FAULTS.find(1100))
+        server.end(session, wire.FAULTS.find(1100))
         with pytest.raises(LoginNeeded, match="1100"):
             await send(adapter)
         shown = Shown(served)
@@ -266,7 +265,7 @@ async def test_a_new_login_makes_new_names_and_a_new_scope() -> None:
         await adapter.login(lambda step: None)
         alice = Target("webwechat.main", "user", "Alice")
         before, scope = await send(adapter, target=alice), adapter.raw.ready.scope
-        server.end(next(iter(server.sessions.values())), calls.FAULTS.find(1100))
+        server.end(next(iter(server.sessions.values())), wire.FAULTS.find(1100))
         await adapter.login(lambda step: None)
         after = await send(adapter, target=alice, token=2)
 
@@ -341,7 +340,7 @@ async def test_a_ticket_is_good_for_one_session() -> None:
         page = next(e.http for e in served.exchanges if e.endpoint == "webwxnewloginpage")
         again = f"{served.url}/cgi-bin/mmwebwx-bin/webwxnewloginpage?{urlencode(page.query)}"
         first = await adapter.raw.webwxnewloginpage(again)
-        server.end(server.sessions[first.sid], calls.FAULTS.find(1100))
+        server.end(server.sessions[first.sid], wire.FAULTS.find(1100))
         with pytest.raises(LoginNeeded, match="ticket"):
             await adapter.raw.webwxnewloginpage(again)
         await adapter.close()

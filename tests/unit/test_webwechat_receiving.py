@@ -14,7 +14,7 @@ from tests.support import MemoryKeeper
 from tests.webwechat_support import MP4, Account, CountedClock, account, png, target
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
-from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.client.saved import load_saved
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
 from yizhan.platforms.webwechat.wire.content import is_token, plain
@@ -294,7 +294,7 @@ async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at()
         lost = asyncio.ensure_future(me.next())
         await held(me, 1)
         assert all(finding.ok for finding in await me.adapter.check())
-        me.server.end(next(iter(me.server.sessions.values())), calls.FAULTS.find(1100))
+        me.server.end(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
         assert EventKind.LOGIN_LOST == (await lost).kind
         following = asyncio.ensure_future(me.next())
         await me.adapter.login(lambda step: None)
@@ -305,7 +305,7 @@ async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at()
 
 async def test_receiving_goes_on_after_a_new_login() -> None:
     async with account() as me:
-        me.server.end(next(iter(me.server.sessions.values())), calls.FAULTS.find(1100))
+        me.server.end(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
         lost = await me.next()
         await me.adapter.login(lambda step: None)
         await me.server.say("wxid_alice", "bot", text="back")

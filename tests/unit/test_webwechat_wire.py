@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from yizhan.platforms.webwechat import wire
-from yizhan.platforms.webwechat.wire import content
 from yizhan.platforms.webwechat.wire.base import LOGIN_ELSEWHERE, LOGIN_REFUSED, SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.hosts import bases
 from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPolled, QrLogin
@@ -111,8 +110,8 @@ def test_a_sync_key_is_written_as_pairs() -> None:
     ],
 )
 def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
-    assert written == content.escaped(shown)
-    assert shown.replace("\r\n", "\n") == content.plain(written)
+    assert written == wire.escaped(shown)
+    assert shown.replace("\r\n", "\n") == wire.plain(written)
 
 
 @pytest.mark.parametrize(
@@ -120,27 +119,27 @@ def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
     [("1f604", "😄"), ("2764", "❤"), ("1f1e81f1f3", "🇨🇳"), ("003120e3", "1⃣"), ("110000", "")],
 )
 def test_emoji_stand_as_spans(span: str, emoji: str) -> None:
-    assert f"Bob {emoji}" == content.shown_name(f'Bob <span class="emoji emoji{span}"></span>')
+    assert f"Bob {emoji}" == wire.shown_name(f'Bob <span class="emoji emoji{span}"></span>')
 
 
 def test_a_room_message_names_its_speaker_and_an_own_one_does_not() -> None:
-    assert ("@ab12", "hi: there") == content.split_room("@ab12:<br/>hi: there")
-    assert ("", "x:<br/>hi") == content.split_room("x:<br/>hi")
+    assert ("@ab12", "hi: there") == wire.split_room("@ab12:<br/>hi: there")
+    assert ("", "x:<br/>hi") == wire.split_room("x:<br/>hi")
 
 
 def test_every_character_of_a_name_but_letters_and_digits_is_escaped() -> None:
-    assert "a1%2Eb%2Dc%20%E6%8A%A5" == content.encry_name("a1.b-c 报")
+    assert "a1%2Eb%2Dc%20%E6%8A%A5" == wire.encry_name("a1.b-c 报")
 
 
 @pytest.mark.parametrize("title", ["note.txt", "a & b.txt", "1 < 2.txt", "</title><type>2000", "报告 1.txt"])
 def test_a_file_card_is_read_back_whatever_the_name(title: str) -> None:
-    card = content.read_card(content.file_card(title, 22, "@crypt_1"))
+    card = wire.read_card(wire.file_card(title, 22, "@crypt_1"))
 
     assert (title, 6, "file", "@crypt_1") == (card.title, card.type, card.kind, card.attachid)
 
 
 def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
-    card = content.read_card(
+    card = wire.read_card(
         '<appmsg appid="x"><type>6</type><title>a & b <1>.txt</title>'
         "<appattach><attachid>@c</attachid></appattach></appmsg>"
     )
@@ -149,7 +148,7 @@ def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
 
 
 def test_a_card_is_what_its_own_type_says_not_what_it_quotes() -> None:
-    card = content.read_card(
+    card = wire.read_card(
         "<appmsg><title><![CDATA[a & b]]></title><refermsg><type>6</type></refermsg><type>57</type></appmsg>"
     )
 
@@ -157,26 +156,26 @@ def test_a_card_is_what_its_own_type_says_not_what_it_quotes() -> None:
 
 
 def test_a_card_that_is_no_xml_is_read_by_patterns() -> None:
-    card = content.read_card("<appmsg><appmsg><title>t</title><type>5</type><url>https://x.y</url>")
+    card = wire.read_card("<appmsg><appmsg><title>t</title><type>5</type><url>https://x.y</url>")
 
-    assert content.ReadCard(5, "link", "t", "", "https://x.y") == card
-    assert 0 == content.read_card("<appmsg><appmsg><type>five</type>").type
+    assert wire.ReadCard(5, "link", "t", "", "https://x.y") == card
+    assert 0 == wire.read_card("<appmsg><appmsg><type>five</type>").type
 
 
 def test_the_keys_of_a_picture_are_not_shown() -> None:
-    shown = mask_text(content.image_xml(content.Cdn("ab" * 16, "3057" * 8, "cd" * 16), 100))
+    shown = mask_text(wire.image_xml(wire.Cdn("ab" * 16, "3057" * 8, "cd" * 16), 100))
 
     assert "ab" * 16 not in shown
     assert 'cdnthumbaeskey="***"' in shown
 
 
 def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:
-    cdn = content.Cdn("ab" * 16, "3057" * 8, "cd" * 16)
+    cdn = wire.Cdn("ab" * 16, "3057" * 8, "cd" * 16)
 
-    assert cdn == content.read_cdn(content.image_xml(cdn, 100))
-    assert cdn == content.read_cdn(content.video_xml(cdn, 100, 2, "@x"))
-    assert content.read_cdn("not xml") is None
-    assert content.read_cdn("<msg><img/></msg>") is None
+    assert cdn == wire.read_cdn(wire.image_xml(cdn, 100))
+    assert cdn == wire.read_cdn(wire.video_xml(cdn, 100, 2, "@x"))
+    assert wire.read_cdn("not xml") is None
+    assert wire.read_cdn("<msg><img/></msg>") is None
 
 
 @pytest.mark.parametrize(

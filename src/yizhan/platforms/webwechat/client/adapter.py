@@ -34,15 +34,13 @@ from yizhan.model import (
 from yizhan.net.single import SingleFlight
 from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.recipes import MediaRule
-from yizhan.platforms.webwechat import convert
-from yizhan.platforms.webwechat import wire as calls
+from yizhan.platforms.webwechat import convert, wire
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.client.login import QrLogin
 from yizhan.platforms.webwechat.client.receive import Receiver
 from yizhan.platforms.webwechat.client.saved import Saved, dump_saved, load_saved
 from yizhan.platforms.webwechat.convert import Draft
 from yizhan.platforms.webwechat.convert.book import Book
-from yizhan.platforms.webwechat.wire import media as files
 from yizhan.platforms.webwechat.wire.base import SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.content import encry_name
 from yizhan.platforms.webwechat.wire.sending import Outgoing
@@ -95,7 +93,7 @@ class Adapter:
         media, rules = need.media, self._context.rules
         name, type_ = convert.upload_form(media, need.use)
         request = self.raw.upload_request(content.size, media.md5, UPLOAD_TO)
-        placed = files.CheckedUpload()
+        placed = wire.CheckedUpload()
         if content.size > rules.number("checkupload.ask_above_bytes"):
             placed = await self.raw.webwxcheckupload(name, content.size, media.md5, UPLOAD_TO)
             request.AESKey, request.Signature = placed.AESKey, placed.Signature
@@ -267,17 +265,17 @@ class Adapter:
         need: MediaNeed,
         name: str,
         type_: str,
-        request: files.UploadMediaRequest,
+        request: wire.UploadMediaRequest,
         progress: Progress | None,
     ) -> str:
         size, step = content.size, self._context.rules.number("upload.chunk_bytes")
         chunks = max(1, -(-size // step))
         self._files += 1
-        answer = files.UploadedMedia()
+        answer = wire.UploadedMedia()
         # One after the other: the page's own uploader has a single thread, and the answer to the last has the MediaId.
         for chunk in range(chunks):
             piece = content if chunks == 1 else Slice(content, chunk * step, (chunk + 1) * step)
-            form = files.UploadMedia(
+            form = wire.UploadMedia(
                 id=f"WU_FILE_{self._files - 1}",
                 name=name,
                 type=type_,
@@ -294,11 +292,11 @@ class Adapter:
             raise WireMismatch(
                 f"{self._context.name}: the upload of {name} ({chunks} parts) ended without a MediaId.",
                 account=self._context.name,
-                endpoint=calls.UPLOAD_MEDIA.name,
+                endpoint=wire.UPLOAD_MEDIA.name,
             )
         return answer.MediaId
 
-    async def _upload_one(self, form: files.UploadMedia, progress: Progress | None) -> files.UploadedMedia:
+    async def _upload_one(self, form: wire.UploadMedia, progress: Progress | None) -> wire.UploadedMedia:
         """A part may be repeated: the service joins by ClientMediaId and number."""
         for attempt in range(1, CHUNK_TRIES + 1):
             try:
@@ -345,15 +343,15 @@ class Adapter:
 def _download(reference: Mapping[str, Any], msg_id: str, saved: Saved) -> tuple[Any, Any] | None:
     match reference.get("msg_type"):
         case 3:
-            return calls.GET_IMAGE, files.GetImage(MsgID=msg_id, skey=saved.skey)
+            return wire.GET_IMAGE, wire.GetImage(MsgID=msg_id, skey=saved.skey)
         case 47:
-            return calls.GET_IMAGE, files.GetImage(MsgID=msg_id, skey=saved.skey, type="big")
+            return wire.GET_IMAGE, wire.GetImage(MsgID=msg_id, skey=saved.skey, type="big")
         case 34:
-            return calls.GET_VOICE, files.GetVoice(msgid=msg_id, skey=saved.skey, range="bytes=0-")
+            return wire.GET_VOICE, wire.GetVoice(msgid=msg_id, skey=saved.skey, range="bytes=0-")
         case 43 | 62:
-            return calls.GET_VIDEO, files.GetVideo(msgid=msg_id, skey=saved.skey, range="bytes=0-")
+            return wire.GET_VIDEO, wire.GetVideo(msgid=msg_id, skey=saved.skey, range="bytes=0-")
         case 49 if reference.get("media_id"):
-            return calls.GET_MEDIA, files.GetMedia(
+            return wire.GET_MEDIA, wire.GetMedia(
                 sender=str(reference.get("sender", "")),
                 mediaid=str(reference["media_id"]),
                 encryfilename=encry_name(str(reference.get("file_name", ""))),

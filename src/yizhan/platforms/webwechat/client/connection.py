@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from yizhan.errors import LoginNeeded, Rejected
 from yizhan.model import Clock
 from yizhan.net.caller import Caller, Progress
-from yizhan.platforms.webwechat import Settings
+from yizhan.platforms.webwechat import Settings, wire
 from yizhan.platforms.webwechat.client.saved import Saved, cookies_of
-from yizhan.platforms.webwechat.wire import base, hosts
 from yizhan.wire import Endpoint, HttpResponse
 
 Res = TypeVar("Res")
@@ -32,9 +31,9 @@ class Connection:
         self.clock = clock
         self.saved: Saved | None = None
         self.caller = Caller(
-            account, hosts.bases(settings.api_base), headers={"User-Agent": AGENT}, proxy=settings.proxy
+            account, wire.bases(settings.api_base), headers={"User-Agent": AGENT}, proxy=settings.proxy
         )
-        self._base: base.Base | None = None
+        self._base: wire.Base | None = None
         self._cookie = ""
         self._last_id = 0
         self.unkept = False
@@ -48,12 +47,12 @@ class Connection:
         self._base = None
         self._cookie = ""
         api = saved.api if saved is not None else self.settings.api_base
-        self.caller.bases = dict(hosts.bases(api))
+        self.caller.bases = dict(wire.bases(api))
         if saved is not None:
             self._identify(saved)
 
     def _identify(self, saved: Saved) -> None:
-        self._base = base.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
+        self._base = wire.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
         self._cookie = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
 
     @property

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from yizhan.errors import LoginNeeded, PlatformError, Unavailable
 from yizhan.platforms.base import LoginStep
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.client.connection import PAUSE
 from yizhan.platforms.webwechat.client.saved import Saved
-from yizhan.platforms.webwechat.wire import login as wire
 
 MOST_CODES = 5
 """New codes that are shown after the first has expired; the page's script does the same."""

@@ -33,10 +33,8 @@ from yizhan.model import (
 )
 from yizhan.platforms.base import Limit, MediaNeed, Part
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.convert.book import Book
-from yizhan.platforms.webwechat.wire import media as files
-from yizhan.platforms.webwechat.wire import sending as wire
-from yizhan.platforms.webwechat.wire import session as kinds
 from yizhan.platforms.webwechat.wire.content import MD5, Cdn, file_card, image_xml, mention_source
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
 from yizhan.wire.appmsg import (
@@ -148,7 +146,7 @@ class _Composer:
             case Sticker():
                 return self._sticker(segment)
             case ContactCard():
-                card = Draft("webwxsendmsg", kinds.CARD, compose_contact(segment))
+                card = Draft("webwxsendmsg", wire.CARD, compose_contact(segment))
                 return _part(card, f"card of {segment.nickname or segment.username}")
             case Link() | MiniProgram() | ChannelVideo():
                 return self._card(segment)
@@ -163,7 +161,7 @@ class _Composer:
     def _text(self, words: Words, quote: Quote | None = None, note: str = "") -> Iterator[Part]:
         for text, mentioned in words.pieces(self._rules.number("text.max_characters")):
             named = tuple(user for user in mentioned if user != "all")
-            call, type_ = ("webwxsendappmsg", kinds.APP_QUOTE) if quote else ("webwxsendmsg", kinds.TEXT)
+            call, type_ = ("webwxsendappmsg", wire.APP_QUOTE) if quote else ("webwxsendmsg", wire.TEXT)
             draft = Draft(call, type_, text, mentions=named, quote=quote)
             yield _part(draft, f"{'quote, ' if quote else ''}text {len(text)} chars", note=note)
             quote, note = None, ""
@@ -191,19 +189,19 @@ class _Composer:
         if media.format in self._rules.words("sticker.formats"):
             return self._gif(media, GIF_NOTE)
         self._check(media, "image", "Convert it to PNG or JPEG, or send it as a File.", "Send it as a File.")
-        draft = Draft("webwxsendmsgimg", kinds.IMAGE)
-        return _part(draft, f"image {_amount(media.size)}", self._need(media, files.PICTURE))
+        draft = Draft("webwxsendmsgimg", wire.IMAGE)
+        return _part(draft, f"image {_amount(media.size)}", self._need(media, wire.PICTURE))
 
     def _video(self, media: Media) -> Part:
         self._check(media, "video", "Convert it to MP4, or send it as a File.", "Shorten it, or send it as a File.")
-        draft = Draft("webwxsendvideomsg", kinds.VIDEO)
-        return _part(draft, f"video {_amount(media.size)}", self._need(media, files.MOVIE))
+        draft = Draft("webwxsendvideomsg", wire.VIDEO)
+        return _part(draft, f"video {_amount(media.size)}", self._need(media, wire.MOVIE))
 
     def _file(self, media: Media, name: str, summary: str, note: str = "") -> Part:
         self._check(media, "file", "", "Split it, or send a link to it.")
         title = safe_name(name or media.name or default_name(media))
-        draft = Draft("webwxsendappmsg", kinds.APP_FILE, title=title, size=media.size)
-        return _part(draft, summary, self._need(media, files.DOCUMENT), note)
+        draft = Draft("webwxsendappmsg", wire.APP_FILE, title=title, size=media.size)
+        return _part(draft, summary, self._need(media, wire.DOCUMENT), note)
 
     def _sticker(self, sticker: Sticker) -> Part:
         if isinstance(sticker.media, Media):
@@ -213,14 +211,14 @@ class _Composer:
                 f"{self._target}: a sticker is a gif, or the md5 (32 hex digits) of one that the service knows, "
                 f"not '{sticker.md5[:40]}'."
             )
-        return _part(Draft("webwxsendemoticon", kinds.EMOTICON, md5=sticker.md5.lower()), "sticker by md5")
+        return _part(Draft("webwxsendemoticon", wire.EMOTICON, md5=sticker.md5.lower()), "sticker by md5")
 
     def _gif(self, media: Media, note: str = "") -> Part:
         self._check(
             media, "sticker", "Convert it to GIF, or send it as an Image.", "Make it smaller, or send it as a File."
         )
-        draft = Draft("webwxsendemoticon", kinds.EMOTICON)
-        return _part(draft, f"sticker {_amount(media.size)}", self._need(media, files.DOCUMENT), note)
+        draft = Draft("webwxsendemoticon", wire.EMOTICON)
+        return _part(draft, f"sticker {_amount(media.size)}", self._need(media, wire.DOCUMENT), note)
 
     def _check(self, media: Media, kind: str, other_format: str, smaller: str) -> None:
         formats = self._rules.get(f"{kind}.formats")
@@ -253,11 +251,11 @@ class _Composer:
         try:
             match card:
                 case Link():
-                    type_, xml = kinds.APP_LINK, compose_link(card, WEBWECHAT)
+                    type_, xml = wire.APP_LINK, compose_link(card, WEBWECHAT)
                 case MiniProgram():
-                    type_, xml = kinds.APP_MINI_PROGRAM, compose_mini_program(card, WEBWECHAT)
+                    type_, xml = wire.APP_MINI_PROGRAM, compose_mini_program(card, WEBWECHAT)
                 case ChannelVideo():
-                    type_, xml = kinds.APP_CHANNEL_VIDEO, compose_channel_video(card, WEBWECHAT)
+                    type_, xml = wire.APP_CHANNEL_VIDEO, compose_channel_video(card, WEBWECHAT)
         except ValueError as error:
             raise Unsupported(f"{self._target}: {error}. Correct it and send again.") from error
         return _part(Draft("webwxsendappmsg", type_, xml), _kind_of(card))
@@ -293,7 +291,7 @@ class _Composer:
             raise Unsupported(f"{self._target}: {call}: Msg does not fit the call: {error}.") from error
         own = ("FromUserName", "ToUserName", "LocalID", "ClientMsgId")
         native = {name: value for name, value in fields.items() if name not in own}
-        return _part(Draft(call, kinds.TEXT, native=native, scene=scene), f"native {call}")
+        return _part(Draft(call, wire.TEXT, native=native, scene=scene), f"native {call}")
 
 
 def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
@@ -301,22 +299,22 @@ def _forwarded(kind: str, reference: Mapping[str, Any]) -> Draft | None:
     content = str(reference.get("content", ""))
     match kind:
         case "text" if content:
-            return Draft("webwxsendmsg", kinds.TEXT, content, scene=FORWARDED)
+            return Draft("webwxsendmsg", wire.TEXT, content, scene=FORWARDED)
         case "location" if content:
-            return Draft("webwxsendmsg", kinds.LOCATION, content, scene=FORWARDED)
+            return Draft("webwxsendmsg", wire.LOCATION, content, scene=FORWARDED)
         case "image" if content or (content := _by_values(reference)):
-            return Draft("webwxsendmsgimg", kinds.IMAGE, content, scene=FORWARDED)
+            return Draft("webwxsendmsgimg", wire.IMAGE, content, scene=FORWARDED)
         case "video" if content:
-            return Draft("webwxsendvideomsg", kinds.VIDEO, content, scene=FORWARDED)
+            return Draft("webwxsendvideomsg", wire.VIDEO, content, scene=FORWARDED)
         case "sticker" if MD5.fullmatch(str(reference.get("md5", ""))):
-            return Draft("webwxsendemoticon", kinds.EMOTICON, md5=str(reference["md5"]))
+            return Draft("webwxsendemoticon", wire.EMOTICON, md5=str(reference["md5"]))
         case "link" if content:
-            return Draft("webwxsendappmsg", kinds.APP_LINK, content, scene=FORWARDED)
+            return Draft("webwxsendappmsg", wire.APP_LINK, content, scene=FORWARDED)
         case "file" if reference.get("media_id"):
             size = str(reference.get("file_size", ""))
             name = safe_name(str(reference.get("file_name", "")))
             card = file_card(name, int(size) if re.fullmatch("[0-9]{1,15}", size) else 0, str(reference["media_id"]))
-            return Draft("webwxsendappmsg", kinds.APP_FILE, card, scene=FORWARDED)
+            return Draft("webwxsendappmsg", wire.APP_FILE, card, scene=FORWARDED)
     return None
 
 
@@ -347,9 +345,9 @@ def mentions_of(draft: Draft, book: Book, room: str) -> str | None:
 
 def upload_form(media: Media, use: str) -> tuple[str, str]:
     """Return the form fields `name` and `type` of an upload."""
-    type_, _ = files.TYPES.get(media.format, (media.mime or "application/octet-stream", use))
+    type_, _ = wire.TYPES.get(media.format, (media.mime or "application/octet-stream", use))
     name = safe_name(media.name or default_name(media))
-    if use != files.DOCUMENT and "." not in name:
+    if use != wire.DOCUMENT and "." not in name:
         name = f"{name}.{media.format}"
     return name, type_
 

@@ -17,8 +17,8 @@ from yizhan.model import (
     Target,
     Text,
 )
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.convert.book import Book
-from yizhan.platforms.webwechat.wire import session as kinds
 from yizhan.platforms.webwechat.wire.content import plain, read_md5, split_room
 from yizhan.platforms.webwechat.wire.session import Added
 from yizhan.wire.appmsg import (
@@ -44,7 +44,7 @@ Chat = Literal["user", "group"]
 
 def parse(added: Added, reader: Reader) -> Event | None:
     """Return the event for one message; None for what is between the service and the page only."""
-    if added.MsgType in (kinds.STATUS_NOTIFY, kinds.NOTICE):
+    if added.MsgType in (wire.STATUS_NOTIFY, wire.NOTICE):
         return None
     own = added.FromUserName == reader.me
     chat = added.ToUserName if own else added.FromUserName
@@ -76,30 +76,30 @@ def target_of(user_name: str, reader: Reader) -> Target:
 def _understood(added: Added, content: str, reader: Reader) -> tuple[EventKind, Message | None]:
     text = plain(content)
     match added.MsgType:
-        case kinds.TEXT if added.SubMsgType == kinds.LOCATION:
+        case wire.TEXT if added.SubMsgType == wire.LOCATION:
             return EventKind.MESSAGE, _location(added, text, reader)
-        case kinds.TEXT:
+        case wire.TEXT:
             return EventKind.MESSAGE, _message(Text(text))
-        case kinds.CARD:
+        case wire.CARD:
             return EventKind.MESSAGE, _message(*_card(text))
-        case kinds.APP:
+        case wire.APP:
             return EventKind.MESSAGE, _message(*_app(added, text, reader))
-        case kinds.RECALL:
+        case wire.RECALL:
             return EventKind.RECALL, None
-        case kinds.FRIEND_REQUEST:
+        case wire.FRIEND_REQUEST:
             return EventKind.OTHER, _message(Text(added.RecommendInfo.Content))
-        case kinds.SYSTEM:
+        case wire.SYSTEM:
             return EventKind.OTHER, _message(Text(text))
     forward = _media(added, text, reader)
     return (EventKind.MESSAGE, _message(forward)) if forward else (EventKind.OTHER, None)
 
 
 _MEDIA = {
-    kinds.IMAGE: "image",
-    kinds.VOICE: "voice",
-    kinds.VIDEO: "video",
-    kinds.SHORT_VIDEO: "video",
-    kinds.EMOTICON: "sticker",
+    wire.IMAGE: "image",
+    wire.VOICE: "voice",
+    wire.VIDEO: "video",
+    wire.SHORT_VIDEO: "video",
+    wire.EMOTICON: "sticker",
 }
 
 
@@ -118,7 +118,7 @@ def _media(added: Added, content: str, reader: Reader) -> Forward | None:
 
 
 def _app(added: Added, content: str, reader: Reader) -> Sequence[Segment]:
-    if added.AppMsgType == kinds.APP_FILE:
+    if added.AppMsgType == wire.APP_FILE:
         name = plain(added.FileName)
         reference = _reference(added, content, reader)
         reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}

@@ -12,6 +12,7 @@ from yizhan.errors import did_you_mean
 from yizhan.model import Kind
 from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken, find_group
 from yizhan.platforms.webwechat.server.files import serve_downloads, serve_uploads
@@ -21,7 +22,6 @@ from yizhan.platforms.webwechat.server.people import serve_people, serve_rooms, 
 from yizhan.platforms.webwechat.server.sending import serve_sending
 from yizhan.platforms.webwechat.server.session import Session
 from yizhan.platforms.webwechat.server.sync import serve_sync
-from yizhan.platforms.webwechat.wire import session as wire
 from yizhan.platforms.webwechat.wire.session import Added, Recommended
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob, Person, World

@@ -10,10 +10,10 @@ from msgspec import UNSET
 
 from yizhan.model import Slice
 from yizhan.net.router import Call
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken
 from yizhan.platforms.webwechat.server.session import Joining, Placed, Session
-from yizhan.platforms.webwechat.wire import media as wire
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.content import MD5, decoded_name, encry_name
 from yizhan.wire import Fault, FormPart, HttpRequest, HttpResponse

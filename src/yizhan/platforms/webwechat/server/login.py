@@ -9,11 +9,11 @@ from typing import Literal
 
 from yizhan.errors import did_you_mean
 from yizhan.net.router import Call
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.names import Account
 from yizhan.platforms.webwechat.server.session import Session
-from yizhan.platforms.webwechat.wire import login as wire
 from yizhan.platforms.webwechat.wire.base import LOGGED_OUT, LOGIN_REFUSED, PREFIX, TICKET_ERROR
 from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPolled, PushedLogin, QrLogin
 from yizhan.wire import Fault, HttpRequest, HttpResponse

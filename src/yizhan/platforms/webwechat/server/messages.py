@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from yizhan.model import Link
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken
 from yizhan.platforms.webwechat.server.session import Placed, Session
-from yizhan.platforms.webwechat.wire import session as wire
 from yizhan.platforms.webwechat.wire.content import (
     emoticon_xml,
     encry_name,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 from yizhan.net.router import Call
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.names import Account, Whom
 from yizhan.platforms.webwechat.server.session import Item, Session
-from yizhan.platforms.webwechat.wire import contacts as book
-from yizhan.platforms.webwechat.wire import other as calls
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, PREFIX, TARGET_GONE, Loose, Ok
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import escaped
@@ -131,28 +130,28 @@ def serve_people(desk: Desk) -> None:
     """Register the calls of this chapter."""
     on = desk.router.on
 
-    @on(book.GET_CONTACT)
-    async def get_contact(call: Call[book.GetContact]) -> book.GotContact:
+    @on(wire.GET_CONTACT)
+    async def get_contact(call: Call[wire.GetContact]) -> wire.GotContact:
         session = desk.session(call.http)
         everybody = all_contacts(desk, session)
         size = max(1, desk.rules.number("contacts.page"))
         start = _number(call.request.seq)
         page = everybody[start : start + size]
         more = start + size if start + size < len(everybody) else 0
-        return book.GotContact(MemberCount=len(page), MemberList=page, Seq=more)
+        return wire.GotContact(MemberCount=len(page), MemberList=page, Seq=more)
 
-    @on(book.BATCH_GET_CONTACT)
-    async def batch(call: Call[book.BatchGetContact]) -> book.GotBatch:
+    @on(wire.BATCH_GET_CONTACT)
+    async def batch(call: Call[wire.BatchGetContact]) -> wire.GotBatch:
         session = desk.session(call.http, call.request.BaseRequest)
         wanted = call.request.List
         if len(wanted) > desk.rules["contacts.batch"]:
             raise Fault(BAD_PARAMETER)
         found = [whom for entry in wanted if (whom := session.names.whom(entry.UserName)) is not None]
         contacts = [contact_of(desk, session, whom) for whom in found]
-        return book.GotBatch(Count=len(contacts), ContactList=contacts)
+        return wire.GotBatch(Count=len(contacts), ContactList=contacts)
 
-    @on(calls.OPLOG)
-    async def oplog(call: Call[calls.OpLog]) -> Ok:
+    @on(wire.OPLOG)
+    async def oplog(call: Call[wire.OpLog]) -> Ok:
         session = desk.session(call.http, call.request.BaseRequest)
         whom = session.names.whom(call.request.UserName)
         if whom is None:
@@ -164,8 +163,8 @@ def serve_people(desk: Desk) -> None:
             tell_changed(desk, person)
         return Ok()
 
-    @on(calls.VERIFY_USER)
-    async def verify_user(call: Call[calls.VerifyUser]) -> Ok:
+    @on(wire.VERIFY_USER)
+    async def verify_user(call: Call[wire.VerifyUser]) -> Ok:
         session = desk.session(call.http, call.request.BaseRequest)
         for entry in call.request.VerifyUserList:
             whom = session.names.whom(entry.Value)
@@ -175,21 +174,21 @@ def serve_people(desk: Desk) -> None:
                 tell_changed(desk, person)
         return Ok()
 
-    @on(calls.SEARCH_CONTACT)
-    async def search(call: Call[calls.SearchContact]) -> calls.FoundContacts:
+    @on(wire.SEARCH_CONTACT)
+    async def search(call: Call[wire.SearchContact]) -> wire.FoundContacts:
         session = desk.session(call.http, call.request.BaseRequest)
         word = call.request.KeyWord
         people = [p for p in desk.network.people.values() if word and word in (p.id, p.name, p.remark)]
-        found = [calls.Found(session.names.of("person", person.id)) for person in people]
-        return calls.FoundContacts(Count=len(found), List=found)
+        found = [wire.Found(session.names.of("person", person.id)) for person in people]
+        return wire.FoundContacts(Count=len(found), List=found)
 
 
 def serve_rooms(desk: Desk) -> None:
     """Register the calls of this chapter."""
     on = desk.router.on
 
-    @on(calls.CREATE_ROOM)
-    async def create(call: Call[calls.CreateRoom]) -> calls.CreatedRoom:
+    @on(wire.CREATE_ROOM)
+    async def create(call: Call[wire.CreateRoom]) -> wire.CreatedRoom:
         session = desk.session(call.http, call.request.BaseRequest)
         people = _people(session, [m.UserName for m in call.request.MemberList])
         if not people:
@@ -199,15 +198,15 @@ def serve_rooms(desk: Desk) -> None:
         name = call.request.Topic[:64] or "、".join([*names[:3]])
         group = desk.network.add_group(id, name, people, owner=session.account.id)
         tell_changed(desk, group)
-        return calls.CreatedRoom(
+        return wire.CreatedRoom(
             Topic=call.request.Topic,
             MemberCount=len(people),
             MemberList=[m for m in room_members(desk, session, group) if m.UserName in _asked(call.request)],
             ChatRoomName=session.names.of("room", id),
         )
 
-    @on(calls.UPDATE_ROOM)
-    async def update(call: Call[calls.UpdateRoom]) -> calls.UpdatedRoom:
+    @on(wire.UPDATE_ROOM)
+    async def update(call: Call[wire.UpdateRoom]) -> wire.UpdatedRoom:
         request = call.request
         session = desk.session(call.http, request.BaseRequest)
         whom = session.names.whom(request.ChatRoomName)
@@ -217,21 +216,21 @@ def serve_rooms(desk: Desk) -> None:
         _change_room(desk, session, group, request)
         tell_changed(desk, group)
         members = room_members(desk, session, group)
-        return calls.UpdatedRoom(MemberCount=len(members), MemberList=members)
+        return wire.UpdatedRoom(MemberCount=len(members), MemberList=members)
 
-    @on(calls.STAT_REPORT)
-    async def report(call: Call[calls.StatReport]) -> Ok:
+    @on(wire.STAT_REPORT)
+    async def report(call: Call[wire.StatReport]) -> Ok:
         return Ok()
 
-    @on(calls.CHECK_URL)
-    async def check_url(call: Call[calls.CheckUrl]) -> HttpResponse:
+    @on(wire.CHECK_URL)
+    async def check_url(call: Call[wire.CheckUrl]) -> HttpResponse:
         desk.session(call.http)
         if not call.request.requrl.lower().startswith(("http://", "https://")):
             raise Fault(BAD_PARAMETER)
         return HttpResponse(302, [("Location", call.request.requrl)])
 
 
-def _change_room(desk: Desk, session: Session, group: Group, request: calls.UpdateRoom) -> None:
+def _change_room(desk: Desk, session: Session, group: Group, request: wire.UpdateRoom) -> None:
     match request.fun:
         case "addmember" | "invitemember":
             # Above 40 members the service wants an invitation instead.
@@ -254,7 +253,7 @@ def _people(session: Session, user_names: list[str]) -> list[str]:
     return [whom.id for whom in found if whom is not None and whom.sort == "person"]
 
 
-def _asked(request: calls.CreateRoom) -> set[str]:
+def _asked(request: wire.CreateRoom) -> set[str]:
     return {member.UserName for member in request.MemberList}
 
 

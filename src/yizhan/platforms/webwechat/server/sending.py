@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from yizhan.net.router import Call
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken
 from yizhan.platforms.webwechat.server.messages import added, recalled
 from yizhan.platforms.webwechat.server.names import Whom
 from yizhan.platforms.webwechat.server.session import Placed, Session
-from yizhan.platforms.webwechat.wire import sending as wire
 from yizhan.platforms.webwechat.wire.base import (
     BAD_PARAMETER,
     SELF_REFUSED,

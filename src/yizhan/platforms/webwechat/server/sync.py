@@ -6,10 +6,10 @@ import asyncio
 import re
 
 from yizhan.net.router import Call
+from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.people import helper_contact, person_contact, room_contact
 from yizhan.platforms.webwechat.server.session import Session
-from yizhan.platforms.webwechat.wire import session as wire
 from yizhan.platforms.webwechat.wire.content import escaped
 from yizhan.platforms.webwechat.wire.session import Added, Changed, Deleted, Inited, Me, SyncChecked, Synced
 
