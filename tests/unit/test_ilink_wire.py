@@ -9,7 +9,7 @@ import pytest
 
 from yizhan.errors import LoginNeeded, PlatformError, Rejected, TargetGone, Throttled, Unavailable, WindowClosed
 from yizhan.model import BytesContent, read_all
-from yizhan.platforms.ilink import API, CDN, Settings, wire
+from yizhan.platforms.ilink import CDN, VENDOR, Settings, wire
 from yizhan.platforms.ilink.server.cursor import BadCursor, Cursor, read_cursor
 from yizhan.platforms.ilink.wire.crypt import (
     BadCiphertext,
@@ -254,10 +254,10 @@ def test_success_needs_neither_ret_nor_a_content_type_nor_a_body() -> None:
 @pytest.mark.parametrize(
     ("settings", "api", "cdn"),
     [
-        (Settings(), API, CDN),
-        (Settings(base_url=""), API, CDN),
+        (Settings(), VENDOR, CDN),
+        (Settings(base_url=""), VENDOR, CDN),
         (Settings(base_url="http://127.0.0.1:8791/"), "http://127.0.0.1:8791", "http://127.0.0.1:8791"),
-        (Settings(cdn_url="https://cdn.example/c2c"), API, "https://cdn.example"),
+        (Settings(cdn_url="https://cdn.example/c2c"), VENDOR, "https://cdn.example"),
     ],
 )
 def test_an_account_pointed_at_a_sandbox_goes_there_for_everything(settings: Settings, api: str, cdn: str) -> None:

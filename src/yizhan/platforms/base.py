@@ -245,6 +245,12 @@ class Server(Protocol):
 # --- the declaration --------------------------------------------------------------------------------------------------
 
 
+MEDIA = frozenset({"image", "video", "voice", "file", "sticker"})
+"""Names of the segments that have media."""
+CARDS = frozenset({"link", "mini_program", "channel_video", "contact_card"})
+"""Names of the segments that WeChat shows as cards."""
+
+
 @dataclass(frozen=True)
 class KindCapabilities:
     """What one kind of target can be sent: names of segments, and what may share one part."""

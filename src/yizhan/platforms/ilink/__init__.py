@@ -1,22 +1,28 @@
-"""iLink: WeChat's official bot channel (ClawBot). A person scans a code and gets a bot of their own to talk with."""
+"""iLink: WeChat's official bot channel (ClawBot). A person scans a code and gets a bot of their own to talk with.
+
+wire/     every call, struct and fault, by the chapters of the official package; how media are enciphered
+convert/  message → items and limits; what arrives → events
+client/   `Calls` (the raw calls) and `Adapter` (what the engine drives)
+server/   the same wire over a world, for the sandbox
+rules.toml  the limits, by date
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from yizhan.platforms.base import KindCapabilities, Platform, Proxy
 
-API = "https://ilinkai.weixin.qq.com"
+VENDOR = "https://ilinkai.weixin.qq.com"
 CDN = "https://novac2c.cdn.weixin.qq.com"
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One bot. It is created by scanning a code (`yizhan login`); there is no secret to enter."""
 
-    base_url: str = API
+    base_url: str = VENDOR
     """Where logins begin. Afterwards the address that the login returned is used."""
     cdn_url: str = ""
     """Where media are placed and fetched when the platform names no full address; empty: the vendor's CDN, or
@@ -30,20 +36,20 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     announce: bool = True
     """Tell the platform when receiving starts and stops."""
     rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the newest."""
-    rules: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict)
+    """Which dated profile of limits to keep; empty: the usual one."""
+    rules: dict[str, bool | int | float | str] = {}
     """Numbers of the profile to override, by dotted name."""
 
     @property
     def api_base(self) -> str:
-        return (self.base_url or API).rstrip("/")
+        return (self.base_url or VENDOR).rstrip("/")
 
     @property
     def cdn_base(self) -> str:
         """Scheme and host of the CDN."""
         if self.cdn_url:
             return self.cdn_url.rstrip("/").removesuffix("/c2c")
-        return CDN if self.api_base == API else self.api_base
+        return CDN if self.api_base == VENDOR else self.api_base
 
 
 PLATFORM = Platform(
@@ -65,5 +71,3 @@ PLATFORM = Platform(
     listens=True,
     calls="yizhan.platforms.ilink.wire",
 )
-
-__all__ = ["API", "CDN", "PLATFORM", "Settings"]

@@ -1,4 +1,11 @@
-"""ohwxapi ("OH WX API", MagicCgi): a gateway that holds WeChat accounts and takes numbered commands over HTTP."""
+"""ohwxapi ("OH WX API", MagicCgi): a gateway that holds WeChat accounts and takes numbered commands over HTTP.
+
+wire/     every command, struct and fault, by the chapters of the vendor's table of contents
+convert/  message → commands and limits; what is pushed → events
+client/   `Adapter` (what the engine drives; its `run` gives any command)
+server/   the same wire over a world, for the sandbox
+rules.toml  the limits, by date
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform
+from yizhan.platforms.base import CARDS, MEDIA, KindCapabilities, Platform
+
+VENDOR = "http://127.0.0.1:8898"
+"""Where a gateway listens when nobody told it otherwise."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -15,7 +25,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     wxid: str
     """The account to act as, such as `wxid_…`."""
-    base_url: str = "http://127.0.0.1:8898"
+    base_url: str = VENDOR
     """Where the gateway listens: scheme, host and port."""
     socket_url: str = ""
     """The WebSocket's address when it is elsewhere; empty: `/ws` below `base_url`, or `/ws/<wxid>/<security_code>`."""
@@ -30,28 +40,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     login_seconds: int = 180
     """How long a login waits for the phone."""
     rules_profile: str = ""
-    """Profile of `rules.toml`; empty: the newest."""
+    """Which dated profile of limits to keep; empty: the usual one."""
     rules: dict[str, bool | int | float | str] = {}
-    """Single rules to change, by dotted name."""
+    """Numbers of the profile to override, by dotted name."""
+
+    @property
+    def api_base(self) -> str:
+        return (self.base_url or VENDOR).rstrip("/")
 
 
-_USER = frozenset(
-    {
-        "text",
-        "image",
-        "video",
-        "voice",
-        "file",
-        "sticker",
-        "link",
-        "mini_program",
-        "channel_video",
-        "contact_card",
-        "quote",
-        "forward",
-        "native",
-    }
-)
+_SEGMENTS = frozenset({"text", "quote", "forward", "native"}) | MEDIA | CARDS
 
 PLATFORM = Platform(
     name="ohwxapi",
@@ -60,8 +58,8 @@ PLATFORM = Platform(
     settings=Settings,
     secrets=frozenset({"security_code"}),
     capabilities={
-        "user": KindCapabilities(_USER, note="Voice travels with every send: the gateway has no place to keep it."),
-        "group": KindCapabilities(_USER | {"mention"}, note="Voice travels with every send."),
+        "user": KindCapabilities(_SEGMENTS, note="Voice travels with every send: the gateway has no place to keep it."),
+        "group": KindCapabilities(_SEGMENTS | {"mention"}, note="Voice travels with every send."),
     },
     adapter="yizhan.platforms.ohwxapi.client:Adapter",
     server="yizhan.platforms.ohwxapi.server:Server",

@@ -1,17 +1,19 @@
 """Web WeChat: a personal account through the HTTP API behind the browser edition.
 
-Beside what every platform has: `calls` are the raw calls, going out over a `connection` under one login; `login` gets
-that login from the phone, `saved` is how it is kept; `book` knows who is called what in it; `receive` is the sync loop.
+wire/     every call, struct and Ret code, by the chapters of the page's own script; what stands inside of messages
+convert/  message → parts and limits; what arrives → events; who is called what in a login
+client/   `WebWx` (the raw calls) and `Adapter` (what the engine drives)
+server/   the same wire over a world, for the sandbox
+rules.toml  the limits, by date
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform, Proxy
+from yizhan.platforms.base import MEDIA, KindCapabilities, Platform, Proxy
 
 VENDOR = "https://wx.qq.com"
 
@@ -29,8 +31,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     desktop: bool = True
     """Log in as the packaged desktop edition, without which many accounts are refused (1203)."""
     rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the newest."""
-    rules: dict[str, bool | int | float | str] = msgspec.field(default_factory=dict)
+    """Which dated profile of limits to keep; empty: the usual one."""
+    rules: dict[str, bool | int | float | str] = {}
     """Numbers of the profile to override, by dotted name."""
 
     @property
@@ -38,7 +40,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         return (self.base_url or VENDOR).rstrip("/")
 
 
-_ALL = frozenset({"text", "image", "video", "voice", "file", "sticker", "contact_card", "quote", "forward", "native"})
+_SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "native"}) | MEDIA
 _NOTE = (
     "Voice goes as a file; an animated picture as a sticker; a sticker is a gif; what is quoted stands above the text "
     "that answers it."
@@ -51,8 +53,8 @@ PLATFORM = Platform(
     settings=Settings,
     secrets=frozenset({"proxy"}),
     capabilities={
-        "user": KindCapabilities(_ALL, note=_NOTE),
-        "group": KindCapabilities(_ALL | {"mention"}, note=_NOTE),
+        "user": KindCapabilities(_SEGMENTS, note=_NOTE),
+        "group": KindCapabilities(_SEGMENTS | {"mention"}, note=_NOTE),
     },
     adapter="yizhan.platforms.webwechat.client:Adapter",
     server="yizhan.platforms.webwechat.server:Server",
@@ -60,5 +62,3 @@ PLATFORM = Platform(
     needs_login=True,
     calls="yizhan.platforms.webwechat.wire",
 )
-
-__all__ = ["PLATFORM", "VENDOR", "Settings"]

@@ -1,4 +1,11 @@
-"""WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls told apart by a number."""
+"""WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls told apart by a number.
+
+wire/     every call, struct and fault, by the vendor's chapters
+convert/  message → calls and limits; what is pushed → events
+client/   `Adapter` (what the engine drives; its `call` makes any call)
+server/   the same wire over a world, for the sandbox
+rules.toml  the limits, by date
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform
+from yizhan.platforms.base import CARDS, MEDIA, KindCapabilities, Platform
+
+VENDOR = "http://127.0.0.1:8888"
+"""Where a client listens when nobody told it otherwise."""
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,7 +27,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     name one folder twice: as this side sees it and as the client sees it.
     """
 
-    base_url: str = "http://127.0.0.1:8888"
+    base_url: str = VENDOR
     """Scheme, host and port of the API."""
     secret_key: str = ""
     """The key set with interface 1006, if one was."""
@@ -39,28 +49,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     login_seconds: int = 240
     """How long a login waits for the phone."""
     rules_profile: str = ""
-    """Profile of `rules.toml`; empty: the default one."""
+    """Which dated profile of limits to keep; empty: the usual one."""
     rules: dict[str, bool | int | float | str] = {}
-    """Single rules to change, by dotted name."""
+    """Numbers of the profile to override, by dotted name."""
+
+    @property
+    def api_base(self) -> str:
+        return (self.base_url or VENDOR).rstrip("/")
 
 
-_SEGMENTS = frozenset(
-    {
-        "text",
-        "image",
-        "video",
-        "voice",
-        "file",
-        "sticker",
-        "link",
-        "mini_program",
-        "channel_video",
-        "contact_card",
-        "quote",
-        "forward",
-        "native",
-    }
-)
+_SEGMENTS = frozenset({"text", "quote", "forward", "native"}) | MEDIA | CARDS
 
 PLATFORM = Platform(
     name="wechatsdk",
@@ -75,6 +73,5 @@ PLATFORM = Platform(
     adapter="yizhan.platforms.wechatsdk.client:Adapter",
     server="yizhan.platforms.wechatsdk.server:Server",
     folder=Path(__file__).parent,
-    needs_login=False,
     calls="yizhan.platforms.wechatsdk.wire",
 )

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R")
 
-DEFAULT_URL = "http://127.0.0.1:8898"
 POLL_SECONDS = 3.0
 """Between two looks at the list of online accounts while a login waits for the phone."""
 MARGIN_SECONDS = 5.0
@@ -46,9 +45,8 @@ class Adapter:
         self.wxid = settings.wxid
         self._over_socket = settings.commands == "socket"
         self._context = context
-        base = (settings.base_url or DEFAULT_URL).rstrip("/")
-        self.caller = Caller(context.name, base)
-        url = socket_url(base, settings.socket_url, settings.wxid, settings.security_code)
+        self.caller = Caller(context.name, settings.api_base)
+        url = socket_url(settings.api_base, settings.socket_url, settings.wxid, settings.security_code)
         self.line = Line(self.caller, url, settings.wxid, context.clock, context.rules.number("socket.max_bytes"))
 
     # --- raw calls ---

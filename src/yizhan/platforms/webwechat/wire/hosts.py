@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-VENDOR = "https://wx.qq.com"
 SISTERS = frozenset({"wx.qq.com", "wx2.qq.com", "wx8.qq.com", "web.wechat.com", "web2.wechat.com"})
 _OTHERWISE = {"login": "login.weixin.qq.com", "file": "file.wx.qq.com", "push": "webpush.weixin.qq.com"}
 

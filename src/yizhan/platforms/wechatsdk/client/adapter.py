@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
-DEFAULT_URL = "http://127.0.0.1:8888"
 POLL_SECONDS = 2.0
 """Between two looks at whether the code was scanned."""
 MAX_WAITING = 10_000
@@ -50,7 +49,7 @@ class Adapter:
         settings: Settings = context.settings
         self.name = context.name
         self.settings = settings
-        self.caller = Caller(context.name, (settings.base_url or DEFAULT_URL).rstrip("/"))
+        self.caller = Caller(context.name, settings.api_base)
         self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
         self.registration = Registration(self.call, context.keeper, context.clock)
         self._context = context
