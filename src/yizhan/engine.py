@@ -115,6 +115,7 @@ class Engine:
         self._policy = policy
         self._waiters = Waiters()
         self._closed = False
+        self._listening_to_all = False
         self._messages = Messages(self.records, self.prepare)
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
@@ -218,12 +219,15 @@ class Engine:
             ConfigError: no such platform, or a setting is unknown, missing or of the wrong kind.
         """
         change = await self._accounts.put(name, settings)
+        listened = False
         if change is not Change.NONE:
-            await self._forget(name)
+            listened = await self._forget(name)
             # What was held by its limits may go by the new ones.
             await self.outbox.hasten(name)
         if change is Change.IDENTITY:
             await self.shelf.forget(name)
+        if listened or self._listening_to_all:
+            self.inbox.listen([name])
         await self.outbox.stir()
 
     async def remove_account(self, name: str) -> bool:
@@ -533,7 +537,7 @@ class Engine:
     def events(
         self, accounts: Iterable[str] | None = None, *, reader: str | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Yield what comes in on `accounts` (all if None) from this call on, each event once.
+        """Yield what comes in on `accounts` (None: all, also those added later) from this call on, each event once.
 
         Sources that break are opened again, with patience; when a login is lost, an event says so. `reader`: a name
         of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so that
@@ -555,11 +559,14 @@ class Engine:
         return await self.event_table.forget(reader)
 
     async def listen(self, accounts: Iterable[str] | None = None) -> None:
-        """Begin to take in events of `accounts` (all if None) in the background: windows open, held sends go on.
+        """Begin to take in events of `accounts` in the background: windows open, held sends go on.
+
+        None: of all, also of those that are added later.
 
         Raises:
             UnknownAccount: one that is named does not exist.
         """
+        self._listening_to_all |= accounts is None
         names = list(accounts) if accounts is not None else await self._accounts.names()
         for name in names if accounts is not None else ():
             await self._accounts.use(name)
@@ -735,20 +742,23 @@ class Engine:
             await self.shelf.forget(opened.name)
         await opened.context.keeper.put(_IDENTITY, identity.encode())
 
-    async def _forget(self, name: str) -> None:
-        """Close an account whose settings changed; it is opened anew when it is next used."""
+    async def _forget(self, name: str) -> bool:
+        """Close an account whose settings changed; it is opened anew when it is next used.
+
+        True if it was listened to, which has ended.
+        """
         opened = await self._accounts.let_go(name)
         self._messages.forget(name)
-        await self.inbox.stop(name)
+        listened = await self.inbox.stop(name)
         await self.worker.close_lane(name)
         self._waiters.left(name)
         if opened is not None:
             await opened.adapter.close()
+        return listened
 
     async def _reopen(self, name: str) -> None:
         """Open an account anew, with what another process stored for it; it goes on listening if it did."""
-        listened = await self.inbox.stop(name)
-        await self._forget(name)
+        listened = await self._forget(name)
         self.inbox.back(name)
         if listened:
             await self.listen([name])

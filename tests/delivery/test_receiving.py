@@ -99,6 +99,32 @@ async def test_every_reader_sees_every_event(engine: Engine, network: Network) -
     assert 1 == len(network.listened)
 
 
+@pytest.mark.parametrize("wanted", [None, ["fake.me"]])
+async def test_events_go_on_when_an_account_changes(engine: Engine, network: Network, wanted: list[str] | None) -> None:
+    stream = engine.events(wanted)
+    network.inbox.put_nowait(said("one"))
+    assert "one" == await text_of(stream)
+
+    await engine.add_account("fake.me", rules={"client.concurrency": 7})
+    network.inbox.put_nowait(said("two"))
+
+    assert "two" == await text_of(stream)
+
+
+async def test_who_wants_all_events_has_those_of_an_account_that_is_added_later(
+    engine: Engine, network: Network
+) -> None:
+    stream = engine.events()
+    network.inbox.put_nowait(said("one"))
+    assert "one" == await text_of(stream)
+    network.inboxes["fake.new"] = asyncio.Queue()
+    network.inboxes["fake.new"].put_nowait(said("hello", account="fake.new"))
+
+    await engine.add_account("fake.new")
+
+    assert "hello" == await text_of(stream)
+
+
 async def test_a_lost_login_is_said_once_pauses_what_is_sent_and_a_new_login_lets_it_go_on(
     engine: Engine, network: Network
 ) -> None:
