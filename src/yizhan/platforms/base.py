@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias
 
 from msgspec import Meta, Struct
 
-from yizhan.errors import ConfigError, Unsupported, did_you_mean
+from yizhan.errors import ConfigError, MediaFormat, Unsupported, did_you_mean
 from yizhan.model import Clock, Content, Event, Handle, Kind, Media, Message, PlatformId, Receipt, SendKey, Target
 from yizhan.platforms.rules import Rules
 
@@ -302,6 +302,17 @@ class Platform:
     def rules(self, profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Rules:
         """Return the limits of this platform under a dated profile (the newest if None)."""
         return Rules.load(self.rules_file, profile, overrides)
+
+
+def library_media(source: object) -> Media:
+    """Return the media of a segment, which are in the library by the time that an adapter composes.
+
+    Raises:
+        MediaFormat: they are not.
+    """
+    if not isinstance(source, Media):
+        raise MediaFormat("The media has not been taken into the library yet. Add it first, or send through an engine.")
+    return source
 
 
 def media_rule_of(adapter: Adapter) -> Callable[[Segment, Target], MediaRule | None] | None:

@@ -14,7 +14,7 @@ import msgspec
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
 from yizhan.model import File, Forward, Image, Media, Message, Native, Segment, Target, Text, Video, Voice
 from yizhan.model.split import split_text
-from yizhan.platforms.base import Limit, MediaNeed, Part
+from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.convert.placed import Placed, media_item, outbound_media
 from yizhan.platforms.rules import Rules
@@ -74,7 +74,7 @@ def _parts(segment: Segment, target: Target, rules: Rules) -> Iterator[Part]:
                 item = wire.MessageItem(type=wire.TEXT, text_item=wire.TextItem(text=piece))
                 yield _part(item, f"text {len(piece)} chars")
         case Image(media, name) | Video(media, name) | Voice(media, name) | File(media, name):
-            yield _media_part(segment, media, name, target, rules)
+            yield _media_part(segment, library_media(media), name, target, rules)
         case Forward():
             yield _forwarded(segment, target, rules)
         case Native(call, body):
@@ -89,9 +89,7 @@ def _part(item: wire.MessageItem, summary: str, *needs: MediaNeed, note: str = "
     return Part("sendmessage", body, needs, repeatable=True, summary=summary, note=note)
 
 
-def _media_part(segment: Segment, media: Any, name: str, target: Target, rules: Rules) -> Part:
-    if not isinstance(media, Media):
-        raise MediaFormat(f"{target}: media must be taken into the library first, not {type(media).__name__}.")
+def _media_part(segment: Segment, media: Media, name: str, target: Target, rules: Rules) -> Part:
     tag = str(type(segment).__struct_config__.tag)
     _check(tag, media, target, rules)
     as_file = tag == "voice"

@@ -33,7 +33,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part
+from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.convert.media import largest
 from yizhan.platforms.ohwxapi.wire import FileType, MsgType
@@ -154,13 +154,13 @@ class _Composer:
     def _single(self, segment: Segment) -> Part:
         match segment:
             case Image():
-                return self._image(_media(segment.media))
+                return self._image(library_media(segment.media))
             case Video():
-                return self._video(_media(segment.media))
+                return self._video(library_media(segment.media))
             case Voice():
-                return self._voice(_media(segment.media))
+                return self._voice(library_media(segment.media))
             case File():
-                media = _media(segment.media)
+                media = library_media(segment.media)
                 card = wire.SendAppMsg(ToUserName=self.target.id, MsgType=49)
                 return self._placed(
                     wire.SEND_APP_MSG, card, "file", media, segment.name or media.name or _plain_name(media)
@@ -260,7 +260,7 @@ class _Composer:
         return Part(wire.SEND_VOICE.name, draft, summary=f"voice {seconds} s")
 
     def _sticker(self, sticker: Sticker) -> Part:
-        media = _media(sticker.media) if sticker.media is not None else None
+        media = library_media(sticker.media) if sticker.media is not None else None
         digest = sticker.md5 or (media.md5 if media else "")
         if not re.fullmatch("[0-9a-fA-F]{32}", digest):
             raise Unsupported("A sticker is named by its md5 (32 hex digits) on ohwxapi. Give one, or send an Image.")
@@ -326,12 +326,6 @@ class _Composer:
 
 def _part(command: wire.Command[Any, Any], parameters: Struct, summary: str, note: str = "") -> Part:
     return Part(command.name, Draft(command, parameters), summary=summary, note=note)
-
-
-def _media(source: object) -> Media:
-    if not isinstance(source, Media):
-        raise TypeError(f"compose takes media of the library, not {type(source).__name__}")
-    return source
 
 
 def _plain_name(media: Media) -> str:

@@ -31,7 +31,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part
+from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.convert.book import Book
@@ -135,14 +135,14 @@ class _Composer:
 
     def _one(self, segment: Segment) -> Part:
         match segment:
-            case Image(Media() as media, _):
-                return self._image(media)
-            case Video(Media() as media, _):
-                return self._video(media)
-            case Voice(Media() as media, name):
-                return self._file(media, name, f"voice as file {_amount(media.size)}", VOICE_NOTE)
-            case File(Media() as media, name):
-                return self._file(media, name, f"file {_amount(media.size)}")
+            case Image():
+                return self._image(library_media(segment.media))
+            case Video():
+                return self._video(library_media(segment.media))
+            case Voice():
+                return self._file(library_media(segment.media), segment.name, "voice as file", VOICE_NOTE)
+            case File():
+                return self._file(library_media(segment.media), segment.name, "file")
             case Sticker():
                 return self._sticker(segment)
             case ContactCard():
@@ -197,15 +197,15 @@ class _Composer:
         draft = Draft("webwxsendvideomsg", wire.VIDEO)
         return _part(draft, f"video {_amount(media.size)}", self._need(media, wire.MOVIE))
 
-    def _file(self, media: Media, name: str, summary: str, note: str = "") -> Part:
+    def _file(self, media: Media, name: str, what: str, note: str = "") -> Part:
         self._check(media, "file", "", "Split it, or send a link to it.")
         title = safe_name(name or media.name or default_name(media))
         draft = Draft("webwxsendappmsg", wire.APP_FILE, title=title, size=media.size)
-        return _part(draft, summary, self._need(media, wire.DOCUMENT), note)
+        return _part(draft, f"{what} {_amount(media.size)}", self._need(media, wire.DOCUMENT), note)
 
     def _sticker(self, sticker: Sticker) -> Part:
-        if isinstance(sticker.media, Media):
-            return self._gif(sticker.media)
+        if sticker.media is not None:
+            return self._gif(library_media(sticker.media))
         if not MD5.fullmatch(sticker.md5):
             raise MediaFormat(
                 f"{self._target}: a sticker is a gif, or the md5 (32 hex digits) of one that the service knows, "

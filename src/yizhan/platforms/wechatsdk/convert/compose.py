@@ -29,7 +29,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part
+from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
@@ -80,11 +80,11 @@ class _Composer:
     def _single(self, segment: Segment) -> Part:
         match segment:
             case Image() as image:
-                return self._image(_media(image.media))
+                return self._image(library_media(image.media))
             case Video() as video:
-                return self._video(_media(video.media))
+                return self._video(library_media(video.media))
             case Voice() as voice:
-                return self._voice(_media(voice.media))
+                return self._voice(library_media(voice.media))
             case File() as file:
                 return self._file(file)
             case Sticker() as sticker:
@@ -161,7 +161,7 @@ class _Composer:
         return self._placed(wire.FORWARD_VOICE, request, "voice", media)
 
     def _file(self, file: File) -> Part:
-        media = _media(file.media)
+        media = library_media(file.media)
         self._check_size(media, "file", "Send a link to it.")
         name = safe_name(file.name or media.name or f"{media.sha256[:8]}.{media.format or 'bin'}")
         request = wire.ForwardFile(userName=self.to, fileName=name, rawfilekey="", **_EMPTY)
@@ -173,7 +173,7 @@ class _Composer:
                 raise Unsupported("A sticker is a gif, or the md5 of one that WeChat knows. Give one of them.")
             known = wire.SendKnownSticker(userName=self.to, emojiMd5=sticker.md5)
             return _part(wire.SEND_KNOWN_STICKER, known, "sticker")
-        media = _media(sticker.media)
+        media = library_media(sticker.media)
         self._check(media, "sticker", "Convert it to gif, or send it as an Image.")
         return self._placed(wire.SEND_STICKER, wire.SendSticker(userName=self.to), "sticker", media)
 
@@ -206,7 +206,7 @@ class _Composer:
         summary = f"mini program {card.title}"
         if card.media is None:
             return _part(wire.SEND_XML, request, summary)
-        cover = _media(card.media)
+        cover = library_media(card.media)
         self._check(cover, "image", "Give the card a cover of one of these, or none.")
         need = MediaNeed(cover, scope="account", use="cover")
         return Part(wire.SEND_XML.name, Draft(wire.SEND_XML, request, card), (need,), summary=summary)
@@ -281,9 +281,3 @@ _EMPTY: dict[str, Any] = {"rawtotalsize": "", "rawfilemd5": "", "fileid": "", "a
 
 def _part(endpoint: Endpoint[Any, Any], request: Struct, summary: str) -> Part:
     return Part(endpoint.name, Draft(endpoint, request), summary=summary)
-
-
-def _media(source: Any) -> Media:
-    if not isinstance(source, Media):
-        raise MediaFormat("The media has not been taken into the library yet. Add it first, or send through an engine.")
-    return source
