@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from yizhan.delivery.job import BROADCAST, Job
 from yizhan.delivery.outbox import Outbox
 from yizhan.delivery.runner import Later, Runner
+from yizhan.delivery.width import Width
 from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
 
@@ -21,9 +22,9 @@ WINDOW = 256
 OVERTAKE = 4
 """Sends at once that a broadcast leaves free for what is more urgent; a quarter of all where those are few."""
 BESIDE_URGENT = 4
-"""Sends of a broadcast that may begin while something more urgent is under way."""
+"""Sends of a broadcast that may be under way beside something more urgent, however crowded the road is."""
 AFTER_URGENT = 1.0
-"""Seconds after something urgent for which a broadcast keeps to a third of its sends at once."""
+"""Seconds after something urgent for which a broadcast goes on making room for it."""
 GRACE = 5.0
 """Seconds that a lane gives to what is under way when it is closed."""
 SET_BACK = 2.0
@@ -61,6 +62,8 @@ class Lane:
         self._urgent = 0
         """How many sends that are more urgent than a broadcast are on their way, from being stored to their end."""
         self._shared_until = 0.0
+        self.width = Width(min(BESIDE_URGENT, concurrency), concurrency)
+        """How many sends of a broadcast slow nobody down, while something urgent is on its way or just was."""
         self._cursor: tuple[int, int] | None = None
         self._busy: dict[Target, list[Job]] = {}
         self._reserved: dict[Target, int] = {}
@@ -86,7 +89,7 @@ class Lane:
     @contextmanager
     def making_way(self) -> Iterator[None]:
         """Something urgent is on its way here: a broadcast holds back meanwhile."""
-        self._urgent += 1
+        self._make_way()
         try:
             yield
         finally:
@@ -248,24 +251,32 @@ class Lane:
                 self._held_in_memory.discard(job.seq)
                 continue
             self._busy[job.target] = []
-            self._urgent += job.urgent
+            if job.urgent:
+                self._make_way()
             self._active[job.seq] = asyncio.create_task(self._deliver(job))
 
     def _room(self, priority: int) -> int:
         """How many may be under way before one more of `priority` begins. What is urgent gets the road to itself.
 
-        It comes in runs (a person talks), so for a while after it a broadcast keeps to its share of the road.
+        It comes in runs (a person talks), so for a while after it a broadcast takes no more than slows nobody down.
         """
         if priority < BROADCAST:
             return self._concurrency
         room = self._concurrency - min(OVERTAKE, self._concurrency // 4)
-        if self._urgent:
-            return min(room, BESIDE_URGENT)
-        if asyncio.get_running_loop().time() < self._shared_until:
-            return min(room, max(BESIDE_URGENT, room // 3))
-        return room
+        return min(room, self.width.now) if self._shared else room
+
+    @property
+    def _shared(self) -> bool:
+        return self._urgent > 0 or asyncio.get_running_loop().time() < self._shared_until
+
+    def _make_way(self) -> None:
+        """Something urgent is on its way."""
+        if not self._shared:
+            self.width.begin(asyncio.get_running_loop().time())
+        self._urgent += 1
 
     async def _deliver(self, job: Job) -> None:
+        began = asyncio.get_running_loop().time()
         later: Later | None = None
         try:
             later = await self._runner.deliver(job)
@@ -276,6 +287,7 @@ class Lane:
         finally:
             # Before the wake-up, or the lane would count this one as still under way.
             self._active.pop(job.seq, None)
+            self.width.took(began, asyncio.get_running_loop().time())
             self._held_in_memory.discard(job.seq)
             if job.urgent:
                 self._urgent -= 1
