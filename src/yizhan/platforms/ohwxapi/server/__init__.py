@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
-
-from msgspec import Struct
+from typing import Any, Literal
 
 from yizhan.model import Kind
 from yizhan.net.router import Call, Router
 from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, qr_picture
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, Handler, qr_picture
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.contacts import Contacts
 from yizhan.platforms.ohwxapi.server.messages import Messages
@@ -22,9 +20,6 @@ from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
-
-P = TypeVar("P", bound=Struct)
-R = TypeVar("R")
 
 
 class Server:
@@ -99,53 +94,16 @@ class Server:
 
     # --- commands ---
 
-    def _on(self, command: wire.Command[P, R], handler: Callable[[Account, P], Awaitable[R]]) -> None:
-        async def handle(call: Call[Any]) -> R:
+    def _on(self, command: wire.Command[Any, Any], handler: Handler) -> None:
+        async def handle(call: Call[Any]) -> Any:
             return await handler(self.accounts.acting(call.request.wxid), call.request.CgiRequest)
 
         self.router.add(command, handle)
 
     def _serve_all(self) -> None:
-        m, c, s = self.messages, self.contacts, self.moments
-        self._on(wire.SEND_APP_MSG, m.app)
-        self._on(wire.SEND_MSG, m.text)
-        self._on(wire.SEND_IMAGE, m.image)
-        self._on(wire.SEND_VOICE, m.voice)
-        self._on(wire.SEND_EMOJI, m.sticker)
-        self._on(wire.SEND_VIDEO, m.video)
-        self._on(wire.PAT, m.pat)
-        self._on(wire.REVOKE, m.revoke)
-        self._on(wire.GET_CONTACT, c.details)
-        self._on(wire.BATCH_BRIEF, c.brief)
-        self._on(wire.ADDRESS_BOOK, c.address_book)
-        self._on(wire.SEARCH_CONTACT, c.search)
-        self._on(wire.VERIFY_USER, c.verify)
-        self._on(wire.OPERATE, c.operate)
-        self._on(wire.GET_PROFILE, c.profile)
-        self._on(wire.ADD_LABEL, c.add_label)
-        self._on(wire.DELETE_LABEL, c.delete_label)
-        self._on(wire.RENAME_LABEL, c.rename_label)
-        self._on(wire.SET_LABELS, c.set_labels)
-        self._on(wire.LIST_LABELS, c.list_labels)
-        self._on(wire.CREATE_GROUP, c.create_group)
-        self._on(wire.ADD_MEMBERS, c.add_members)
-        self._on(wire.INVITE_MEMBERS, c.add_members)
-        self._on(wire.REMOVE_MEMBERS, c.remove_members)
-        self._on(wire.GROUP_DETAILS, c.group_details)
-        self._on(wire.GROUP_MEMBERS, c.group_members)
-        self._on(wire.TRANSFER_GROUP, c.transfer)
-        self._on(wire.SET_ANNOUNCEMENT, c.announce)
-        self._on(wire.GET_QR_CODE, c.qr_code)
-        self._on(wire.RESOLVE_URL, c.resolve)
-        self._on(wire.SNS_POST, s.post)
-        self._on(wire.SNS_DETAIL, s.detail)
-        self._on(wire.SNS_TIMELINE, s.timeline)
-        self._on(wire.SNS_USER_PAGE, s.user_page)
-        self._on(wire.SNS_COMMENT, s.comment)
-        self._on(wire.SNS_SYNC, s.sync)
-        self._on(wire.SNS_OPERATE, s.operate)
-        self._on(wire.JS_LOGIN, s.mini_program_code)
-        self._on(wire.JS_OPERATE, s.mini_program_data)
+        for chapter in (self.messages, self.contacts, self.moments):
+            for command, handler in chapter.commands():
+                self._on(command, handler)
         self._on(wire.CDN_UPLOAD, self._upload)
         self._on(wire.CDN_DOWNLOAD, self._download)
         self._on(wire.DOWNLOAD_IMAGE, self._download)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.rules import Rules
@@ -48,6 +48,11 @@ class Login:
     wxid: str
     until: float
     state: int = 0
+
+
+Handler: TypeAlias = Callable[[Account, Any], Awaitable[Any]]
+Commands: TypeAlias = list[tuple[wire.Command[Any, Any], Handler]]
+"""What each chapter of the server hands over: commands, and who carries them out."""
 
 
 class Accounts:

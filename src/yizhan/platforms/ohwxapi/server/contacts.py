@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Ground, qr_picture
+from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Commands, Ground, qr_picture
 from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.wire import EventName, OpType
 from yizhan.wire import Fault
@@ -25,6 +25,32 @@ class Contacts:
         self.accounts = accounts
         self.messages = messages
         self.network = accounts.network
+
+    def commands(self) -> Commands:
+        return [
+            (wire.GET_CONTACT, self.details),
+            (wire.BATCH_BRIEF, self.brief),
+            (wire.ADDRESS_BOOK, self.address_book),
+            (wire.SEARCH_CONTACT, self.search),
+            (wire.VERIFY_USER, self.verify),
+            (wire.OPERATE, self.operate),
+            (wire.GET_PROFILE, self.profile),
+            (wire.ADD_LABEL, self.add_label),
+            (wire.DELETE_LABEL, self.delete_label),
+            (wire.RENAME_LABEL, self.rename_label),
+            (wire.SET_LABELS, self.set_labels),
+            (wire.LIST_LABELS, self.list_labels),
+            (wire.CREATE_GROUP, self.create_group),
+            (wire.ADD_MEMBERS, self.add_members),
+            (wire.INVITE_MEMBERS, self.add_members),
+            (wire.REMOVE_MEMBERS, self.remove_members),
+            (wire.GROUP_DETAILS, self.group_details),
+            (wire.GROUP_MEMBERS, self.group_members),
+            (wire.TRANSFER_GROUP, self.transfer),
+            (wire.SET_ANNOUNCEMENT, self.announce),
+            (wire.GET_QR_CODE, self.qr_code),
+            (wire.RESOLVE_URL, self.resolve),
+        ]
 
     # --- people ---
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from yizhan.model import Kind
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken
@@ -50,6 +50,18 @@ class Messages:
         self.sockets: Sockets
 
     # --- commands ---
+
+    def commands(self) -> Commands:
+        return [
+            (wire.SEND_APP_MSG, self.app),
+            (wire.SEND_MSG, self.text),
+            (wire.SEND_IMAGE, self.image),
+            (wire.SEND_VOICE, self.voice),
+            (wire.SEND_EMOJI, self.sticker),
+            (wire.SEND_VIDEO, self.video),
+            (wire.PAT, self.pat),
+            (wire.REVOKE, self.revoke),
+        ]
 
     async def app(self, account: Account, asked: wire.SendAppMsg, call: str = "SendAppMsg") -> wire.Sent:
         xml = asked.AppMsgXml or asked.Content

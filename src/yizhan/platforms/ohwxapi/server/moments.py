@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.wire import Fault
@@ -25,6 +25,19 @@ class Moments:
 
     def reset(self) -> None:
         self.entries.clear()
+
+    def commands(self) -> Commands:
+        return [
+            (wire.SNS_POST, self.post),
+            (wire.SNS_DETAIL, self.detail),
+            (wire.SNS_TIMELINE, self.timeline),
+            (wire.SNS_USER_PAGE, self.user_page),
+            (wire.SNS_COMMENT, self.comment),
+            (wire.SNS_SYNC, self.sync),
+            (wire.SNS_OPERATE, self.operate),
+            (wire.JS_LOGIN, self.mini_program_code),
+            (wire.JS_OPERATE, self.mini_program_data),
+        ]
 
     async def post(self, account: Account, asked: wire.SnsPost) -> wire.SnsPosted:
         try:
