@@ -1,4 +1,8 @@
-"""The serving end: one gateway with its accounts, as the sandbox shows it."""
+"""The serving end: one gateway with its accounts, as the sandbox shows it.
+
+By the vendor's chapters: messages · contacts (labels, groups) · moments (mini programs) · cdn. `accounts` has who is
+logged in, `sockets` pushes, `sources` gets media from wherever they are named.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Adapter:
         if saved is not None and saved.home == context.settings.api_base:
             self.raw.use(saved)
 
-    # --- the three that decide everything
+    # --- the three that decide everything ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         if target.kind in ("user", "group"):
@@ -118,7 +118,7 @@ class Adapter:
         sent = await self._send(draft, msg, with_media=handle is not None)
         return PlatformId(sent, self._context.clock.now(), {"to": to, "local_id": str(key.token), "login": saved.scope})
 
-    # --- and what completes it
+    # --- and what completes it ---
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         """Withdraw a message, within two minutes. NotAllowed when that is over, or the login another."""
@@ -215,7 +215,7 @@ class Adapter:
     async def close(self) -> None:
         await self.raw.caller.close()
 
-    # --- inside
+    # --- inside ---
 
     @property
     def _scope(self) -> str:

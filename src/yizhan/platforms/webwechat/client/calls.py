@@ -19,7 +19,7 @@ from yizhan.wire import Endpoint, mask_text
 class WebWx(Connection):
     """Every call of web WeChat for one account. What needs a login raises LoginNeeded without one."""
 
-    # --- logging in
+    # --- logging in ---
 
     async def jslogin(self) -> str:
         """Return the uuid of a new code."""
@@ -86,7 +86,7 @@ class WebWx(Connection):
         for type_ in (0, 1):
             await self.call(wire.LOGOUT, wire.Logout(type=type_, skey=self.ready.skey, lang=self.settings.lang))
 
-    # --- the session
+    # --- the session ---
 
     async def webwxinit(self) -> wire.Inited:
         """Take up the session; the own UserName and a newer skey are kept."""
@@ -171,7 +171,7 @@ class WebWx(Connection):
         self._renew({}, synced.SKey)
         return synced
 
-    # --- sending
+    # --- sending ---
 
     async def send(self, name: str, msg: wire.Outgoing, scene: int = 0) -> wire.Sent:
         """Carry out one of the sending calls: webwxsendmsg, …img, …videomsg, …emoticon, …appmsg."""
@@ -209,7 +209,7 @@ class WebWx(Connection):
         )
         return await self.call(wire.REVOKE, request)
 
-    # --- files
+    # --- files ---
 
     async def webwxcheckupload(self, name: str, size: int, md5: str, to: str) -> wire.CheckedUpload:
         request = wire.CheckUpload(
@@ -240,7 +240,7 @@ class WebWx(Connection):
         form.pass_ticket = unquote(self.ready.pass_ticket)
         return await self.call(wire.UPLOAD_MEDIA, form, progress=progress)
 
-    # --- contacts and rooms
+    # --- contacts and rooms ---
 
     async def webwxoplog(self, user_name: str, remark: str, *, pin: bool | None = None) -> None:
         """Set a remark; with `pin` also pin the chat or take it down. The remark is always written."""

@@ -39,7 +39,7 @@ class Connection:
         self.unkept = False
         """Whether the login has changed since it was last stored."""
 
-    # --- the login that is used
+    # --- the login that is used ---
 
     def use(self, saved: Saved | None) -> None:
         """Send everything from now on as this login."""
@@ -115,7 +115,7 @@ class Connection:
                 endpoint=endpoint.name,
             )
 
-    # --- time
+    # --- time ---
 
     async def rest(self, began: float) -> None:
         """Wait a little if a poll that `began` then came back at once: one that nobody holds is not asked endlessly."""

@@ -156,7 +156,7 @@ class _Composer:
                 return self._native(call, body)
         raise Unsupported(f"{self._target} cannot take a {_kind_of(segment)}. Send what it says as text.")
 
-    # --- text
+    # --- text ---
 
     def _text(self, words: Words, quote: Quote | None = None, note: str = "") -> Iterator[Part]:
         for text, mentioned in words.pieces(self._rules.number("text.max_characters")):
@@ -183,7 +183,7 @@ class _Composer:
         words = quote.text if len(quote.text) <= MOST_QUOTED else quote.text[:MOST_QUOTED] + "…"
         return f"「{who}{'：' if who else ''}{words}」\n{QUOTE_RULE}\n"
 
-    # --- media
+    # --- media ---
 
     def _image(self, media: Media) -> Part:
         if media.format in self._rules.words("sticker.formats"):
@@ -240,7 +240,7 @@ class _Composer:
         # The shown name stands in the card, not in the upload: the same bytes under other names share one upload.
         return MediaNeed(media, self._scope, use)
 
-    # --- what is there already
+    # --- what is there already ---
 
     def _card(self, card: Link | MiniProgram | ChannelVideo) -> Part:
         if not self._rules["link.fresh"]:

@@ -89,7 +89,7 @@ class Desk:
         """Return a new MsgId: 19 digits, below 2**63."""
         return str(10**18 + self.world.random.randrange(8 * 10**18))
 
-    # --- accounts and logins
+    # --- accounts and logins ---
 
     def new_account(self) -> Account:
         number = len(self.accounts)
@@ -140,7 +140,7 @@ class Desk:
                 return whom.shown
         return user_name
 
-    # --- finding what was placed
+    # --- finding what was placed ---
 
     def on_cdn(self, blob: Blob) -> Cdn:
         """Return the three values by which `blob` is found again; they outlive the message and the login."""
@@ -161,7 +161,7 @@ class Desk:
         self.tokens[token] = blob
         return token
 
-    # --- bringing things to everybody
+    # --- bringing things to everybody ---
 
     def readers(self, spoken: Spoken) -> Iterator[Session]:
         """The logins that a message concerns, without the one that sent it."""

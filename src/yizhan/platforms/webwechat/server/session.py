@@ -66,7 +66,7 @@ class Session:
     def me(self) -> str:
         return self.names.me
 
-    # --- the stream
+    # --- the stream ---
 
     @property
     def end(self) -> int:
@@ -103,7 +103,7 @@ class Session:
         position = self.end if value is None else value - ORIGIN
         return position if 0 <= position <= self.end else self.end
 
-    # --- sends that were seen before
+    # --- sends that were seen before ---
 
     def repeated(self, to: str, client_id: str, now: float, seconds: float) -> str | None:
         """Return the MsgID that an earlier try under the same key got."""
@@ -115,7 +115,7 @@ class Session:
         while self._sent and now - next(iter(self._sent.values()))[1] > seconds:
             self._sent.pop(next(iter(self._sent)))
 
-    # --- files
+    # --- files ---
 
     def media_id(self, of: str, digits: int) -> str:
         """Return a MediaId of this login; the same for the same `of`."""

@@ -65,7 +65,7 @@ class Adapter:
             request = msgspec.structs.replace(request, secretKey=self.settings.secret_key)
         return await self.caller.call(endpoint, request)
 
-    # --- the three that decide
+    # --- the three that decide ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self._context.rules)
@@ -126,7 +126,7 @@ class Adapter:
             )
         return PlatformId(answer.id, now)
 
-    # --- the others
+    # --- the others ---
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         if not sent.id:
@@ -155,7 +155,7 @@ class Adapter:
         finally:
             self.folder.remove(shared)
 
-    # --- what comes in
+    # --- what comes in ---
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in. A listener is opened and registered with the client, unless events are `off`."""
@@ -193,7 +193,7 @@ class Adapter:
         now = self._context.clock.now()
         self._put(Event(f"login_lost:{int(now)}", EventKind.LOGIN_LOST, self.name, now, raw={"reason": why}))
 
-    # --- logging in
+    # --- logging in ---
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         """Return who is logged in; with nobody there, show a code and wait for the phone."""

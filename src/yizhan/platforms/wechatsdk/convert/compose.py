@@ -99,7 +99,7 @@ class _Composer:
                 return self._native(native)
         raise Unsupported(f"wechatsdk has no way to carry {type(segment).__name__}. Send it as text or as a file.")
 
-    # --- words
+    # --- words ---
 
     def _text(self, text: str, mentioned: list[str]) -> Part:
         request = wire.SendText(userName=self.to, msgContent=text, atUserList=at_users(mentioned))
@@ -127,7 +127,7 @@ class _Composer:
         limit = self.rules.number("text.max_bytes") if self.rules.limited else 0
         return Words.of(run, self.target).pieces(max_bytes=limit)
 
-    # --- media: placed once, then forwarded to everyone
+    # --- media: placed once, then forwarded to everyone ---
 
     def _image(self, media: Media) -> Part:
         self._check(media, "image", "Send it as a File, or convert it.")
@@ -181,7 +181,7 @@ class _Composer:
         need = MediaNeed(media, scope="account", use=use)
         return Part(endpoint.name, Draft(endpoint, request), (need,), summary=f"{use} {media.size} bytes")
 
-    # --- cards
+    # --- cards ---
 
     def _card(self, card: Link | MiniProgram | ChannelVideo) -> Part:
         try:
@@ -224,7 +224,7 @@ class _Composer:
             return _part(wire.SEND_ENTERPRISE_CARD, colleague, f"card of {name}")
         return _part(wire.SEND_CARD, wire.SendCard(userName=to, beSharedUserName=name), f"card of {name}")
 
-    # --- what was received
+    # --- what was received ---
 
     def _forward(self, forward: Forward) -> Part:
         reference = forward.reference
@@ -253,7 +253,7 @@ class _Composer:
         except msgspec.ValidationError as error:
             raise Unsupported(f"{native.call} does not take this body: {error}.") from error
 
-    # --- limits
+    # --- limits ---
 
     def _check(self, media: Media, kind: str, remedy: str) -> None:
         self._check_format(media, kind, remedy)

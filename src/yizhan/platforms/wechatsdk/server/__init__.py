@@ -1,4 +1,9 @@
-"""The sandbox's local "type" API: one logged-in WeChat client over a world. Split by the vendor's chapters."""
+"""The serving end: one logged-in WeChat client with its local API, over a world.
+
+By the vendor's chapters: account · sending · contacts · groups · labels · cdn. `saying` plays people, `pushes` tells who
+registered, `book` is the account's view of the world; `paths` and `sql` fence in what callers name; `calls` is what a
+chapter hands over.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +79,7 @@ class Server:
         for endpoint, answerer in (*self.account.calls_before_login, *self.pushes.calls_before_login):
             self._serve(endpoint, answerer, before_login=True)
 
-    # --- what the sandbox asks of every platform
+    # --- what the sandbox asks of every platform ---
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
@@ -113,7 +118,7 @@ class Server:
         await self.pushes.close()
         self.folders.close()
 
-    # --- what stands around every call
+    # --- what stands around every call ---
 
     def _current(self) -> Rules:
         """The rules as they are now: the sandbox replaces them while it runs."""

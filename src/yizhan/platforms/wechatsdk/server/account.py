@@ -82,7 +82,7 @@ class Account:
             (wire.FAKE_VERSION, self.nothing),
         ]
 
-    # --- logging in and out
+    # --- logging in and out ---
 
     async def qrcode(self, call: Call[wire.Request]) -> wire.QrCode:
         if self.logged_in:
@@ -129,7 +129,7 @@ class Account:
         self.push(wire.PUSH_LOGOUT, {"time": int(self._world.now()), "userName": self.wxid})
         return wire.Done()
 
-    # --- the profile
+    # --- the profile ---
 
     async def self_profile(self, call: Call[wire.Request]) -> wire.SelfProfileAnswer:
         if not self.logged_in:

@@ -146,7 +146,7 @@ class Contacts:
         self._befriend(call.request.userName)
         return wire.Done()
 
-    # --- the client's database
+    # --- the client's database ---
 
     async def sql(self, call: Call[wire.Sql]) -> wire.Rows:
         return wire.Rows(await self._database.run(call.request.sql))

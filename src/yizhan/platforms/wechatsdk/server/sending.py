@@ -68,7 +68,7 @@ class Sending:
             (wire.MARK_UNREAD, self.mark),
         ]
 
-    # --- said
+    # --- said ---
 
     async def text(self, call: Call[wire.SendText]) -> wire.Sent:
         request = call.request
@@ -165,7 +165,7 @@ class Sending:
     async def end_call(self, call: Call[wire.EndCall]) -> wire.Done:
         return wire.Done()
 
-    # --- forwarded from one upload
+    # --- forwarded from one upload ---
 
     async def forward_file(self, call: Call[wire.ForwardFile]) -> wire.Sent:
         request = call.request
@@ -200,7 +200,7 @@ class Sending:
         stored = self._cdn.forwarded(request.fileid, request.aeskey, request.fileSize)
         return self._post(call, "voice", blob=stored.blob, extra={"fileid": request.fileid})
 
-    # --- taken back, marked
+    # --- taken back, marked ---
 
     async def revoke(self, call: Call[wire.Revoke]) -> wire.Done:
         rules = self._rules()
@@ -218,7 +218,7 @@ class Sending:
         self._book.recipient(call.request.userName)
         return wire.Marked()
 
-    # --- how it becomes a post
+    # --- how it becomes a post ---
 
     def _post(
         self,
