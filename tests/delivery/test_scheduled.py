@@ -12,9 +12,10 @@ from tests.delivery.fake import Network
 from tests.delivery.test_path import users
 from tests.delivery.waiting import answers_of, rested
 from tests.support import until
+from yizhan.delivery.job import SINGLE, Submission
 from yizhan.engine import Engine
 from yizhan.errors import Refused
-from yizhan.model import State, Target
+from yizhan.model import State, Target, message_of
 from yizhan.world import TurnableClock
 
 HOUR = 3600.0
@@ -106,6 +107,21 @@ async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_change
 
     assert [] == settled
     assert {State.HELD: 3, State.CANCELLED: 1} == await engine.records.counts()
+
+
+async def test_it_leaves_although_its_time_was_over_when_it_was_first_looked_at(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    await engine.send(ANN, "now")
+    await rested(engine)
+    # As another process stores it, which does not wake this one.
+    message, there = message_of("later"), [Submission(Target.parse(ANN), 1)]
+    await engine.outbox.submit(message, there, priority=SINGLE, not_before=clock.now() + 1)
+    clock.advance(2)
+
+    await rested(engine)
+
+    assert ["ann now", "ann later"] == network.order
 
 
 async def test_its_end_counts_from_its_time(engine: Engine, network: Network, clock: TurnableClock) -> None:

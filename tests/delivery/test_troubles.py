@@ -278,6 +278,27 @@ async def test_a_pace_between_two_parts_lets_no_other_message_in_between(
     assert ["0a", "0b", "1a", "1b", "2a", "2b"] == order
 
 
+async def test_what_came_due_while_the_store_could_not_be_read_is_sent(
+    engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = [await engine.send("fake.me/user/a", str(at), at=clock.now() + at) for at in (3600, 3600.5)]
+    next_due, refusals = engine.outbox.next_due, iter(range(1))
+
+    async def sometimes(account: str, now: float) -> float | None:
+        if next(refusals, None) is not None:
+            clock.advance(1)
+            raise StorageError("the disk is gone")
+        return await next_due(account, now)
+
+    await rested(engine)
+    monkeypatch.setattr(engine.outbox, "next_due", sometimes)
+    clock.advance(3600)
+
+    done = await engine.wait(later, until_held=False)
+
+    assert [State.SENT, State.SENT] == [receipt.state for receipt in done]
+
+
 async def abandon(engine: Engine) -> None:
     """End it as a kill does: nothing is settled, nothing is told."""
     lanes = list(engine.worker.lanes.values())

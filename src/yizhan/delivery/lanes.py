@@ -151,7 +151,7 @@ class Lane:
                 await self._turn()
             except Exception:
                 log.exception("lane failed", extra={"account": self.account})
-                self._look = True
+                self._look, self._next_look = True, 0.0
                 await self._clock.sleep(1.0)
 
     async def _reserve(self) -> None:

@@ -168,10 +168,12 @@ class Outbox:
     async def next_due(self, account: str, now: float) -> float | None:
         """Return when something of `account` must be looked at again, None if nothing waits for it.
 
-        That is the next moment after `now` at which something is due, or the first at which something expires.
+        That is the next moment after `now` at which something is due, or the first at which something expires. What
+        is held and was due before counts, too: it has yet to be let go.
         """
         mine = deliveries.c.account == account
-        due = sa.select(sa.func.min(deliveries.c.due_at)).where(mine, _WAITING, _TIMED, deliveries.c.due_at > now)
+        ahead = _HELD | (deliveries.c.due_at > now)
+        due = sa.select(sa.func.min(deliveries.c.due_at)).where(mine, _WAITING, _TIMED, ahead)
         ends = sa.select(sa.func.min(deliveries.c.expires_at)).where(mine, _MAY_EXPIRE, _ENDING)
 
         def earliest(connection: Connection) -> float | None:
