@@ -74,7 +74,7 @@ class Adapter:
                 f"{error} Trying again is safe.", fault=error.fault, account=self.name, endpoint=command.name
             ) from error
 
-    # --- the three that decide ---
+    # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self._context.rules, over_socket=self._over_socket)
@@ -120,8 +120,6 @@ class Adapter:
         time = _CLIENT_ID_TIME.search(answer.ClientMsgId)
         return PlatformId(id, float(time[1]) if time else now, {"ClientMsgId": answer.ClientMsgId})
 
-    # --- the others ---
-
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         if not sent.id.isdecimal():
             raise Unsupported(f"{self.name}: this part has no message id, so it cannot be withdrawn.")
@@ -131,6 +129,8 @@ class Adapter:
 
     async def mark_read(self, target: Target) -> None:
         raise Unsupported("ohwxapi has no call that marks a conversation as read; open it on the phone.")
+
+    # --- receiving ---
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in over the WebSocket, and what comes back of one's own as `sent`."""
@@ -187,7 +187,7 @@ class Adapter:
             while data := opened.read(1 << 20):
                 yield data
 
-    # --- logging in ---
+    # --- the account ---
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         """Wait until the gateway lists the account: asks the phone first, else shows where the code is."""

@@ -72,7 +72,7 @@ class Adapter:
         if saved is not None and saved.home == context.settings.api_base:
             self.raw.use(saved)
 
-    # --- the three that decide everything ---
+    # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         if target.kind in ("user", "group"):
@@ -118,8 +118,6 @@ class Adapter:
         sent = await self._send(draft, msg, with_media=handle is not None)
         return PlatformId(sent, self._context.clock.now(), {"to": to, "local_id": str(key.token), "login": saved.scope})
 
-    # --- and what completes it ---
-
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         """Withdraw a message, within two minutes. NotAllowed when that is over, or the login another."""
         extra = sent.extra
@@ -145,6 +143,8 @@ class Adapter:
     async def mark_read(self, target: Target) -> None:
         await self.raw.webwxstatusnotify(READ, await self._user_name(target))
 
+    # --- receiving ---
+
     def events(self) -> AsyncIterator[Event]:
         return self._receiver.events()
 
@@ -168,6 +168,8 @@ class Adapter:
             )
         async for chunk in self.raw.download(*found):
             yield chunk
+
+    # --- the account ---
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         """Take up the stored session, or get a new one by the phone."""

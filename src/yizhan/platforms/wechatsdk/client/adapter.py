@@ -55,6 +55,8 @@ class Adapter:
         self._context = context
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
 
+    # --- raw calls ---
+
     async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
         """Make one call with the account's key and return its answer.
 
@@ -65,7 +67,7 @@ class Adapter:
             request = msgspec.structs.replace(request, secretKey=self.settings.secret_key)
         return await self.caller.call(endpoint, request)
 
-    # --- the three that decide ---
+    # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self._context.rules)
@@ -126,8 +128,6 @@ class Adapter:
             )
         return PlatformId(answer.id, now)
 
-    # --- the others ---
-
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         if not sent.id:
             raise Unsupported(f"{self.name}: this part has no message id, so it cannot be withdrawn.")
@@ -136,26 +136,7 @@ class Adapter:
     async def mark_read(self, target: Target) -> None:
         await self.call(wire.MARK_READ, wire.OneChat(userName=target.id))
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
-        """Yield the bytes of what an event refers to: the client fetches them into the shared folder.
-
-        Raises:
-            Unsupported: it names nothing that can be fetched, or the file did not appear on this side.
-            PlatformError: the client said no.
-        """
-        shared = self.folder.expect(str(reference.get("name") or "media"))
-        try:
-            await self.call(wire.CDN_DOWNLOAD, convert.download_of(reference, shared.theirs))
-            if not shared.ours.is_file():
-                raise Unsupported(
-                    f"{self.name}: the download is not at {shared.ours}. {self.folder.explain(shared.theirs)}"
-                )
-            async for data in self.folder.read(shared):
-                yield data
-        finally:
-            self.folder.remove(shared)
-
-    # --- what comes in ---
+    # --- receiving ---
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield what comes in. A listener is opened and registered with the client, unless events are `off`."""
@@ -193,7 +174,26 @@ class Adapter:
         now = self._context.clock.now()
         self._put(Event(f"login_lost:{int(now)}", EventKind.LOGIN_LOST, self.name, now, raw={"reason": why}))
 
-    # --- logging in ---
+    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of what an event refers to: the client fetches them into the shared folder.
+
+        Raises:
+            Unsupported: it names nothing that can be fetched, or the file did not appear on this side.
+            PlatformError: the client said no.
+        """
+        shared = self.folder.expect(str(reference.get("name") or "media"))
+        try:
+            await self.call(wire.CDN_DOWNLOAD, convert.download_of(reference, shared.theirs))
+            if not shared.ours.is_file():
+                raise Unsupported(
+                    f"{self.name}: the download is not at {shared.ours}. {self.folder.explain(shared.theirs)}"
+                )
+            async for data in self.folder.read(shared):
+                yield data
+        finally:
+            self.folder.remove(shared)
+
+    # --- the account ---
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         """Return who is logged in; with nobody there, show a code and wait for the phone."""

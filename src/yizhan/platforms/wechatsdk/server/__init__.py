@@ -1,8 +1,8 @@
 """The serving end: one logged-in WeChat client with its local API, over a world.
 
-By the vendor's chapters: account · sending · contacts · groups · labels · cdn. `saying` plays people, `pushes` tells who
-registered, `book` is the account's view of the world; `paths` and `sql` fence in what callers name; `calls` is what a
-chapter hands over.
+By the vendor's chapters: account · sending · contacts · groups · labels · cdn. `saying` plays people, `pushes` tells
+who registered, `book` is the account's view of the world; `paths` and `sql` fence in what callers name; `calls` is what
+a chapter hands over.
 """
 
 from __future__ import annotations
