@@ -1,7 +1,7 @@
 """The serving end: a simulated iLink with its CDN on the same origin.
 
-logins (codes and the person at the phone) · judge (what is taken of what bots send) · inbound (what people send) · cdn ·
-cursor (the inside of the polls' cursor) · state (what is kept)
+logins (codes and the person at the phone) · judge (what is taken of what bots send) · inbound (what people send) ·
+cdn · cursor (the inside of the polls' cursor) · state (what is kept)
 
 Everything that it answers follows the rules as they are at that moment. Its terse refusals carry the reason in the
 header `x-sandbox-why`.

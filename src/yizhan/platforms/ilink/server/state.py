@@ -1,4 +1,4 @@
-"""What the sandbox keeps of bots, their people, logins and media. Plain data; the rules are applied where they are used."""
+"""What the sandbox keeps of bots, their people, logins and media. Plain data, without rules."""
 
 from __future__ import annotations
 
