@@ -22,6 +22,11 @@ MAX_ORDINARY = 512 << 10
 """Characters of any card; only a chat record (type 19) may be larger, up to the limit of every document."""
 
 
+def card_kind(type_: int) -> str:
+    """Return what people call a card of this type; `card` for those without a name here."""
+    return _KINDS.get(type_, "card")
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One `<appmsg>` as it arrived."""
@@ -37,8 +42,7 @@ class Card:
 
     @property
     def kind(self) -> str:
-        """What people call a card of this type; `card` for those without a name here."""
-        return _KINDS.get(self.type, "card")
+        return card_kind(self.type)
 
     def text(self, path: str) -> str:
         """Return the text at a path below appmsg, such as `appattach/totallen`; empty when there is none."""

@@ -13,8 +13,16 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from yizhan.platforms.webwechat.wire.session import APP_FILE, APP_LINK
-from yizhan.wire.appmsg import WEBWECHAT, FileCard, MediaXml, compose_file, compose_media, parse_card, parse_media
+from yizhan.wire.appmsg import (
+    WEBWECHAT,
+    FileCard,
+    MediaXml,
+    card_kind,
+    compose_file,
+    compose_media,
+    parse_card,
+    parse_media,
+)
 from yizhan.wire.appmsg.xml import CData, Nodes, write
 
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
@@ -205,8 +213,7 @@ def read_card(xml: str) -> ReadCard:
     except ValueError:
         type_ = _inside(xml, "type")
         number = int(type_) if re.fullmatch("[0-9]{1,9}", type_) else 0
-        kind = "file" if number == APP_FILE else "link" if number == APP_LINK else "card"
-        return ReadCard(number, kind, _inside(xml, "title"), _inside(xml, "attachid"), _inside(xml, "url"))
+        return ReadCard(number, card_kind(number), _inside(xml, "title"), _inside(xml, "attachid"), _inside(xml, "url"))
     return ReadCard(card.type, card.kind, card.title, card.text("appattach/attachid"), card.text("url"))
 
 
