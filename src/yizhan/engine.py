@@ -751,13 +751,21 @@ class Engine:
         self._messages.forget(name)
         listened = await self.inbox.stop(name)
         await self.worker.close_lane(name)
+        # Opened anew before its lane had ended, it would not count what that had still sent.
+        early = self._accounts.drop(name)
         self._waiters.left(name)
-        if opened is not None:
-            await opened.adapter.close()
+        for one in (opened, early):
+            if one is not None:
+                await one.adapter.close()
         return listened
 
     async def _reopen(self, name: str) -> None:
-        """Open an account anew, with what another process stored for it; it goes on listening if it did."""
+        """Open an account anew that is paused, or that another process changed; it goes on listening if it did."""
+        change, lane = await self._accounts.changed(name), self.worker.lanes.get(name)
+        if lane is None or (change is Change.NONE and not lane.paused):
+            return
+        if change is Change.IDENTITY:
+            await self.shelf.forget(name)
         listened = await self._forget(name)
         self.inbox.back(name)
         if listened:

@@ -13,7 +13,7 @@ from tests.delivery.waiting import answers_of, rested, waits
 from tests.support import PATIENCE, until
 from yizhan.delivery import lanes, worker
 from yizhan.engine import Engine
-from yizhan.errors import ConfigError, DeliveryFailed, LoginNeeded, Throttled, Unavailable
+from yizhan.errors import ConfigError, DeliveryFailed, LoginNeeded, Throttled, Unavailable, UnknownAccount
 from yizhan.model import Image, State
 from yizhan.platforms.base import Limit
 from yizhan.storage.accounts import AccountTable
@@ -267,3 +267,52 @@ async def test_an_account_whose_stored_settings_are_no_longer_understood_keeps_n
             await again.wait(receipts[0])
 
     assert State.SENT == other.state
+
+
+async def test_a_limit_holds_over_a_change_of_the_account_while_it_uploads(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "GRACE", PATIENCE)
+    network.limits = lambda message, target: [Limit("three a day", "account", "any", 3, 86400.0)]
+    network.upload_gate = asyncio.Event()
+    await engine.submit(users(3), Image(PNG))
+    await until(lambda: bool(network.uploads))
+    lane = engine.worker.lanes["fake.me"]
+
+    changing = asyncio.create_task(engine.add_account("fake.me", rules={"client.concurrency": 5}))
+    await until(lambda: lane._closing)
+    late = await engine.submit(["fake.me/user/late"], "hi")
+    network.upload_gate.set()
+    await changing
+    await engine.wait(late)
+
+    assert State.HELD == (await engine.receipt(late[0].delivery)).state
+    assert 3 == len(network.arrived)
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_what_another_process_does_to_an_account_holds_here_too(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, removed: bool
+) -> None:
+    await engine.send("fake.me/user/a", Image(PNG))
+    network.script = lambda target, number: Throttled("slow", retry_after=3600)
+    (receipt,) = await engine.submit("fake.me/user/a", Image(PNG))
+    await waits(engine, receipt)
+    lane = engine.worker.lanes["fake.me"]
+
+    async with await Engine.open(tmp_path / "store", clock=clock, sending=False) as other:
+        if removed:
+            await other.remove_account("fake.me")
+        else:
+            await other.add_account("fake.me", base_url="http://elsewhere")
+    await until(lambda: engine.worker.lanes.get("fake.me") is not lane)
+    network.script = lambda target, number: None
+    clock.advance(3601)
+
+    if removed:
+        with pytest.raises(UnknownAccount):
+            await engine.wait(receipt)
+        assert 1 == len(network.arrived)
+    else:
+        (receipt,) = await engine.wait(receipt)
+        assert (State.SENT, 2) == (receipt.state, len(network.uploads))

@@ -36,6 +36,8 @@ class OpenAccount:
     """An account in use."""
 
     name: str
+    settings: Mapping[str, Any]
+    """As they were stored when it was opened."""
     adapter: Adapter
     context: AccountContext
     budget: Budget
@@ -75,11 +77,14 @@ class Accounts:
         check_account_name(name)
         after = _checked(name, settings, platform_named(name.partition(".")[0]))
         before = await self._table.get(name)
-        if before == after:
-            return Change.NONE
-        await self._table.put(name, after, self._clock.now())
-        changed = {key for key in {*(before or {}), *after} if before is None or before.get(key) != after.get(key)}
-        return Change.LIMITS if changed <= SAME_IDENTITY else Change.IDENTITY
+        if before != after:
+            await self._table.put(name, after, self._clock.now())
+        return _change(before or {}, after)
+
+    async def changed(self, name: str) -> Change:
+        """Return what another process has changed since `name` was opened here."""
+        opened = self._used.get(name)
+        return Change.NONE if opened is None else _change(opened.settings, await self._table.get(name) or {})
 
     async def remove(self, name: str) -> bool:
         """Forget an account with everything it kept; False if there was none."""
@@ -125,7 +130,11 @@ class Accounts:
     async def let_go(self, name: str) -> OpenAccount | None:
         """Forget that the account is open, and return it for closing."""
         async with self._opening:
-            return self._used.pop(name, None)
+            return self.drop(name)
+
+    def drop(self, name: str) -> OpenAccount | None:
+        """The same at once, however others are being opened."""
+        return self._used.pop(name, None)
 
     async def _open(self, name: str, settings: Mapping[str, Any]) -> OpenAccount:
         platform = platform_named(name.partition(".")[0])
@@ -145,7 +154,14 @@ class Accounts:
         adapter = platform.load_adapter()(context)
         budget = Budget(_horizon(adapter, name, platform.capabilities))
         budget.restore(await self._outbox.spent(name, self._clock.now() - budget.horizon))
-        return OpenAccount(name, adapter, context, budget, contexts)
+        return OpenAccount(name, settings, adapter, context, budget, contexts)
+
+
+def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
+    changed = {key for key in {*before, *after} if key not in before or before[key] != after.get(key)}
+    if not changed:
+        return Change.NONE
+    return Change.LIMITS if changed <= SAME_IDENTITY else Change.IDENTITY
 
 
 def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict[str, Any]:

@@ -155,14 +155,14 @@ class Worker:
             await self._wake_all(await self._outbox.accounts_after(seen))
         if stirs_now != stirs:
             self._stirred()
-            for account in [name for name, lane in self.lanes.items() if lane.paused]:
+            for account in list(self.lanes):
                 await self._try_anew(account)
             await self._wake_all(await self._outbox.accounts_with_work())
         self._seen = latest, stirs_now
         await self._wake_all([name for name, error in self.closed.items() if isinstance(error, StorageError)])
 
     async def _try_anew(self, account: str) -> None:
-        """Somebody may have logged in, or put the settings right, in another process."""
+        """Somebody may have logged in, changed the settings, or removed the account, in another process."""
         if self._reopen is None:
             return
         try:
