@@ -185,3 +185,26 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
     assert {State.SENT} == {receipt.state for receipt in done}
     assert ["ann one", "ann two"] == network.order
     assert State.HELD not in heard
+
+
+async def test_who_was_held_first_goes_first_though_what_is_behind_learns_of_the_open_window_sooner(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = 0
+    ann = Target("fake.me", "user", "ann")
+    network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed)]
+    settle = engine.outbox.settle
+
+    async def then_written_to(job: Job, end: Settlement) -> None:
+        nonlocal allowed
+        await settle(job, end)
+        # The context of what is coming in is known before the store lets go of what it holds.
+        allowed = 9
+
+    monkeypatch.setattr(engine.outbox, "settle", then_written_to)
+    receipts = [receipt for text in ("one", "two", "three") for receipt in await engine.submit(ann, text)]
+
+    done = await engine.wait(receipts, until_held=False)
+
+    assert {State.SENT} == {receipt.state for receipt in done}
+    assert ["ann one", "ann two", "ann three"] == network.order

@@ -266,6 +266,28 @@ class Outbox:
         """Put everything held for `target` back into the queue, in front: the other side has written."""
         return await self._ledger.write(self.releasing(target))
 
+    async def let_first(self, job: Job) -> bool:
+        """Release what is held for the target of `job`; return whether anything for it is to leave before `job`."""
+        release = self.releasing(job.target)
+        before = (
+            sa.select(deliveries.c.seq)
+            .where(
+                deliveries.c.account == job.target.account,
+                deliveries.c.kind == job.target.kind,
+                deliveries.c.target == job.target.id,
+                deliveries.c.state == State.QUEUED.value,
+                deliveries.c.due_at <= self._clock.now(),
+                sa.tuple_(deliveries.c.priority, deliveries.c.seq) < (job.priority, job.seq),
+            )
+            .limit(1)
+        )
+
+        def both(connection: Connection) -> bool:
+            release(connection)
+            return connection.execute(before).first() is not None
+
+        return await self._ledger.write(both, urgent=job.urgent)
+
     async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str, asking: bool = False) -> None:
         """Record, on disk, that a part of `job` is about to leave. `asking`: once more, under the same key.
 

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from yizhan.delivery.budget import Budget, Closed
 from yizhan.delivery.job import Job, Settlement
@@ -28,9 +28,11 @@ from yizhan.errors import (
     YizhanError,
 )
 from yizhan.media.handles import HandleShelf
-from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State
+from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
 from yizhan.platforms.base import Adapter, Limit, MediaNeed, Part
 from yizhan.storage.ledger import Missed
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +119,8 @@ class Runner:
         self._chance = random.Random(seed)
         self._messages = messages
         self._throttled: dict[int, int] = {}
+        self._held: dict[Target, int] = {}
+        """By target, the first that is held until the other side writes."""
 
     async def deliver(self, job: Job) -> Later | None:
         """Take `job` as far as it goes; None when it ended, else when to come back."""
@@ -175,6 +179,8 @@ class Runner:
                 if (result := await self._keep_closed(run, closed)) is _GO_ON:
                     continue
                 return result
+            if await self._is_behind(run):
+                return Later(self._clock.now())
             handles: dict[MediaNeed, Handle] = {}
             run.left, run.spent = False, None
             run.tries += 1
@@ -320,11 +326,26 @@ class Runner:
         await self._record(run, end)
         target = run.job.target
         if self._outbox.released(target) == run.released:
+            self._held[target] = min(run.job.seq, self._held.get(target, run.job.seq))
             self._tell(run, end)
             return Later(None)
         await self._stored(lambda: self._outbox.release_target(target))
         run.released = self._outbox.released(target)
         return _GO_ON
+
+    async def _is_behind(self, run: _Run) -> bool:
+        """Whether others that were held for the same target go first, now that sending to it is allowed again.
+
+        What has let them go may have done so before the lane knows; what it has in memory must not overtake them.
+        """
+        job = run.job
+        first = self._held.get(job.target)
+        if first is None or run.ids or run.asked:
+            return False
+        if first < job.seq and await self._stored(lambda: self._outbox.let_first(job)):
+            return True
+        del self._held[job.target]
+        return False
 
     def _closed(self, run: _Run) -> Closed | None:
         run.limits = self._adapter.limits(run.message, run.job.target)
@@ -378,12 +399,11 @@ class Runner:
 
     # --- small things ---
 
-    async def _stored(self, write: Callable[[], Awaitable[object]]) -> None:
+    async def _stored(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write, again and again while the store cannot: what happened at the platform must not be forgotten."""
         while True:
             try:
-                await write()
-                return
+                return await write()
             except StorageError as error:
                 log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
                 await self._clock.sleep(STORE_PAUSE)
