@@ -535,7 +535,7 @@ class Engine:
     # --- receiving ---
 
     def events(
-        self, accounts: Iterable[str] | None = None, *, reader: str | None = None
+        self, accounts: str | Iterable[str] | None = None, *, reader: str | None = None
     ) -> AsyncGenerator[Event, None]:
         """Yield what comes in on `accounts` (None: all, also those added later) from this call on, each event once.
 
@@ -548,7 +548,7 @@ class Engine:
             raise Refused(
                 f"A reader's name has 1 to 30 characters, '{reader}' has {len(reader)}. Choose a shorter one."
             )
-        wanted = set(accounts) if accounts is not None else None
+        wanted = None if accounts is None else {accounts} if isinstance(accounts, str) else set(accounts)
         return self.inbox.events(wanted, lambda: self.listen(wanted), self.inbox.latest, reader)
 
     async def forget_reader(self, reader: str) -> bool:
@@ -558,7 +558,7 @@ class Engine:
         """
         return await self.event_table.forget(reader)
 
-    async def listen(self, accounts: Iterable[str] | None = None) -> None:
+    async def listen(self, accounts: str | Iterable[str] | None = None) -> None:
         """Begin to take in events of `accounts` in the background: windows open, held sends go on.
 
         None: of all, also of those that are added later.
@@ -567,8 +567,9 @@ class Engine:
             UnknownAccount: one that is named does not exist.
         """
         self._listening_to_all |= accounts is None
-        names = list(accounts) if accounts is not None else await self._accounts.names()
-        for name in names if accounts is not None else ():
+        given = [accounts] if isinstance(accounts, str) else accounts
+        names = list(given) if given is not None else await self._accounts.names()
+        for name in names if given is not None else ():
             await self._accounts.use(name)
         self.inbox.listen(names)
 
