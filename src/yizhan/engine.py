@@ -711,13 +711,14 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(end):
                     receipt = None if lane is None else await ended
+        if receipt is not None and receipt.state is State.HELD and not receipt.due_at:
+            # What opens its window may have been said before anybody listened, and be coming in just now.
+            if seconds := self.inbox.catching_up(target.account):
+                await self.wait(receipt, timeout=seconds, until_held=False)
+            receipt = None
         if receipt is None:
             left = None if end is None else end - asyncio.get_running_loop().time()
             (receipt,) = await self.wait(delivery_id(seq), timeout=left)
-        waits = receipt.state is State.HELD and not receipt.due_at
-        if waits and (seconds := self.inbox.catching_up(target.account)):
-            # What opens its window may have been said before anybody listened, and be coming in just now.
-            return (await self.wait(receipt, timeout=seconds, until_held=False))[0]
         return _raise_if_failed([receipt])[0]
 
     async def _fetch(self, forward: Forward) -> Media:
