@@ -1,4 +1,7 @@
-"""The outbox: every operation on stored deliveries, each a named statement."""
+"""The outbox: every operation on stored deliveries, each a named statement.
+
+One file although it is long: whoever changes what a state means must see every place that moves a delivery.
+"""
 
 from __future__ import annotations
 

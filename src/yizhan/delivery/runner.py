@@ -1,4 +1,7 @@
-"""One delivery from its first part not yet done to its end: place media, record `sending`, send, record the id."""
+"""One delivery from its first part not yet done to its end: place media, record `sending`, send, record the id.
+
+One file although it is long: in which order things are recorded and done is all there is to it.
+"""
 
 from __future__ import annotations
 
