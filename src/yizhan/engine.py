@@ -44,11 +44,8 @@ from yizhan.media.handles import HandleShelf
 from yizhan.model import (
     Clock,
     Event,
-    File,
     Forward,
-    Image,
     Media,
-    MediaSegment,
     Message,
     PlatformId,
     Receipt,
@@ -56,8 +53,6 @@ from yizhan.model import (
     SegmentLike,
     State,
     Target,
-    Video,
-    Voice,
     load_message,
     message_of,
 )
@@ -120,9 +115,7 @@ class Engine:
         self._sharing: Sharing | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
-        self.worker = Worker(
-            self.outbox, clock, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines
-        )
+        self.worker = Worker(self.outbox, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines)
         self._acceptance = Acceptance(
             self._accounts, self.contacts, library, self._messages, self.outbox, self.worker, clock, self._fetch
         )
@@ -292,9 +285,8 @@ class Engine:
         """
         media = await self.library.add(source, name=name, progress=progress)
         if to is not None:
-            segment: MediaSegment = _SEGMENT_OF[media.kind](media, name=media.name)
             for target in await self.targets(to):
-                parts = await self._acceptance.compose(Message((segment,)), target)
+                parts = await self._acceptance.compose(message_of(media), target)
                 for need in [need for part in parts for need in part.needs]:
                     await self.shelf.place(target.account, need, target, await self.adapter(target.account))
         return media
@@ -847,7 +839,6 @@ class Engine:
 
 
 _IDENTITY = "identity"
-_SEGMENT_OF: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
 
 
 def _is_held_beyond(soon: float, receipt: Receipt) -> bool:

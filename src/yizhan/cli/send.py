@@ -249,9 +249,7 @@ async def _send(store: Path, call: _Call) -> int:
 
 
 async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    receipts: Sequence[Receipt] = await engine.submit(
-        call.targets, message, key=call.key, expires_in=call.expires_in, at=call.at
-    )
+    receipts: Sequence[Receipt] = await engine.submit(call.targets, message, **call.how)
     problem = None
 
     async def look() -> Sequence[Receipt]:

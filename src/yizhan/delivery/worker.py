@@ -12,7 +12,7 @@ from yizhan.delivery.job import Job
 from yizhan.delivery.lanes import Lane
 from yizhan.delivery.outbox import Outbox
 from yizhan.errors import StorageError, YizhanError
-from yizhan.model import Clock, Target
+from yizhan.model import Target
 from yizhan.storage.lock import FileLock
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,12 @@ class Worker:
     def __init__(
         self,
         outbox: Outbox,
-        clock: Clock,
         lock_file: Path | None,
         make_lane: MakeLane,
         reopen: Reopen | None = None,
         stirred: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
-        self._clock = clock
         self._lock = FileLock(lock_file)
         self._make_lane = make_lane
         self._reopen = reopen

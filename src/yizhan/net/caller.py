@@ -62,7 +62,6 @@ class Caller:
         self._headers = dict(headers or {})
         self._proxy = proxy or None
         self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[str, URL] = {}
 
     async def call(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -24,16 +23,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end on a loop of its own."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
-
-
-def settle_memory() -> None:
-    """Take what is in memory now for permanent; for programs of our own that run long, once they are up.
-
-    A full run of the garbage collector looks at everything that was ever loaded and stops the loop for as long: 30 to
-    60 ms with all of this program. What stands at the start is never garbage, so it need not look there.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 class LoopThread:

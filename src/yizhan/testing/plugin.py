@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `sandbox`, and the marker that says how it is started."""
+"""The pytest plugin: the fixture `sandbox`, the marker that says how it starts, and what it saw beside a failure."""
 
 from __future__ import annotations
 

@@ -103,9 +103,6 @@ class HttpResponse:
     def header(self, name: str, default: str = "") -> str:
         return _header(self.headers, name, default)
 
-    def header_values(self, name: str) -> list[str]:
-        return [v for k, v in self.headers if k.lower() == name.lower()]
-
     @property
     def data(self) -> bytes:
         """The body in one piece; for answers that were read or written whole."""

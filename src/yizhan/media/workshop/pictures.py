@@ -47,7 +47,7 @@ def image(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> 
         if "gif" in formats and picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1:
             return _save(result, _animations(picture, side, most, caps, step))
         lossless = picture.format in _LOSSLESS
-        upright = _upright(picture, side, caps, step)
+        upright = _upright(picture, side, step)
     return _save(result, _stills(upright, formats, lossless, side, most, step))
 
 
@@ -68,7 +68,7 @@ def check(source: Path, result: Path, caps: Caps, step: Any) -> Made:
         picture.seek(0)
         if picture.format not in ("JPEG", "MPO") or _turn(picture) is None:
             return Made(same=True)
-        upright = _upright(picture, 0, caps, step)
+        upright = _upright(picture, 0, step)
     most = source.stat().st_size
     return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), most))
 
@@ -77,7 +77,7 @@ def thumb(recipe: Recipe, source: Path, result: Path, caps: Caps, step: Any) -> 
     """Make a small JPEG."""
     step("open")
     with _opened(source, caps) as picture:
-        upright = _upright(picture, recipe.number("side", 240), caps, step)
+        upright = _upright(picture, recipe.number("side", 240), step)
     return save_jpeg(upright, result, recipe.number("side", 240), recipe.number("bytes"), step)
 
 
@@ -143,7 +143,7 @@ def _turned(picture: Image.Image, degrees: int) -> Image.Image:
     return picture.rotate(degrees, expand=True) if degrees % 360 else picture
 
 
-def _upright(picture: Image.Image, side: int, caps: Caps, step: Any) -> Image.Image:
+def _upright(picture: Image.Image, side: int, step: Any) -> Image.Image:
     step("decode")
     if picture.format in ("JPEG", "MPO") and side:
         # A JPEG can be decoded at a fraction of its size, which costs as little.

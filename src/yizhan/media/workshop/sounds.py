@@ -19,7 +19,6 @@ _SILK_FRAME_MS = 20
 SILK_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
 SILK_BITS = 24_000
 """Bits a second; what WeChat's own voices have."""
-PIECE_SAMPLES = 48_000
 # Container and codec by our name, and the rates that the codec takes (the first is used where ours is not among them).
 _ENCODERS: dict[str, tuple[str, str, tuple[int, ...], int]] = {
     "mp3": ("mp3", "libmp3lame", (24000, 44100, 48000, 16000), 64_000),

@@ -43,7 +43,6 @@ UPLOADS = 44 << 20
 """Bytes of a request that may carry 30 M in Base64."""
 CONTENTS = "https://channg.gitbook.io/ohwxapi"
 PAGE_222 = f"{CONTENTS}/fa-xiao-xi-jie-kou/fa-song-app-xiao-xi"
-PAGE_CARD = f"{CONTENTS}/fa-xiao-xi-jie-kou/fa-song-ming-pian-xiao-xi"
 PAGE_CDN = f"{CONTENTS}/cdn/shang-chuan-cdn-wen-jian"
 CLIENT_A = "AssistantX-Agent/AssistantX: common/wechat.py"
 CLIENT_G = "yitiaoaishuijiaodexianyu/WeChatAgents_go: struct/assembleMessage.go"

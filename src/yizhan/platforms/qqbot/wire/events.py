@@ -16,8 +16,6 @@ from msgspec import Struct, field
 
 from yizhan.platforms.qqbot.wire.gateway import Intents
 
-EVENTS_PAGE = '"事件", API v2'
-
 
 class UserAuthor(Struct):
     """The speaker of a one-to-one chat; `id` equals `user_openid`."""
