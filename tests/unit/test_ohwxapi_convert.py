@@ -60,6 +60,14 @@ def compose(*content: Any, target: Target = ALICE) -> list[Any]:
     return list(convert.compose(message_of(*content), target, RULES))
 
 
+def test_a_size_without_a_limit_must_still_fit_into_a_frame() -> None:
+    rules, large = PLATFORM.rules(None, {"client.max_bytes": 0}), message_of(File(media("file", "pdf", 31_000_000)))
+
+    assert convert.compose(large, ALICE, rules)
+    with pytest.raises(MediaTooLarge, match=r"socket\.max_bytes"):
+        convert.compose(large, ALICE, rules, over_socket=True)
+
+
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [

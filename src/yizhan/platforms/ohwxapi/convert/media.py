@@ -15,7 +15,9 @@ def largest(rules: Rules, *, over_socket: bool) -> tuple[int, str]:
 
     In a frame of the WebSocket it is Base64, four characters for three bytes.
     """
-    limits = [(rules.number(name), name) for name in ("client.max_bytes",) if rules.limited]
+    limits = []
+    if rules.limited and (most := rules.number("client.max_bytes")):
+        limits.append((most, "client.max_bytes"))
     if over_socket:
         limits.append((max(1, (rules.number("socket.max_bytes") - AROUND) // 4 * 3), "socket.max_bytes"))
     return min(limits, default=(0, ""))
