@@ -32,7 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     token_url: str = ""
     """Scheme and host of the access token, where it is another."""
     proxy: Proxy = ""
-    """An HTTP proxy that everything goes through, `http://host:3128`: whose address is on the allow-list, say."""
+    """An HTTP proxy that everything goes through, `http://host:3128`: one whose address is on the allow-list, say."""
     receive: Literal["socket", "webhook", "off"] = "socket"
     """How events come in: over the gateway's socket, or pushed to this program's own address."""
     intents: int = 0

@@ -15,7 +15,7 @@ MAX_REMEMBERED = 4096
 
 
 class Place(NamedTuple):
-    """Where an event stands: the number under which its session can be taken up behind it. Nowhere for a webhook's."""
+    """Where an event stands: its session, and its number there, behind which that resumes. Empty for a webhook's."""
 
     session: str = ""
     seq: int = 0

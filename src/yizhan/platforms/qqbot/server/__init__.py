@@ -1,8 +1,8 @@
 """The serving end: the platform's own HTTP, socket and webhooks over a simulated world.
 
 One class per chapter, each adding its calls to the router: tokens · files · chunks · messages · guild · images ·
-interactions · gateway · webhooks. `places` knows people, groups and channels, `quotas` counts, `audits` holds guild
-messages for review, `happenings` makes what is pushed.
+interactions · gateway · webhooks. `places` knows people, groups and channels, `formats` what a file is, `quotas`
+counts, `audits` holds guild messages for review, `happenings` makes what is pushed.
 Limits are read from `Server.rules` at every call, so they can be changed while it runs.
 """
 

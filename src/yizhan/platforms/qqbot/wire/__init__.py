@@ -2,7 +2,8 @@
 
 token (access token, the bot, where the gateway is) · files (uploads) · messages (users and groups) · guild (channels) ·
 images (for Markdown) · interactions · gateway (socket frames) · events (what is pushed) · webhook (signed pushes) ·
-envelope, faults (how it says no) · scenes (which calls belong to users, which to groups)
+envelope, faults (how it says no) · scenes (which calls belong to users, which to groups) · quotas (how they
+are named in the rules)
 """
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE, TOKEN_ENVELOPE

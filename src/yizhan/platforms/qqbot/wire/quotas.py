@@ -12,5 +12,5 @@ def active(kind: str) -> tuple[str, str]:
 
 
 def passive(kind: str) -> tuple[str]:
-    """The groups of an answer, beside the time and number that the message it answers allows."""
+    """The groups of an answer, which is also counted against the message that it answers."""
     return (f"any.{kind}",)

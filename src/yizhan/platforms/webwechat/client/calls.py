@@ -24,7 +24,7 @@ class WebWx(Connection):
     async def jslogin(self) -> str:
         """Return the uuid of a new code."""
         redirect: str | UnsetType = wire.DESKTOP_REDIRECT if self.settings.desktop else UNSET
-        request = wire.JsLogin(redirect_uri=redirect, lang=self.settings.lang, now=self.milliseconds())
+        request = wire.JsLogin(redirect_uri=redirect, lang=self._lang, now=self.milliseconds())
         return (await self.call(wire.JSLOGIN, request)).uuid
 
     async def login(self, uuid: str, tip: int) -> wire.LoginPolled:
@@ -43,7 +43,7 @@ class WebWx(Connection):
         request = wire.NewLoginPage(
             ticket=query.get("ticket", ""),
             uuid=query.get("uuid", ""),
-            lang=query.get("lang", self.settings.lang),
+            lang=query.get("lang", self._lang),
             scan=query.get("scan", ""),
         )
         if self.settings.desktop:
@@ -84,7 +84,7 @@ class WebWx(Connection):
 
     async def webwxlogout(self) -> None:
         for type_ in (0, 1):
-            await self.call(wire.LOGOUT, wire.Logout(type=type_, skey=self.ready.skey, lang=self.settings.lang))
+            await self.call(wire.LOGOUT, wire.Logout(type=type_, skey=self.ready.skey, lang=self._lang))
 
     # --- the session ---
 

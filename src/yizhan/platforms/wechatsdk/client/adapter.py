@@ -152,7 +152,7 @@ class Adapter:
     def receive_push(self, body: bytes | str | Mapping[str, Any]) -> None:
         """Take a push that came another way, such as over a handler that another program registered.
 
-        What has not the documented shape is logged and left out.
+        What does not have the documented shape is logged and left out.
         """
         try:
             raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)

@@ -9,11 +9,10 @@ from urllib.parse import urlsplit
 
 from yizhan.errors import ConfigError
 from yizhan.platforms.wechatsdk import Settings, wire
+from yizhan.platforms.wechatsdk.client.listen import MAX_PUSH
 
 log = logging.getLogger(__name__)
 
-MAX_PUSH = 16 << 20
-"""Bytes of one push."""
 SECONDS = 30.0
 """How long one push may take to arrive."""
 

@@ -16,8 +16,8 @@ _NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's 
 def sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
     """Return the call that sends on what was received, and what the receipt should say about it.
 
-    A file goes as its card. What a forward wants of pictures (`filecrc`) and videos (that and `encryptfilemd5`) and no
-    message has goes as 0 or empty; voice lacks nothing.
+    A file goes as its card, and voice with all that its forward wants. No message has the check values that forwards of
+    pictures (`filecrc`) and of videos (`encryptfilemd5` as well) want: they go as 0 or empty.
     """
     reference = forward.reference
     kind = int(reference["type"])
