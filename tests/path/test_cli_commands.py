@@ -385,7 +385,7 @@ def test_a_quota_that_is_used_up_holds_the_rest(run: Run, sandbox: Sandbox) -> N
     assert "waits: " in planned.out
     assert 4 == said.code
     assert "held" in said.out
-    assert "yizhan wait d3" in said.out
+    assert said.out.rstrip().endswith("yizhan wait d3 --held")
     assert 2 == len(posts(sandbox))
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from yizhan import errors
+from yizhan.cli.ids import wait_for
 from yizhan.errors import (
     ConfigError,
     ContentRefused,
@@ -118,12 +119,15 @@ async def explained_when_stopped(
         yield
     except asyncio.CancelledError:
         receipts = await look()
-        left = [receipt.delivery for receipt in receipts if not receipt.state.final]
+        left = [receipt for receipt in receipts if not receipt.state.final]
         sent = sum(receipt.ok for receipt in receipts)
-        rest = f"yizhan wait {left[0]}" + (f"-{left[-1]}" if len(left) > 1 else "")
         text = f"Stopped; {sent:,} of {len(receipts):,} sent so far."
         _say(
-            "stopped", "Stopped", f"{text} The rest goes on with: {rest}" if left else text, as_json=as_json, remedy=""
+            "stopped",
+            "Stopped",
+            f"{text} The rest goes on with: {wait_for(left)}" if left else text,
+            as_json=as_json,
+            remedy="",
         )
         raise
 

@@ -1,13 +1,16 @@
-"""Ids of deliveries on the command line: `d42`, `d42-d90`."""
+"""Ids of deliveries on the command line: `d42`, `d42-d90`; and the command that goes on with some."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from yizhan.errors import Refused
+
+if TYPE_CHECKING:
+    from yizhan.model import Receipt
 
 Ids = Annotated[
     list[str],
@@ -33,3 +36,11 @@ def ids_of(words: Iterable[str]) -> list[str]:
             raise Refused(f"'{word}' is not a range of deliveries. Expected the lower id first, such as d42-d90.")
         found.update(dict.fromkeys(delivery_id(seq) for seq in range(start, end + 1)))
     return list(found)
+
+
+def wait_for(receipts: Sequence[Receipt]) -> str:
+    """Return the command that goes on with what has not ended of `receipts`, and stays for what is held."""
+    left = [receipt for receipt in receipts if not receipt.state.final] or receipts
+    span = left[0].delivery + (f"-{left[-1].delivery}" if len(left) > 1 else "")
+    held = any(receipt.state.value == "held" for receipt in left)
+    return f"yizhan wait {span}" + (" --held" if held else "")

@@ -14,6 +14,7 @@ import typer
 
 from yizhan.cli.content import Content, body, message_from, split_words, targets_of
 from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures, explained_when_stopped
+from yizhan.cli.ids import wait_for
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
@@ -222,9 +223,7 @@ async def _store(store: Path, call: _Call) -> int:
             message = await message_from(call.content, engine, bars.bytes)
             receipts = await engine.submit(call.targets, message, **call.how)
     _show(call.out, receipts)
-    call.out.line(
-        f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send now and wait: {_wait_for(receipts)}"
-    )
+    call.out.line(f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send and wait: {wait_for(receipts)}")
     return code_of(receipts) or SENT
 
 
@@ -244,7 +243,7 @@ async def _send(store: Path, call: _Call) -> int:
     explain_failures(receipts, as_json=call.out.as_json)
     code = code_of(receipts)
     if code == UNFINISHED:
-        call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {_wait_for(receipts)}")
+        call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {wait_for(receipts)}")
     return code
 
 
@@ -303,10 +302,6 @@ def _show(out: Output, receipts: Sequence[Receipt]) -> None:
 
 def _span(receipts: Sequence[Receipt]) -> str:
     return receipts[0].delivery if len(receipts) == 1 else f"{receipts[0].delivery} … {receipts[-1].delivery}"
-
-
-def _wait_for(receipts: Sequence[Receipt]) -> str:
-    return f"yizhan wait {receipts[0].delivery}" + (f"-{receipts[-1].delivery}" if len(receipts) > 1 else "")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ async def _wait(store: Path, ids: Sequence[str], timeout: float | None, held: bo
     problem = None
     async with opened(store, sending=True) as engine:
         with Bars(show=out.for_people) as bars:
-            engine.shelf.on_bytes = bars.uploading
+            bars.watch(engine)
             receipts: Sequence[Receipt] = [await engine.receipt(one) for one in ids[:1]]
             done = 0
             show = bars.deliveries("sent", len(ids))
