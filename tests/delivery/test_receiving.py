@@ -264,6 +264,13 @@ async def test_a_named_reader_goes_on_where_it_was_and_loses_nothing(
     assert ["0", "1", "1", "2", "3"] == seen
 
 
+async def test_a_reader_that_will_not_come_back_can_be_forgotten(engine: Engine) -> None:
+    await engine.event_table.move("gone", 0)
+
+    assert [True, False] == [await engine.forget_reader("gone") for _ in range(2)]
+    assert await engine.event_table.place("gone") is None
+
+
 async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(engine: Engine, network: Network) -> None:
     await engine.add_account("fake.you")
     network.inboxes["fake.you"] = asyncio.Queue()

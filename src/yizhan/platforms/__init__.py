@@ -1,1 +1,1 @@
-"""The platforms: one folder of five files each. Start with `base.py`, then `qqbot/`."""
+"""The platforms: one folder each, with the same five rooms in every one. Start with `base.py`, then `qqbot/`."""
