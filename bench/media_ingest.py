@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -74,8 +75,6 @@ def _intake(file: Path, folder: Path) -> tuple[float, float]:
 
 
 async def _one(file: Path, folder: Path) -> tuple[float, float]:
-    import resource
-
     from yizhan.media.library import Library
     from yizhan.net.clock import SystemClock
     from yizhan.storage.blobs import open_blobs
