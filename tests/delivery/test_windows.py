@@ -163,26 +163,32 @@ async def test_what_failed_before_it_left_counts_against_nothing_after_a_restart
     assert State.SENT == receipt.state
 
 
+ANN = Target("fake.me", "user", "ann")
+
+
+def closed_window(network: Network) -> list[int]:
+    """Let nobody be sent anything; what is returned holds the number that is allowed."""
+    allowed = [0]
+    network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed[0])]
+    return allowed
+
+
 async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed = 0
-    ann = Target("fake.me", "user", "ann")
-    network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed)]
-    settle = engine.outbox.settle
+    allowed, settle = closed_window(network), engine.outbox.settle
 
     async def written_to_meanwhile(job: Job, end: Settlement) -> None:
-        nonlocal allowed
-        if end.state is State.HELD and not allowed:
+        if end.state is State.HELD and not allowed[0]:
             # The event is stored first, and lets go what is behind this one alone.
-            allowed = 9
-            await engine.outbox.release_target(ann)
+            allowed[0] = 9
+            await engine.outbox.release_target(ANN)
         await settle(job, end)
 
     monkeypatch.setattr(engine.outbox, "settle", written_to_meanwhile)
     heard: list[State] = []
     engine.on_settled(lambda target, state: heard.append(state))
-    receipts = [*await engine.submit(ann, "one"), *await engine.submit(ann, "two")]
+    receipts = [*await engine.submit(ANN, "one"), *await engine.submit(ANN, "two")]
 
     done = await engine.wait(receipts, until_held=False)
 
@@ -194,19 +200,15 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
 async def test_who_was_held_first_goes_first_though_what_is_behind_learns_of_the_open_window_sooner(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed = 0
-    ann = Target("fake.me", "user", "ann")
-    network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed)]
-    settle = engine.outbox.settle
+    allowed, settle = closed_window(network), engine.outbox.settle
 
     async def then_written_to(job: Job, end: Settlement) -> None:
-        nonlocal allowed
         await settle(job, end)
         # The context of what is coming in is known before the store lets go of what it holds.
-        allowed = 9
+        allowed[0] = 9
 
     monkeypatch.setattr(engine.outbox, "settle", then_written_to)
-    receipts = [receipt for text in ("one", "two", "three") for receipt in await engine.submit(ann, text)]
+    receipts = [receipt for text in ("one", "two", "three") for receipt in await engine.submit(ANN, text)]
 
     done = await engine.wait(receipts, until_held=False)
 
