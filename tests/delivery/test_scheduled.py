@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,7 @@ async def test_the_same_key_finds_it(engine: Engine, network: Network, clock: Tu
     assert first.delivery == second.delivery
 
 
-async def test_what_is_no_time_is_refused(engine: Engine) -> None:
+@pytest.mark.parametrize("at", [math.inf, math.nan, datetime.min, "tomorrow", object()])
+async def test_what_is_no_time_is_refused(engine: Engine, at: Any) -> None:
     with pytest.raises(Refused, match="no time"):
-        await engine.send(ANN, "never", at=math.inf)
+        await engine.send(ANN, "never", at=at)

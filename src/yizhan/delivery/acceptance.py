@@ -213,7 +213,10 @@ class Acceptance:
 
 
 def _seconds(at: Moment) -> float:
-    seconds = at.timestamp() if isinstance(at, datetime) else float(at)
+    try:
+        seconds = at.timestamp() if isinstance(at, datetime) else float(at)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
     if not math.isfinite(seconds):
         raise Refused(f"{at} is no time. Give a datetime, or seconds since the epoch.")
     return seconds
