@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from bench import delivery, fanout, media, startup
 from bench.common import Row
-from yizhan.net.loop import run
+from yizhan.runtime.event_loop import run
 
 
 def measurements(quick: bool) -> dict[str, Callable[[], list[Row]]]:

@@ -107,12 +107,12 @@ class _prepare:
         self._path = path
 
     async def __aenter__(self) -> Any:
+        from yizhan.media.blobs import open_blobs
+        from yizhan.media.index import SqlMediaIndex
         from yizhan.media.library import Library
-        from yizhan.media.prepare import Prepare
-        from yizhan.net.clock import SystemClock
-        from yizhan.storage.blobs import open_blobs
+        from yizhan.media.variants import Prepare
+        from yizhan.runtime.clock import SystemClock
         from yizhan.storage.ledger import Ledger
-        from yizhan.storage.media_index import SqlMediaIndex
 
         self._ledger = await Ledger.open_file(self._path / "yizhan.db")
         library = Library(open_blobs(self._path / "media"), SqlMediaIndex(self._ledger), SystemClock())

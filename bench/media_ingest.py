@@ -75,11 +75,11 @@ def _intake(file: Path, folder: Path) -> tuple[float, float]:
 
 
 async def _one(file: Path, folder: Path) -> tuple[float, float]:
+    from yizhan.media.blobs import open_blobs
+    from yizhan.media.index import SqlMediaIndex
     from yizhan.media.library import Library
-    from yizhan.net.clock import SystemClock
-    from yizhan.storage.blobs import open_blobs
+    from yizhan.runtime.clock import SystemClock
     from yizhan.storage.ledger import Ledger
-    from yizhan.storage.media_index import SqlMediaIndex
 
     folder.mkdir()
     ledger = await Ledger.open_file(folder / "yizhan.db")
@@ -103,7 +103,7 @@ def _peak() -> float:
 
 def main() -> None:
     if sys.argv[1:2] == ["--one"]:
-        from yizhan.net.loop import run as run_loop
+        from yizhan.runtime.event_loop import run as run_loop
 
         print(json.dumps(run_loop(_one(Path(sys.argv[2]), Path(sys.argv[3])))))
         return

@@ -13,7 +13,7 @@ import sys
 
 from aiohttp import web
 
-from yizhan.net.loop import new_loop
+from yizhan.runtime.event_loop import new_loop
 
 numbers = itertools.count(1)
 JSON = {"Content-Type": "application/json"}

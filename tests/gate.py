@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from yizhan.net.router import Call, Handler
-from yizhan.platforms.base import Server
+from yizhan.http.router import Call, Handler
+from yizhan.platforms.server import Server
 
 
 class Gate:

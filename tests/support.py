@@ -11,9 +11,11 @@ from typing import Any
 
 from aiohttp import web
 
+from yizhan.http.router import Exchange
 from yizhan.model import BytesContent, Content, Target
-from yizhan.net.router import Exchange
-from yizhan.platforms.base import AccountContext, Platform, Server, ServerOptions
+from yizhan.platforms.adapter import AccountContext
+from yizhan.platforms.server import Server, ServerOptions
+from yizhan.platforms.spec import Platform
 from yizhan.wire import HttpResponse
 from yizhan.world import World, populate
 
@@ -28,8 +30,8 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
-class MemoryKeeper:
-    """A Keeper that forgets at the end of the test."""
+class MemoryStateStore:
+    """A StateStore that forgets at the end of the test."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
@@ -98,7 +100,7 @@ async def serve(
 def context(
     platform: Platform, served: Served, settings: Mapping[str, Any], *, name: str = "main", **more: Any
 ) -> AccountContext:
-    """Return what an adapter is given, on the world's clock and with a keeper in memory."""
+    """Return what an adapter is given, on the world's clock and with a state_store in memory."""
     import msgspec
 
     media: dict[str, bytes] = more.pop("media", {})
@@ -111,7 +113,7 @@ def context(
         name=f"{platform.name}.{name}",
         settings=msgspec.convert(dict(settings), platform.settings),
         clock=served.world.clock,
-        keeper=more.pop("keeper", None) or MemoryKeeper(),
+        state_store=more.pop("state_store", None) or MemoryStateStore(),
         rules=platform.rules(more.pop("profile", None), more.pop("rules", None)),
         open_media=open_media,
         context_of=lambda target: contexts.get(target, {}),

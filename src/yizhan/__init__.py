@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from yizhan.blocking import Blocking
-    from yizhan.delivery.broadcast import Broadcast
-    from yizhan.delivery.plan import Plan
     from yizhan.engine import Engine
     from yizhan.errors import (
         ConfigError,
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
         Unsupported,
         YizhanError,
     )
-    from yizhan.face import open, open_blocking
     from yizhan.model import (
         ChannelVideo,
         ContactCard,
@@ -54,13 +51,16 @@ if TYPE_CHECKING:
         Video,
         Voice,
     )
+    from yizhan.opening import open, open_blocking
+    from yizhan.sending.broadcast import Broadcast
+    from yizhan.sending.plan import Plan
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "yizhan.blocking": ("Blocking",),
-    "yizhan.delivery.broadcast": ("Broadcast",),
-    "yizhan.delivery.plan": ("Plan",),
+    "yizhan.sending.broadcast": ("Broadcast",),
+    "yizhan.sending.plan": ("Plan",),
     "yizhan.engine": ("Engine",),
     "yizhan.errors": (
         "ConfigError",
@@ -76,7 +76,7 @@ _HOMES = {
         "Unsupported",
         "YizhanError",
     ),
-    "yizhan.face": ("open", "open_blocking"),
+    "yizhan.opening": ("open", "open_blocking"),
     "yizhan.model": (
         "ChannelVideo",
         "ContactCard",

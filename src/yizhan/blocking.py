@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from yizhan.delivery.broadcast import Broadcast
 from yizhan.engine import Engine
 from yizhan.errors import StorageError
-from yizhan.net.loop import LoopThread
+from yizhan.runtime.event_loop import LoopThread
+from yizhan.sending.broadcast import Broadcast
 
 if TYPE_CHECKING:
     from yizhan.model import Event, Media, Receipt, State

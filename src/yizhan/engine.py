@@ -16,20 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 
-from yizhan.delivery.acceptance import Acceptance, Moment, Targets
-from yizhan.delivery.accounts import Accounts, Change, OpenAccount
-from yizhan.delivery.broadcast import PACE, Broadcast
-from yizhan.delivery.inbox import Inbox
-from yizhan.delivery.job import BROADCAST, REPLY, Submitted, delivery_id, delivery_seq
-from yizhan.delivery.lanes import Lane
-from yizhan.delivery.messages import Messages
-from yizhan.delivery.outbox import Outbox
-from yizhan.delivery.plan import Plan
-from yizhan.delivery.records import Records
-from yizhan.delivery.retry import Policy
-from yizhan.delivery.runner import REPEAT_SECONDS, Runner
-from yizhan.delivery.waiters import SettledListener, Waiters
-from yizhan.delivery.worker import Worker
+from yizhan.accounts.registry import Accounts, Change, OpenAccount
+from yizhan.accounts.tables import AccountTable, ContactTable
 from yizhan.errors import (
     DeliveryFailed,
     LoginNeeded,
@@ -40,7 +28,8 @@ from yizhan.errors import (
     Unsupported,
     YizhanError,
 )
-from yizhan.media.handles import HandleShelf
+from yizhan.media.upload_table import HandleTable
+from yizhan.media.uploads import HandleShelf
 from yizhan.model import (
     Clock,
     Event,
@@ -56,18 +45,30 @@ from yizhan.model import (
     load_message,
     message_of,
 )
-from yizhan.net.clock import SystemClock
-from yizhan.platforms.base import Adapter, Finding, LoginStep, platform_named
-from yizhan.storage.accounts import AccountTable, ContactTable
-from yizhan.storage.events import EventTable
-from yizhan.storage.handles import HandleTable
+from yizhan.platforms.adapter import Adapter, Finding, LoginStep
+from yizhan.platforms.spec import platform_named
+from yizhan.receiving.event_log import EventTable
+from yizhan.receiving.listener import Inbox
+from yizhan.runtime.clock import SystemClock
+from yizhan.sending.accept import Acceptance, Moment, Targets
+from yizhan.sending.broadcast import PACE, Broadcast
+from yizhan.sending.decide import Policy
+from yizhan.sending.delivery import BROADCAST, REPLY, Submitted, delivery_id, delivery_seq
+from yizhan.sending.fitting import Messages
+from yizhan.sending.lane import Lane
+from yizhan.sending.outbox.outbox import Outbox
+from yizhan.sending.outbox.receipts import Records
+from yizhan.sending.plan import Plan
+from yizhan.sending.run import REPEAT_SECONDS, Runner
+from yizhan.sending.waiters import SettledListener, Waiters
+from yizhan.sending.worker import Worker
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.secrets import Vault
 from yizhan.storage.tables import counters
+from yizhan.storage.vault import Vault
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
-    from yizhan.net.share import ShareSettings, Sharing
+    from yizhan.media.share import ShareSettings, Sharing
 
 TIDY_SECONDS = 3600.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
@@ -83,7 +84,7 @@ class Engine:
         self, ledger: Ledger, vault: Vault, library: Library, clock: Clock, store_id: str, folder: Path, policy: Policy
     ) -> None:
         self.clock = clock
-        from yizhan.media.prepare import Prepare
+        from yizhan.media.variants import Prepare
 
         self.library = library
         self.prepare = Prepare(library)
@@ -141,9 +142,9 @@ class Engine:
         Raises:
             StorageError: the folder cannot be used, or was written by a newer version.
         """
+        from yizhan.media.blobs import open_blobs
+        from yizhan.media.index import SqlMediaIndex
         from yizhan.media.library import Library
-        from yizhan.storage.blobs import open_blobs
-        from yizhan.storage.media_index import SqlMediaIndex
 
         folder = Path(path)
         try:
@@ -298,7 +299,7 @@ class Engine:
             ConfigError: nothing can listen where `Engine.open(share=…)` said.
             StorageError: the library does not hold the media.
         """
-        from yizhan.net.share import Sharing
+        from yizhan.media.share import Sharing
 
         self.library.open(media)
         if self._sharing is None:
@@ -729,12 +730,12 @@ class Engine:
 
     async def _known_as(self, opened: OpenAccount, identity: str) -> None:
         """Remember who an account is; what was uploaded as somebody else is of no use."""
-        kept = opened.context.keeper.get(_IDENTITY)
+        kept = opened.context.state_store.get(_IDENTITY)
         if kept == identity.encode():
             return
         if kept is not None:
             await self.shelf.forget(opened.name)
-        await opened.context.keeper.put(_IDENTITY, identity.encode())
+        await opened.context.state_store.put(_IDENTITY, identity.encode())
 
     async def _forget(self, name: str) -> bool:
         """Close an account whose settings changed; it is opened anew when it is next used.

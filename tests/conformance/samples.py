@@ -29,7 +29,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Platform, platforms
+from yizhan.platforms.spec import Platform, platforms
 from yizhan.wire import Endpoint
 
 

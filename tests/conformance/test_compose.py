@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from tests.conformance.samples import SEGMENTS, loaded_platforms, sample
-from tests.support import MemoryKeeper
+from tests.support import MemoryStateStore
 from yizhan.errors import Refused
 from yizhan.model import BytesContent, Message, Reply, Target, Text
-from yizhan.platforms.base import AccountContext, Adapter, Platform
+from yizhan.platforms.adapter import AccountContext, Adapter
+from yizhan.platforms.spec import Platform
 from yizhan.world import TurnableClock
 
 CASES = [
@@ -31,7 +32,7 @@ def adapter_of(platform: Platform, **more: Any) -> Adapter:
         name=f"{platform.name}.main",
         settings=msgspec.convert({**required, "base_url": "http://127.0.0.1:9", **more}, platform.settings),
         clock=TurnableClock(),
-        keeper=MemoryKeeper(),
+        state_store=MemoryStateStore(),
         rules=platform.rules(),
         open_media=lambda sha256: BytesContent(b""),
     )

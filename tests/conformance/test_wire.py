@@ -10,7 +10,8 @@ from msgspec import Struct
 from tests.conformance.samples import endpoints_of, loaded_platforms, sample_struct
 from yizhan.errors import PlatformError
 from yizhan.model import BytesContent
-from yizhan.platforms.base import Platform, ServerOptions
+from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.spec import Platform
 from yizhan.wire import Endpoint, Fault, HttpRequest, RawAnswer, decode_request, encode_request
 from yizhan.world import World, populate
 

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from yizhan.delivery.retry import Policy
 from yizhan.engine import Engine
-from yizhan.net.loop import run
+from yizhan.runtime.event_loop import run
+from yizhan.sending.decide import Policy
 
 
 class End(Struct):

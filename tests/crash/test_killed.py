@@ -12,8 +12,8 @@ import pytest
 
 from tests.crash.child import End
 from tests.crash.running import start_child
-from tests.path.accounts import NAMES, settings
-from tests.path.files import pdf
+from tests.end_to_end.accounts import NAMES, settings
+from tests.end_to_end.files import pdf
 from yizhan.engine import Engine
 from yizhan.model import Receipt, State, Target
 from yizhan.testing import RunningSandbox

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.crash.running import start_child
-from tests.path.accounts import settings
-from tests.path.files import pdf
+from tests.end_to_end.accounts import settings
+from tests.end_to_end.files import pdf
 from tests.support import PATIENCE
 from yizhan.engine import Engine
-from yizhan.net.router import Call, Handler
+from yizhan.http.router import Call, Handler
 from yizhan.platforms.qqbot.client.unfinished import Uploads
 from yizhan.testing import RunningSandbox
 

@@ -22,11 +22,11 @@ from tests.conformance.test_compose import adapter_of
 from tests.docs.pages import ROOT, fill, pages
 from yizhan import errors
 from yizhan.cli.exits import _WORDS as EXITS
-from yizhan.delivery.job import BROADCAST, REPLY, SINGLE
-from yizhan.delivery.retry import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
 from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Voice
-from yizhan.platforms.base import Platform, platforms
-from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.kit.media_rules import MediaRule
+from yizhan.platforms.spec import Platform, platforms
+from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
 from yizhan.wire import Fault, FaultCode
 
 Row = Sequence[str]

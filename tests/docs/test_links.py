@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.docs.pages import ROOT, anchors, links, name_of, pages
-from yizhan.platforms.base import platforms
+from yizhan.platforms.spec import platforms
 
 PAGES = [pytest.param(page, id=name_of(page)) for page in pages()]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.pages import marked, name_of
 from tests.docs.tables import CODES, MAKERS, _faults
-from yizhan.platforms.base import platforms
+from yizhan.platforms.spec import platforms
 
 BLOCKS = [pytest.param(block, id=f"{name_of(block.page)}-{block.name}") for block in marked("made")]
 SEARCHED = {413, 850026, 40054005, 40034102, 40034105, 40034100, 40093002, 11298, 11255, 304023, -2, -14, 1203}

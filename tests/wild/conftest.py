@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.path.files import pdf, png
+from tests.end_to_end.files import pdf, png
 
 MP4 = (
     b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.path.accounts import QQ_GROUP, QQ_USER
+from tests.end_to_end.accounts import QQ_GROUP, QQ_USER
 from tests.wild.envs import DRIVERS, drive, python_env
 from yizhan.testing import RunningSandbox
 

@@ -18,7 +18,7 @@ from yizhan.cli.running import opened, run
 from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
 
 if TYPE_CHECKING:
-    from yizhan.platforms.base import Platform
+    from yizhan.platforms.spec import Platform
 
 app = typer.Typer(help="Accounts: the identities that send.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def remove(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quie
 
 async def _add(store: Path, name: str, given: Sequence[str], check: bool, out: Output) -> int:
     from yizhan.model import check_account_name
-    from yizhan.platforms.base import platform_named
+    from yizhan.platforms.spec import platform_named
 
     platform = platform_named(check_account_name(name).partition(".")[0])
     settings = settings_for(platform, given, ask=sys.stdin.isatty() and out.for_people)

@@ -85,7 +85,7 @@ async def _list(store: Path, target: str | None, wanted: dict[str, Any], out: Ou
 
 
 async def _show(store: Path, ids: Sequence[str], out: Output) -> int:
-    from yizhan.delivery.job import delivery_seq
+    from yizhan.sending.delivery import delivery_seq
 
     async with opened(store) as engine:
         for one in ids:

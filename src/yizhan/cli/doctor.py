@@ -21,7 +21,7 @@ from yizhan.errors import YizhanError
 
 if TYPE_CHECKING:
     from yizhan.engine import Engine
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
 RELEASED = 1_790_000_000
 """Seconds since the epoch: a clock that shows less than this program's own age is wrong."""
@@ -66,7 +66,7 @@ async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
 
 
 async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIterator[tuple[str, Finding]]:
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
     yield "", _store(store)
     yield "", _key(store)
@@ -100,7 +100,7 @@ async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIter
 
 
 def _store(store: Path) -> Finding:
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
     room = os.statvfs(store)
     free = room.f_bavail * room.f_frsize
@@ -114,7 +114,7 @@ def _store(store: Path) -> Finding:
 
 
 def _key(store: Path) -> Finding:
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
     if os.environ.get("YIZHAN_KEY"):
         return Finding("key", True, "from YIZHAN_KEY")
@@ -126,8 +126,8 @@ def _key(store: Path) -> Finding:
 
 async def _told_by(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Ask the platforms what time it is: by host, the seconds that this machine's clock is ahead of theirs."""
-    from yizhan.net.dates import seconds_ahead
-    from yizhan.net.dial import is_loopback
+    from yizhan.http.server_date import seconds_ahead
+    from yizhan.http.tcp_dial import is_loopback
 
     # What runs on this machine has this machine's clock, and cannot say that it is wrong.
     urls = {str(settings.get("base_url") or "") for settings in accounts}
@@ -138,7 +138,7 @@ async def _told_by(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 def _clock(told: Mapping[str, float]) -> Finding:
     """Compare the clock with those that `told` their time; one that agrees is enough, since others may be wrong."""
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
     now = time.time()
     text = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))

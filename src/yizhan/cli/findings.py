@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from yizhan.cli.output import Output
 
 if TYPE_CHECKING:
-    from yizhan.platforms.base import Finding
+    from yizhan.platforms.adapter import Finding
 
 
 class Findings:

@@ -25,7 +25,7 @@ def ids_of(words: Iterable[str]) -> list[str]:
     Raises:
         Refused: one is not an id, or a range runs backwards.
     """
-    from yizhan.delivery.job import delivery_id, delivery_seq
+    from yizhan.sending.delivery import delivery_id, delivery_seq
 
     found: dict[str, None] = {}
     for word in words:

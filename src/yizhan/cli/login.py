@@ -19,7 +19,7 @@ from yizhan.cli.output import Output, write
 from yizhan.cli.running import opened, run
 
 if TYPE_CHECKING:
-    from yizhan.platforms.base import LoginStep
+    from yizhan.platforms.adapter import LoginStep
 
 _WORDS = {
     "qr": "Scan this code with the phone:",
@@ -51,7 +51,7 @@ def login(
 
 async def _login(store: Path, name: str, given: list[str], image: Path | None, out: Output) -> int:
     from yizhan.model import check_account_name
-    from yizhan.platforms.base import platform_named
+    from yizhan.platforms.spec import platform_named
 
     platform = platform_named(check_account_name(name).partition(".")[0])
 

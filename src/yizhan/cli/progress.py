@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from yizhan.engine import Engine
     from yizhan.model import Media
-    from yizhan.platforms.base import MediaNeed
+    from yizhan.platforms.adapter import MediaNeed
 
 
 class Bars:

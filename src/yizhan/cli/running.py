@@ -22,7 +22,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     What is under way is finished and recorded.
     """
-    from yizhan.net import loop
+    from yizhan.runtime import event_loop
 
     async def stoppable() -> T:
         task = asyncio.current_task()
@@ -32,7 +32,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work
 
-    return loop.run(stoppable())
+    return event_loop.run(stoppable())
 
 
 def _endings() -> list[signal.Signals]:
@@ -65,7 +65,7 @@ async def opened(
 
     async with await Engine.open(store, sending=sending) as engine:
         if allow:
-            from yizhan.media.fetch import Trust
+            from yizhan.media.references import Trust
 
             engine.library.trust = Trust.allowing(*allow)
         yield engine

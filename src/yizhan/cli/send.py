@@ -23,9 +23,9 @@ from yizhan.cli.times import seconds_in, time_at
 from yizhan.errors import DeliveryFailed, LoginNeeded, Refused, UnknownTarget
 
 if TYPE_CHECKING:
-    from yizhan.delivery.plan import Plan
     from yizhan.engine import Engine
     from yizhan.model import Message, Receipt, State
+    from yizhan.sending.plan import Plan
 
 SHOWN = 20
 """Receipts of a broadcast that people are shown; programs get all of them."""

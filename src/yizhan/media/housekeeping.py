@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from yizhan.errors import StorageError
 from yizhan.media.library import Held, Library
+from yizhan.media.staging import sweep
 from yizhan.model import Media
-from yizhan.storage.staging import sweep
 
 GRACE_SECONDS = 3600.0
 """What was used this recently is never dropped: somebody may be about to send it."""

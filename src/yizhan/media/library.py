@@ -12,14 +12,14 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, StorageError
-from yizhan.media.fetch import OWNER, Trust, digest_in, open_path, open_text
-from yizhan.media.intake import Digests, Progress, take_in
+from yizhan.media.blobs import Blobs
+from yizhan.media.ingest import Digests, Progress, take_in
 from yizhan.media.names import clean_name
 from yizhan.media.probe import Findings, probe
+from yizhan.media.references import OWNER, Trust, digest_in, open_path, open_text
 from yizhan.media.sources import Opened, Source, open_source
+from yizhan.media.staging import staged
 from yizhan.model import Clock, Content, Kind, Media
-from yizhan.storage.blobs import Blobs
-from yizhan.storage.staging import staged
 
 
 class Held(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
 from yizhan.errors import MediaFormat
-from yizhan.media.intake import BLOCK
+from yizhan.media.ingest import BLOCK
 from yizhan.model import Content, Media
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from yizhan.errors import ConfigError, did_you_mean
+from yizhan.http.listener import Door
+from yizhan.http.router import Router
 from yizhan.model import Kind
-from yizhan.net.door import Door
-from yizhan.net.loop import run
-from yizhan.net.router import Router
-from yizhan.platforms.base import Platform, Server, ServerOptions, platforms
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import Server, ServerOptions
+from yizhan.platforms.spec import Platform, platforms
+from yizhan.runtime.event_loop import run
 from yizhan.sandbox.chaos import Chaos
 from yizhan.sandbox.record import MAX_KEPT, Record
 from yizhan.wire import Endpoint, HttpResponse

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from yizhan.errors import did_you_mean
-from yizhan.net.router import Cut, Exchange
+from yizhan.http.router import Cut, Exchange
 from yizhan.sandbox.wire import ChaosRule, ChaosView
 from yizhan.wire import Endpoint, Fault, FaultCode, FaultTable, HttpResponse
 

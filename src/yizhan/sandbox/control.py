@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from yizhan import __version__
 from yizhan.errors import YizhanError
+from yizhan.http.push import NotReached
+from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.net.push import NotReached
-from yizhan.net.router import Call, Router
 from yizhan.platforms.rules import Rules
 from yizhan.sandbox import wire
 from yizhan.sandbox.guard import why_not

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from yizhan.net.router import Exchange
+from yizhan.http.router import Exchange
 from yizhan.sandbox.wire import Answered, RequestView
 from yizhan.wire import Base64, FormPart, HttpResponse, Piece, is_secret, mask_text, mask_value
 

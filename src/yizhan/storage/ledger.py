@@ -32,7 +32,7 @@ WRITES = {"writes": True}
 """Marks a connection that is there to write."""
 
 
-class Missed(Exception):
+class RowChanged(Exception):
     """An update found no row to change: somebody else had changed it first."""
 
 
@@ -91,7 +91,7 @@ class Ledger:
         commit with its like.
 
         Raises:
-            Missed: it is an update, and no row was as it says; nothing was changed.
+            RowChanged: it is an update, and no row was as it says; nothing was changed.
             StorageError: the store could not be written.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -227,7 +227,7 @@ class Ledger:
         if prepared is None:
             prepared = self._prepared[id(statement)] = Prepared(statement, rows[0])
         if prepared.run(connection, rows).rowcount < len(rows) and prepared.is_update:
-            raise Missed
+            raise RowChanged
 
 
 class Prepared:

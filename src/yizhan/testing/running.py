@@ -10,8 +10,8 @@ import msgspec
 
 from yizhan.errors import UnknownTarget
 from yizhan.model import Kind, Target
-from yizhan.net.loop import LoopThread
 from yizhan.platforms.rules import Rules
+from yizhan.runtime.event_loop import LoopThread
 from yizhan.sandbox import Sandbox
 from yizhan.sandbox.control import select_posts
 from yizhan.sandbox.record import view

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.recordings.ilink.recorded import asset
+from tests.platforms.ilink.recordings.recorded import asset
 from tests.support import Served, serve
 from tests.wild.envs import Driver, drive, node_env, python_env
 from yizhan.platforms.ilink import PLATFORM

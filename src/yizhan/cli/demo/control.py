@@ -16,7 +16,7 @@ from yizhan.cli.exits import USAGE
 from yizhan.errors import ConfigError, YizhanError
 
 if TYPE_CHECKING:
-    from yizhan.net.caller import Caller
+    from yizhan.http.client import Caller
     from yizhan.sandbox.wire import PostView
 
 START_SECONDS = 30.0
@@ -44,7 +44,7 @@ class SandboxProcess:
             ConfigError: it cannot listen at that port.
             YizhanError: it did not come up; the text has its last words.
         """
-        from yizhan.net.caller import Caller
+        from yizhan.http.client import Caller
 
         self._process = self._begin()
         for _ in range(int(START_SECONDS / 0.05)):

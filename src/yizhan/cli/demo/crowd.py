@@ -72,7 +72,7 @@ def crowds(served: Iterable[str], wanted: Iterable[str], scale: float) -> list[C
 
 
 def _drivable(name: str) -> bool:
-    from yizhan.platforms.base import platforms
+    from yizhan.platforms.spec import platforms
 
     try:
         platforms()[name].load_adapter()

@@ -19,10 +19,10 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from yizhan.delivery.broadcast import Broadcast
     from yizhan.engine import Engine
     from yizhan.model import State, Target
-    from yizhan.platforms.base import MediaNeed
+    from yizhan.platforms.adapter import MediaNeed
+    from yizhan.sending.broadcast import Broadcast
 
 REPORT_SECONDS = 0.1
 MAX_LINE = 1 << 28
@@ -214,7 +214,7 @@ async def _report_forever(watch: Watch) -> None:
 
 def main() -> None:
     from yizhan.errors import YizhanError
-    from yizhan.net.loop import run
+    from yizhan.runtime.event_loop import run
 
     try:
         run(work())

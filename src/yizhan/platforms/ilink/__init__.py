@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform, Proxy
+from yizhan.platforms.spec import KindCapabilities, Platform, Proxy
 
 VENDOR = "https://ilinkai.weixin.qq.com"
 CDN = "https://novac2c.cdn.weixin.qq.com"

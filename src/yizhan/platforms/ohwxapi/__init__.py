@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import CARDS, MEDIA, KindCapabilities, Platform
+from yizhan.platforms.spec import CARDS, MEDIA, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8898"
 """Where a gateway listens when nobody told it otherwise."""

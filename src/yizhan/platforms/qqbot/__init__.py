@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import KindCapabilities, Platform, Proxy
+from yizhan.platforms.spec import KindCapabilities, Platform, Proxy
 
 VENDOR = "https://api.bot.qq.com"
 """Serves every role since 2026-08-10."""

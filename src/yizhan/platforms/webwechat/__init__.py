@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from yizhan.platforms.base import MEDIA, KindCapabilities, Platform, Proxy
+from yizhan.platforms.spec import MEDIA, KindCapabilities, Platform, Proxy
 
 VENDOR = "https://wx.qq.com"
 

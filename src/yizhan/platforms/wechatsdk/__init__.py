@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from yizhan.platforms.base import CARDS, MEDIA, KindCapabilities, Platform
+from yizhan.platforms.spec import CARDS, MEDIA, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8888"
 """Where a client listens when nobody told it otherwise."""

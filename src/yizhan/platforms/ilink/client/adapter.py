@@ -22,14 +22,14 @@ from yizhan.errors import (
     WindowClosed,
 )
 from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.ilink import Settings, convert, wire
 from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.ilink.client.login import CodeEntry, QrLogin
 from yizhan.platforms.ilink.client.poll import CURSOR, Poll
 from yizhan.platforms.ilink.convert import Cover, Placed
 from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
-from yizhan.platforms.recipes import MediaRule, recipe
+from yizhan.platforms.kit.media_rules import MediaRule, recipe
 
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
@@ -53,7 +53,7 @@ class Adapter:
         self.calls = Calls(context.name, settings)
         self.code_entry = CodeEntry()
         self.calls.use(self._stored_session())
-        self.poll = Poll(self.calls, context.clock, context.keeper, context.rules)
+        self.poll = Poll(self.calls, context.clock, context.state_store, context.rules)
         self._fresh: dict[str, float] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
         self._closed: dict[Target, tuple[float | None, float]] = {}
@@ -273,8 +273,8 @@ class Adapter:
         self.calls.use(session)
         try:
             # The old cursor holds the old token, and leaves a new login deaf (thread Good0007/nanobot-webui#51).
-            await self.context.keeper.put(CURSOR, None)
-            await self.context.keeper.put(SESSION, msgspec.json.encode(session))
+            await self.context.state_store.put(CURSOR, None)
+            await self.context.state_store.put(SESSION, msgspec.json.encode(session))
         except BaseException:
             self.calls.use(before)
             raise
@@ -318,7 +318,7 @@ class Adapter:
         return self.calls.session
 
     def _stored_session(self) -> Session | None:
-        stored = self.context.keeper.get(SESSION)
+        stored = self.context.state_store.get(SESSION)
         if stored is None:
             return None
         session = msgspec.json.decode(stored, type=Session)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from yizhan.errors import LoginNeeded, Rejected, Unavailable, WireMismatch
+from yizhan.http.client import Caller
 from yizhan.model import Content
-from yizhan.net.caller import Caller
 from yizhan.platforms.ilink import Settings, wire
 from yizhan.platforms.ilink.wire.crypt import BadCiphertext, deciphered
 from yizhan.wire import Endpoint, HttpResponse

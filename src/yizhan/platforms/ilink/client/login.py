@@ -8,7 +8,7 @@ from typing import Any
 
 from yizhan.errors import LoginNeeded, Unavailable, WireMismatch
 from yizhan.model import Clock
-from yizhan.platforms.base import LoginStep
+from yizhan.platforms.adapter import LoginStep
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.rules import Rules

@@ -9,7 +9,7 @@ from typing import Any
 
 from yizhan.errors import LoginNeeded, PlatformError
 from yizhan.model import Clock, Event, EventKind
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.client.calls import Calls
 from yizhan.platforms.ilink.convert import parse
@@ -30,10 +30,10 @@ class Poll:
     The cursor is stored after a batch was handed over: what a crash interrupts comes again, and its id tells.
     """
 
-    def __init__(self, calls: Calls, clock: Clock, keeper: Keeper, rules: Rules) -> None:
+    def __init__(self, calls: Calls, clock: Clock, state_store: StateStore, rules: Rules) -> None:
         self._calls = calls
         self._clock = clock
-        self._keeper = keeper
+        self._keeper = state_store
         self._rules = rules
         self._logged_in = asyncio.Event()
         self._failures = 0

@@ -14,7 +14,7 @@ import msgspec
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
 from yizhan.model import File, Forward, Image, Media, Message, Native, Segment, Target, Text, Video, Voice
 from yizhan.model.split import split_text
-from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
+from yizhan.platforms.adapter import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.convert.placed import Placed, media_item, outbound_media
 from yizhan.platforms.rules import Rules

@@ -15,9 +15,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from yizhan.errors import did_you_mean
+from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.net.router import Call, Router
-from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.server.cdn import Cdn
 from yizhan.platforms.ilink.server.cursor import BadCursor, read_cursor
@@ -26,6 +25,7 @@ from yizhan.platforms.ilink.server.judge import Judge
 from yizhan.platforms.ilink.server.logins import Logins
 from yizhan.platforms.ilink.server.state import Bot, Chat
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Blob, World
 

@@ -6,8 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from yizhan.http.router import Call
 from yizhan.model import Content
-from yizhan.net.router import Call
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.server.state import Slot, Stored
 from yizhan.platforms.ilink.wire.crypt import BadCiphertext, Enciphered, deciphered, hex_key, padded_size

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from yizhan.errors import did_you_mean
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.server.state import FINAL, QrState
 

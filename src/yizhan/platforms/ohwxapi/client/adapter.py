@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
+from yizhan.http.client import Caller
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.net.caller import Caller
-from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import Line, socket_url
-from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import HttpResponse
 from yizhan.wire.filename import safe_name
 

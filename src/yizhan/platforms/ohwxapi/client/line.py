@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import MediaTooLarge, OutcomeUnknown, Unavailable
+from yizhan.http.client import Caller
+from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.model import Clock, read_all
-from yizhan.net.caller import Caller
-from yizhan.net.socket import Socket, SocketClosed
 from yizhan.platforms.ohwxapi import wire
 from yizhan.wire import Base64, HttpResponse
 

@@ -33,13 +33,12 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
+from yizhan.platforms.adapter import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.convert.media import largest
 from yizhan.platforms.ohwxapi.wire import FileType, MsgType
 from yizhan.platforms.rules import Rules
-from yizhan.wire import Base64
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     Words,
     at_users,
     compose_channel_video,
@@ -51,7 +50,8 @@ from yizhan.wire.appmsg import (
     parse_media,
     runs,
 )
-from yizhan.wire.appmsg.xml import escape
+from yizhan.platforms.wechat_xml.xml import escape
+from yizhan.wire import Base64
 from yizhan.wire.filename import safe_name
 
 COMMANDS: Mapping[str, wire.Command[Any, Any]] = {c.name: c for c in vars(wire).values() if isinstance(c, wire.Command)}

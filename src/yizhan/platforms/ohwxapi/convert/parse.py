@@ -22,7 +22,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.wire import EventName, FileType, MsgType
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     parse_card,
     parse_contact,
     parse_friend_request,

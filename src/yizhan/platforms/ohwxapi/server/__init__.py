@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
+from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.net.router import Call, Router
-from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, Handler, qr_picture
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
@@ -22,6 +21,7 @@ from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources
 from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
 

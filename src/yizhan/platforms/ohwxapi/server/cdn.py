@@ -8,9 +8,9 @@ from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Ground
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken, suffix_of
 from yizhan.platforms.ohwxapi.wire import FileType
+from yizhan.platforms.wechat_xml import OHWXAPI, Card, FileCard, MediaXml, compose_file, compose_media, parse_media
+from yizhan.platforms.wechat_xml.cdn_id import make_cdn_id, object_of_cdn_id
 from yizhan.wire import Base64, Fault
-from yizhan.wire.appmsg import OHWXAPI, Card, FileCard, MediaXml, compose_file, compose_media, parse_media
-from yizhan.wire.cdn_id import make_cdn_id, object_of_cdn_id
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
 

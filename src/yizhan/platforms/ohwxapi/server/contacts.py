@@ -8,8 +8,8 @@ from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Commands, Ground, qr_picture
 from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.wire import EventName, OpType
+from yizhan.platforms.wechat_xml.xml import attributes
 from yizhan.wire import Fault
-from yizhan.wire.appmsg.xml import attributes
 from yizhan.world import Group, Person
 
 _ADMIN = 2049

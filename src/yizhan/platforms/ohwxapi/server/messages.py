@@ -14,9 +14,9 @@ from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken
 from yizhan.platforms.ohwxapi.wire import EventName, MsgType
+from yizhan.platforms.wechat_xml import EVERYONE, as_received, compose_media, parse_card, parse_contact
+from yizhan.platforms.wechat_xml.xml import escape
 from yizhan.wire import Fault
-from yizhan.wire.appmsg import EVERYONE, as_received, compose_media, parse_card, parse_contact
-from yizhan.wire.appmsg.xml import escape
 from yizhan.world import Blob, Group, Post
 
 _MONEY = (2000, 2001, 2003)

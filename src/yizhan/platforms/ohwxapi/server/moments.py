@@ -6,8 +6,8 @@ from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.wire import EventName
+from yizhan.platforms.wechat_xml.xml import child, read, text_of
 from yizhan.wire import Fault
-from yizhan.wire.appmsg.xml import child, read, text_of
 
 PAGE = 10
 LIKE, COMMENT = 1, 2

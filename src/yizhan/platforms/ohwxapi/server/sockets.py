@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from yizhan.http.router import Cut, Router
+from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.model import read_all
-from yizhan.net.router import Cut, Router
-from yizhan.net.socket import Socket, SocketClosed
 from yizhan.platforms.ohwxapi import wire
 from yizhan.wire import Base64, HttpRequest, HttpResponse
 from yizhan.world import World

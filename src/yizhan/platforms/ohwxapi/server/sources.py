@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from yizhan.net.loopback import FetchedTooLarge, NotFetched, fetch_loopback
+from yizhan.http.loopback_fetch import FetchedTooLarge, NotFetched, fetch_loopback
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Ground
 from yizhan.wire import Fault

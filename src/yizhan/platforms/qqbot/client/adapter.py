@@ -10,7 +10,8 @@ import msgspec
 
 from yizhan.errors import HandleExpired, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot import Settings, convert, wire
 from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
 from yizhan.platforms.qqbot.client.gateway import Gateway
@@ -25,7 +26,6 @@ from yizhan.platforms.qqbot.wire.files import Download, Uploaded
 from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel
 from yizhan.platforms.qqbot.wire.messages import MediaInfo, SendMessage, Sent
 from yizhan.platforms.qqbot.wire.webhook import NOT_HANDLED, answer
-from yizhan.platforms.recipes import MediaRule
 from yizhan.wire import Endpoint
 
 UNSAID_TTL_SECONDS = 300
@@ -49,12 +49,12 @@ class Adapter:
             token_url=settings.token_url,
             account=context.name,
             clock=context.clock,
-            keeper=context.keeper,
+            state_store=context.state_store,
             proxy=settings.proxy,
         )
         self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
         self._inbox = Inbox()
-        self._uploads = Uploads(context.keeper, context.clock)
+        self._uploads = Uploads(context.state_store, context.clock)
         self._links = Links(context.clock)
         self._digests = KnownDigests()
 
@@ -136,7 +136,7 @@ class Adapter:
         Raises:
             LoginNeeded, NotAllowed: the platform will not let this bot in.
         """
-        gateway = Gateway(self.bot, self._inbox, self.account, self.settings.intents, self.context.keeper)
+        gateway = Gateway(self.bot, self._inbox, self.account, self.settings.intents, self.context.state_store)
         task = asyncio.create_task(gateway.run()) if self.settings.receive == "socket" else None
         try:
             while True:

@@ -17,10 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, Throttled
+from yizhan.http.client import Caller, Progress
 from yizhan.model import BytesContent, Clock, Content
-from yizhan.net.caller import Caller, Progress
-from yizhan.net.clock import SystemClock
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot import VENDOR, wire
 from yizhan.platforms.qqbot.client.tokens import Tokens
 from yizhan.platforms.qqbot.wire import faults, guild, images, messages
@@ -28,6 +27,7 @@ from yizhan.platforms.qqbot.wire.files import FinishPart, Prepare, Prepared, Upl
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
 from yizhan.platforms.qqbot.wire.scenes import Scene
 from yizhan.platforms.qqbot.wire.token import GatewayForBot, Me, Nothing
+from yizhan.runtime.clock import SystemClock
 from yizhan.wire import Base64, Endpoint, FormPart, Header, Path, Whole
 
 Res = TypeVar("Res")
@@ -48,13 +48,13 @@ class Bot:
         token_url: str = "",
         account: str = "qqbot",
         clock: Clock | None = None,
-        keeper: Keeper | None = None,
+        state_store: StateStore | None = None,
         proxy: str = "",
     ) -> None:
         base_url = (base_url or VENDOR).rstrip("/")
         self.clock = clock or SystemClock()
         self.caller = Caller(account, {"api": base_url, "token": token_url.rstrip("/") or base_url}, proxy=proxy)
-        self.tokens = Tokens(self.caller, app_id, secret, self.clock, keeper)
+        self.tokens = Tokens(self.caller, app_id, secret, self.clock, state_store)
         self.c2c = C2CCalls(self, wire.USERS)
         self.group = SceneCalls(self, wire.GROUPS)
         self.channels = ChannelCalls(self)

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, NotAllowed, PlatformError, Rejected, Unavailable
-from yizhan.net.socket import Socket, SocketClosed
-from yizhan.platforms.base import Keeper
+from yizhan.http.websocket import Socket, SocketClosed
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot.client.bot import Bot
 from yizhan.platforms.qqbot.client.inbox import Inbox, Place
 from yizhan.platforms.qqbot.convert import parse
@@ -63,13 +63,15 @@ class _Line:
 class Gateway:
     """Keeps one session open and puts its events into the inbox."""
 
-    def __init__(self, bot: Bot, inbox: Inbox, account: str, intents: int = 0, keeper: Keeper | None = None) -> None:
+    def __init__(
+        self, bot: Bot, inbox: Inbox, account: str, intents: int = 0, state_store: StateStore | None = None
+    ) -> None:
         self.bot = bot
         self.inbox = inbox
         self.account = account
         self.intents = intents or int(WIDE)
         self.may_narrow = not intents
-        self.keeper = keeper
+        self.state_store = state_store
         self.address = ""
         """Where the gateway is; kept while connections hold, because the platform gives it out twice a minute only."""
         self.session = self._load()
@@ -214,13 +216,13 @@ class Gateway:
             )
 
     def _load(self) -> Session | None:
-        data: Any = self.keeper.get(KEPT_AS) if self.keeper is not None else None
+        data: Any = self.state_store.get(KEPT_AS) if self.state_store is not None else None
         try:
             return msgspec.json.decode(data, type=Session) if data else None
         except (ValueError, RecursionError):
             return None
 
     async def _keep(self) -> None:
-        if self.keeper is not None:
+        if self.state_store is not None:
             kept = msgspec.json.encode(Session(self.session.id, self.taken)) if self.session else None
-            await self.keeper.put(KEPT_AS, kept)
+            await self.state_store.put(KEPT_AS, kept)

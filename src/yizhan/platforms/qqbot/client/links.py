@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from yizhan.model import Clock, Handle
-from yizhan.net.single import SingleFlight
+from yizhan.runtime.single_flight import SingleFlight
 
 KEPT = 256
 MARGIN_SECONDS = 60.0

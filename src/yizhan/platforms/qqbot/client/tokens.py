@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.http.client import Caller
 from yizhan.model import Clock
-from yizhan.net.caller import Caller
-from yizhan.net.single import SingleFlight
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot.wire import GET_TOKEN
 from yizhan.platforms.qqbot.wire.gateway import TOKEN_PREFIX
 from yizhan.platforms.qqbot.wire.token import AppSecret
+from yizhan.runtime.single_flight import SingleFlight
 
 RENEW_SECONDS = 45.0
 """Before the end. In the last 60 s the platform hands out a new token while the old one goes on; earlier, the same."""
@@ -32,11 +32,11 @@ class KeptToken(Struct):
 class Tokens:
     """The token of one bot, as the headers that every call carries."""
 
-    def __init__(self, caller: Caller, app_id: str, secret: str, clock: Clock, keeper: Keeper | None) -> None:
+    def __init__(self, caller: Caller, app_id: str, secret: str, clock: Clock, state_store: StateStore | None) -> None:
         self._caller = caller
         self._secret = AppSecret(app_id, secret)
         self._clock = clock
-        self._keeper = keeper
+        self._keeper = state_store
         self._single: SingleFlight[None] = SingleFlight()
         self._kept = self._load()
         self._headers = self._headers_of(self._kept)

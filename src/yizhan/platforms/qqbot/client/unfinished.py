@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.model import Clock
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot.wire.files import UploadConfig
 
 NAME = "uploads"
@@ -44,10 +44,10 @@ class Begun(Struct):
 
 
 class Uploads:
-    """The uploads of one account. Without a keeper nothing is remembered."""
+    """The uploads of one account. Without a state_store nothing is remembered."""
 
-    def __init__(self, keeper: Keeper | None, clock: Clock) -> None:
-        self._keeper = keeper
+    def __init__(self, state_store: StateStore | None, clock: Clock) -> None:
+        self._keeper = state_store
         self._clock = clock
         self._begun = self._read()
         self._writing: asyncio.Task[None] | None = None

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from yizhan.errors import Rejected, Unavailable, WireMismatch
+from yizhan.http.client import Progress
 from yizhan.model import Clock, Content, Media, Slice
-from yizhan.net.caller import Progress
 from yizhan.platforms.qqbot.client.bot import SceneCalls
 from yizhan.platforms.qqbot.client.unfinished import Begun, Slot, Uploads
 from yizhan.platforms.qqbot.wire import PUT_PART

@@ -29,7 +29,7 @@ from yizhan.model import (
     Voice,
 )
 from yizhan.model.split import split_text
-from yizhan.platforms.base import MediaNeed, Part
+from yizhan.platforms.adapter import MediaNeed, Part
 from yizhan.platforms.qqbot.convert.media import check_media, check_open, segment_name, size_text
 from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM, STREAM_TO_USER
 from yizhan.platforms.qqbot.wire.files import FILE, FILE_TYPES

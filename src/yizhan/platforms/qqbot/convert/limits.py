@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from yizhan.model import Message, Target
-from yizhan.platforms.base import Limit
+from yizhan.platforms.adapter import Limit
 from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM
 from yizhan.platforms.qqbot.wire.quotas import PERIODS, active, passive
 from yizhan.platforms.rules import Rules

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
 from yizhan.model import File, Image, Media, MediaSegment, Segment, Sticker, Target, Video, Voice
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot.wire import SCENES
-from yizhan.platforms.recipes import MediaRule
 from yizhan.platforms.rules import Rules
 
 

@@ -13,9 +13,8 @@ from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
+from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.net.router import Call, Router
-from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.qqbot.server.audits import Audits
 from yizhan.platforms.qqbot.server.chunks import Chunks
 from yizhan.platforms.qqbot.server.files import Files
@@ -32,6 +31,7 @@ from yizhan.platforms.qqbot.server.webhooks import Webhooks
 from yizhan.platforms.qqbot.wire import ENVELOPE
 from yizhan.platforms.qqbot.wire.faults import PROXY_REFUSED
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.wire import Endpoint, Fault
 from yizhan.world import Blob, World
 

@@ -7,8 +7,8 @@ import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from yizhan.net.loopback import FetchedTooLarge, NotFetched, fetch_loopback
-from yizhan.net.router import Call
+from yizhan.http.loopback_fetch import FetchedTooLarge, NotFetched, fetch_loopback
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.wire import faults

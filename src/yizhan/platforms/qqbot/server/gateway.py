@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from yizhan.net.socket import Socket, SocketClosed
+from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.platforms.qqbot.server.happenings import ORIGIN
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.events import INTENT_OF

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from yizhan.net.loopback import FetchedTooLarge, NotFetched, fetch_loopback
-from yizhan.net.router import Call
+from yizhan.http.loopback_fetch import FetchedTooLarge, NotFetched, fetch_loopback
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.formats import format_of
 from yizhan.platforms.qqbot.server.places import GUILD_ID

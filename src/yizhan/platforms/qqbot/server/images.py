@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from yizhan.net.loopback import NotFetched, fetch_loopback
-from yizhan.net.router import Call
+from yizhan.http.loopback_fetch import NotFetched, fetch_loopback
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.chunks import storage_says
 from yizhan.platforms.qqbot.server.formats import format_of

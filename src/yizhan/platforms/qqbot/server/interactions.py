@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.wire import faults
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction

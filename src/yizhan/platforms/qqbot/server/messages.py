@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.files import PlacedFile
 from yizhan.platforms.qqbot.server.happenings import Answerable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.wire import faults
 from yizhan.platforms.qqbot.wire.gateway import PATH, TOKEN_PREFIX

@@ -31,9 +31,8 @@ from yizhan.model import (
     Slice,
     Target,
 )
-from yizhan.net.single import SingleFlight
-from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
-from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.webwechat import convert, wire
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.client.login import QrLogin
@@ -45,6 +44,7 @@ from yizhan.platforms.webwechat.wire.base import SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.content import encry_name
 from yizhan.platforms.webwechat.wire.sending import Outgoing
 from yizhan.platforms.webwechat.wire.session import INITED, READ
+from yizhan.runtime.single_flight import SingleFlight
 from yizhan.wire import FormPart
 from yizhan.wire.filename import safe_name
 
@@ -67,8 +67,8 @@ class Adapter:
         self._in_vain = 0
         self._single: SingleFlight[None] = SingleFlight()
         self._files = 0
-        self._receiver = Receiver(self.raw, context.keeper, lambda: self._book, self._fill_book)
-        saved = load_saved(context.keeper.get("session"))
+        self._receiver = Receiver(self.raw, context.state_store, lambda: self._book, self._fill_book)
+        saved = load_saved(context.state_store.get("session"))
         if saved is not None and saved.home == context.settings.api_base:
             self.raw.use(saved)
 
@@ -183,11 +183,11 @@ class Adapter:
         saved = await QrLogin(self.raw, show).run()
         self._forget_names()
         # Where the old login stood in its stream means nothing in the new one.
-        await self._context.keeper.put("sync", None)
+        await self._context.state_store.put("sync", None)
         self.raw.use(saved)
         inited = await self.raw.webwxinit()
         self._book.add(inited.ContactList)
-        await self._context.keeper.put("session", dump_saved(saved))
+        await self._context.state_store.put("session", dump_saved(saved))
         await self.raw.webwxstatusnotify(INITED, saved.me)
         await self._receiver.start_at(inited.SyncKey)
         show(LoginStep("confirmed", self._identity))
@@ -199,8 +199,8 @@ class Adapter:
             await self.raw.webwxlogout()
         self.raw.use(None)
         self._forget_names()
-        await self._context.keeper.put("session", None)
-        await self._context.keeper.put("sync", None)
+        await self._context.state_store.put("session", None)
+        await self._context.state_store.put("sync", None)
 
     async def check(self) -> Sequence[Finding]:
         remedy = f"yizhan login {self._context.name}"
@@ -233,7 +233,7 @@ class Adapter:
         saved = self.raw.ready
         inited = await self.raw.webwxinit()
         self._book.add(inited.ContactList)
-        await self._context.keeper.put("session", dump_saved(saved))
+        await self._context.state_store.put("session", dump_saved(saved))
         if self._receiver.position() is None:
             await self._receiver.start_at(inited.SyncKey)
         self._receiver.logged_in.set()

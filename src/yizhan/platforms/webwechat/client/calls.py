@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from msgspec import UNSET, UnsetType
 
 from yizhan.errors import WireMismatch
-from yizhan.net.caller import Progress
+from yizhan.http.client import Progress
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.client.connection import Connection
 from yizhan.platforms.webwechat.client.saved import Saved, cookies_of

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 from yizhan.errors import LoginNeeded, Rejected
+from yizhan.http.client import Caller, Progress
 from yizhan.model import Clock
-from yizhan.net.caller import Caller, Progress
 from yizhan.platforms.webwechat import Settings, wire
 from yizhan.platforms.webwechat.client.saved import Saved, cookies_of
 from yizhan.wire import Endpoint, HttpResponse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from yizhan.errors import LoginNeeded, PlatformError, Unavailable
-from yizhan.platforms.base import LoginStep
+from yizhan.platforms.adapter import LoginStep
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.client.connection import PAUSE

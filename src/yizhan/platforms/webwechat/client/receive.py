@@ -10,7 +10,7 @@ import msgspec
 
 from yizhan.errors import LoginNeeded, PlatformError
 from yizhan.model import Event, EventKind
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.client.saved import dump_saved
 from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, target_of
@@ -29,10 +29,10 @@ class Receiver:
     """The position in the stream, kept over restarts, and the loop that moves it."""
 
     def __init__(
-        self, wx: WebWx, keeper: Keeper, book: Callable[[], Book], fill: Callable[[], Awaitable[None]]
+        self, wx: WebWx, state_store: StateStore, book: Callable[[], Book], fill: Callable[[], Awaitable[None]]
     ) -> None:
         self._wx = wx
-        self._keeper = keeper
+        self._keeper = state_store
         self._book = book
         self._fill = fill
         self._met: set[str] = set()

@@ -31,13 +31,13 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
+from yizhan.platforms.adapter import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire.content import MD5, Cdn, file_card, image_xml, mention_source
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     WEBWECHAT,
     Words,
     compose_channel_video,

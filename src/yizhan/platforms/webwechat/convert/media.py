@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from yizhan.model import File, Image, Media, Segment, Sticker, Video, Voice
-from yizhan.platforms.recipes import PLAIN_SOUNDS, MediaRule
+from yizhan.platforms.kit.media_rules import PLAIN_SOUNDS, MediaRule
 from yizhan.platforms.rules import Rules
 
 

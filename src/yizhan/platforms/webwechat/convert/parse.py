@@ -21,7 +21,7 @@ from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.convert.book import Book
 from yizhan.platforms.webwechat.wire.content import plain, read_md5, split_room
 from yizhan.platforms.webwechat.wire.session import Added
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     parse_card,
     parse_contact,
     parse_revoked,

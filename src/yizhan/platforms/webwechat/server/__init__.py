@@ -10,8 +10,8 @@ from typing import Literal
 
 from yizhan.errors import did_you_mean
 from yizhan.model import Kind
-from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken, find_group

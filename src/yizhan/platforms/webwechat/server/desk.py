@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from yizhan.net.router import Router
-from yizhan.platforms.base import ServerOptions
+from yizhan.http.router import Router
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.webwechat.server.names import Account, Sort
 from yizhan.platforms.webwechat.server.session import Item, Session
 from yizhan.platforms.webwechat.wire.base import (

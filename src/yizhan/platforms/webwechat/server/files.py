@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
+from yizhan.http.router import Call
 from yizhan.model import Slice
-from yizhan.net.router import Call
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from yizhan.errors import did_you_mean
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.desk import Desk

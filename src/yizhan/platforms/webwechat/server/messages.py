@@ -19,7 +19,7 @@ from yizhan.platforms.webwechat.wire.content import (
     voice_xml,
 )
 from yizhan.platforms.webwechat.wire.session import Added, Recommended
-from yizhan.wire.appmsg import WEBWECHAT, as_received, compose_link, parse_contact
+from yizhan.platforms.wechat_xml import WEBWECHAT, as_received, compose_link, parse_contact
 
 
 def added(desk: Desk, session: Session, spoken: Spoken) -> Added:

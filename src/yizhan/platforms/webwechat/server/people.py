@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.names import Account, Whom

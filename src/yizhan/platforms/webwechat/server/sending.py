@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk, Spoken
 from yizhan.platforms.webwechat.server.messages import added, recalled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.desk import Desk
 from yizhan.platforms.webwechat.server.people import helper_contact, person_contact, room_contact

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     WEBWECHAT,
     FileCard,
     MediaXml,
@@ -23,7 +23,7 @@ from yizhan.wire.appmsg import (
     parse_card,
     parse_media,
 )
-from yizhan.wire.appmsg.xml import CData, Nodes, write
+from yizhan.platforms.wechat_xml.xml import CData, Nodes, write
 
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
 

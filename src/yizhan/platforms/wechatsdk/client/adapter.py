@@ -21,10 +21,10 @@ from yizhan.errors import (
     Unavailable,
     Unsupported,
 )
+from yizhan.http.client import Caller
 from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.net.caller import Caller
-from yizhan.platforms.base import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
-from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
@@ -51,7 +51,7 @@ class Adapter:
         self.settings = settings
         self.caller = Caller(context.name, settings.api_base)
         self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
-        self.registration = Registration(self.call, context.keeper, context.clock)
+        self.registration = Registration(self.call, context.state_store, context.clock)
         self._context = context
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
 

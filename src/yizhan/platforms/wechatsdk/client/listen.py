@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import msgspec
 
 from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.http.listener import Door
+from yizhan.http.router import Call, Router
+from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.model import BytesContent, Clock
-from yizhan.net.door import Door
-from yizhan.net.router import Call, Router
-from yizhan.net.socket import Socket, SocketClosed
-from yizhan.platforms.base import Keeper
+from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.wechatsdk import Settings, wire
 from yizhan.wire import Endpoint, HttpRequest, HttpResponse
 
@@ -27,7 +27,7 @@ MAX_PUSH = 16 << 20
 LOOK_SECONDS = 30.0
 """Between two looks at whether the client still knows the listener: it forgets when it starts anew."""
 KEPT = "handler"
-"""Under this name the keeper holds the address that was registered last."""
+"""Under this name the state_store holds the address that was registered last."""
 
 
 class Listens(Protocol):
@@ -95,9 +95,9 @@ class Listener:
 class Registration:
     """Keeps a listener registered: at once, again when the client forgot it, and with patience when it is away."""
 
-    def __init__(self, call: Callable[[Any, Any], Any], keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, call: Callable[[Any, Any], Any], state_store: StateStore, clock: Clock) -> None:
         self._call = call
-        self._keeper = keeper
+        self._keeper = state_store
         self._clock = clock
         self.done = asyncio.Event()
         """Set once the client knows the listener."""

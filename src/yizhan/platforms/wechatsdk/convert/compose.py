@@ -29,13 +29,13 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.base import Limit, MediaNeed, Part, library_media
+from yizhan.platforms.adapter import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml import Words, at_users, compose_link, compose_mini_program, runs
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
 from yizhan.platforms.wechatsdk.convert.placed import Draft
 from yizhan.wire import Endpoint
-from yizhan.wire.appmsg import Words, at_users, compose_link, compose_mini_program, runs
 from yizhan.wire.filename import safe_name
 
 CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from yizhan.model import Forward
+from yizhan.platforms.wechat_xml import compose_file, parse_card
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.placed import Draft
-from yizhan.wire.appmsg import compose_file, parse_card
 from yizhan.wire.filename import safe_name
 
 _NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's check values."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from yizhan.model import File, Image, Segment, Sticker, Video, Voice
-from yizhan.platforms.recipes import MediaRule
+from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.rules import Rules
 
 

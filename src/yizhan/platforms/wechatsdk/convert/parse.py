@@ -10,8 +10,7 @@ import msgspec
 
 from yizhan.errors import Unsupported
 from yizhan.model import Event, EventKind, Forward, Message, Reply, Segment, Target, Text
-from yizhan.platforms.wechatsdk import wire
-from yizhan.wire.appmsg import (
+from yizhan.platforms.wechat_xml import (
     parse_card,
     parse_contact,
     parse_friend_request,
@@ -20,6 +19,7 @@ from yizhan.wire.appmsg import (
     parse_words,
     split_sender,
 )
+from yizhan.platforms.wechatsdk import wire
 from yizhan.wire.filename import safe_name
 
 _GROUP_KINDS = {4: EventKind.GROUP_ADDED, 5: EventKind.GROUP_REMOVED}

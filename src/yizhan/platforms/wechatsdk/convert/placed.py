@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.model import Media, MiniProgram
-from yizhan.platforms.base import MediaNeed
+from yizhan.platforms.adapter import MediaNeed
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml import Cover, compose_mini_program
 from yizhan.platforms.wechatsdk import wire
 from yizhan.wire import Endpoint
-from yizhan.wire.appmsg import Cover, compose_mini_program
 
 _USES = {"image": wire.CDN_IMAGE, "video": wire.CDN_VIDEO, "voice": wire.CDN_VOICE, "cover": wire.CDN_COVER}
 

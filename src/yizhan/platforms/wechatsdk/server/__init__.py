@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.net.router import Call, Router
-from yizhan.platforms.base import ServerOptions
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.calls import Calls
 from yizhan.platforms.wechatsdk.server.paths import Folders

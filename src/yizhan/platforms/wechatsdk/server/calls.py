@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.wire import Endpoint, Fault, FaultCode
 
 Answerer: TypeAlias = Callable[[Call[Any]], Awaitable[Any]]

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml.cdn_id import make_cdn_id
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.paths import Folders
 from yizhan.wire import Fault
-from yizhan.wire.cdn_id import make_cdn_id
 from yizhan.world import Blob, World
 
 _KEY = re.compile(r"[0-9a-fA-F]{32}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.book import Book
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused

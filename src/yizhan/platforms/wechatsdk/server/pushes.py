@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET
 
-from yizhan.net.dial import dialled, is_loopback, send_tcp
-from yizhan.net.push import NotReached, push
-from yizhan.net.router import Call
-from yizhan.net.socket import Socket, SocketClosed
+from yizhan.http.push import NotReached, push
+from yizhan.http.router import Call
+from yizhan.http.tcp_dial import dialled, is_loopback, send_tcp
+from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused

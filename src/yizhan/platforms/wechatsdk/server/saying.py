@@ -7,13 +7,13 @@ from typing import Any
 
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml import EVERYONE, FileCard, as_received, compose_file, compose_media
+from yizhan.platforms.wechat_xml.xml import CData, attributes, write
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book, token_of
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
-from yizhan.wire.appmsg import EVERYONE, FileCard, as_received, compose_file, compose_media
-from yizhan.wire.appmsg.xml import CData, attributes, write
 from yizhan.world import Blob, Group, World
 
 TEXT, IMAGE, VOICE, FRIEND_REQUEST, VIDEO, CARD, SYSTEM = 1, 3, 34, 37, 43, 49, 10002

@@ -6,15 +6,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from yizhan.net.router import Call
+from yizhan.http.router import Call
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml import EVERYONE, FileCard, parse_card
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
 from yizhan.wire import Fault
-from yizhan.wire.appmsg import EVERYONE, FileCard, parse_card
 from yizhan.world import Blob, World
 
 NETWORK, PLATFORM = "wechat", "wechatsdk"

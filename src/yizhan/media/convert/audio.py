@@ -1,0 +1,210 @@
+"""Sounds: any that FFmpeg or SILK decodes, to the one that a platform plays."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from yizhan.media.convert.containers import frames_of, opened
+from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
+from yizhan.platforms.kit.media_rules import Recipe
+
+_SILK = b"#!SILK_V3"
+_SILK_FRAME_MS = 20
+SILK_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
+SILK_BITS = 24_000
+"""Bits a second; what WeChat's own voices have."""
+# Container and codec by our name, and the rates that the codec takes (the first is used where ours is not among them).
+_ENCODERS: dict[str, tuple[str, str, tuple[int, ...], int]] = {
+    "mp3": ("mp3", "libmp3lame", (24000, 44100, 48000, 16000), 64_000),
+    "ogg": ("ogg", "libopus", (48000,), 32_000),
+    "m4a": ("ipod", "aac", (44100, 48000, 24000), 64_000),
+    "amr": ("amr", "libopencore_amrnb", (8000,), 12_200),
+}
+
+
+def voice(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+    """Make a sound in the format of the recipe: `silk`, `wav`, `mp3`, `ogg`, `m4a` or `amr`; one channel."""
+    form = recipe.options.get("format", "silk")
+    most = min(recipe.number("seconds") or caps.media_seconds, caps.media_seconds)
+    if form == "silk" and (plain := _silk_as_is(source)) is not None:
+        step("mark as Tencent's SILK")
+        result.write_bytes(plain)
+        return Conversion()
+    rate = _rate(form, recipe.number("rate", 24000))
+    samples = _limited(_decoded(source, rate, step), rate, most)
+    made = _WRITERS.get(form, _encode)(form, samples, rate, result, step)
+    limit = recipe.number("bytes")
+    if limit and result.stat().st_size > limit:
+        raise Refusal(
+            f"as {form} it has {result.stat().st_size} bytes, over {limit}. Cut it first.", too_large=True, as_file=True
+        )
+    return made
+
+
+def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+    """Decode a sound; SILK as the encoder writes it is marked as Tencent's, which is what the platforms play.
+
+    Raises:
+        Refusal: there is no sound in it.
+    """
+    with source.open("rb") as file:
+        head = file.read(len(_SILK) + 1)
+    if _SILK not in head:
+        for _ in _limited(_decoded(source, 8000, step), 8000, caps.media_seconds):
+            pass
+        return Conversion(same=True)
+    step("check SILK")
+    data = source.read_bytes()
+    if not _whole_frames(data[data.index(_SILK) + len(_SILK) :])[1]:
+        raise Refusal("it has no SILK frames.")
+    plain = _silk_as_is(source)
+    if plain is None:
+        return Conversion(same=True)
+    result.write_bytes(plain)
+    return Conversion()
+
+
+def _rate(form: str, wanted: int) -> int:
+    rates = _ENCODERS[form][2] if form in _ENCODERS else SILK_RATES
+    if form not in ("silk", "wav", *_ENCODERS):
+        raise Refusal(f"no sound can be made into '{form}'.")
+    return wanted if wanted in rates else rates[0] if form in _ENCODERS else 24000
+
+
+def _silk_as_is(source: Path) -> bytes | None:
+    """SILK as the encoder writes it differs from Tencent's in its first byte and its end mark only."""
+    with source.open("rb") as file:
+        if file.read(len(_SILK)) != _SILK:
+            return None
+        frames = file.read()
+    return b"\x02" + _SILK + frames.removesuffix(b"\xff\xff")
+
+
+def _decoded(source: Path, rate: int, step: Any) -> Iterator[bytes]:
+    """Yield signed 16-bit samples of one channel."""
+    with source.open("rb") as file:
+        silk = _SILK in file.read(len(_SILK) + 1)
+    if silk:
+        yield from _from_silk(source, rate, step)
+        return
+    step("open")
+    with opened(source) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            raise Refusal("there is no sound in it. Give a sound, or send it as a file.", as_file=True)
+        total = (container.duration or 0) / av.time_base
+        resampler = av.AudioResampler("s16", "mono", rate)
+        done = 0
+        for packet in container.demux(stream):
+            for frame in frames_of(packet):
+                for piece in resampler.resample(frame):
+                    done += piece.samples
+                    step("decode", done / rate / total * 0.9 if total else 0.0)
+                    yield bytes(piece.planes[0])[: piece.samples * 2]
+        for piece in resampler.resample(None):
+            yield bytes(piece.planes[0])[: piece.samples * 2]
+
+
+def _from_silk(source: Path, rate: int, step: Any) -> Iterator[bytes]:
+    import pysilk
+
+    step("check SILK")
+    data = source.read_bytes()
+    start = data.index(_SILK) + len(_SILK)
+    sound, frames = _whole_frames(data[start:])
+    if not frames:
+        raise Refusal("it has no SILK frames.")
+    step("decode SILK")
+    out = io.BytesIO()
+    pysilk.decode(io.BytesIO(b"\x02" + _SILK + sound), out, rate)
+    yield out.getvalue()
+
+
+def _whole_frames(data: bytes) -> tuple[bytes, int]:
+    """The frames up to the end mark or the first broken one; the decoder trusts the lengths that it reads."""
+    at, count = 0, 0
+    while at + 2 <= len(data):
+        length = int.from_bytes(data[at : at + 2], "little", signed=True)
+        if not 0 < length <= 1250 or at + 2 + length > len(data):
+            break
+        at += 2 + length
+        count += 1
+    return data[:at], count
+
+
+def _limited(samples: Iterator[bytes], rate: int, seconds: int) -> Iterator[bytes]:
+    count = 0
+    for piece in samples:
+        count += len(piece) // 2
+        # Encoders add a little at both ends; that is not what makes a sound too long.
+        if count > (seconds + 0.5) * rate:
+            raise Refusal(
+                f"it lasts more than {seconds} s. Cut it, or send it as a file.", too_large=True, as_file=True
+            )
+        yield piece
+    if not count:
+        raise Refusal("no sound could be decoded. The file is broken; give another.")
+
+
+def _to_silk(_form: str, samples: Iterator[bytes], rate: int, result: Path, step: Any) -> Conversion:
+    import pysilk
+
+    sound = b"".join(samples)
+    frame = rate * _SILK_FRAME_MS // 1000 * 2
+    # The encoder drops what does not fill a frame.
+    sound += bytes(-len(sound) % frame)
+    step("encode SILK", 0.9)
+    with result.open("wb") as out:
+        pysilk.encode(io.BytesIO(sound), out, rate, SILK_BITS, tencent=True)
+    return Conversion(duration_ms=len(sound) * 500 // rate)
+
+
+def _to_wav(_form: str, samples: Iterator[bytes], rate: int, result: Path, _step: Any) -> Conversion:
+    count = 0
+    with wave.open(str(result), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        for piece in samples:
+            out.writeframes(piece)
+            count += len(piece) // 2
+    return Conversion(duration_ms=count * 1000 // rate)
+
+
+def _encode(form: str, samples: Iterator[bytes], rate: int, result: Path, step: Any) -> Conversion:
+    container_format, codec, _, bits = _ENCODERS[form]
+    count = 0
+    with av.open(str(result), "w", format=container_format) as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout="mono")
+        stream.bit_rate = bits
+        stream.codec_context.open()
+        resampler = av.AudioResampler(
+            stream.codec_context.format, "mono", rate, stream.codec_context.frame_size or 1024
+        )
+        for piece in samples:
+            frame = frame_of(piece, rate, count)
+            count += len(piece) // 2
+            for shaped in resampler.resample(frame):
+                container.mux(stream.encode(shaped))
+        for shaped in resampler.resample(None):
+            container.mux(stream.encode(shaped))
+        container.mux(stream.encode(None))
+    step("encode", 1.0)
+    return Conversion(duration_ms=count * 1000 // rate)
+
+
+def frame_of(samples: bytes, rate: int, at: int) -> Any:
+    """Wrap signed 16-bit samples of one channel."""
+    frame = av.AudioFrame("s16", "mono", len(samples) // 2)
+    frame.planes[0].update(samples.ljust(frame.planes[0].buffer_size, b"\0"))
+    frame.sample_rate, frame.pts = rate, at
+    return frame
+
+
+_WRITERS = {"silk": _to_silk, "wav": _to_wav}

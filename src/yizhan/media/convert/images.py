@@ -1,0 +1,269 @@
+"""Pictures, with Pillow: turned upright, in a format that is taken, made smaller step by step until they fit."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from yizhan.media.convert.containers import opened
+from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
+from yizhan.media.probe import Findings, probe
+from yizhan.platforms.kit.media_rules import Recipe
+
+# Decoders that are asked at all; others (PostScript, for one) would start programs or are seldom looked after.
+_READ = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "AVIF", "MPO")
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_LOSSLESS = ("PNG", "GIF", "BMP", "DIB", "TIFF")
+_QUALITIES = (92, 85, 75, 60)
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture lies."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SHRINK = 0.75
+_SMALLEST = 48
+"""Pixels of the longer side below which a picture is not made smaller."""
+PNG_BYTES = 4 << 20
+"""A PNG over this is made a JPEG where both are taken: it is a photograph."""
+MAX_FRAMES = 1000
+
+
+def image(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+    """Make a picture in one of the formats of the recipe, within its side and bytes."""
+    formats = recipe.words("formats", "jpeg+png")
+    side, most = recipe.number("side"), recipe.number("bytes")
+    step("open")
+    with _opened(source, caps) as picture:
+        if "gif" in formats and picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1:
+            return _save(result, _animations(picture, side, most, caps, step))
+        lossless = picture.format in _LOSSLESS
+        upright = _upright(picture, side, step)
+    return _save(result, _stills(upright, formats, lossless, side, most, step))
+
+
+def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+    """Decode a picture, every frame of it; one that lies on its side is turned upright, and grows no larger by that.
+
+    Raises:
+        Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
+    """
+    step("open")
+    with _opened(source, caps) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        _check_frames(picture, frames, caps)
+        for index in range(frames):
+            step("decode", index / frames)
+            picture.seek(index)
+            picture.load()
+        picture.seek(0)
+        if picture.format not in ("JPEG", "MPO") or _turn(picture) is None:
+            return Conversion(same=True)
+        upright = _upright(picture, 0, step)
+    most = source.stat().st_size
+    return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), most))
+
+
+def thumb(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+    """Make a small JPEG."""
+    step("open")
+    with _opened(source, caps) as picture:
+        upright = _upright(picture, recipe.number("side", 240), step)
+    return save_jpeg(upright, result, recipe.number("side", 240), recipe.number("bytes"), step)
+
+
+def save_jpeg(picture: Image.Image, result: Path, side: int, most: int, step: Any) -> Conversion:
+    return _save(result, _stills(picture, ("jpeg",), False, side, most, step))
+
+
+def _opened(source: Path, caps: ConversionLimits) -> Image.Image:
+    # Our own limit is asked below, before anything is decoded; Pillow's would only warn at first.
+    Image.MAX_IMAGE_PIXELS = None
+    _register_heif()
+    try:
+        picture: Image.Image = Image.open(source, formats=_readable())
+    except UnidentifiedImageError:
+        with source.open("rb") as file:
+            found = probe(file, source.stat().st_size)
+        if found.format != "heic":
+            raise Refusal("it cannot be read as a picture. The file is broken; give a PNG or JPEG instead.") from None
+        picture = _first_frame(source, found)
+    if picture.width * picture.height > caps.pixels:
+        raise Refusal(
+            f"it has {picture.width} x {picture.height} pixels; at most {caps.pixels} are decoded. "
+            "Make it smaller first.",
+            too_large=True,
+        )
+    return picture
+
+
+def _readable() -> list[str]:
+    Image.init()
+    return [name for name in (*_READ, "HEIF") if name in Image.OPEN]
+
+
+def _register_heif() -> None:
+    try:
+        import pillow_heif  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _first_frame(source: Path, found: Findings) -> Image.Image:
+    """What Pillow does not know may be a picture to FFmpeg: HEIC that is not put together from tiles."""
+    import av
+
+    try:
+        with opened(source) as container:
+            tiles = len(container.streams.video)
+            if tiles > 1:
+                raise Refusal(
+                    "it is put together from tiles, for which no decoder is here. Give a JPEG instead.", as_file=True
+                )
+            frame: Any = next(container.decode(video=0))
+            # Filled up to whole blocks at the right and below.
+            size = found.width or frame.width, found.height or frame.height
+            shown = frame.to_image().crop((0, 0, min(frame.width, size[0]), min(frame.height, size[1])))
+            return _turned(shown, getattr(frame, "rotation", 0))
+    except (av.FFmpegError, StopIteration, IndexError):
+        raise Refusal("no decoder here knows this HEIC. Give a PNG or JPEG instead.", as_file=True) from None
+
+
+def _turned(picture: Image.Image, degrees: int) -> Image.Image:
+    return picture.rotate(degrees, expand=True) if degrees % 360 else picture
+
+
+def _upright(picture: Image.Image, side: int, step: Any) -> Image.Image:
+    step("decode")
+    if picture.format in ("JPEG", "MPO") and side:
+        # A JPEG can be decoded at a fraction of its size, which costs as little.
+        picture.draft(None, (side * 2, side * 2))
+    picture.load()
+    turn = _turn(picture)
+    return _plain(picture if turn is None else picture.transpose(turn))
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """How to set a picture upright. Nothing else of its EXIF is looked at: that may be broken, and is not kept."""
+    return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """Bring any mode to RGB or RGBA; what is deeper than 8 bits is scaled, not cut."""
+    if picture.mode in ("RGB", "RGBA"):
+        return picture
+    if picture.mode.startswith("I") or picture.mode == "F":
+        low, high = picture.getextrema()
+        top = 65535 if isinstance(high, (int, float)) and high > 255 else 255
+        _ = low
+        return picture.convert("F").point(lambda value: value * (255 / top)).convert("L").convert("RGB")
+    alpha = "A" in picture.mode or "transparency" in picture.info
+    plain = picture.convert("RGBA" if alpha else "RGB")
+    # A profile for inks or greys says nothing about the colours that they were turned into.
+    plain.info.pop("icc_profile", None)
+    return plain
+
+
+def _stills(
+    picture: Image.Image, formats: tuple[str, ...], lossless: bool, side: int, most: int, step: Any
+) -> Iterator[tuple[bytes, int, int] | int]:
+    """Yield the encoded picture as soon as it fits, and the size of each one that does not."""
+    clear = picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] != 255
+    for size in _sizes(picture.size, side):
+        step(f"encode at {size[0]} x {size[1]}")
+        scaled = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        as_png = "png" in formats and (clear or lossless or "jpeg" not in formats)
+        if as_png:
+            data = _encoded(scaled, "PNG", optimize=False)
+            limit = most if clear or "jpeg" not in formats else min(most or PNG_BYTES, PNG_BYTES)
+            yield (data, *size) if not limit or len(data) <= limit else len(data)
+        if "jpeg" in formats:
+            yield from _jpegs(_on_white(scaled), _QUALITIES, most)
+        elif not as_png:
+            data = _encoded(scaled.convert("RGB").quantize(256), "GIF")
+            yield (data, *size) if not most or len(data) <= most else len(data)
+
+
+def _jpegs(picture: Image.Image, qualities: tuple[int, ...], most: int) -> Iterator[tuple[bytes, int, int] | int]:
+    profile = picture.info.get("icc_profile")
+    for quality in qualities:
+        data = _encoded(picture, "JPEG", quality=quality, optimize=True, icc_profile=profile)
+        yield (data, *picture.size) if not most or len(data) <= most else len(data)
+
+
+def _animations(
+    picture: Image.Image, side: int, most: int, caps: ConversionLimits, step: Any
+) -> Iterator[tuple[bytes, int, int] | int]:
+    frames = getattr(picture, "n_frames", 1)
+    _check_frames(picture, frames, caps)
+    for size in _sizes(picture.size, side):
+        images, times = [], []
+        for index in range(frames):
+            step(f"decode frames for {size[0]} x {size[1]}", index / frames)
+            picture.seek(index)
+            times.append(max(20, int(picture.info.get("duration", 100) or 100)))
+            frame = _plain(picture.copy())
+            images.append(frame if size == frame.size else frame.resize(size, Image.Resampling.BILINEAR))
+        out = io.BytesIO()
+        loop = int(picture.info.get("loop", 0) or 0)
+        images[0].save(
+            out, "GIF", save_all=True, append_images=images[1:], duration=times, loop=loop, disposal=2, optimize=False
+        )
+        yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
+
+
+def _check_frames(picture: Image.Image, frames: int, caps: ConversionLimits) -> None:
+    if frames > MAX_FRAMES or frames * picture.width * picture.height > caps.all_pixels:
+        raise Refusal(
+            f"it has {frames} frames of {picture.width} x {picture.height}; that is more than is decoded here "
+            f"({MAX_FRAMES} frames, {caps.all_pixels} pixels). Make it smaller or shorter first.",
+            too_large=True,
+        )
+
+
+def _sizes(size: tuple[int, int], side: int) -> Iterator[tuple[int, int]]:
+    scale = min(1.0, side / max(size)) if side else 1.0
+    while True:
+        width, height = (max(1, round(edge * scale)) for edge in size)
+        yield width, height
+        if max(width, height) * _SHRINK < _SMALLEST:
+            return
+        scale *= _SHRINK
+
+
+def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, **{name: value for name, value in options.items() if value is not None})
+    return out.getvalue()
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    white = Image.new("RGB", picture.size, (255, 255, 255))
+    white.paste(picture, mask=picture.getchannel("A"))
+    white.info.update(picture.info)
+    return white
+
+
+def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int]) -> Conversion:
+    smallest = 0
+    for made in tries:
+        if not isinstance(made, int):
+            data, width, height = made
+            result.write_bytes(data)
+            return Conversion(width=width, height=height)
+        smallest = min(smallest or made, made)
+    raise Refusal(
+        f"even at its smallest it has {smallest} bytes. Choose another picture.", too_large=True, as_file=True
+    )

@@ -1,0 +1,279 @@
+"""Downloading from an address that somebody gave: guarded, bounded, and taken up again where it broke off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import aiohttp
+from yarl import URL
+
+from yizhan.errors import MediaFormat, MediaTooLarge, Refused
+from yizhan.media.address_guard import AllowList, Forbidden, GuardedSockets, check_host
+
+log = logging.getLogger(__name__)
+
+PIECE = 1 << 18
+"""Bytes that are passed on at once."""
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """What a download may cost, and where it may go."""
+
+    max_bytes: int = 2 << 30
+    max_seconds: float = 600.0
+    """For the whole of it, redirects and repeats included."""
+    silence_seconds: float = 30.0
+    """Longest time without a byte."""
+    max_redirects: int = 5
+    tries: int = 5
+    """How often it is taken up again after it broke off without a single new byte."""
+    pause_seconds: float = 0.5
+    """Before it is taken up again; twice as long each time that no byte has come since."""
+    allowed: AllowList = field(default_factory=AllowList)
+
+
+class Fetch:
+    """One download. Iterate over it once; `name` and `media_type` are known from the first piece on."""
+
+    def __init__(self, url: str, limits: FetchLimits | None = None) -> None:
+        """Take an address.
+
+        Raises:
+            MediaFormat: it is no http or https address.
+            Forbidden: it does not lead to a public place.
+        """
+        self.limits = limits or FetchLimits()
+        self.url = _checked(url, self.limits.allowed)
+        self.name = _name_in_path(self.url)
+        self.shown = _shown(self.url)
+        """The address without what may be secret in it."""
+        self.media_type = ""
+        self._done = 0
+        self._version = ""
+        """What tells one state of the file from another: its ETag, or its date."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        ends = asyncio.get_running_loop().time() + self.limits.max_seconds
+        failed = 0
+        while True:
+            before = self._done
+            try:
+                async with aclosing(self._once()) as pieces:
+                    async for piece in self._bounded(pieces, ends):
+                        yield piece
+                return
+            except _Again as error:
+                failed = failed + 1 if self._done == before else 1
+                if failed >= self.limits.tries or (self._done and not self._version):
+                    raise MediaFormat(self._given_up(error)) from error
+                log.info("download is taken up again", extra={"host": self.url.host, "at": self._done})
+            pause = self.limits.pause_seconds * 2 ** (failed - 1)
+            await asyncio.sleep(min(pause, max(0.0, ends - asyncio.get_running_loop().time())))
+
+    async def _bounded(self, pieces: AsyncIterator[bytes], ends: float) -> AsyncIterator[bytes]:
+        """Pass on what comes, within the limits of size and time."""
+        while True:
+            try:
+                async with asyncio.timeout_at(ends):
+                    piece = await anext(pieces, b"")
+            except TimeoutError:
+                raise MediaFormat(
+                    f"{_shown(self.url)} took longer than {self.limits.max_seconds:g} s; {self._done} bytes had come. "
+                    "Download it yourself and hand over the file."
+                ) from None
+            if not piece:
+                return
+            self._done += len(piece)
+            if self._done > self.limits.max_bytes:
+                raise self._too_large()
+            yield piece
+
+    async def _once(self) -> AsyncGenerator[bytes, None]:
+        """Ask for the rest, following redirects, each of which is looked at as if it had been given first."""
+        url = self.url
+        for _ in range(self.limits.max_redirects + 1):
+            sockets = GuardedSockets(url.host or "", url.port or 0, self.limits.allowed)
+            async with self._session(sockets) as session:
+                try:
+                    async with session.get(url, headers=self._headers(), allow_redirects=False) as answer:
+                        if answer.status not in _REDIRECTS:
+                            async for piece in self._body(answer):
+                                yield piece
+                            return
+                        url = self._redirect(url, answer)
+                except Forbidden:
+                    raise
+                except aiohttp.InvalidURL as error:
+                    raise MediaFormat(f"{_shown(url)} is not an address that can be fetched.") from error
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    if sockets.refused is not None:
+                        raise sockets.refused from None
+                    raise _Again(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        raise MediaFormat(
+            f"{_shown(self.url)} leads on more than {self.limits.max_redirects} times. Give the last one."
+        )
+
+    def _session(self, sockets: GuardedSockets) -> aiohttp.ClientSession:
+        # One session per hop: the guard belongs to the host that it was made for, and nothing is remembered.
+        connector = aiohttp.TCPConnector(use_dns_cache=False, force_close=True, socket_factory=sockets)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.limits.silence_seconds)
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            headers={"User-Agent": "yizhan", "Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+
+    def _headers(self) -> dict[str, str]:
+        return {"Range": f"bytes={self._done}-", "If-Range": self._version} if self._done else {}
+
+    def _redirect(self, url: URL, answer: aiohttp.ClientResponse) -> URL:
+        to = answer.headers.get("Location", "")
+        if not to:
+            raise MediaFormat(f"{_shown(url)} leads on without saying where. Give the address of the file itself.")
+        try:
+            return _checked(str(url.join(URL(to))), self.limits.allowed)
+        except ValueError:
+            raise MediaFormat(f"{_shown(url)} leads on to something that is no address.") from None
+
+    async def _body(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        self._judge(answer)
+        if not self._done:
+            self._remember(answer)
+        skip = self._done if answer.status == 200 else 0
+        unpacker = _Unpacker(answer.headers.get("Content-Encoding", ""), self.url)
+        async for data in answer.content.iter_chunked(PIECE):
+            for piece in unpacker.feed(data):
+                if skip >= len(piece):
+                    skip -= len(piece)
+                    continue
+                yield piece[skip:]
+                skip = 0
+        unpacker.end()
+
+    def _judge(self, answer: aiohttp.ClientResponse) -> None:
+        status, where = answer.status, _shown(self.url)
+        if status in _TRANSIENT:
+            raise _Again(f"the server answered {status} {answer.reason}")
+        if status == 416 or (self._done and _version(answer) not in ("", self._version)):
+            raise MediaFormat(f"{where} changed while it was downloaded. Try again.")
+        if status == 206:
+            if not (answer.headers.get("Content-Range") or "").startswith(f"bytes {self._done}-"):
+                raise MediaFormat(f"{where} answered with another part than was asked for. Download it yourself.")
+        elif status != 200:
+            raise MediaFormat(f"{where} answered {status} {answer.reason}. Check the address, and whether it is open.")
+        length = answer.content_length or 0
+        if (self._done if status == 206 else 0) + length > self.limits.max_bytes:
+            raise self._too_large(length)
+
+    def _remember(self, answer: aiohttp.ClientResponse) -> None:
+        packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+        self._version = "" if packed else _version(answer)
+        self.name = _name_in_header(answer.headers.get("Content-Disposition", "")) or self.name
+        self.media_type = answer.content_type
+
+    def _given_up(self, error: _Again) -> str:
+        if not self._done:
+            return f"{_shown(self.url)} could not be fetched: {error}. Check the address, or try again later."
+        return f"{_shown(self.url)} broke off after {self._done} bytes: {error}. Try again later."
+
+    def _too_large(self, length: int = 0) -> Refused:
+        has = f"has {length} bytes" if length else "has more"
+        return MediaTooLarge(f"{_shown(self.url)} {has}; downloads are limited to {self.limits.max_bytes} bytes.")
+
+
+class _Again(Exception):
+    """It broke off, and asking for the rest may help."""
+
+
+def _checked(text: str, allowed: AllowList) -> URL:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise MediaFormat(f"{text[:200]!r} is not an address that can be fetched.") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise MediaFormat(f"{text[:200]!r} cannot be fetched: only http and https addresses can.")
+    if url.user is not None or url.password is not None:
+        raise MediaFormat(f"{_shown(url)} holds a name or password. Download it yourself and hand over the file.")
+    check_host(url.host, url.port or 0, allowed)
+    return url
+
+
+def _shown(url: URL) -> str:
+    """The address without what may be secret in it."""
+    return str(url.with_user(None).with_query(None).with_fragment(None))[:200]
+
+
+def _version(answer: aiohttp.ClientResponse) -> str:
+    tag = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+
+
+def _name_in_path(url: URL) -> str:
+    return url.name if url.name not in ("", "/") else ""
+
+
+_EXTENDED = re.compile(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;]+)", re.I)
+_PLAIN = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]+))', re.I)
+
+
+def _name_in_header(value: str) -> str:
+    """The file name of a Content-Disposition (RFC 6266), or the empty string."""
+    found = _EXTENDED.search(value)
+    if found:
+        try:
+            return unquote(found[2].strip(), encoding=found[1], errors="strict")
+        except (LookupError, UnicodeDecodeError):
+            pass
+    found = _PLAIN.search(value)
+    if not found:
+        return ""
+    name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
+    # Headers come as bytes; many servers put UTF-8 there as it is.
+    with suppress(UnicodeEncodeError, UnicodeDecodeError):
+        name = name.encode("latin-1").decode()
+    return unquote(name) if re.search(r"%[0-9A-Fa-f]{2}", name) else name
+
+
+class _Unpacker:
+    """Turns the bytes of the wire into those of the file, never more than a piece at once."""
+
+    def __init__(self, encoding: str, url: URL) -> None:
+        if encoding.lower() not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise MediaFormat(
+                f"{_shown(url)} is packed as '{encoding}', which was not asked for. Download it yourself."
+            )
+        self._machine = zlib.decompressobj(47) if encoding.lower() not in ("", "identity") else None
+        self._url = url
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._machine is None:
+            yield data
+            return
+        while data:
+            try:
+                piece = self._machine.decompress(data, PIECE)
+            except zlib.error as error:
+                raise MediaFormat(f"{_shown(self._url)} is not packed as it says: {error}.") from error
+            data = self._machine.unconsumed_tail
+            if piece:
+                yield piece
+
+    def end(self) -> None:
+        if self._machine is not None and not self._machine.eof:
+            raise _Again("the packed bytes end before their end")

@@ -1,0 +1,144 @@
+"""What may be handed over as a string, and how far a caller is trusted: addresses, data URIs, digests, paths.
+
+https://…            downloaded, guarded (see `yizhan.media.address_guard`)
+data:image/png;base64,…
+base64://…
+sha256:<64 hex>      something already in the library
+file:///…, or a path
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from yizhan.errors import MediaFormat, Refused
+from yizhan.media.address_guard import AllowList
+from yizhan.media.download import Fetch, FetchLimits
+from yizhan.media.sources import Opened, open_source
+
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_BASE64_STEP = 1 << 20
+"""Characters decoded at once; a multiple of four."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a caller may name. The default is for the owner of the machine."""
+
+    folders: tuple[Path, ...] | None = None
+    """Folders below which paths are read; None reads any path, an empty tuple none."""
+    fetch: FetchLimits | None = field(default_factory=FetchLimits)
+    """Limits of downloads; None downloads nothing."""
+
+    @classmethod
+    def allowing(cls, *addresses: str) -> Trust:
+        """Return the default, and downloads also from these hosts, addresses and networks that are not public.
+
+        Raises:
+            ConfigError: one of them is none.
+        """
+        return cls(fetch=FetchLimits(allowed=AllowList(addresses)))
+
+
+OWNER = Trust()
+REMOTE = Trust(folders=())
+
+
+def digest_in(source: str) -> str | None:
+    """Return the SHA-256 that a string names, or None."""
+    found = _DIGEST.fullmatch(source)
+    return found[1] if found else None
+
+
+def open_text(source: str, trust: Trust = OWNER) -> Opened:
+    """Return the bytes that a string stands for, as a stream.
+
+    Raises:
+        MediaFormat: it stands for nothing that could be read.
+        Refused: the caller may not name it.
+    """
+    scheme = source[:16].lower()
+    if scheme.startswith(("http://", "https://")):
+        return _download(source, trust)
+    if scheme.startswith("data:"):
+        return _data(source)
+    if scheme.startswith("base64://"):
+        return Opened(_base64(source[9:]), what="the base64 text")
+    if scheme.startswith("file://"):
+        return open_path(Path(unquote(urlsplit(source).path)), trust)
+    if "://" in scheme:
+        raise MediaFormat(f"{source[:100]!r} cannot be read: give a path, or an http or https address.")
+    return open_path(Path(source), trust)
+
+
+def open_path(path: Path, trust: Trust) -> Opened:
+    """Return the bytes of a file, if the caller may name it.
+
+    Raises:
+        Refused: it is not below an allowed folder; whether it exists is not said.
+    """
+    if trust.folders is None:
+        return open_source(path)
+    try:
+        # Links are followed first: what counts is where the file is, not how it is called.
+        real = path.resolve()
+        allowed = any(real.is_relative_to(folder.resolve()) for folder in trust.folders)
+    except (OSError, ValueError, RuntimeError):
+        allowed = False
+    if not allowed:
+        raise Refused(
+            f"{str(path)[:200]!r} is not below a folder from which files may be named here. "
+            "Send the bytes themselves, or have its folder added to the allowed ones."
+        )
+    return open_source(real)
+
+
+def _download(url: str, trust: Trust) -> Opened:
+    if trust.fetch is None:
+        raise Refused("Downloads are switched off here. Send the bytes themselves.")
+    fetch = Fetch(url, trust.fetch)
+
+    async def named() -> AsyncIterator[bytes]:
+        async for piece in fetch:
+            opened.name = fetch.name
+            yield piece
+
+    opened = Opened(named(), fetch.name, fetch.shown)
+    return opened
+
+
+def _data(source: str) -> Opened:
+    head, comma, body = source[5:].partition(",")
+    if not comma:
+        raise MediaFormat("A data URI has a comma before its data: data:image/png;base64,iVBOR…")
+    if head.lower().rstrip().endswith(";base64"):
+        return Opened(_base64(unquote(body) if "%" in body else body), what="the data URI")
+    return open_source(unquote_to_bytes(body))
+
+
+async def _base64(text: str) -> AsyncIterator[bytes]:
+    """Decode piece by piece, both alphabets, with or without line ends and padding."""
+    rest = ""
+    for at in range(0, len(text), _BASE64_STEP):
+        piece = rest + re.sub(r"[\s=]+", "", text[at : at + _BASE64_STEP].replace("-", "+").replace("_", "/"))
+        whole = len(piece) // 4 * 4
+        rest = piece[whole:]
+        if whole:
+            yield _decoded(piece[:whole])
+    if rest:
+        yield _decoded(rest + "=" * (-len(rest) % 4))
+
+
+def _decoded(piece: str) -> bytes:
+    try:
+        return base64.b64decode(piece, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MediaFormat(
+            f"The text is not base64: {error}. Encode the file again, without changing the text."
+        ) from None

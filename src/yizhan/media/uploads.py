@@ -1,0 +1,165 @@
+"""Upload once: a handle is kept until its end, renewed a margin before it, and made by one upload however many ask."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from yizhan.errors import PlatformError, Unavailable
+from yizhan.media.upload_table import HandleTable, Key
+from yizhan.model import Clock, Content, Handle, Media, Target
+from yizhan.platforms.adapter import Adapter, MediaNeed
+from yizhan.runtime.single_flight import SingleFlight
+
+log = logging.getLogger(__name__)
+
+MARGIN = 60.0
+"""Seconds before its end from which a handle is renewed; a tenth of its life if that is shorter."""
+TRIES = 4
+KEPT = 10_000
+"""Handles in memory; the others are in the store."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What uploading cost, for the plan, the demo and the metrics."""
+
+    uploads: int = 0
+    uploaded_bytes: int = 0
+    hits: int = 0
+    saved_bytes: int = 0
+
+
+class HandleShelf:
+    """Handles of every account. `variant` makes the bytes that a need asks for; `open_media` reads them."""
+
+    def __init__(
+        self,
+        table: HandleTable,
+        clock: Clock,
+        variant: Callable[[Media, str], Awaitable[Media]],
+        open_media: Callable[[str], Content],
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._variant = variant
+        self._open = open_media
+        self._kept: OrderedDict[Key, tuple[Handle, float]] = OrderedDict()
+        self._refused: OrderedDict[Key, str] = OrderedDict()
+        """The token under each key that the platform refused last."""
+        self._eras: defaultdict[str, int] = defaultdict(int)
+        """How often each account's handles were forgotten."""
+        self._flights: SingleFlight[Handle] = SingleFlight()
+        self.tallies: dict[str, Tally] = {}
+        self.on_bytes: Callable[[str, MediaNeed, int], None] | None = None
+        """Called while media leaves: account, need, number of bytes."""
+
+    async def place(self, account: str, need: MediaNeed, target: Target, adapter: Adapter) -> Handle:
+        """Return a handle for `need`, uploading at most once however many callers wait.
+
+        Raises:
+            MediaTooLarge, MediaFormat: the platform does not take it; nothing was sent.
+            PlatformError: the upload itself failed; a later call tries again.
+        """
+        key = _key(account, need)
+        tally = self.tallies.setdefault(account, Tally())
+        kept = self._kept.get(key)
+        if kept is not None and kept[1] > self._clock.now():
+            tally.hits += 1
+            tally.saved_bytes += need.media.size
+            return kept[0]
+        return await self._flights.do(key, lambda: self._make(key, need, target, adapter, tally))
+
+    async def peek(self, account: str, need: MediaNeed) -> Handle | None:
+        """Return the handle that `place` would find without uploading, or None."""
+        key = _key(account, need)
+        kept = self._kept.get(key)
+        if kept is None and (stored := await self._table.find(key)) is not None:
+            kept = stored[0], _good_until(*stored)
+        return kept[0] if kept is not None and kept[1] > self._clock.now() else None
+
+    async def rows(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return what is on the shelf, of one account or all, without the tokens."""
+        return await self._table.all(account)
+
+    async def drop(self, account: str, need: MediaNeed, refused: Handle) -> None:
+        """Forget `refused`; a handle that was renewed meanwhile stays."""
+        key = _key(account, need)
+        kept = self._kept.get(key)
+        if kept is not None and kept[0].token != refused.token:
+            return
+        self._kept.pop(key, None)
+        # Whoever looks into the store before it is gone from there must not take it up again.
+        _remember(self._refused, key, refused.token)
+        await self._table.drop(key, refused.token)
+
+    async def forget(self, account: str) -> None:
+        """Forget every handle of `account`: it is somebody else now, or somewhere else."""
+        self._eras[account] += 1
+        for key in [key for key in self._kept if key[0] == account]:
+            del self._kept[key]
+        await self._table.forget(account)
+
+    async def tidy(self) -> int:
+        """Remove what has ended from the store; returns how many."""
+        return await self._table.tidy(self._clock.now())
+
+    async def _make(self, key: Key, need: MediaNeed, target: Target, adapter: Adapter, tally: Tally) -> Handle:
+        era = self._eras[key[0]]
+        stored = await self._table.find(key)
+        refused = stored is not None and self._refused.get(key) == stored[0].token
+        if stored is not None and not refused and (until := _good_until(*stored)) > self._clock.now():
+            _remember(self._kept, key, (stored[0], until))
+            tally.hits += 1
+            tally.saved_bytes += need.media.size
+            return stored[0]
+        media = await self._variant(need.media, need.recipe)
+        # The adapter is told the measures of what it uploads; the handle stays known by what it was made of.
+        handle = await self._upload(need if media is need.media else replace(need, media=media), media, target, adapter)
+        tally.uploads += 1
+        tally.uploaded_bytes += media.size
+        made_at = self._clock.now()
+        if era == self._eras[key[0]]:
+            await self._table.keep(key, handle, made_at, media.size)
+            _remember(self._kept, key, (handle, _good_until(handle, made_at)))
+        return handle
+
+    async def _upload(self, need: MediaNeed, media: Media, target: Target, adapter: Adapter) -> Handle:
+        def left(count: int) -> None:
+            if self.on_bytes is None:
+                return
+            try:
+                self.on_bytes(target.account, need, count)
+            except Exception:
+                log.exception("a listener to uploads failed", extra={"account": target.account})
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await adapter.upload(need, self._open(media.sha256), target, left)
+            except Unavailable:
+                if attempt == TRIES:
+                    raise
+                await self._clock.sleep(0.2 * 3**attempt)
+        raise PlatformError("an upload was tried no times")
+
+
+def _good_until(handle: Handle, made_at: float) -> float:
+    if handle.expires_at is None:
+        return float("inf")
+    return handle.expires_at - min(MARGIN, max(0.0, handle.expires_at - made_at) / 10)
+
+
+def _remember(kept: OrderedDict[Key, T], key: Key, value: T) -> None:
+    """Keep `value`, and only so many: where every target has a handle of its own, there may be very many."""
+    kept[key] = value
+    if len(kept) > KEPT:
+        kept.popitem(last=False)
+
+
+def _key(account: str, need: MediaNeed) -> Key:
+    return account, need.scope, need.media.sha256, need.use, need.recipe

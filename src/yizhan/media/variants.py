@@ -1,0 +1,175 @@
+"""Variants: what a recipe makes of media, made once and kept in the library like any other media."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from yizhan.errors import MediaFormat, MediaTooLarge
+from yizhan.media.convert import ConversionPool
+from yizhan.media.library import Library
+from yizhan.media.staging import staged
+from yizhan.model import File, Media, MediaSegment, Message, Segment, Sticker
+from yizhan.platforms.kit.media_rules import MAX_RECIPE, MediaRule, Recipe, choose
+from yizhan.runtime.single_flight import SingleFlight
+
+Progress = Callable[[float], None]
+RuleOf = Callable[[Segment], MediaRule | None]
+"""What a platform takes of a segment's media; None: anything, as it is."""
+REFUSALS_KEPT = 1000
+_EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "silk": "silk", "ogg": "ogg"}
+
+
+class Prepare:
+    """Makes variants in the workshop. A variant is known by the bytes that it was made of and its recipe."""
+
+    def __init__(self, library: Library, workshop: ConversionPool | None = None) -> None:
+        self.library = library
+        self.workshop = workshop or ConversionPool()
+        self._flights: SingleFlight[Media] = SingleFlight()
+        self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
+        self.on_progress: Callable[[Media, str, float], None] | None = None
+        """Called while something is converted: media, recipe, how much is done, from 0 to 1."""
+
+    async def variant(self, media: Media, recipe: str, progress: Progress | None = None) -> Media:
+        """Return what `recipe` makes of `media`, making it at most once however many callers wait.
+
+        The variant has the name of `media` with an extension that fits. An empty recipe returns `media`.
+
+        Raises:
+            Unsupported: there is no such recipe.
+            MediaFormat: the bytes cannot be converted; the text names size, type and step. Asked again, they are
+                refused again without another try.
+            MediaTooLarge: they cannot be made small or short enough.
+        """
+        if not recipe:
+            return media
+        key = media.sha256, str(Recipe.parse(recipe))[:MAX_RECIPE]
+        if key in self._refusals:
+            error = type(self._refusals[key])(str(self._refusals[key]))
+            error.as_file = self._refusals[key].as_file
+            raise error
+        made = await self._kept(*key) or await self._flights.do(key, lambda: self._make(media, key[1], progress))
+        return _named(made, media)
+
+    async def fitted(self, message: Message, rule_of: RuleOf) -> tuple[Message, tuple[str, ...]]:
+        """Return `message` with every media as its platform takes them, and notes for the receipt.
+
+        What fits stays as it is; what does not is replaced by its variant, or goes as a plain file where the rule
+        lets it.
+
+        Raises:
+            MediaFormat, MediaTooLarge: something cannot be made to fit; the text says what would work.
+        """
+        segments: list[Segment] = []
+        notes: list[str] = []
+        for segment in message.segments:
+            rule = rule_of(segment) if isinstance(segment, MediaSegment) else None
+            media = getattr(segment, "media", None)
+            if rule is None or not isinstance(media, Media):
+                segments.append(segment)
+                continue
+            fitted, note = await self._fitted(segment, media, rule)
+            segments.append(fitted)
+            notes += [note] if note else []
+        return Message(tuple(segments), message.reply), tuple(notes)
+
+    async def close(self) -> None:
+        await self.workshop.close()
+
+    async def _fitted(self, segment: Any, media: Media, rule: MediaRule) -> tuple[Segment, str]:
+        shown = getattr(segment, "name", "") or media.name
+        note = ""
+        try:
+            choice = choose(media, rule)
+            recipe = choice.recipe or ("check" if choice.kind in ("image", "voice") else "")
+            made, kind, note = await self.variant(media, recipe), choice.kind, choice.note
+        except (MediaFormat, MediaTooLarge) as error:
+            # What the rule cannot tell from the outside shows when the bytes are opened; the same way out is left to
+            # what is sound.
+            if not (rule.as_file and error.as_file) or (rule.hard_bytes and media.size > rule.hard_bytes):
+                raise
+            made, kind, note = media, "file", f"sent as a plain file: {error}"
+        note = note or _lessened(shown, media, made, rule)
+        if kind == "file" and not isinstance(segment, File):
+            return File(msgspec.structs.replace(media, kind="file"), shown), note
+        if isinstance(segment, Sticker):
+            return msgspec.structs.replace(segment, media=made), note
+        name = shown if made.sha256 == media.sha256 else _name(shown, made)
+        return msgspec.structs.replace(segment, media=made, name=name), note
+
+    async def _kept(self, sha256: str, recipe: str) -> Media | None:
+        kept = await self.library.index.variant(sha256, recipe)
+        if kept is None or not await self.library.blobs.exists(kept.sha256):
+            return None
+        if kept.sha256 != sha256:
+            # What fits as it is was touched when it was taken in.
+            await self.library.index.touch(kept.sha256, self.library.clock.now())
+        return kept
+
+    async def _make(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+        if (kept := await self._kept(media.sha256, recipe)) is not None:
+            return kept
+        try:
+            made = await self._made(media, recipe, progress)
+        except (MediaFormat, MediaTooLarge) as error:
+            self._refusals[media.sha256, recipe] = error
+            if len(self._refusals) > REFUSALS_KEPT:
+                self._refusals.popitem(last=False)
+            raise
+        await self.library.index.add_variant(media.sha256, recipe, made.sha256)
+        return made
+
+    async def _made(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+        def done(share: float) -> None:
+            if progress is not None:
+                progress(share)
+            if self.on_progress is not None:
+                self.on_progress(media, recipe, share)
+
+        async with AsyncExitStack() as stack:
+            source: Path = await stack.enter_async_context(self.library.blobs.local(media.sha256))
+            result = stack.enter_context(staged(self.library.blobs.staging))
+            made = await self.workshop.make(recipe, source, Path(result.name), _shown(media), done)
+            done(1.0)
+            if made.same:
+                return media
+            return await self.library.add(Path(result.name), name="")
+
+
+def _lessened(shown: str, media: Media, made: Media, rule: MediaRule) -> str:
+    """What the receipt says where a limit, not only a format, made a picture or video less than it was."""
+    over = bool(rule.bytes) and media.size > rule.bytes
+    large = bool(rule.max_side) and max(media.width, media.height) > rule.max_side
+    if made.sha256 == media.sha256 or rule.kind not in ("image", "video") or not (over or large):
+        return ""
+    return f"made smaller for {rule.source or 'the platform'}: {_measures(media, shown)} became {_measures(made)}"
+
+
+def _measures(media: Media, shown: str = "") -> str:
+    sides = f", {media.width} x {media.height}" if media.width else ""
+    return f"{shown} ({media.format}{sides}, {media.size} bytes)".strip()
+
+
+def _named(made: Media, media: Media) -> Media:
+    if made.sha256 == media.sha256:
+        return media
+    return msgspec.structs.replace(made, name=_name(media.name, made))
+
+
+def _name(shown: str, made: Media) -> str:
+    """The shown name with an extension that fits what the variant is."""
+    extension = _EXTENSIONS.get(made.format, made.format)
+    stem, dot, last = shown.rpartition(".")
+    if not shown or not extension:
+        return shown
+    return f"{stem if dot and stem and len(last) <= 5 else shown}.{extension}"
+
+
+def _shown(media: Media) -> str:
+    return f"{media.name or media.sha256[:12]} ({media.format or 'unknown format'}, {media.size} bytes)"

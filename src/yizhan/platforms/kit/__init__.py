@@ -1,0 +1,1 @@
+"""What platforms share: base classes and rules."""

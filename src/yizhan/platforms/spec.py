@@ -1,0 +1,116 @@
+"""The declaration of a platform, and the registry of all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from yizhan.errors import ConfigError, did_you_mean
+from yizhan.platforms.rules import Rules
+
+if TYPE_CHECKING:
+    from yizhan.platforms.adapter import AccountContext, Adapter
+    from yizhan.platforms.server import Server, ServerOptions
+    from yizhan.world import World
+
+ENTRY_POINTS = "yizhan.platforms"
+
+log = logging.getLogger(__name__)
+
+
+MEDIA = frozenset({"image", "video", "voice", "file", "sticker"})
+"""Names of the segments that have media."""
+CARDS = frozenset({"link", "mini_program", "channel_video", "contact_card"})
+"""Names of the segments that WeChat shows as cards."""
+
+
+@dataclass(frozen=True)
+class KindCapabilities:
+    """What one kind of target can be sent: names of segments, and what may share one part."""
+
+    segments: frozenset[str]
+    caption: bool = False
+    """Text and one picture may travel in one part."""
+    note: str = ""
+
+
+Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$")]
+"""For account settings: the address of an HTTP proxy, `http://user:password@host:3128`; empty for none."""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The declaration of one platform; one per folder, registered under the entry-point group `yizhan.platforms`."""
+
+    name: str
+    title: str
+    network: Literal["qq", "wechat"]
+    settings: type[Struct]
+    """Account settings; every field documented. Secret fields are named in `secrets`."""
+    secrets: frozenset[str]
+    capabilities: Mapping[str, KindCapabilities]
+    """By kind of target."""
+    adapter: str
+    """`module:Class`, made as `Class(context: AccountContext)`; loaded when an account is opened."""
+    server: str
+    """`module:Class`, made as `Class(world, rules, options)`; loaded when a sandbox is opened."""
+    folder: Path
+    needs_login: bool = False
+    """Whether a person must scan a code before the account can be used."""
+    listens: bool = False
+    """Whether what may be sent depends on what comes in, so that an account listens as soon as it sends."""
+    calls: str = ""
+    """`module` whose Endpoint values are all of this platform's calls."""
+
+    def load_adapter(self) -> Callable[[AccountContext], Adapter]:
+        return _load(self.adapter)  # type: ignore[no-any-return]
+
+    def load_server(self) -> Callable[[World, Rules, ServerOptions], Server]:
+        return _load(self.server)  # type: ignore[no-any-return]
+
+    @cached_property
+    def rules_file(self) -> Path:
+        return self.folder / "rules.toml"
+
+    def rules(self, profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Rules:
+        """Return the limits of this platform under a dated profile (the newest if None)."""
+        return Rules.load(self.rules_file, profile, overrides)
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def platforms() -> Mapping[str, Platform]:
+    """Return every registered platform by name, ours and those of other packages."""
+    found: dict[str, Platform] = {}
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            found[entry.name] = entry.load()
+        except (ImportError, AttributeError) as error:
+            # One package that is broken, or not finished, must not take the others along.
+            log.warning("platform left out", extra={"platform": entry.name, "reason": str(error)})
+    return dict(sorted(found.items()))
+
+
+def platform_named(name: str) -> Platform:
+    """Return the platform of that name.
+
+    Raises:
+        ConfigError: there is none; the text names close ones.
+    """
+    known = platforms()
+    if name not in known:
+        raise ConfigError(
+            f"There is no platform '{name}'.{did_you_mean(name, known)} Known: {', '.join(known) or 'none'}."
+        )
+    return known[name]

@@ -1,0 +1,70 @@
+"""The `<appmsg>` family: cards that WeChat carries as message type 49, the small XML beside them, mentions in text.
+
+Composing gives text for the wire; parsing takes what strangers typed and raises ValueError for anything hostile.
+Source: WeChatSDK pages "发送链接", "发送XML", "消息类型"; ohwxapi page "发送APP消息"; webwechat client sources.
+"""
+
+from yizhan.platforms.wechat_xml.compose import (
+    OHWXAPI,
+    WEBWECHAT,
+    WECHATSDK,
+    Cover,
+    Dialect,
+    FileCard,
+    as_received,
+    compose_channel_video,
+    compose_contact,
+    compose_file,
+    compose_link,
+    compose_media,
+    compose_mini_program,
+    compose_quote,
+)
+from yizhan.platforms.wechat_xml.parse import (
+    Card,
+    FriendRequest,
+    MediaXml,
+    Revoked,
+    card_kind,
+    parse_card,
+    parse_contact,
+    parse_friend_request,
+    parse_media,
+    parse_revoked,
+    split_sender,
+)
+from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, Words, at_users, parse_words, runs
+
+__all__ = [
+    "EVERYONE",
+    "MENTION_END",
+    "OHWXAPI",
+    "WEBWECHAT",
+    "WECHATSDK",
+    "Card",
+    "Cover",
+    "Dialect",
+    "FileCard",
+    "FriendRequest",
+    "MediaXml",
+    "Revoked",
+    "Words",
+    "as_received",
+    "at_users",
+    "card_kind",
+    "compose_channel_video",
+    "compose_contact",
+    "compose_file",
+    "compose_link",
+    "compose_media",
+    "compose_mini_program",
+    "compose_quote",
+    "parse_card",
+    "parse_contact",
+    "parse_friend_request",
+    "parse_media",
+    "parse_revoked",
+    "parse_words",
+    "runs",
+    "split_sender",
+]

@@ -1,0 +1,336 @@
+"""Cards to segments. Everything here was typed by a stranger: what cannot be trusted is refused or left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, tostring
+
+from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote, Segment, Text
+from yizhan.platforms.wechat_xml.compose import FileCard
+from yizhan.platforms.wechat_xml.xml import check, child, read, readable, text_of
+
+_SENDER = re.compile(r"^([^\s:<>]{1,128}):(?:\r?\n|<br/>)")
+_SIMPLE_SENDER = re.compile(r"^([^\s:<>]{1,128}): ")
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{32}")
+_FILE_ID = re.compile(r"[0-9a-fA-F]{20,1024}")
+_KINDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "mini_program", 36: "mini_program"}
+_KINDS |= {51: "channel_video", 57: "quote", 68: "link"}
+_QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]", 62: "[视频]"}
+MAX_ORDINARY = 512 << 10
+"""Characters of any card; only a chat record (type 19) may be larger, up to the limit of every document."""
+
+
+def card_kind(type_: int) -> str:
+    """Return what people call a card of this type; `card` for those without a name here."""
+    return _KINDS.get(type_, "card")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One `<appmsg>` as it arrived."""
+
+    type: int
+    """The card's kind: the direct child of appmsg and no other `type`; 0 when it is missing or not a number."""
+    title: str
+    xml: str
+    """The element as it was written, which is what is sent on."""
+    root: Element
+    sender: str = ""
+    """`fromusername` beside the element."""
+
+    @property
+    def kind(self) -> str:
+        return card_kind(self.type)
+
+    def text(self, path: str) -> str:
+        """Return the text at a path below appmsg, such as `appattach/totallen`; empty when there is none."""
+        return text_of(child(self.root, path))
+
+    def number(self, path: str) -> int:
+        """Return a number at a path: 0 when empty, negative, absurd, or no number at all."""
+        return _number(self.text(path))
+
+    def file(self) -> FileCard | None:
+        """Return the values of a file card; None for other kinds.
+
+        Keys and ids that are not of their documented form are left empty.
+        """
+        if self.type != 6:
+            return None
+        attach = "appattach/"
+        return FileCard(
+            title=self.title,
+            totallen=self.number(attach + "totallen"),
+            fileext=self.text(attach + "fileext"),
+            attachid=self.text(attach + "attachid"),
+            cdnattachurl=_only(_FILE_ID, self.text(attach + "cdnattachurl")),
+            aeskey=_only(_HEX_KEY, self.text(attach + "aeskey")).lower(),
+            md5=_only(_HEX_KEY, self.text("md5")).lower(),
+            filekey=self.text(attach + "filekey"),
+            overwrite_newmsgid=self.text(attach + "overwrite_newmsgid") or "0",
+            fileuploadtoken=self.text(attach + "fileuploadtoken"),
+        )
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return what the card says as segments; kinds that have none of their own show their title.
+
+        A file card has none here: its bytes are a matter of the platform it came by.
+        """
+        match self.type:
+            case 6:
+                return ()
+            case 3 | 4 | 5 | 68:
+                return self._link()
+            case 33 | 36:
+                return (self._mini_program(),)
+            case 51:
+                return (self._channel_video(),)
+            case 57:
+                return (self._quote(), Text(self.title))
+        lines = [line for line in (self.title, self.text("des")) if line]
+        return (Text("\n".join(lines)),) if lines else ()
+
+    def _link(self) -> tuple[Segment, ...]:
+        url, thumb = self.text("url") or self.text("dataurl"), self.text("thumburl") or self.text("songalbumurl")
+        if not re.match(r"https?://", url, re.IGNORECASE):
+            return (Text(self.title),) if self.title else ()
+        return (Link(url, self.title, self.text("des"), thumb),)
+
+    def _mini_program(self) -> MiniProgram:
+        return MiniProgram(
+            app_id=self.text("weappinfo/appid"),
+            username=self.text("weappinfo/username") or self.text("sourceusername"),
+            title=self.title,
+            path=self.text("weappinfo/pagepath"),
+            thumb_url=self.text("thumburl"),
+            display_name=self.text("sourcedisplayname"),
+            icon_url=self.text("weappinfo/weappiconurl"),
+        )
+
+    def _channel_video(self) -> ChannelVideo:
+        feed = "finderFeed/"
+        media = feed + "mediaList/media/"
+        return ChannelVideo(
+            object_id=self.text(feed + "objectId"),
+            object_nonce_id=self.text(feed + "objectNonceId"),
+            nickname=self.text(feed + "nickname"),
+            username=self.text(feed + "username"),
+            description=self.text(feed + "desc"),
+            url=self.text(media + "url"),
+            cover_url=self.text(media + "coverUrl"),
+            thumb_url=self.text(media + "thumbUrl"),
+            avatar_url=self.text(feed + "avatar"),
+            duration_seconds=self.number(media + "videoPlayDuration"),
+            width=self.number(media + "width"),
+            height=self.number(media + "height"),
+        )
+
+    def _quote(self) -> Quote:
+        refer = "refermsg/"
+        chat, member = self.text(refer + "fromusr"), self.text(refer + "chatusr")
+        in_group = chat.endswith("@chatroom") or chat.startswith("@@")
+        author = member if in_group or not chat else chat
+        return Quote(
+            message_id=self.text(refer + "svrid"),
+            text=_quoted_text(self.number(refer + "type"), self.text(refer + "content")),
+            sender=author,
+            sender_name=self.text(refer + "displayname"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MediaXml:
+    """The XML of a picture (`img`), `videomsg`, `voicemsg`, `emoji` or `location`: a tag and its attributes."""
+
+    tag: str
+    values: Mapping[str, str]
+
+    def get(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def number(self, name: str) -> int:
+        return _number(self.get(name))
+
+    def place(self) -> str:
+        """Return what a `location` says to people: the place's name and address."""
+        return "\n".join(filter(None, (self.get("poiname"), self.get("label")))) or "[位置]"
+
+    def key(self, name: str = "aeskey") -> str:
+        """Return a key of 32 hex digits in lower case; empty when it is not one."""
+        return _only(_HEX_KEY, self.get(name)).lower()
+
+    def file_id(self, name: str) -> str:
+        """Return a CDN id; empty when it is not one."""
+        return _only(_FILE_ID, self.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A withdrawn message (message type 10002)."""
+
+    chat: str
+    message_id: str
+    """`newmsgid`, the id by which the platforms name messages."""
+    local_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FriendRequest:
+    """Somebody asks to be a contact (message type 37). `token` and `ticket` are what accepting wants."""
+
+    username: str
+    nickname: str
+    content: str
+    token: str
+    ticket: str
+    scene: int
+
+
+def parse_card(text: str) -> Card:
+    """Return the card in `text`: the sending form, or the received document with or without `sender:` before it.
+
+    Raises:
+        ValueError: there is not exactly one `<appmsg>`, or the XML is hostile or broken beyond the usual slips.
+    """
+    body = _from_first_tag(text)
+    top = read(body)
+    holder = top if child(top, "appmsg") is not None else child(top, "msg")
+    found = [element for element in (holder if holder is not None else ()) if element.tag == "appmsg"]
+    if holder is None or len(found) != 1:
+        raise ValueError(f"expected one <appmsg>, found {len(found)}")
+    root = found[0]
+    kind = _number(text_of(child(root, "type")))
+    if kind != 19 and len(body) > MAX_ORDINARY:
+        raise ValueError(f"the card has {len(body)} characters, the limit is {MAX_ORDINARY}")
+    return Card(kind, text_of(child(root, "title")), _slice(body, root), root, text_of(child(holder, "fromusername")))
+
+
+def parse_contact(text: str) -> ContactCard:
+    """Return the contact card in `text` (message type 42).
+
+    Raises:
+        ValueError: it is none.
+    """
+    body = _from_first_tag(text)
+    element = child(read(body), "msg")
+    if element is None or not element.get("username"):
+        raise ValueError("not a contact card: there is no <msg username=…>")
+    return ContactCard(
+        username=element.get("username", ""),
+        nickname=element.get("nickname", ""),
+        alias=element.get("alias", ""),
+        xml=readable(body).strip(),
+    )
+
+
+def parse_friend_request(text: str) -> FriendRequest:
+    """Return the friend request in `text`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    element = child(read(_from_first_tag(text)), "msg")
+    if element is None or not element.get("encryptusername"):
+        raise ValueError("not a friend request: there is no <msg encryptusername=…>")
+    values = element.attrib
+    return FriendRequest(
+        username=values.get("fromusername", ""),
+        nickname=values.get("fromnickname", ""),
+        content=values.get("content", ""),
+        token=values.get("encryptusername", ""),
+        ticket=values.get("ticket", ""),
+        scene=_number(values.get("scene", "")),
+    )
+
+
+def parse_media(text: str) -> MediaXml:
+    """Return the media element in `text`.
+
+    Raises:
+        ValueError: there is none, or the XML is hostile or broken.
+    """
+    message = child(read(_from_first_tag(text)), "msg")
+    element = next(iter(message if message is not None else ()), None)
+    if element is None:
+        raise ValueError("there is no media element in <msg>")
+    return MediaXml(element.tag, dict(element.attrib))
+
+
+def parse_revoked(text: str) -> Revoked | None:
+    """Return the withdrawn message that a `sysmsg` names; None when it is another kind of notice.
+
+    Raises:
+        ValueError: the XML is hostile or broken.
+    """
+    element = child(read(_from_first_tag(text)), "sysmsg/revokemsg")
+    if element is None:
+        return None
+    return Revoked(
+        chat=text_of(child(element, "session")),
+        message_id=text_of(child(element, "newmsgid")),
+        local_id=text_of(child(element, "msgid")),
+        text=text_of(child(element, "replacemsg")),
+    )
+
+
+def split_sender(text: str) -> tuple[str, str]:
+    """Return who said it and what: group messages are prefixed `wxid:` and a line break. Split once, at the first."""
+    match = _SENDER.match(text)
+    return (match[1], text[match.end() :]) if match else ("", text)
+
+
+def _from_first_tag(text: str) -> str:
+    """Whatever stands before the XML is a name, which may itself contain colons and line breaks."""
+    check(text)
+    match = re.search(r"<(?:\?xml|msg|appmsg|sysmsg)\b", text[:4096])
+    return text[match.start() :] if match else text
+
+
+def _slice(body: str, root: Element) -> str:
+    """The original text of the element, so that order, CDATA and white space survive being sent on."""
+    sound = readable(body)
+    start, end = sound.find("<appmsg"), sound.rfind("</appmsg>")
+    if 0 <= start < end:
+        piece = sound[start : end + len("</appmsg>")]
+        try:
+            alone = read(piece)
+        except ValueError:
+            return _rewritten(root)
+        if len(alone) == 1 and _rewritten(alone[0]) == _rewritten(root):
+            return piece
+    return _rewritten(root)
+
+
+def _rewritten(root: Element) -> str:
+    tail, root.tail = root.tail, None
+    try:
+        return tostring(root, encoding="unicode", short_empty_elements=False)
+    finally:
+        root.tail = tail
+
+
+def _quoted_text(kind: int, content: str) -> str:
+    if kind in _QUOTED_WORDS:
+        return _QUOTED_WORDS[kind]
+    if kind == 49:
+        try:
+            return parse_card(content).title
+        except ValueError:
+            return ""
+    simple = _SIMPLE_SENDER.match(content)
+    said = content[simple.end() :] if simple and simple[1].startswith("wxid_") else split_sender(content)[1]
+    # Of a kind that is not known the XML says nothing to people; a text is what was typed, whatever it looks like.
+    return "" if kind not in (0, 1) and said.lstrip().startswith("<") else said
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"\d{1,15}(\.\d{0,9})?", text):
+        return 0
+    return int(float(text))
+
+
+def _only(pattern: re.Pattern[str], text: str) -> str:
+    return text if pattern.fullmatch(text) else ""

@@ -1,0 +1,1 @@
+"""What comes in: listening, the event log, readers."""

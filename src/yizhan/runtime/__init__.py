@@ -1,0 +1,1 @@
+"""What every room may use: time, the event loop, single flight."""

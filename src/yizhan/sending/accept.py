@@ -1,0 +1,223 @@
+"""From a call to stored deliveries: who is meant, media taken in, composed for every target, refused or stored."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from yizhan.accounts.registry import Accounts
+from yizhan.accounts.tables import ContactTable
+from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
+from yizhan.media.uploads import HandleShelf
+from yizhan.model import (
+    Clock,
+    File,
+    Forward,
+    Image,
+    Media,
+    MediaSegment,
+    Message,
+    MiniProgram,
+    Segment,
+    Sticker,
+    Target,
+    Video,
+    Voice,
+)
+from yizhan.platforms.adapter import Part
+from yizhan.platforms.spec import platform_named
+from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
+from yizhan.sending.fitting import Fitted, Messages, has_media
+from yizhan.sending.forwarding import reachable
+from yizhan.sending.outbox.outbox import Outbox
+from yizhan.sending.plan import Plan, plan_of
+from yizhan.sending.worker import Worker
+
+if TYPE_CHECKING:
+    from yizhan.media.library import Library
+
+Targets = str | Target | Iterable[str | Target]
+Fits = dict[tuple[str, str], Fitted]
+"""What was fitted in one call, by account and kind of target."""
+
+Moment = datetime | float
+"""A time with its zone (without one, that of this machine), or seconds since the epoch."""
+
+TURN = 500
+"""Targets that are composed before others have a turn."""
+
+_KIND_OF: dict[type[Any], Any] = {
+    Image: "image",
+    Video: "video",
+    Voice: "voice",
+    File: "file",
+    Sticker: "image",
+    MiniProgram: "image",
+}
+
+
+class Acceptance:
+    """What happens before a delivery exists. Everything here either refuses or ends in one commit."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        contacts: ContactTable,
+        library: Library,
+        messages: Messages,
+        outbox: Outbox,
+        worker: Worker,
+        clock: Clock,
+        fetch: Callable[[Forward], Awaitable[Media]],
+    ) -> None:
+        self._accounts = accounts
+        self._contacts = contacts
+        self._library = library
+        self._messages = messages
+        self._outbox = outbox
+        self._worker = worker
+        self._clock = clock
+        self._fetch = fetch
+
+    async def targets(self, to: Targets) -> list[Target]:
+        """Resolve targets, `@aliases` and `#tags` to targets, each once, in order.
+
+        Raises:
+            UnknownTarget: malformed, or no such alias or tag; the text names close ones.
+        """
+        given = [to] if isinstance(to, (str, Target)) else list(to)
+        found: dict[Target, None] = {}
+        for one in given:
+            if isinstance(one, str) and one[:1] in ("@", "#"):
+                for text in await self._named(one):
+                    found[Target.parse(text)] = None
+            else:
+                found[Target.parse(one)] = None
+        if not found:
+            raise UnknownTarget("There is no target. Name at least one, such as qqbot.main/user/OPENID.")
+        return list(found)
+
+    async def _named(self, text: str) -> list[str]:
+        is_tag = text.startswith("#")
+        found = await self._contacts.find(text[1:], is_tag=is_tag)
+        if not found:
+            known = await self._contacts.names(is_tag=is_tag)
+            what = "tag" if is_tag else "alias"
+            raise UnknownTarget(f"There is no {what} '{text}'.{did_you_mean(text[1:], known)}")
+        return found
+
+    async def take_in(self, message: Message) -> Message:
+        """Return `message` with every path, bytes or stream in it replaced by media of the library.
+
+        Raises:
+            MediaFormat: empty, unreadable, or not of the kind that its segment says.
+        """
+        segments: list[Segment] = []
+        for segment in message.segments:
+            if not isinstance(segment, MediaSegment) or segment.media is None:
+                segments.append(segment)
+                continue
+            kind = _KIND_OF[type(segment)]
+            media = await self._library.add(segment.media, name=getattr(segment, "name", "") or None, kind=kind)
+            named = {"name": media.name} if getattr(segment, "name", None) == "" else {}
+            segments.append(msgspec.structs.replace(segment, media=media, **named))
+        return Message(tuple(segments), message.reply)
+
+    async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
+        """Return `message` as it is stored, and what every receipt is to say about it."""
+        message, note = await reachable(message, targets, self._accounts.use, self._fetch)
+        return await self.take_in(message), note
+
+    async def compose(self, message: Message, target: Target, fits: Fits | None = None) -> Sequence[Part]:
+        """Return the parts for `target`.
+
+        Raises:
+            Unsupported, MediaFormat, MediaTooLarge: it cannot be sent there as it stands.
+        """
+        opened = self._accounts.used(target.account) or await self._accounts.use(target.account)
+        platform = platform_named(target.platform)
+        if target.kind not in platform.capabilities:
+            raise Unsupported(
+                f"{target} names a '{target.kind}', and {platform.title} has: {', '.join(platform.capabilities)}."
+                f"{did_you_mean(target.kind, platform.capabilities)}"
+            )
+        if has_media(message):
+            fits = {} if fits is None else fits
+            key = target.account, target.kind
+            if key not in fits:
+                fits[key] = await self._messages.fit(message, target, opened.adapter)
+            message, _ = fits[key]
+        parts = opened.adapter.compose(message, target)
+        if not parts:
+            raise Unsupported(f"{target}: nothing of this message can be carried by {platform.title}.")
+        return parts
+
+    async def accept(
+        self,
+        targets: Sequence[Target],
+        message: Message,
+        *,
+        key: str | None = None,
+        priority: int | None = None,
+        expires_in: float | None = None,
+        at: Moment | None = None,
+    ) -> Submitted:
+        """Store one delivery per target, or refuse them all. `at`: held until then.
+
+        Raises:
+            Refused: it cannot be sent to one of them as it stands, or the key was used for another message.
+        """
+        message, note = await self._taken_in(message, targets)
+        submissions: list[Submission] = []
+        fits: Fits = {}
+        for target in targets:
+            submissions.append(Submission(target, len(await self.compose(message, target, fits))))
+            if len(submissions) % TURN == 0:
+                await asyncio.sleep(0)
+        if priority is None:
+            priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
+        now = self._clock.now()
+        not_before = 0.0 if at is None else _seconds(at)
+        expires_at = None if expires_in is None else max(now, not_before) + expires_in
+        with self._worker.making_way(targets if priority < BROADCAST else ()):
+            submitted = await self._outbox.submit(
+                message,
+                submissions,
+                priority=priority,
+                key=key,
+                expires_at=expires_at,
+                not_before=not_before,
+                note=note,
+            )
+        if submitted.jobs:
+            self._messages.know(submitted.jobs[0].message, message, fits)
+        return submitted
+
+    async def plan(self, targets: Sequence[Target], message: Message, shelf: HandleShelf) -> list[Plan]:
+        """Say what accepting and sending would do, target by target."""
+        message, _ = await self._taken_in(message, targets)
+        return [await self._plan(message, target, shelf) for target in targets]
+
+    async def _plan(self, message: Message, target: Target, shelf: HandleShelf) -> Plan:
+        fits: Fits = {}
+        parts = await self.compose(message, target, fits)
+        notes = fits[target.account, target.kind][1] if fits else ()
+        opened = await self._accounts.use(target.account)
+        limits = opened.adapter.limits(message, target)
+        closed = opened.budget.check(limits, target, message.reply, self._clock.now())
+        return await plan_of(target, parts, notes, closed, shelf)
+
+
+def _seconds(at: Moment) -> float:
+    try:
+        seconds = at.timestamp() if isinstance(at, datetime) else float(at)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise Refused(f"{at} is no time. Give a datetime, or seconds since the epoch.")
+    return seconds

@@ -1,0 +1,1 @@
+"""Stored deliveries, and every statement that moves one."""

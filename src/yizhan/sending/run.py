@@ -1,0 +1,443 @@
+"""One delivery from its first part not yet done to its end: place media, record `sending`, send, record the id.
+
+One file although it is long: in which order things are recorded and done is all there is to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from yizhan.errors import (
+    Duplicate,
+    OutcomeUnknown,
+    PlatformError,
+    Refused,
+    StorageError,
+    Throttled,
+    Unavailable,
+    Unsupported,
+    WireMismatch,
+    YizhanError,
+)
+from yizhan.media.uploads import HandleShelf
+from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
+from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part
+from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.sending.delivery import Job, Settlement
+from yizhan.sending.fitting import Messages
+from yizhan.sending.outbox.insert import NOT_YET
+from yizhan.sending.outbox.outbox import SOON, Outbox
+from yizhan.sending.quota import Budget, Closed
+from yizhan.storage.ledger import RowChanged
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE = 1.0
+"""Seconds until a write is tried again that the store refused."""
+REPEAT_SECONDS = 600.0
+"""How long a wire is trusted to recognise a repeat when its rules do not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The delivery is back in the queue or held. `due_at`: when to look again, None when only an event helps."""
+
+    due_at: float | None
+    begun: bool = False
+    """Some parts are sent, and the rest follows soon: nothing else may go to this target in between."""
+    slow: float = 0.0
+    """Seconds for which the whole account waits."""
+    paused: str = ""
+    """Why the account cannot send until somebody logs in."""
+
+
+Settled = Callable[[Job, Settlement], None]
+Gone = Callable[[Job], None]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the runner knows about the part it is at."""
+
+    job: Job
+    message: Message
+    ids: list[PlatformId]
+    notes: list[str]
+    attempts: int
+    """Of the whole delivery, for its receipt."""
+    tries: int
+    """Of this part, as far as they count against the policy."""
+    asked: bool
+    asked_since: float
+    """When the first of the tries in doubt left."""
+    marked_at: float = 0.0
+    """When this try left."""
+    released: int = 0
+    """How often the other side had let go what is held for the target when this run began."""
+    limits: Sequence[Limit] = ()
+    """What the part that is next counts against."""
+    renewed: bool = False
+    left: bool = False
+    """Whether bytes of this try may have left."""
+    spent: tuple[Sequence[Limit], float] | None = None
+    """What this try was counted against, and when."""
+
+
+class Runner:
+    """Carries out the deliveries of one account."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        outbox: Outbox,
+        shelf: HandleShelf,
+        budget: Budget,
+        clock: Clock,
+        *,
+        messages: Messages,
+        store_id: str,
+        policy: Policy | None = None,
+        settled: Settled | None = None,
+        gone: Gone | None = None,
+        repeat_seconds: float = REPEAT_SECONDS,
+        seed: int | None = None,
+    ) -> None:
+        self._adapter = adapter
+        self._outbox = outbox
+        self._shelf = shelf
+        self._budget = budget
+        self._clock = clock
+        self._store_id = store_id
+        self._policy = policy or Policy()
+        self._settled = settled
+        self._gone = gone
+        self._repeat_seconds = repeat_seconds
+        self._chance = random.Random(seed)
+        self._messages = messages
+        self._throttled: dict[int, int] = {}
+        self._held: dict[Target, int] = {}
+        """By target, the first that is held until the other side writes."""
+
+    async def deliver(self, job: Job) -> Later | None:
+        """Take `job` as far as it goes; None when it ended, else when to come back."""
+        try:
+            return await self._deliver(job)
+        except RowChanged:
+            # It was cancelled, or its time ran out, before anything left.
+            self._throttled.pop(job.seq, None)
+            if self._gone is not None:
+                self._gone(job)
+            return None
+
+    async def give_up(self, job: Job) -> None:
+        """Something failed that should not: settle `job` as after a crash."""
+        self._throttled.pop(job.seq, None)
+        await self._stored(lambda: self._outbox.recover(seq=job.seq))
+        if self._gone is not None:
+            self._gone(job)
+
+    async def _deliver(self, job: Job) -> Later | None:
+        notes = [note for note in job.notes.split("\n") if note]
+        run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
+        run.released = self._outbox.released(job.target)
+        if job.not_before > self._clock.now() and not job.begun:
+            # The clock was set back after it had been let go.
+            await self._settle(run, Settlement(State.HELD, job.not_before, NOT_YET))
+            return Later(job.not_before)
+        try:
+            run.message = await self._messages.get(job.message)
+            fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
+            parts = self._adapter.compose(fitted, job.target)
+            if not parts:
+                raise Unsupported("Nothing of this message can be carried by the platform any more.")
+        except Exception as error:
+            run.tries += 1
+            # There is no part to renew handles for, so this never says to go on.
+            return cast(Later | None, await self._failed(run, Part("", None), len(run.ids), {}, error))
+        run.notes += [note for note in remarks if note not in run.notes]
+        while len(run.ids) < len(parts):
+            index = len(run.ids)
+            later_or_end = await self._part(run, parts[index], last=index == len(parts) - 1)
+            if later_or_end is not _GO_ON:
+                return later_or_end if isinstance(later_or_end, Later) else None
+        await self._settle(run, Settlement(State.SENT))
+        return None
+
+    async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object | None:
+        """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
+        job, index = run.job, len(run.ids)
+        key = SendKey(self._token(job.seq, index), job.first_number + index)
+        while True:
+            if run.asked and self._clock.now() - run.asked_since > self._repeat_seconds:
+                await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
+                return None
+            if closed := self._closed(run):
+                if (result := await self._keep_closed(run, closed)) is _GO_ON:
+                    continue
+                return result
+            if await self._is_behind(run):
+                return Later(self._clock.now())
+            handles: dict[MediaNeed, Handle] = {}
+            run.left, run.spent = False, None
+            run.tries += 1
+            run.attempts += 1
+            try:
+                for need in part.needs:
+                    handles[need] = await self._shelf.place(job.target.account, need, job.target, self._adapter)
+                # Placing may take its time, and others send meanwhile: from here to `spend` nothing may wait.
+                if part.needs and (closed := self._closed(run)):
+                    run.tries -= 1
+                    run.attempts -= 1
+                    if (result := await self._keep_closed(run, closed)) is _GO_ON:
+                        continue
+                    return result
+                await self._mark(run, part)
+                run.left = True
+                sent = await self._adapter.send(part, handles, job.target, key, run.message)
+            except RowChanged:
+                self._refund(run)
+                raise
+            except Exception as error:
+                result = await self._failed(run, part, index, handles, error)
+                if result is not _GO_ON or len(run.ids) > index:
+                    return result
+                continue
+            await self._part_sent(run, part, sent, last=last)
+            return _GO_ON
+
+    async def _mark(self, run: _Run, part: Part) -> None:
+        """Count the try and record it, before it leaves. To ask again under the same key is the same send, later."""
+        now, spends = self._clock.now(), ""
+        run.marked_at = now
+        if run.asked:
+            self._budget.move(run.limits, run.job.target, run.message.reply, run.job.sending_at, now)
+        elif run.limits:
+            spends = self._budget.spend(run.limits, run.job.target, run.message.reply, now)
+            run.spent = run.limits, now
+        mark = self._outbox.mark_sending
+        await self._stored(lambda: mark(run.job, now, repeatable=part.repeatable, spends=spends, asking=run.asked))
+
+    def _refund(self, run: _Run) -> None:
+        """Take the count of this try back: it did not reach anybody."""
+        if run.spent is not None:
+            limits, at = run.spent
+            self._budget.refund(limits, run.job.target, run.message.reply, at)
+            run.spent = None
+
+    async def _part_sent(self, run: _Run, part: Part, sent: PlatformId, *, last: bool) -> None:
+        run.ids.append(sent if sent.at else PlatformId(sent.id, self._clock.now(), sent.extra))
+        run.asked = run.renewed = False
+        run.tries, run.asked_since = 0, 0.0
+        self._throttled.pop(run.job.seq, None)
+        if part.note and part.note not in run.notes:
+            run.notes.append(part.note)
+        if not last:
+            # The last part is recorded together with the end, in one write.
+            so_far = self._filled(run, Settlement(State.QUEUED))
+            await self._stored(lambda: self._outbox.part_done(run.job, so_far))
+
+    async def _failed(
+        self, run: _Run, part: Part, index: int, handles: Mapping[MediaNeed, Handle], error: Exception
+    ) -> Later | object:
+        """Carry out what `decide` says. `_GO_ON` to try the part again at once (or it has arrived)."""
+        error = self._understood(run, index, error)
+        this = Try(
+            max(1, run.tries),
+            part.repeatable,
+            run.asked,
+            run.renewed,
+            run.message.reply is not None,
+            self._clock.now(),
+            self._throttled.get(run.job.seq, 0),
+        )
+        decision = decide(error, this, self._policy, self._chance)
+        if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            self._refund(run)
+        await self._keep_attempt(run, index, error, decision)
+        if isinstance(error, Throttled):
+            self._throttled[run.job.seq] = this.throttled + 1
+        else:
+            self._throttled.pop(run.job.seq, None)
+        if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Again) and not decision.counts):
+            # Waiting for a window, a login or a slower pace is no try.
+            run.tries -= 1
+            run.attempts = max(0, run.attempts - 1)
+        match decision:
+            case Renew():
+                run.renewed = True
+                for need, handle in handles.items():
+                    await self._shelf.drop(run.job.target.account, need, handle)
+                return _GO_ON
+            case Arrived():
+                run.notes.append("An earlier try had arrived: the platform refused a repeat under the same key.")
+                await self._part_sent(run, part, PlatformId("", self._clock.now(), {"arrived": True}), last=False)
+                return _GO_ON
+            case Ask(delay):
+                run.asked, run.asked_since = True, run.asked_since or run.marked_at
+                return await self._wait(run, error, delay)
+            case Again(delay, slow):
+                return await self._wait(run, error, delay, slow=delay if slow else 0.0)
+            case Hold(until):
+                return await self._hold(run, until, _because(Settlement(State.HELD, until), error))
+            case Pause():
+                return await self._wait(run, error, 0.0, paused=str(error))
+            case GiveUp():
+                await self._end(run, decision, error)
+                return None
+
+    def _understood(self, run: _Run, index: int, error: Exception) -> Exception:
+        """Return what `error` means for the message itself."""
+        if not isinstance(error, YizhanError):
+            log.error("adapter failed", extra={"delivery": run.job.seq, "part": index}, exc_info=error)
+        if run.left:
+            if isinstance(error, (PlatformError, Refused)):
+                return error
+            return OutcomeUnknown(f"an error inside yizhan while sending: {type(error).__name__}: {error}")
+        if isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            # What is not known is whether media were placed; of the message nothing has left.
+            return Unavailable(f"{error} The message itself had not left.", fault=error.fault, account=error.account)
+        return error
+
+    async def _keep_attempt(self, run: _Run, index: int, error: Exception, decision: Decision) -> None:
+        said = _because(Settlement(State.QUEUED), error)
+        try:
+            await self._outbox.attempt(run.job.seq, index, said, _name(decision))
+        except StorageError as failure:
+            # It is there to be looked at; the state that follows is what matters.
+            log.warning("attempt not kept", extra={"delivery": run.job.seq, "reason": str(failure)})
+
+    # --- ways to stop ---
+
+    async def _wait(self, run: _Run, error: Exception, delay: float, *, slow: float = 0.0, paused: str = "") -> Later:
+        due_at = self._clock.now() + delay
+        await self._settle(run, _because(Settlement(State.QUEUED, due_at if delay else 0.0), error))
+        return Later(due_at, begun=bool(run.ids) or run.asked, slow=slow, paused=paused)
+
+    async def _hold(self, run: _Run, until: float, end: Settlement) -> Later:
+        await self._settle(run, end)
+        return Later(until, begun=bool(run.ids) and until - self._clock.now() <= SOON)
+
+    async def _hold_until_written_to(self, run: _Run, end: Settlement) -> Later | object:
+        """Hold it; `_GO_ON` where the other side has written before this was on disk, and let go what is behind it."""
+        await self._record(run, end)
+        target = run.job.target
+        if self._outbox.released(target) == run.released:
+            self._held[target] = min(run.job.seq, self._held.get(target, run.job.seq))
+            self._tell(run, end)
+            return Later(None)
+        await self._stored(lambda: self._outbox.release_target(target))
+        run.released = self._outbox.released(target)
+        return _GO_ON
+
+    async def _is_behind(self, run: _Run) -> bool:
+        """Whether others that were held for the same target go first, now that sending to it is allowed again.
+
+        What has let them go may have done so before the lane knows; what it has in memory must not overtake them.
+        """
+        job = run.job
+        first = self._held.get(job.target)
+        if first is None or run.ids or run.asked:
+            return False
+        if first < job.seq and await self._stored(lambda: self._outbox.let_first(job)):
+            return True
+        del self._held[job.target]
+        return False
+
+    def _closed(self, run: _Run) -> Closed | None:
+        run.limits = self._adapter.limits(run.message, run.job.target)
+        if run.asked:
+            return None
+        in_line = not run.job.urgent
+        return self._budget.check(run.limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
+
+    async def _keep_closed(self, run: _Run, closed: Closed) -> Later | object | None:
+        limit = closed.limit
+        if limit.ends == "fail" and closed.opens_at is None:
+            end = Settlement(State.FAILED, error="WindowClosed")
+            end.detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
+            await self._settle(run, end)
+            return None
+        end = Settlement(State.HELD, closed.opens_at or 0.0, error="WindowClosed")
+        wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
+        end.detail = f"Held {wait}: {limit.name} allows {limit.count}."
+        if closed.opens_at is None:
+            return await self._hold_until_written_to(run, end)
+        return await self._hold(run, closed.opens_at, end)
+
+    async def _end(self, run: _Run, decision: GiveUp, error: Exception) -> None:
+        end = _because(Settlement(decision.state), error)
+        if decision.why:
+            end.detail = f"{end.detail} ({decision.why})"
+        await self._settle(run, end)
+
+    async def _settle(self, run: _Run, end: Settlement) -> None:
+        await self._record(run, end)
+        self._tell(run, end)
+
+    async def _record(self, run: _Run, end: Settlement) -> None:
+        self._filled(run, end)
+        if end.state.final:
+            self._throttled.pop(run.job.seq, None)
+        await self._stored(lambda: self._outbox.settle(run.job, end))
+
+    def _tell(self, run: _Run, end: Settlement) -> None:
+        if self._settled is not None:
+            self._settled(run.job, end)
+
+    def _filled(self, run: _Run, end: Settlement) -> Settlement:
+        end.ids = tuple(run.ids)
+        end.parts_done = len(run.ids)
+        end.notes = _storable("\n".join(run.notes))
+        end.asked, end.asked_since = run.asked, run.asked_since
+        end.attempts = run.attempts
+        end.tries = max(0, run.tries)
+        return end
+
+    # --- small things ---
+
+    async def _stored(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write, again and again while the store cannot: what happened at the platform must not be forgotten."""
+        while True:
+            try:
+                return await write()
+            except StorageError as error:
+                log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
+                await self._clock.sleep(STORE_PAUSE)
+
+    def _token(self, seq: int, index: int) -> int:
+        """The same at every try, also after a restart; different in every store, so that two never share a key."""
+        digest = hashlib.blake2b(f"{self._store_id}:{seq}:{index}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) >> 11
+
+
+_GO_ON = object()
+_NOTHING = Message(())
+_FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform no longer tells a repeat by its key.")
+
+
+def _because(end: Settlement, error: Exception) -> Settlement:
+    end.detail, end.error = _storable(str(error)), type(error).__name__
+    if isinstance(error, PlatformError) and error.fault is not None:
+        end.code, end.trace_id = str(error.fault.row.code), _storable(error.fault.trace_id)
+    return end
+
+
+def _storable(words: str) -> str:
+    """Return somebody's words without lone surrogates, which cannot be stored."""
+    return words.encode("utf-8", "replace").decode()
+
+
+def _name(decision: Decision) -> str:
+    match decision:
+        case Again(delay) | Ask(delay):
+            return f"{type(decision).__name__.lower()} in {delay:.1f} s"
+        case GiveUp(state):
+            return f"give up: {state.value}"
+    return type(decision).__name__.lower()

@@ -1,0 +1,160 @@
+"""An upload in chunks that was cut off goes on from the parts that are done."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.platforms.qqbot.support import TO_GROUP, TO_USER, USER, adapter_for, media_of
+from tests.support import MemoryStateStore, Served, serve
+from yizhan.errors import Rejected, Unavailable
+from yizhan.http.router import Exchange
+from yizhan.model import BytesContent, File, Message, Target
+from yizhan.platforms.qqbot import PLATFORM
+from yizhan.platforms.qqbot.client import Adapter
+from yizhan.platforms.qqbot.client.unfinished import MOST, SECONDS, Begun, Uploads
+from yizhan.platforms.qqbot.wire.files import UploadConfig
+from yizhan.wire import HttpResponse
+from yizhan.world import TurnableClock
+
+CHUNKED = {"limits": False, "files.inline_max_bytes": 10, "chunks.block_bytes": 1000, "chunks.retry_delay": 0}
+DATA = bytes(range(256)) * 14
+PAPER = Message((File(media_of(DATA, "file", "bin", "报告.bin")),))
+
+
+class CutOff:
+    """A storage that takes so many parts and then is gone, until it is mended."""
+
+    def __init__(self, served: Served, takes: int) -> None:
+        self.left = takes
+        served.before = self.before  # type: ignore[method-assign]
+
+    async def before(self, exchange: Exchange) -> HttpResponse | None:
+        if exchange.endpoint != "putPart":
+            return None
+        self.left -= 1
+        return None if self.left >= 0 else HttpResponse(503, (), b"busy")
+
+
+async def place(adapter: Adapter, target: Target = TO_USER, progress: list[int] | None = None) -> str:
+    (part,) = adapter.compose(PAPER, target)
+    told = progress if progress is not None else []
+    return (await adapter.upload(part.needs[0], BytesContent(DATA), target, told.append)).token
+
+
+async def cut_off(served: Served, state_store: MemoryStateStore, takes: int) -> CutOff:
+    """Begin an upload that ends after `takes` parts, as if the program had ended there."""
+    storage = CutOff(served, takes)
+    adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+    with pytest.raises(Unavailable):
+        await place(adapter)
+    await adapter.close()
+    storage.left = 1000
+    return storage
+
+
+def taken(served: Served, endpoint: str) -> int:
+    """How often a call was carried out."""
+    done = [e.response.status for e in served.exchanges if e.endpoint == endpoint and e.response]
+    return done.count(200)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_only_what_was_not_done_is_put_again(concurrency: int) -> None:
+    async with serve(PLATFORM, rules={**CHUNKED, "chunks.concurrency": concurrency}) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 2)
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        told: list[int] = []
+        token = await place(adapter, progress=told)
+
+        assert [1, 4, 4, 1] == [
+            taken(served, name) for name in ("prepareForUser", "putPart", "finishPartForUser", "uploadToUser")
+        ]
+        assert DATA == served.server.files.find(token, "user").blob.read()  # type: ignore[attr-defined]
+        assert len(DATA) == sum(told)
+        assert None is state_store.get("uploads")
+        await adapter.close()
+
+
+async def test_it_goes_on_under_the_address_where_it_began() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 3)
+        (other,) = served.server.people("user", 1)
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        await place(adapter, Target("qqbot.main", "user", other))
+
+        finished = {e.http.path for e in served.exchanges if e.endpoint == "finishPartForUser"}
+        assert {f"/v2/users/{USER}/upload_part_finish"} == finished
+        assert (1, 4) == (taken(served, "prepareForUser"), taken(served, "putPart"))
+        await adapter.close()
+
+
+async def test_the_other_scope_begins_its_own() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 2)
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        await place(adapter, TO_GROUP)
+
+        assert (1, 6) == (taken(served, "prepareForGroup"), taken(served, "putPart"))
+        await adapter.close()
+
+
+async def test_what_the_platform_has_forgotten_begins_anew() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 2)
+        served.server.chunks.reset()  # type: ignore[attr-defined]
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        token = await place(adapter)
+
+        assert (2, 6) == (taken(served, "prepareForUser"), taken(served, "putPart"))
+        assert DATA == served.server.files.find(token, "user").blob.read()  # type: ignore[attr-defined]
+        await adapter.close()
+
+
+async def test_after_hours_it_begins_anew() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 2)
+        served.world.clock.advance(SECONDS)
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        await place(adapter)
+
+        assert (2, 6) == (taken(served, "prepareForUser"), taken(served, "putPart"))
+        await adapter.close()
+
+
+async def test_a_refused_upload_is_not_gone_on_with() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+
+        async def refuse(exchange: Exchange) -> HttpResponse | None:
+            return HttpResponse(403, (), b"AccessDenied") if exchange.endpoint == "putPart" else None
+
+        served.before = refuse  # type: ignore[method-assign]
+        state_store = MemoryStateStore()
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+
+        with pytest.raises(Rejected, match="403"):
+            await place(adapter)
+        assert None is state_store.get("uploads")
+        await adapter.close()
+
+
+async def test_only_so_many_are_remembered_and_nonsense_is_none() -> None:
+    state_store, clock = MemoryStateStore(), TurnableClock()
+    uploads = Uploads(state_store, clock)
+    for number in range(MOST + 3):
+        await uploads.begin(Begun(f"k{number}", "o", f"u{number}", [], UploadConfig(), clock.now()))
+
+    again = Uploads(state_store, clock)
+    assert None is again.find("k2")
+    assert "u3" == getattr(again.find("k3"), "upload_id", "")
+    await state_store.put("uploads", b"[{]")
+    assert None is Uploads(state_store, clock).find("k3")

@@ -1,0 +1,452 @@
+"""Messages to parts, names to UserNames, and what arrived to events: pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from yizhan.errors import MediaFormat, MediaTooLarge, TargetGone, UnknownTarget, Unsupported
+from yizhan.model import (
+    ChannelVideo,
+    ContactCard,
+    EventKind,
+    File,
+    Forward,
+    Image,
+    Link,
+    Media,
+    Mention,
+    MiniProgram,
+    Native,
+    Quote,
+    Segment,
+    Sticker,
+    Target,
+    Text,
+    Video,
+    Voice,
+    message_of,
+)
+from yizhan.platforms.webwechat import PLATFORM
+from yizhan.platforms.webwechat.convert import (
+    GIF_NOTE,
+    QUOTE_NOTE,
+    VOICE_NOTE,
+    Reader,
+    compose,
+    mentions_of,
+    parse,
+    recalled_id,
+    upload_form,
+)
+from yizhan.platforms.webwechat.convert.book import Book
+from yizhan.platforms.webwechat.wire.contacts import Contact, Member
+from yizhan.platforms.webwechat.wire.content import escaped
+from yizhan.platforms.webwechat.wire.session import Added, Changed
+from yizhan.platforms.wechat_xml import parse_card
+
+RULES = PLATFORM.rules()
+USER = Target("webwechat.me", "user", "Alice")
+ROOM = Target("webwechat.me", "group", "产品群")
+ME, ALICE, BOB, ROOM_NAME = "@" + "00" * 32, "@" + "a1" * 16, "@" + "b2" * 32, "@@" + "c3" * 32
+
+
+def media(format: str, size: int = 1000, kind: Any = "image", mime: str = "", name: str = "") -> Media:
+    return Media("ab" * 32, "cd" * 16, 1, size, kind, mime or f"{kind}/{format}", format, name=name)
+
+
+def parts(*segments: Segment | str, target: Target = USER) -> Any:
+    return compose(message_of(*segments), target, RULES, "login:1")
+
+
+@pytest.mark.parametrize(
+    ("segment", "call", "use", "note"),
+    [
+        (Image(media("png")), "webwxsendmsgimg", "pic", ""),
+        (Image(media("jpeg")), "webwxsendmsgimg", "pic", ""),
+        (Image(media("gif")), "webwxsendemoticon", "doc", GIF_NOTE),
+        (Sticker(media("gif")), "webwxsendemoticon", "doc", ""),
+        (Video(media("mp4", kind="video")), "webwxsendvideomsg", "video", ""),
+        (Voice(media("mp3", kind="voice")), "webwxsendappmsg", "doc", VOICE_NOTE),
+        (File(media("pdf", kind="file")), "webwxsendappmsg", "doc", ""),
+        (File(media("png")), "webwxsendappmsg", "doc", ""),
+    ],
+)
+def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: str, note: str) -> None:
+    (part,) = parts(segment)
+
+    assert (call, note, True) == (part.call, part.note, part.repeatable)
+    assert [(use, "login:1")] == [(need.use, need.scope) for need in part.needs]
+
+
+@pytest.mark.parametrize(
+    ("segment", "error", "says"),
+    [
+        (Image(media("webp")), MediaFormat, "image.formats.*PNG or JPEG"),
+        (Image(media("png", 21 << 20)), MediaTooLarge, "image.max_bytes = 20971520 .rules 2022-03"),
+        (Video(media("mp4", 20 << 20, "video")), MediaTooLarge, "video.max_bytes"),
+        (Video(media("mov", kind="video")), MediaFormat, "mp4"),
+        (Sticker(media("png")), MediaFormat, "Image"),
+        (Sticker(), MediaFormat, "md5"),
+        (Sticker(md5="nothing"), MediaFormat, "32 hex digits.*'nothing'"),
+        (Forward("sticker", {"md5": "<x>"}), Unsupported, "send it as a file"),
+        (Forward("image", {"aeskey": "ab" * 16}), Unsupported, "send it as a file"),
+        (File(media("pdf", 0, "file")), MediaFormat, "empty"),
+        (File(media("pdf", 51 << 20, "file")), MediaTooLarge, "52428800"),
+        (Link("https://x.y", "t"), Unsupported, "link.fresh"),
+        (MiniProgram("wx1", "gh_1@app", "t"), Unsupported, "mini program"),
+        (Quote("7", "x"), Unsupported, "right after it"),
+        (Mention("Bob"), Unsupported, "group only"),
+        (Forward("voice", {"msg_id": "1"}), Unsupported, "send it as a file"),
+        (Forward("image", {"scope": "login:0", "content": "@token"}), Unsupported, "earlier login"),
+        (Native("webwxlogout", {}), Unsupported, "webwxsendmsg"),
+        (Native("webwxsendmsg", {"Cotent": "x"}), Unsupported, "Cotent"),
+        (Native("webwxsendmsg", {"Content": {"a": 1}}), Unsupported, "Content"),
+        (Native("webwxsendmsg", {"Msg": [1]}), Unsupported, "expected"),
+        (Native("webwxsendmsg", {"Msg": {"Content": "x"}, "Scene": "two"}), Unsupported, "Scene"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused_with_the_remedy(segment: Segment, error: Any, says: str) -> None:
+    with pytest.raises(error, match=says):
+        compose(
+            message_of(segment, "x") if isinstance(segment, Mention) else message_of(segment), USER, RULES, "login:1"
+        )
+
+
+def test_a_quote_of_nothing_is_refused_with_the_remedy() -> None:
+    with pytest.raises(Unsupported, match="text=…"):
+        parts(Quote("7"), "yes")
+
+
+def test_other_kinds_of_target_do_not_exist() -> None:
+    with pytest.raises(Unsupported, match="'user' and 'group'"):
+        parts("x", target=Target("webwechat.me", "channel", "1"))
+
+
+def test_text_and_mentions_in_a_row_are_one_part_and_blank_text_is_none() -> None:
+    found = parts("hi ", Mention("Bob"), "and all: ", Mention("all"), Image(media("png")), "\n", target=ROOM)
+
+    assert ["webwxsendmsg", "webwxsendmsgimg"] == [part.call for part in found]
+    assert "hi @Bob\u2005and all: @所有人\u2005" == found[0].body.content
+    assert ("Bob",) == found[0].body.mentions
+
+
+def test_a_link_is_composed_where_the_profile_lets_it_through() -> None:
+    rules = RULES.overridden({"link.fresh": True})
+    (part,) = compose(message_of(Link("https://x.y/?a=1&b=2", "T<1>")), USER, rules, "login:1")
+
+    assert "<title>T&lt;1&gt;</title>" in part.body.content
+    assert "webwxsendappmsg" == part.call
+
+
+def test_a_quote_stands_above_the_text_that_answers_it() -> None:
+    quote = Quote("7", "three or four?", "Alice", "Ada")
+    before, answer, picture = parts("hi", quote, "four ", Mention("Bob"), Image(media("png")), target=ROOM)
+
+    assert ("hi", "webwxsendmsgimg") == (before.body.content, picture.call)
+    assert f"「Ada：three or four?」\n{'- ' * 14}-\nfour @Bob\u2005" == answer.body.content
+    assert (QUOTE_NOTE, ("Bob",)) == (answer.note, answer.body.mentions)
+
+
+@pytest.mark.parametrize(
+    ("quote", "above"),
+    [
+        (Quote("7", "x", "Alice"), "「Alice：x」"),
+        (Quote("7", "x", "@ab12"), "「x」"),
+        (Quote("7", "y" * 300, "", "Ada"), f"「Ada：{'y' * 200}…」"),
+    ],
+)
+def test_what_is_quoted_is_kept_short_and_shows_no_names_of_the_wire(quote: Quote, above: str) -> None:
+    (part,) = parts(quote, "yes")
+
+    assert above == part.body.content.partition("\n")[0]
+
+
+def test_cards_are_composed_where_the_profile_lets_them_through() -> None:
+    rules = RULES.overridden({"link.fresh": True})
+    message = message_of(
+        Quote("7", "a < b?", "Alice"),
+        "yes",
+        MiniProgram("wx0123456789abcdef", "gh_0123456789ab@app", "t"),
+        ChannelVideo("123", "4_0_1"),
+    )
+    found = compose(message, ROOM, rules, "login:1")
+    cards = [parse_card(part.body.outgoing(ME, ROOM_NAME, "1").Content) for part in found]
+
+    assert [(57, "yes"), (33, "t")] == [(card.type, card.title) for card in cards[:2]]
+    assert [57, 33, 51] == [part.body.type for part in found]
+    assert (Quote("7", "a < b?", "Alice", "Alice"), Text("yes")) == cards[0].segments()
+
+
+def test_the_same_bytes_under_two_names_share_one_upload_and_keep_their_titles() -> None:
+    one, two = parts(File(media("pdf", kind="file"), "一.pdf"), File(media("pdf", kind="file"), "../二.pdf"))
+
+    assert one.needs == two.needs
+    assert ["一.pdf", "二.pdf"] == [one.body.title, two.body.title]
+
+
+def test_msg_holds_what_only_the_sending_knows() -> None:
+    (text,) = parts("hi")
+    (file,) = parts(File(media("pdf", kind="file"), "a.pdf"))
+    (card,) = parts(ContactCard("wxid_bob", "Bob"))
+    (known,) = parts(Sticker(md5="AB" * 16))
+
+    msg = text.body.outgoing(ME, ALICE, "77")
+    assert ("hi", ME, ALICE, "77", "77", 1) == (
+        msg.Content,
+        msg.FromUserName,
+        msg.ToUserName,
+        msg.LocalID,
+        msg.ClientMsgId,
+        msg.Type,
+    )
+    sent = file.body.outgoing(ME, ALICE, "78", "@crypt_1", "sig")
+    assert "<attachid>@crypt_1</attachid>" in sent.Content
+    assert ("sig", 6) == (sent.Signature, sent.Type)
+    assert (42, 'username="wxid_bob"') == (card.body.type, card.body.content[5:24])
+    assert ("ab" * 16, 2, 47) == (
+        known.body.outgoing(ME, ALICE, "79").EMoticonMd5,
+        known.body.outgoing(ME, ALICE, "79").EmojiFlag,
+        known.body.type,
+    )
+
+
+def test_the_platforms_own_body_is_sent_as_it_is_but_for_the_ids() -> None:
+    (part,) = parts(Native("webwxsendmsg", {"Msg": {"Type": 48, "Content": "<x/>", "ToUserName": "evil"}, "Scene": 2}))
+    msg = part.body.outgoing(ME, ALICE, "1")
+
+    assert (48, "<x/>", ALICE, 2) == (msg.Type, msg.Content, msg.ToUserName, part.body.scene)
+
+
+@pytest.mark.parametrize(
+    ("given", "use", "expected"),
+    [
+        (media("jpeg", name="a.jpg"), "pic", ("a.jpg", "image/jpeg")),
+        (media("png", name="blob"), "pic", ("blob.png", "image/png")),
+        (media("gif"), "doc", ("image.gif", "image/gif")),
+        (media("mp3", kind="voice"), "doc", ("voice.mp3", "audio/mp3")),
+        (media("", kind="file", mime="application/x-thing", name="x/../y z"), "doc", ("y z", "application/x-thing")),
+    ],
+)
+def test_uploads_are_named_and_typed_as_the_page_does(given: Media, use: str, expected: tuple[str, str]) -> None:
+    assert expected == upload_form(given, use)
+
+
+# --- names
+
+
+def book(*contacts: Contact) -> Book:
+    found = Book()
+    found.add(contacts)
+    return found
+
+
+def test_a_remark_is_found_before_a_nickname() -> None:
+    found = book(Contact(UserName=ALICE, NickName="Bob"), Contact(UserName=BOB, NickName="x", RemarkName="Bob"))
+
+    assert BOB == found.find("user", "Bob")
+    assert "Bob" == found.id_of(BOB)
+    assert ALICE == found.id_of(ALICE), "its nickname leads to somebody else"
+
+
+def test_a_name_that_several_have_is_refused_with_the_candidates() -> None:
+    found = book(
+        Contact(UserName=ALICE, NickName="Al"), Contact(UserName=BOB, NickName="Al", RemarkName="Al from work")
+    )
+
+    with pytest.raises(UnknownTarget, match=f"2 contacts are called 'Al'.*{ALICE}.*Al from work"):
+        found.find("user", "Al")
+    assert BOB == found.find("user", "Al from work")
+
+
+def test_session_names_built_in_accounts_and_odd_nicknames() -> None:
+    found = book(Contact(UserName=ALICE, NickName="@home"), Contact(UserName=BOB, NickName="filehelper"))
+
+    assert "@abc" == found.find("user", "@abc")
+    assert "filehelper" == found.find("user", "filehelper")
+    assert ALICE == found.find("user", "name:@home")
+    assert ["name:@home", "name:filehelper"] == [found.id_of(ALICE), found.id_of(BOB)]
+    assert found.find("group", "Nobody") is None
+
+
+def test_rooms_and_people_of_one_name_are_two() -> None:
+    found = book(Contact(UserName=ALICE, NickName="X"), Contact(UserName=ROOM_NAME, NickName="X"))
+
+    assert (ALICE, ROOM_NAME) == (found.find("user", "X"), found.find("group", "X"))
+
+
+def test_nobody_of_that_name_names_who_comes_close() -> None:
+    error = book(Contact(UserName=ALICE, NickName="Alice")).nobody("webwechat.me", "user", "Alcie")
+
+    assert isinstance(error, TargetGone)
+    assert "Did you mean Alice?" in str(error)
+
+
+def test_members_stay_known_when_the_address_book_lists_the_room_without_them() -> None:
+    found = book(Contact(UserName=ROOM_NAME, NickName="r", MemberList=[Member(UserName=BOB, NickName="Bob")]))
+    found.add([Contact(UserName=ROOM_NAME, NickName="r")])
+
+    assert BOB == found.member(ROOM_NAME, "Bob")
+    assert "Bob" == found.name_of(BOB, ROOM_NAME)
+
+
+def test_mentions_name_the_members_and_the_room() -> None:
+    found = book(Contact(UserName=ROOM_NAME, NickName="r", MemberList=[Member(UserName=BOB, NickName="Bob")]))
+    (part,) = parts(Mention("Bob"), Mention("Nobody"), " hi", target=ROOM)
+
+    assert (
+        f"<msgsource><atusername>{BOB}</atusername><atchatroomname>{ROOM_NAME}</atchatroomname></msgsource>"
+        == mentions_of(part.body, found, ROOM_NAME)
+    )
+
+
+# --- receiving
+
+READER = Reader(
+    "webwechat.me",
+    ME,
+    "login:1",
+    book(
+        Contact(UserName=ALICE, NickName="Alice"),
+        Contact(
+            UserName=ROOM_NAME, NickName="产品群", MemberList=[Member(UserName=BOB, NickName="b", DisplayName="Bobby")]
+        ),
+    ),
+)
+
+
+def arrived(**values: Any) -> Any:
+    values.setdefault("FromUserName", ALICE)
+    return parse(Added(MsgId="5", ToUserName=ME, CreateTime=9, **values), READER)
+
+
+def test_text_of_a_person_and_of_a_member_of_a_room() -> None:
+    one = arrived(Content="a&lt;b<br/>c")
+    two = arrived(FromUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
+
+    assert ("5", EventKind.MESSAGE, str(USER), "Alice", "Alice", 9.0) == (
+        one.id,
+        one.kind,
+        str(one.target),
+        one.sender,
+        one.sender_name,
+        one.at,
+    )
+    assert message_of("a<b\nc") == one.message
+    assert (ROOM, BOB, "Bobby", message_of("hi")) == (two.target, two.sender, two.sender_name, two.message)
+
+
+def test_what_oneself_wrote_on_the_phone_is_no_message_to_answer() -> None:
+    event = arrived(FromUserName=ME, Content="hi")
+
+    assert EventKind.SENT == event.kind
+
+
+def test_what_oneself_wrote_in_a_room_is_nobody_elses() -> None:
+    own = Added(MsgId="5", FromUserName=ME, ToUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
+    event = parse(own, READER)
+
+    assert (EventKind.SENT, ROOM, ME, message_of(f"{BOB}:\nhi")) == (
+        event.kind,
+        event.target,
+        event.sender,
+        event.message,
+    )
+
+
+@pytest.mark.parametrize(("msgid", "newmsgid", "about"), [("7", "", "7"), ("0", "8", "8"), ("0", "", ""), ("", "", "")])
+def test_a_withdrawal_names_the_message_or_none(msgid: str, newmsgid: str, about: str) -> None:
+    ids = f"<msgid>{msgid}</msgid><newmsgid>{newmsgid}</newmsgid>"
+    xml = f'<sysmsg type="revokemsg"><revokemsg>{ids}</revokemsg></sysmsg>'
+
+    assert about == recalled_id(Added(MsgType=10002, Content=escaped(xml)))
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"), [(3, "image"), (34, "voice"), (43, "video"), (62, "video"), (47, "sticker")]
+)
+def test_media_arrive_as_something_to_forward(type_: int, kind: str) -> None:
+    event = arrived(MsgType=type_, Content='&lt;msg&gt;&lt;emoji md5="abc"/&gt;&lt;/msg&gt;')
+    (segment,) = event.message.segments
+
+    assert (kind, "5", "login:1") == (segment.kind, segment.reference["msg_id"], segment.reference["scope"])
+    assert ("abc" if kind == "sticker" else None) == segment.reference.get("md5")
+
+
+def test_a_file_arrives_with_its_name_and_what_fetching_it_wants() -> None:
+    event = arrived(MsgType=49, AppMsgType=6, FileName="a&amp;b.pdf", FileSize="12", MediaId="@crypt_1", Content="x")
+    (segment,) = event.message.segments
+
+    assert ("file", "a&b.pdf", "@crypt_1", "12") == (
+        segment.kind,
+        segment.name,
+        segment.reference["media_id"],
+        segment.reference["file_size"],
+    )
+
+
+@pytest.mark.parametrize("size", ["", "1.5", "-3", "9" * 40, "many"])
+def test_a_file_is_sent_on_whatever_its_sender_says_of_name_and_size(size: str) -> None:
+    name = "..\\..\\evil\u202e.lnk"
+    event = arrived(MsgType=49, AppMsgType=6, FileName=name, FileSize=size, MediaId="@crypt_1")
+    (segment,) = event.message.segments
+    (part,) = compose(event.message, USER, RULES, "login:1")
+
+    assert "evil.lnk" == segment.name
+    assert "<title>evil.lnk</title>" in part.body.content
+    assert "<totallen>0</totallen>" in part.body.content
+
+
+def test_cards_arrive_as_what_they_say() -> None:
+    link = "<msg><appmsg><title>T</title><des>D</des><type>5</type><url>https://x.y</url></appmsg></msg>"
+    event = arrived(MsgType=49, AppMsgType=5, FileName="T", Content=link.replace("<", "&lt;").replace(">", "&gt;"))
+    person = arrived(MsgType=42, Content='&lt;msg username="wxid_b" nickname="Bob"/&gt;')
+
+    assert (Link("https://x.y", "T", "D"),) == event.message.segments
+    assert "wxid_b" == person.message.segments[0].username
+
+
+@pytest.mark.parametrize("content", ["&lt;msg&gt;&lt;appmsg&gt;", "&lt;!DOCTYPE x&gt;&lt;appmsg/&gt;", "", "x" * 100])
+def test_a_broken_card_still_shows_its_title(content: str) -> None:
+    event = arrived(MsgType=49, AppMsgType=33, FileName="title", Content=content)
+
+    assert message_of("title") == event.message
+
+
+def test_a_location_shows_its_label_and_can_be_sent_on() -> None:
+    event = arrived(SubMsgType=48, Content="街道1号:<br/>/cgi-bin/x", OriContent="<msg><location/></msg>")
+
+    assert Text("街道1号") == event.message.segments[0]
+    (part,) = compose(message_of(event.message.segments[1]), USER, RULES, "login:2")
+    assert ("webwxsendmsg", 48, "<msg><location/></msg>", 2) == (
+        part.call,
+        part.body.type,
+        part.body.content,
+        part.body.scene,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"MsgType": 10002, "Content": "x"}, EventKind.RECALL),
+        ({"MsgType": 10000, "Content": "red packet"}, EventKind.OTHER),
+        ({"MsgType": 37}, EventKind.OTHER),
+        ({"MsgType": 50}, EventKind.OTHER),
+    ],
+)
+def test_notices_are_events_of_their_own(values: dict[str, Any], kind: EventKind) -> None:
+    assert kind == arrived(**values).kind
+
+
+@pytest.mark.parametrize("type_", [51, 9999])
+def test_what_is_between_service_and_page_is_no_event(type_: int) -> None:
+    assert arrived(MsgType=type_) is None
+
+
+def test_a_changed_contact_takes_its_place_in_the_book() -> None:
+    found = book(Contact(UserName=ALICE, NickName="Alice"))
+
+    assert [] == found.add([Changed(UserName=ALICE, NickName="Alice", RemarkName="Ally")])
+    assert (ALICE, "Ally") == (found.find("user", "Ally"), found.id_of(ALICE))

@@ -1,0 +1,67 @@
+"""The page about web WeChat: its snippet runs, its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.platforms.webwechat.support import png
+from yizhan.engine import Engine
+from yizhan.platforms.webwechat import PLATFORM, Settings
+from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.testing import RunningSandbox
+
+PAGE = (Path(__file__).parents[3] / "docs/platforms/webwechat.md").read_text("utf-8")
+
+
+async def test_the_snippet_runs(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    engine = await Engine.open(tmp_path / "store", clock=sandbox.clock)
+    names: dict[str, Any] = {"engine": engine, "sandbox_url": sandbox.url, "picture": png()}
+    exec(f"async def main():\n{indent(snippet, '    ')}", names)
+
+    await names["main"]()
+
+    await engine.close()
+    posts = sandbox.posts(platform="webwechat")
+    assert [("filehelper", "text", ""), ("filehelper", "image", ""), ("产品群", "file", "报告.png")] == [
+        (post.target, post.kind, post.name) for post in posts
+    ]
+
+
+@pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Settings)])
+def test_every_setting_stands_on_the_page(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_the_rules_on_the_page_are_those_of_the_file() -> None:
+    known = PLATFORM.rules().all().keys() - {"limits"}
+    named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", PAGE)) - {"adapter.raw"}
+
+    assert known == named
+
+
+def test_the_segments_on_the_page_are_those_of_the_capabilities() -> None:
+    table = PAGE.partition("## What can be sent")[2].partition("Links, mini")[0]
+    named = {word for row in re.findall(r"^\| ([a-z_, ]+?) \|", table, re.MULTILINE) for word in row.split(", ")}
+
+    assert PLATFORM.capabilities["group"].segments == named - {"segment"}
+    assert PLATFORM.capabilities["user"].segments == named - {"segment", "mention"}
+
+
+def test_the_raw_calls_on_the_page_exist() -> None:
+    named = set(re.findall(r"`(?:adapter\.raw\.)?(webwx[a-z]+)`", PAGE))
+
+    assert 8 < len(named)
+    assert set() == {name for name in named if not hasattr(WebWx, name)}
+
+
+def test_every_recorded_request_is_counted() -> None:
+    recorded = len(list((Path(__file__).parent / "recordings/data").glob("*.json")))
+
+    assert f"{recorded} recorded requests" in PAGE

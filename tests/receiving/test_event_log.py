@@ -1,0 +1,102 @@
+"""Stored events go after a while, and never one that somebody still has to read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from yizhan.model import Event, EventKind, Message, Target, Text
+from yizhan.receiving.event_log import EventTable
+from yizhan.storage.ledger import Ledger
+from yizhan.storage.vault import Vault
+
+DAY = 86400.0
+START = 20_000 * DAY
+ANN = Target("qqbot.main", "user", "ANN")
+
+
+@pytest.fixture
+async def table(tmp_path: Path) -> AsyncIterator[EventTable]:
+    ledger = await Ledger.open_file(tmp_path / "yizhan.db")
+    yield EventTable(ledger, Vault.open(tmp_path / "key"))
+    await ledger.close()
+
+
+def said(id: str, at: float = START) -> Event:
+    message = Message((Text(id),))
+    return Event(id, EventKind.MESSAGE, "qqbot.main", at, ANN, message=message, context={"token": f"for {id}"})
+
+
+async def keep(table: EventTable, *ids: str, day: float = 0, at: float = START) -> None:
+    # All at once share a commit; they are stored in the order in which they are handed over.
+    await asyncio.gather(*(table.keep(said(id, at), START + day * DAY) for id in ids))
+
+
+async def left(table: EventTable) -> list[str]:
+    return [event.id for event in await table.recent()]
+
+
+async def test_what_was_stored_long_ago_goes_and_the_rest_stays(table: EventTable) -> None:
+    await keep(table, "old 1", "old 2")
+    await keep(table, "young", "newest", day=1)
+
+    early = await table.prune(START + 30 * DAY)
+    late = await table.prune(START + 30.5 * DAY)
+
+    assert (0, 2) == (early.removed, late.removed)
+    assert ["young", "newest"] == await left(table)
+
+
+async def test_an_event_is_as_old_as_its_storing_whatever_time_the_platform_gives_it(table: EventTable) -> None:
+    await keep(table, "told late", "newest", day=1, at=START - 300 * DAY)
+
+    assert 0 == (await table.prune(START + 31 * DAY)).removed
+    assert 1 == (await table.prune(START + 32 * DAY)).removed
+
+
+async def test_nothing_goes_that_a_reader_has_not_read(table: EventTable) -> None:
+    await keep(table, "a", "b", "c", "d")
+    await table.move("slow", 2)
+    await table.move("quick", 4)
+
+    pruned = await table.prune(START + 40 * DAY)
+
+    assert (2, ("slow",)) == pruned
+    assert ["c", "d"] == [event.id for _, event in await table.after(2)]
+
+
+async def test_a_reader_that_will_not_come_back_can_be_forgotten(table: EventTable) -> None:
+    await keep(table, "a", "b")
+    await table.move("gone", 0)
+
+    assert (0, ("gone",)) == await table.prune(START + 40 * DAY)
+    assert [True, False] == [await table.forget("gone"), await table.forget("gone")]
+    assert (1, ()) == await table.prune(START + 40 * DAY)
+
+
+async def test_numbers_go_on_after_everything_is_old(table: EventTable) -> None:
+    await keep(table, "a", "b", "c")
+    await table.move("reader", await table.latest())
+    await table.prune(START + 40 * DAY)
+
+    await keep(table, "next")
+
+    assert ["next"] == [event.id for _, event in await table.after(await table.place("reader") or 0)]
+
+
+async def test_what_a_conversation_left_for_answers_stays(table: EventTable) -> None:
+    await keep(table, "a", "b")
+    await table.keep(Event("c", EventKind.OTHER, "qqbot.main", START), START)
+    await table.prune(START + 40 * DAY)
+
+    assert ["c"] == await left(table)
+    assert "for b" == (await table.contexts("qqbot.main"))[ANN]["token"]
+
+
+async def test_many_go_in_more_than_one_step(table: EventTable) -> None:
+    await keep(table, *(str(number) for number in range(1203)))
+
+    assert 1202 == (await table.prune(START + 40 * DAY)).removed

@@ -1,0 +1,293 @@
+"""The one writer: everything on disk before it is answered, many in one commit, an error its own alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support import PATIENCE, until
+from yizhan.errors import StorageError
+from yizhan.storage import ledger as ledger_module
+from yizhan.storage import migrations
+from yizhan.storage.ledger import Ledger, RowChanged
+from yizhan.storage.tables import counters, metadata
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> Any:
+    ledger = await Ledger.open_file(tmp_path / "a.db")
+    yield ledger
+    await ledger.close()
+
+
+INSERT = counters.insert()
+
+
+class Slow:
+    """Work in the writer that lasts until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, connection: sa.engine.Connection) -> None:
+        self.begun.set()
+        assert self.let_go.wait(PATIENCE)
+
+
+async def test_many_writes_share_few_commits(ledger: Ledger) -> None:
+    before = ledger.commits
+
+    await asyncio.gather(*(ledger.put(INSERT, {"name": f"n{i}", "value": i}) for i in range(2000)))
+
+    assert 2000 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    assert ledger.commits - before < 100
+
+
+async def test_what_is_answered_is_on_disk(ledger: Ledger, tmp_path: Path) -> None:
+    await ledger.put(INSERT, {"name": "a", "value": 1})
+
+    with sqlite3.connect(tmp_path / "a.db") as other:
+        assert [("a", 1)] == other.execute("SELECT name, value FROM counters").fetchall()
+
+
+async def test_a_bad_row_fails_alone(ledger: Ledger) -> None:
+    rows = [{"name": name, "value": 1} for name in ("a", "b", "a", "c")]
+
+    results = await asyncio.gather(*(ledger.put(INSERT, row) for row in rows), return_exceptions=True)
+
+    assert [False, False, True, False] == [isinstance(result, StorageError) for result in results]
+    names = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    assert {"a", "b", "c"} == names
+
+
+async def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
+    def fail(connection: sa.engine.Connection) -> None:
+        connection.execute(INSERT.values(name="x", value=1))
+        raise KeyError("mine")
+
+    results = await asyncio.gather(
+        ledger.put(INSERT, {"name": "a", "value": 1}),
+        ledger.write(fail),
+        ledger.put(INSERT, {"name": "b", "value": 1}),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[1], KeyError)
+    names = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    assert {"a", "b"} == names
+
+
+async def test_order_is_kept_around_work_of_other_kinds(ledger: Ledger) -> None:
+    first = ledger.put(INSERT, {"name": "a", "value": 1})
+    double = counters.update().values(value=counters.c.value * 2)
+    doubled = asyncio.ensure_future(ledger.write(lambda c: c.execute(double).rowcount))
+    await asyncio.sleep(0)
+    second = ledger.put(INSERT, {"name": "b", "value": 1})
+    await asyncio.gather(first, doubled, second)
+
+    values = await ledger.read(lambda c: dict(c.execute(sa.select(counters.c.name, counters.c.value)).all()))
+    assert {"a": 2, "b": 1} == values
+
+
+async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "b.db").write_bytes(b"this is not a database at all, only some words" * 20)
+
+    with pytest.raises(StorageError, match=r"cannot be opened: file is not a database\. It is damaged") as said:
+        await Ledger.open_file(tmp_path / "b.db")
+    assert "sqlalche.me" not in str(said.value)
+
+
+async def test_what_the_database_refuses_is_said_without_the_values(ledger: Ledger) -> None:
+    with pytest.raises(StorageError, match="no such table") as of_a_write:
+        await ledger.put(sa.insert(sa.table("nowhere", sa.column("value"))), {"value": "hush"})
+    with pytest.raises(StorageError, match="no such table") as of_a_read:
+        await ledger.read(lambda c: c.execute(sa.text("SELECT * FROM nowhere WHERE a = :value"), {"value": "hush"}))
+
+    for said in (of_a_write, of_a_read):
+        assert "hush" not in str(said.value)
+
+
+async def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    await (await Ledger.open_file(tmp_path / "c.db")).close()
+    with sqlite3.connect(tmp_path / "c.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StorageError, match="newer yizhan"):
+        await Ledger.open_file(tmp_path / "c.db")
+
+
+def test_the_revisions_make_the_tables_that_the_code_declares() -> None:
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    migrations.upgrade(engine)
+
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as connection:
+        assert [] == compare_metadata(MigrationContext.configure(connection), metadata)
+    newest = max(file.stem[:4] for file in (Path(migrations.__file__).parent / "versions").glob("[0-9]*.py"))
+    assert newest == migrations.HEAD == migrations.current_revision(engine)
+
+
+async def test_an_update_that_finds_nothing_to_change_says_so_and_harms_no_other(ledger: Ledger) -> None:
+    await asyncio.gather(*(ledger.put(INSERT, {"name": name, "value": 1}) for name in ("a", "b")))
+    update = counters.update().where(counters.c.name == sa.bindparam("which"), counters.c.value == 1).values(value=2)
+
+    results = await asyncio.gather(
+        *(ledger.put(update, {"which": name}) for name in ("a", "nobody", "b", "a")), return_exceptions=True
+    )
+
+    assert [type(None), RowChanged, type(None), RowChanged] == [type(result) for result in results]
+    values = await ledger.read(lambda c: dict(c.execute(sa.select(counters.c.name, counters.c.value)).all()))
+    assert {"a": 2, "b": 2} == values
+
+
+async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(ledger: Ledger) -> None:
+    def pages(count: int) -> Any:
+        return lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {count}").scalar()
+
+    used = await ledger.read(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar())
+    await ledger.write(pages(int(used or 0) + 30))
+    names = [f"{number:05}" + "x" * (5 if number % 7 else 9000) for number in range(300)]
+
+    def inserting(name: str) -> Any:
+        return lambda connection: connection.execute(INSERT.values(name=name, value=1)).rowcount
+
+    results = await asyncio.gather(
+        *(ledger.put(INSERT, {"name": name, "value": 1}) for name in names),
+        *(ledger.write(inserting("w" + name)) for name in names),
+        return_exceptions=True,
+    )
+
+    stored = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    tried = [*names, *("w" + name for name in names)]
+    told = {name for name, result in zip(tried, results, strict=True) if not isinstance(result, BaseException)}
+    assert told == stored
+    assert len(told) < len(tried)
+    await ledger.write(pages(1_000_000))
+    await ledger.put(INSERT, {"name": "room again", "value": 1})
+
+
+async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
+    ledger = await Ledger.open_file(tmp_path / "d.db")
+    written = asyncio.ensure_future(ledger.write(lambda c: c.execute(INSERT.values(name="last", value=1)).rowcount))
+    await asyncio.sleep(0)
+    await ledger.close()
+
+    assert 1 == await asyncio.wait_for(written, PATIENCE)
+    with pytest.raises(StorageError, match="closed"):
+        await asyncio.wait_for(ledger.write(lambda c: None), PATIENCE)
+    with pytest.raises(StorageError, match="closed"):
+        await asyncio.wait_for(ledger.put(INSERT, {"name": "a", "value": 1}), PATIENCE)
+    await ledger.close()
+
+
+async def test_a_loop_that_ended_while_it_waited_does_not_end_the_writer(ledger: Ledger) -> None:
+    slow = Slow()
+
+    def leave() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(started())
+        loop.close()
+
+    async def started() -> None:
+        held = asyncio.ensure_future(ledger.write(slow))
+        await until(slow.begun.is_set)
+        held.cancel()
+
+    await asyncio.to_thread(leave)
+    slow.let_go.set()
+
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "after", "value": 1}), PATIENCE)
+
+
+async def test_a_foreign_process_that_holds_the_store_is_waited_for(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, tries = ledger._together, []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        tries.append(args)
+        return together(*args, **kwargs)
+
+    monkeypatch.setattr(ledger, "_together", noted)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    writing = asyncio.ensure_future(ledger.put(INSERT, {"name": "a", "value": 1}))
+    await until(lambda: tries)
+    assert 0 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    assert not writing.done()
+    other.execute("COMMIT")
+    other.close()
+
+    await asyncio.wait_for(writing, PATIENCE)
+
+
+async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledger, tmp_path: Path) -> None:
+    async def read() -> None:
+        for _ in range(60):
+            await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+
+    async def write(first: int) -> None:
+        for start in range(first, first + 4000, 200):
+            await asyncio.gather(
+                *(ledger.put(INSERT, {"name": f"{start + i} " + "x" * 500, "value": 1}) for i in range(200))
+            )
+
+    await asyncio.gather(read(), write(0), write(100_000))
+
+    assert (tmp_path / "a.db-wal").stat().st_size < 16 << 20
+
+
+async def test_what_is_urgent_is_written_before_what_waited_longer(ledger: Ledger) -> None:
+    order: list[str] = []
+
+    def put(name: str, *, urgent: bool) -> asyncio.Future[None]:
+        done = ledger.put(INSERT, {"name": name, "value": 1}, urgent=urgent)
+        done.add_done_callback(lambda _: order.append(name))
+        return done
+
+    slow = Slow()
+    busy = asyncio.ensure_future(ledger.write(slow))
+    await until(slow.begun.is_set)
+    waiting = [put(f"n{number}", urgent=False) for number in range(10)]
+    await asyncio.sleep(0)
+    waiting += [put(f"u{number}", urgent=True) for number in range(3)]
+    await asyncio.sleep(0)
+    slow.let_go.set()
+    await asyncio.gather(busy, *waiting)
+
+    assert ["u0", "u1", "u2", "n0"] == order[:4]
+
+
+async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None:
+    ended = False
+
+    async def urgent(name: str) -> None:
+        number = 0
+        while not ended:
+            number += 1
+            await ledger.put(INSERT, {"name": f"{name}{number}", "value": 1}, urgent=True)
+
+    streams = [asyncio.create_task(urgent(f"u{number}-")) for number in range(50)]
+    busy_since = ledger.commits
+    await until(lambda: ledger.commits > busy_since + 3)
+
+    await asyncio.wait_for(ledger.put(INSERT, {"name": "patient", "value": 1}), PATIENCE)
+
+    ended = True
+    await asyncio.gather(*streams)
+
+
+async def test_a_sqlite_that_is_too_old_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "OLDEST_SQLITE", (9, 0, 0))
+
+    with pytest.raises(StorageError, match=r"SQLite [\d.]+; the store needs 9\.0\.0"):
+        await Ledger.open_file(tmp_path / "a.db")
