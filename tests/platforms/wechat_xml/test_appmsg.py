@@ -1,4 +1,4 @@
-"""Cards: what is composed reads back, what clients get wrong is still read, what is hostile is refused."""
+"""Cards: composed ones parse back, sloppy ones of real clients are read, hostile ones are refused."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ DIALECTS = [WEBWECHAT, WECHATSDK, OHWXAPI]
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=["webwechat", "wechatsdk", "ohwxapi"])
 @pytest.mark.parametrize("received", [False, True])
-def test_every_card_reads_back_what_it_wrote(dialect: Dialect, received: bool) -> None:
+def test_every_composed_card_parses_back_to_its_segment(dialect: Dialect, received: bool) -> None:
     def back(xml: str) -> Any:
         return parse_card(f"wxid_a:\n{as_received(xml, 'wxid_a')}" if received else xml).segments()
 
@@ -77,7 +77,7 @@ def test_every_card_reads_back_what_it_wrote(dialect: Dialect, received: bool) -
     assert (quote, Text("Agreed")) == back(compose_quote("Agreed", quote, dialect, chat="1@chatroom"))
 
 
-def test_a_web_file_card_is_byte_for_byte_what_web_clients_send() -> None:
+def test_a_web_file_card_equals_the_bytes_of_web_clients() -> None:
     card = FileCard("note.txt", 22, attachid="@crypt_006a7589_e050")
 
     assert compose_file(card, WEBWECHAT) == (
@@ -99,7 +99,7 @@ def test_a_pc_file_card_has_the_documented_order_and_builds_its_attachid() -> No
     )
 
 
-def test_the_gateways_file_card_is_the_long_form() -> None:
+def test_the_gateway_file_card_has_the_long_form() -> None:
     xml = compose_file(FILE, OHWXAPI)
 
     assert xml.startswith('<appmsg appid=""  sdkver="0"><title>meeting plan.pdf</title><des></des><action></action>')
@@ -111,7 +111,7 @@ def test_the_gateways_file_card_is_the_long_form() -> None:
 
 
 @pytest.mark.parametrize("dialect", [WECHATSDK, OHWXAPI], ids=["wechatsdk", "ohwxapi"])
-def test_a_file_card_reads_back_with_everything_a_download_needs(dialect: Dialect) -> None:
+def test_a_parsed_file_card_has_everything_a_download_needs(dialect: Dialect) -> None:
     card = parse_card(compose_file(FILE, dialect)).file()
 
     assert card is not None
@@ -148,7 +148,7 @@ def test_a_mini_program_carries_its_cover_and_a_page_with_html() -> None:
         lambda: compose_channel_video(ChannelVideo("12", "")),
     ],
 )
-def test_cards_that_nobody_could_open_are_not_composed(compose: Any) -> None:
+def test_cards_that_wechat_cannot_open_are_refused(compose: Any) -> None:
     with pytest.raises(ValueError):
         compose()
 
@@ -194,7 +194,7 @@ def test_hostile_xml_is_refused_quickly(text: str) -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_contact, parse_friend_request, parse_media, parse_revoked])
-def test_no_reader_follows_entities(parse: Any) -> None:
+def test_no_parser_expands_entities(parse: Any) -> None:
     with pytest.raises(ValueError):
         parse('<!DOCTYPE x [<!ENTITY a "ha">]><msg username="&a;"><img/></msg>')
 
@@ -215,7 +215,7 @@ def test_no_reader_follows_entities(parse: Any) -> None:
         ("报告\u202egnp.exe", "报告\u202egnp.exe"),
     ],
 )
-def test_what_real_clients_get_wrong_is_still_read(inside: str, title: str) -> None:
+def test_markup_that_real_clients_leave_unescaped_still_parses(inside: str, title: str) -> None:
     card = parse_card(f"<appmsg appid='' sdkver=''><title>{inside}</title><type>6</type></appmsg>")
 
     assert title == card.title
@@ -223,7 +223,7 @@ def test_what_real_clients_get_wrong_is_still_read(inside: str, title: str) -> N
     assert title == parse_card(card.xml).title
 
 
-def test_a_title_cannot_turn_one_card_into_another() -> None:
+def test_a_title_cannot_change_the_type_of_its_card() -> None:
     evil = "</title><type>2000</type><title>"
     card = parse_card(compose_link(Link("https://example.org/", evil)))
 
@@ -231,7 +231,7 @@ def test_a_title_cannot_turn_one_card_into_another() -> None:
     assert evil == card.title
 
 
-def test_only_the_direct_type_counts_and_the_first_of_doubles() -> None:
+def test_only_the_first_direct_type_counts() -> None:
     card = parse_card(
         "<appmsg><refermsg><type>2000</type></refermsg><type>57</type><type>5</type><title>a</title><title>b</title></appmsg>"
     )
@@ -243,18 +243,18 @@ def test_only_the_direct_type_counts_and_the_first_of_doubles() -> None:
     "before",
     ["", "wxid_x:\n", "wxid_x:\r\n", "A:\nB : \nwxid_x:\n", "10001@chatroom:\n<br/>"],
 )
-def test_names_before_the_xml_are_passed_over(before: str) -> None:
+def test_a_name_before_the_xml_is_skipped(before: str) -> None:
     assert "plan" == parse_card(before + as_received("<appmsg><title>plan</title><type>5</type></appmsg>")).title
 
 
-def test_what_is_sent_on_is_the_original_text() -> None:
+def test_a_card_keeps_its_original_text_for_forwarding() -> None:
     xml = '<appmsg sdkver="0" appid=""><type>6</type>\n\t<title><![CDATA[a & b]]></title><appattach/></appmsg>'
 
     assert xml == parse_card(as_received(xml, "wxid_a")).xml
     assert "wxid_a" == parse_card(as_received(xml, "wxid_a")).sender
 
 
-def test_a_fragment_with_siblings_is_read() -> None:
+def test_a_fragment_with_siblings_parses() -> None:
     card = parse_card(
         "<appmsg><title>t</title><type>5</type><url>http://a.b/</url></appmsg><fromusername/><scene>0</scene>"
         "<appinfo><version>1</version></appinfo><commenturl/>"
@@ -292,7 +292,7 @@ def test_the_author_of_a_quote_is_the_member_in_every_kind_of_group(chat: str, m
         (10000, "a notice", "a notice"),
     ],
 )
-def test_what_is_quoted_is_shown_as_people_read_it(kind: int, content: str, shown: str) -> None:
+def test_the_text_of_a_quote_is_what_people_see(kind: int, content: str, shown: str) -> None:
     refer = f"<refermsg><type>{kind}</type><content>{content}</content></refermsg>"
     quote, _ = parse_card(f"<appmsg><title>yes</title><type>57</type>{refer}</appmsg>").segments()
 
@@ -305,7 +305,7 @@ def test_a_quote_without_a_name_shows_the_sender() -> None:
 
 
 @pytest.mark.parametrize("where", ["url", "dataurl"])
-def test_music_is_a_link_with_its_cover(where: str) -> None:
+def test_music_parses_as_a_link_with_its_cover(where: str) -> None:
     xml = (
         f"<appmsg><title>Night Ferry</title><des>The Quay Quartet</des><type>3</type><{where}>https://x.y/42</{where}>"
         "<songalbumurl>https://x.y/c.jpg</songalbumurl></appmsg>"
@@ -316,14 +316,14 @@ def test_music_is_a_link_with_its_cover(where: str) -> None:
     ).segments()
 
 
-def test_the_digest_of_a_mini_programs_cover_stands_where_the_vendors_template_has_it() -> None:
+def test_the_md5_of_a_mini_program_cover_stands_where_the_vendor_template_has_it() -> None:
     cover = Cover("3057", "ab" * 16, "cd" * 16, 10)
     xml = compose_mini_program(MiniProgram("wx0123456789abcdef", "gh_0123456789ab@app", "t"), cover=cover)
 
     assert xml.index("<thumburl>") < xml.index("<md5>") < xml.index("<sourceusername>")
 
 
-def test_quotes_show_one_level() -> None:
+def test_a_quote_of_a_quote_shows_one_level() -> None:
     inner = as_received(compose_file(FILE), "wxid_ada")
     quoted = Quote("1", inner, "wxid_ada", "Ada")
     thrice = compose_quote("c", Quote("3", compose_quote("b", quoted, kind=49)), kind=49)
@@ -337,13 +337,13 @@ def test_quotes_show_one_level() -> None:
 
 
 @pytest.mark.parametrize("number", ["", "-5", "1e9", "9" * 400, "abc", "0x10"])
-def test_numbers_that_are_none_are_nought(number: str) -> None:
+def test_an_invalid_number_reads_as_zero(number: str) -> None:
     card = parse_card(f"<appmsg><type>6</type><appattach><totallen>{number}</totallen></appattach></appmsg>")
 
     assert 0 == card.number("appattach/totallen")
 
 
-def test_keys_that_are_none_are_left_out() -> None:
+def test_keys_of_the_wrong_form_are_left_empty() -> None:
     xml = compose_file(FileCard("a.txt", 1, cdnattachurl="../../etc/passwd", aeskey="short", md5="x"))
     card = parse_card(xml).file()
 
@@ -351,7 +351,7 @@ def test_keys_that_are_none_are_left_out() -> None:
     assert ("", "", "") == (card.cdnattachurl, card.aeskey, card.md5)
 
 
-def test_other_cards_show_their_title_and_bad_links_are_text() -> None:
+def test_cards_without_a_segment_and_links_with_bad_addresses_become_text() -> None:
     assert (Text("Transfer\n12.00"),) == parse_card(
         "<appmsg><title>Transfer</title><des>12.00</des><type>2000</type></appmsg>"
     ).segments()
@@ -364,14 +364,14 @@ def test_other_cards_show_their_title_and_bad_links_are_text() -> None:
 # --- what travels beside cards ---------------------------------------------------------------------------------------
 
 
-def test_contact_cards_round_trip_and_received_ones_go_on_as_they_are() -> None:
+def test_contact_cards_round_trip_and_received_ones_stay_unchanged() -> None:
     card = parse_contact(compose_contact(ContactCard("wxid_ben", 'B"en\n<&>', "ben_wx")))
 
     assert ("wxid_ben", 'B"en\n<&>', "ben_wx") == (card.username, card.nickname, card.alias)
     assert card.xml == compose_contact(card)
 
 
-def test_media_requests_and_withdrawals_are_read() -> None:
+def test_media_friend_requests_and_recalls_parse() -> None:
     image = parse_media(compose_media("img", {"aeskey": KEY, "cdnmidimgurl": ID, "length": 68112}))
     request = parse_friend_request(
         '<msg fromusername="wxid_c" encryptusername="v3_1@stranger" fromnickname="Cyd" content="Hi" scene="30" '
@@ -424,7 +424,7 @@ def test_the_sender_is_split_off_once(text: str, wanted: tuple[str, str]) -> Non
         ("console.txt", "console.txt"),
     ],
 )
-def test_names_of_strangers_lead_nowhere(name: str, safe: str) -> None:
+def test_file_names_never_leave_their_folder(name: str, safe: str) -> None:
     assert safe == safe_name(name)
 
 
@@ -441,7 +441,7 @@ def _kept(text: str) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(title=typed, description=typed, dialect=st.sampled_from(DIALECTS))
-def test_whatever_is_typed_into_a_link_reads_back(title: str, description: str, dialect: Dialect) -> None:
+def test_any_text_in_a_link_parses_back(title: str, description: str, dialect: Dialect) -> None:
     (link,) = parse_card(compose_link(Link("https://example.org/?a=1&b=2", title, description), dialect)).segments()
 
     assert Link("https://example.org/?a=1&b=2", _kept(title), _kept(description)) == link
@@ -449,7 +449,7 @@ def test_whatever_is_typed_into_a_link_reads_back(title: str, description: str, 
 
 @settings(max_examples=100, deadline=None)
 @given(path=typed, name=typed)
-def test_whatever_is_typed_into_cdata_reads_back(path: str, name: str) -> None:
+def test_any_text_in_cdata_parses_back(path: str, name: str) -> None:
     program = MiniProgram("wx1", "gh_1@app", name, icon_url=path)
     (back,) = parse_card(compose_mini_program(program)).segments()
 
@@ -459,7 +459,7 @@ def test_whatever_is_typed_into_cdata_reads_back(path: str, name: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(title=typed, size=st.integers(0, 10**12), dialect=st.sampled_from(DIALECTS))
-def test_whatever_a_file_is_called_its_card_stays_a_file_card(title: str, size: int, dialect: Dialect) -> None:
+def test_a_file_card_stays_a_file_card_under_any_name(title: str, size: int, dialect: Dialect) -> None:
     card = parse_card(compose_file(FileCard(title, size), dialect)).file()
 
     assert card is not None
@@ -468,7 +468,7 @@ def test_whatever_a_file_is_called_its_card_stays_a_file_card(title: str, size: 
 
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=200) | st.text("<>&;![]CDATAmsgappmsgtitle/\"'= x", max_size=200))
-def test_no_text_at_all_makes_parsing_fail_otherwise_than_by_refusal(text: str) -> None:
+def test_parsing_raises_nothing_but_value_error(text: str) -> None:
     for parse in (parse_card, parse_contact, parse_media, parse_friend_request, parse_revoked):
         for form in (text, f"<msg><appmsg><title>{text}</title><type>6</type></appmsg></msg>"):
             try:

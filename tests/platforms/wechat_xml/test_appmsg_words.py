@@ -1,4 +1,4 @@
-"""Text and mentions in a row: what goes together, what is visible, who is meant."""
+"""Text with mentions: grouping, visible names and the mentioned ids."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ROOM = Target("wechatsdk.main", "group", "10001@chatroom")
 BOB = Target("wechatsdk.main", "user", "wxid_bob")
 
 
-def test_words_in_a_row_go_together_behind_what_they_answer_and_all_else_goes_alone() -> None:
+def test_text_and_mentions_form_one_run_behind_their_quote_and_other_segments_stand_alone() -> None:
     quote, picture = Quote("1", "before"), Image("a.png")
     segments: list[Segment] = [Text("a"), Mention("x"), picture, quote, Text("b"), quote, picture]
 
     assert [[Text("a"), Mention("x")], [picture], [quote, Text("b")], [quote], [picture]] == list(runs(segments))
 
 
-def test_every_piece_names_those_who_are_mentioned_in_it_and_cuts_no_mention_apart() -> None:
+def test_each_piece_lists_its_own_mentions_and_no_mention_is_cut() -> None:
     words = Words.of([Text("Dear "), Mention("wxid_bob", "Bob B."), Text("and "), Mention("all")], ROOM)
 
     pieces = words.pieces(max_chars=14)
@@ -28,14 +28,14 @@ def test_every_piece_names_those_who_are_mentioned_in_it_and_cuts_no_mention_apa
     assert ["notify@all", "wxid_bob"] == at_users(["all", "wxid_bob"])
 
 
-def test_who_is_mentioned_stays_known_behind_other_text() -> None:
-    words = Words.of([Mention("wxid_bob", "Bob"), Text("yes")], ROOM).behind("> is it?\n")
+def test_mentions_keep_their_position_behind_a_prefix() -> None:
+    words = Words.of([Mention("wxid_bob", "Bob"), Text("yes")], ROOM).prefixed("> is it?\n")
 
     assert [(f"> is it?\n@Bob{MENTION_END}yes", ["wxid_bob"])] == words.pieces()
     assert words.text[words.mentioned[0][0] :].startswith("@Bob")
 
 
-def test_nobody_is_mentioned_one_to_one() -> None:
+def test_a_mention_outside_of_a_group_is_refused() -> None:
     with pytest.raises(Unsupported, match=r"group only.*as text"):
         Words.of([Text("hi "), Mention("wxid_bob")], BOB)
 
@@ -43,7 +43,7 @@ def test_nobody_is_mentioned_one_to_one() -> None:
 @pytest.mark.parametrize(
     "users", ["wxid_bob,notify@all", " wxid_bob, ,notify@all ", "<![CDATA[,wxid_bob,notify@all]]>"]
 )
-def test_mentions_are_told_apart_in_the_order_in_which_the_source_lists_them(users: str) -> None:
+def test_mentions_are_matched_to_ids_in_their_order(users: str) -> None:
     text, source = f"to @Bob B.{MENTION_END}and @all you", f"<msgsource><atuserlist>{users}</atuserlist></msgsource>"
 
     assert (
@@ -56,5 +56,5 @@ def test_mentions_are_told_apart_in_the_order_in_which_the_source_lists_them(use
 
 
 @pytest.mark.parametrize("source", ["", "<msgsource></msgsource>", "<msgsource><atuserlist></atuserlist></msgsource>"])
-def test_without_a_list_an_at_sign_is_text(source: str) -> None:
+def test_an_at_sign_without_a_list_of_ids_is_text(source: str) -> None:
     assert (Text("me@example.com"),) == parse_words("me@example.com", source)

@@ -1,4 +1,4 @@
-"""Ids of the CDN have the shape of printed ones, and give back the object that they name."""
+"""CDN ids have the format of published ones and contain their object's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRINTED = (
 )
 
 
-def test_an_id_has_the_shape_of_a_printed_one() -> None:
+def test_an_id_has_the_format_of_a_published_one() -> None:
     made = make_cdn_id(random.Random(1), 5, 0x669CC4B0)
     same = (slice(0, 28), slice(36, 42), slice(58, 74), slice(146, 170))
 
@@ -22,10 +22,10 @@ def test_an_id_has_the_shape_of_a_printed_one() -> None:
     assert [PRINTED[part] for part in same] == [made[part] for part in same]
 
 
-def test_an_id_names_its_object() -> None:
+def test_an_id_contains_the_name_of_its_object() -> None:
     assert "be860cd4-a46c-4ee5-9c32-4817cdce8d1b" == object_of_cdn_id(PRINTED)
 
 
 @pytest.mark.parametrize("text", ["", "3", "zz", "3057", "00" * 89, "张"])
-def test_what_names_no_object_is_not_an_error(text: str) -> None:
+def test_an_unknown_id_has_an_empty_name(text: str) -> None:
     assert "" == object_of_cdn_id(text)

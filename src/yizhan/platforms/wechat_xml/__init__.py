@@ -1,6 +1,7 @@
-"""The `<appmsg>` family: cards that WeChat carries as message type 49, the small XML beside them, mentions in text.
+"""WeChat's XML: the `<appmsg>` cards of message type 49, the XML of media messages, and mentions in text.
 
-Composing gives text for the wire; parsing takes what strangers typed and raises ValueError for anything hostile.
+`compose_*` functions return text for the wire. `parse_*` functions read untrusted text and raise ValueError for
+hostile or broken XML.
 Source: WeChatSDK pages "发送链接", "发送XML", "消息类型"; ohwxapi page "发送APP消息"; webwechat client sources.
 """
 

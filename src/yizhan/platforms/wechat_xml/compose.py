@@ -1,4 +1,4 @@
-"""Segments to cards. Order and attributes are each platform's own: some readers cut fields out by pattern."""
+"""Write cards. Element order and attributes are those of each platform: some readers search the text by pattern."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote
-from yizhan.platforms.wechat_xml.xml import CData, Nodes, attributes, clean, escape, write
+from yizhan.platforms.wechat_xml.xml import CData, Nodes, attributes, escape, strip_forbidden, write
 
 UPGRADE_NOTICE = "当前版本不支持展示该内容，请升级至最新版本。"
-"""What clients that cannot show a card show instead."""
+"""The title of a card for clients that are too old to show it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one platform's clients write the opening tag, and which form of the file card they use."""
+    """One platform's way of writing the opening tag, and its form of the file card."""
 
     file_appid: str
     appid: str
@@ -25,7 +25,7 @@ class Dialect:
     quote: str
     file: str
     gap: str = " "
-    """What stands between the two attributes."""
+    """Between the two attributes."""
 
     def wrap(self, appid: str, inside: str) -> str:
         head = attributes({"appid": appid}, self.quote) + self.gap[1:] + attributes({"sdkver": self.sdkver}, self.quote)
@@ -35,22 +35,22 @@ class Dialect:
 WEBWECHAT = Dialect("wxeb7ec651dd0aefa9", "wxeb7ec651dd0aefa9", "", "'", "web")
 """The web protocol: single quotes, a fixed appid, the short file card whose attachid is the upload's MediaId."""
 WECHATSDK = Dialect("wx6618f1cfc6c132f8", "", "0", '"', "pc")
-"""The PC client, as its messages arrive and as interface 10053 takes them."""
+"""The PC client: its received messages, and the input of interface 10053."""
 OHWXAPI = Dialect("", "", "0", '"', "gateway", gap="  ")
-"""What the gateway's CDN upload answers; its cards are otherwise those of the PC client."""
+"""The file card in the answer of the gateway's CDN upload; its other cards are those of the PC client."""
 
 
 class FileCard(Struct, frozen=True, omit_defaults=True):
-    """The values of a file card (type 6), named as the vendor names them."""
+    """The values of a file card (type 6), under the vendor's names."""
 
     title: str
-    """Shown name with extension."""
+    """Displayed name with extension."""
     totallen: int
     """Plain size in bytes."""
     fileext: str = ""
-    """Extension without dot, lower case; from `title` when empty."""
+    """Extension without dot, lower case; taken from `title` if empty."""
     attachid: str = ""
-    """`@cdn_<cdnattachurl>_<aeskey>_1` when empty and both are known; in the web protocol the upload's MediaId."""
+    """The upload's MediaId in the web protocol. If empty, `@cdn_<cdnattachurl>_<aeskey>_1` is written."""
     cdnattachurl: str = ""
     aeskey: str = ""
     md5: str = ""
@@ -61,7 +61,7 @@ class FileCard(Struct, frozen=True, omit_defaults=True):
     @property
     def extension(self) -> str:
         given = self.fileext or (self.title.rpartition(".")[2] if "." in self.title else "")
-        return clean(given).lower()
+        return strip_forbidden(given).lower()
 
     @property
     def attachment(self) -> str:
@@ -71,7 +71,7 @@ class FileCard(Struct, frozen=True, omit_defaults=True):
 
 
 class Cover(Struct, frozen=True):
-    """The picture of a mini-program card: an upload of CDN type 3."""
+    """The cover of a mini-program card: an upload of CDN type 3."""
 
     cdnthumburl: str
     aeskey: str
@@ -91,7 +91,7 @@ def compose_link(link: Link, dialect: Dialect = WECHATSDK, *, source_name: str =
     """Return a link card (type 5).
 
     Raises:
-        ValueError: the address is not http or https, which WeChat does not open.
+        ValueError: the address is not http or https; WeChat opens no other.
     """
     nodes: Nodes = [
         *_head(link.title, link.description, 5),
@@ -108,13 +108,13 @@ def compose_link(link: Link, dialect: Dialect = WECHATSDK, *, source_name: str =
 def compose_mini_program(
     program: MiniProgram, dialect: Dialect = WECHATSDK, *, cover: Cover | None = None, form: int = 33, version: int = 0
 ) -> str:
-    """Return a mini-program card (type 33; 36 is the same for users). Without a cover it shows a grey box.
+    """Return a mini-program card (type 33; 36 looks the same). Without a cover it shows a gray box.
 
     Raises:
         ValueError: the program's ids are missing.
     """
     if not program.app_id or not program.username:
-        raise ValueError("a mini program is named by its appid (wx…) and its username (gh_…@app); one is missing")
+        raise ValueError("a mini program needs its appid (wx…) and its username (gh_…@app); one is missing")
     notice = f"https://mp.weixin.qq.com/mp/waerrpage?appid={program.app_id}&type=upgrade&upgradetype=3#wechat_redirect"
     nodes: Nodes = [
         *_head(program.title, "", form),
@@ -133,7 +133,7 @@ def compose_mini_program(
                 ("version", str(version)),
                 ("type", "2"),
                 ("weappiconurl", CData(program.icon_url)),
-                # Empty is enough, as with the cover's: a client that reads cards breaks where one is missing.
+                # May be empty, but not missing: one client fails on a card without it.
                 ("shareId", ""),
                 ("appservicetype", "0"),
             ],
@@ -146,10 +146,10 @@ def compose_channel_video(video: ChannelVideo, dialect: Dialect = WECHATSDK) -> 
     """Return a channel-video card (type 51).
 
     Raises:
-        ValueError: the ids are missing; the object id must be decimal.
+        ValueError: an id is missing, or the object id is not decimal.
     """
     if not re.fullmatch(r"\d{1,40}", video.object_id) or not video.object_nonce_id:
-        raise ValueError("a channel video is named by its objectId (decimal) and its objectNonceId; one is missing")
+        raise ValueError("a channel video needs its objectId (decimal) and its objectNonceId; one is missing")
     media: Nodes = [
         ("mediaType", "4"),
         ("url", CData(video.url)),
@@ -179,10 +179,10 @@ def compose_channel_video(video: ChannelVideo, dialect: Dialect = WECHATSDK) -> 
 def compose_quote(
     text: str, quote: Quote, dialect: Dialect = WECHATSDK, *, chat: str = "", kind: int = 1, created_at: int = 0
 ) -> str:
-    """Return a quote card (type 57): `text` answering `quote`.
+    """Return a quote card (type 57): `text` answers `quote`.
 
-    `chat`: the group it happens in, empty one to one. `kind`: the quoted message's type (1 text, 3 picture, 49 card);
-    for 49 `quote.text` is its XML, which is written escaped.
+    `chat`: the group's id, empty in a private chat. `kind`: the quoted message's type (1 text, 3 picture, 49 card); for
+    49 `quote.text` is the quoted card's XML, written escaped. `created_at`: seconds since the epoch.
     """
     refer: list[tuple[str, str | CData | Nodes]] = [
         ("type", str(kind)),
@@ -199,7 +199,7 @@ def compose_quote(
 
 
 def compose_contact(card: ContactCard) -> str:
-    """Return the XML of a contact card (message type 42), the received one when there is one."""
+    """Return the XML of a contact card (message type 42); a received card is returned unchanged."""
     if card.xml:
         return card.xml
     values = {
@@ -233,7 +233,7 @@ def compose_media(tag: str, values: Mapping[str, str | int]) -> str:
 
 
 def as_received(appmsg: str, sender: str = "", *, app_name: str = "") -> str:
-    """Return the document in which `appmsg` arrives at the other side."""
+    """Return the document in which `appmsg` reaches the receiver."""
     return (
         f'<?xml version="1.0"?>\n<msg>\n{appmsg}<fromusername>{escape(sender)}</fromusername><scene>0</scene>'
         f"<appinfo><version>1</version><appname>{escape(app_name)}</appname></appinfo><commenturl></commenturl></msg>\n"
@@ -274,7 +274,7 @@ def _cover(cover: Cover) -> Nodes:
 
 
 def _page_path(path: str) -> str:
-    """`pages/a?b=1` → `pages/a.html?b=1`: the card wants the page with `.html`; an empty path is the start page."""
+    """`pages/a?b=1` → `pages/a.html?b=1`: the card needs the `.html`; an empty path opens the start page."""
     page, mark, query = path.partition("?")
     if page and not page.endswith(".html"):
         page += ".html"
@@ -283,7 +283,7 @@ def _page_path(path: str) -> str:
 
 def _web_address(url: str) -> str:
     if not re.match(r"https?://[^\s/]", url, re.IGNORECASE):
-        raise ValueError(f"a link card opens http and https addresses only, not '{url[:80]}'")
+        raise ValueError(f"a link card takes an http or https address, not '{url[:80]}'")
     return url
 
 

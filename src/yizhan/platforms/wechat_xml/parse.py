@@ -1,4 +1,4 @@
-"""Cards to segments. Everything here was typed by a stranger: what cannot be trusted is refused or left out."""
+"""Read cards. All input is untrusted: hostile XML raises ValueError, values of the wrong form are left empty."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote, Segment, Text
 from yizhan.platforms.wechat_xml.compose import FileCard
-from yizhan.platforms.wechat_xml.xml import check, child, read, readable, text_of
+from yizhan.platforms.wechat_xml.xml import find, parse_fragment, refuse_hostile, repaired_source, text_of
 
 _SENDER = re.compile(r"^([^\s:<>]{1,128}):(?:\r?\n|<br/>)")
 _SIMPLE_SENDER = re.compile(r"^([^\s:<>]{1,128}): ")
@@ -19,11 +19,11 @@ _KINDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "m
 _KINDS |= {51: "channel_video", 57: "quote", 68: "link"}
 _QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]", 62: "[视频]"}
 MAX_ORDINARY = 512 << 10
-"""Characters of any card; only a chat record (type 19) may be larger, up to the limit of every document."""
+"""Characters of a card; only a chat record (type 19) may be larger, up to `xml.MAX_CHARS`."""
 
 
 def card_kind(type_: int) -> str:
-    """Return what people call a card of this type; `card` for those without a name here."""
+    """Return the name of a card type; `card` for a type without a name of its own."""
     return _KINDS.get(type_, "card")
 
 
@@ -32,10 +32,10 @@ class Card:
     """One `<appmsg>` as it arrived."""
 
     type: int
-    """The card's kind: the direct child of appmsg and no other `type`; 0 when it is missing or not a number."""
+    """The `type` that is a direct child of appmsg (nested documents have their own); 0 if missing or not a number."""
     title: str
     xml: str
-    """The element as it was written, which is what is sent on."""
+    """The element's original text; forwarding sends it unchanged."""
     root: Element
     sender: str = ""
     """`fromusername` beside the element."""
@@ -45,17 +45,17 @@ class Card:
         return card_kind(self.type)
 
     def text(self, path: str) -> str:
-        """Return the text at a path below appmsg, such as `appattach/totallen`; empty when there is none."""
-        return text_of(child(self.root, path))
+        """Return the text at a path below appmsg, such as `appattach/totallen`; empty if there is none."""
+        return text_of(find(self.root, path))
 
     def number(self, path: str) -> int:
-        """Return a number at a path: 0 when empty, negative, absurd, or no number at all."""
+        """Return the number at a path; 0 if it is empty, negative, too large or not a number."""
         return _number(self.text(path))
 
     def file(self) -> FileCard | None:
         """Return the values of a file card; None for other kinds.
 
-        Keys and ids that are not of their documented form are left empty.
+        Keys and ids that do not have their documented form are left empty.
         """
         if self.type != 6:
             return None
@@ -74,9 +74,9 @@ class Card:
         )
 
     def segments(self) -> tuple[Segment, ...]:
-        """Return what the card says as segments; kinds that have none of their own show their title.
+        """Return the card as segments; a type without a segment of its own becomes its title and description as text.
 
-        A file card has none here: its bytes are a matter of the platform it came by.
+        A file card returns nothing: fetching its bytes is up to the platform that received it.
         """
         match self.type:
             case 6:
@@ -153,16 +153,16 @@ class MediaXml:
     def number(self, name: str) -> int:
         return _number(self.get(name))
 
-    def place(self) -> str:
-        """Return what a `location` says to people: the place's name and address."""
+    def location_text(self) -> str:
+        """Return name and address of a `location`, one per line."""
         return "\n".join(filter(None, (self.get("poiname"), self.get("label")))) or "[位置]"
 
     def key(self, name: str = "aeskey") -> str:
-        """Return a key of 32 hex digits in lower case; empty when it is not one."""
+        """Return a key of 32 hex digits in lower case; empty if it does not have that form."""
         return _only(_HEX_KEY, self.get(name)).lower()
 
     def file_id(self, name: str) -> str:
-        """Return a CDN id; empty when it is not one."""
+        """Return a CDN id; empty if it does not have that form."""
         return _only(_FILE_ID, self.get(name))
 
 
@@ -172,14 +172,14 @@ class Revoked:
 
     chat: str
     message_id: str
-    """`newmsgid`, the id by which the platforms name messages."""
+    """`newmsgid`: the message's id on the platform."""
     local_id: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FriendRequest:
-    """Somebody asks to be a contact (message type 37). `token` and `ticket` are what accepting wants."""
+    """A friend request (message type 37). Accepting it takes `token` and `ticket`."""
 
     username: str
     nickname: str
@@ -190,39 +190,39 @@ class FriendRequest:
 
 
 def parse_card(text: str) -> Card:
-    """Return the card in `text`: the sending form, or the received document with or without `sender:` before it.
+    """Return the card in `text`: the sending form, or the received document, with or without a leading `sender:`.
 
     Raises:
-        ValueError: there is not exactly one `<appmsg>`, or the XML is hostile or broken beyond the usual slips.
+        ValueError: there is not exactly one `<appmsg>`, or the XML is hostile or cannot be repaired.
     """
     body = _from_first_tag(text)
-    top = read(body)
-    holder = top if child(top, "appmsg") is not None else child(top, "msg")
+    top = parse_fragment(body)
+    holder = top if find(top, "appmsg") is not None else find(top, "msg")
     found = [element for element in (holder if holder is not None else ()) if element.tag == "appmsg"]
     if holder is None or len(found) != 1:
         raise ValueError(f"expected one <appmsg>, found {len(found)}")
     root = found[0]
-    kind = _number(text_of(child(root, "type")))
+    kind = _number(text_of(find(root, "type")))
     if kind != 19 and len(body) > MAX_ORDINARY:
         raise ValueError(f"the card has {len(body)} characters, the limit is {MAX_ORDINARY}")
-    return Card(kind, text_of(child(root, "title")), _slice(body, root), root, text_of(child(holder, "fromusername")))
+    return Card(kind, text_of(find(root, "title")), _slice(body, root), root, text_of(find(holder, "fromusername")))
 
 
 def parse_contact(text: str) -> ContactCard:
     """Return the contact card in `text` (message type 42).
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a contact card.
     """
     body = _from_first_tag(text)
-    element = child(read(body), "msg")
+    element = find(parse_fragment(body), "msg")
     if element is None or not element.get("username"):
         raise ValueError("not a contact card: there is no <msg username=…>")
     return ContactCard(
         username=element.get("username", ""),
         nickname=element.get("nickname", ""),
         alias=element.get("alias", ""),
-        xml=readable(body).strip(),
+        xml=repaired_source(body).strip(),
     )
 
 
@@ -230,9 +230,9 @@ def parse_friend_request(text: str) -> FriendRequest:
     """Return the friend request in `text`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a friend request.
     """
-    element = child(read(_from_first_tag(text)), "msg")
+    element = find(parse_fragment(_from_first_tag(text)), "msg")
     if element is None or not element.get("encryptusername"):
         raise ValueError("not a friend request: there is no <msg encryptusername=…>")
     values = element.attrib
@@ -252,7 +252,7 @@ def parse_media(text: str) -> MediaXml:
     Raises:
         ValueError: there is none, or the XML is hostile or broken.
     """
-    message = child(read(_from_first_tag(text)), "msg")
+    message = find(parse_fragment(_from_first_tag(text)), "msg")
     element = next(iter(message if message is not None else ()), None)
     if element is None:
         raise ValueError("there is no media element in <msg>")
@@ -260,43 +260,43 @@ def parse_media(text: str) -> MediaXml:
 
 
 def parse_revoked(text: str) -> Revoked | None:
-    """Return the withdrawn message that a `sysmsg` names; None when it is another kind of notice.
+    """Return the withdrawn message that a `sysmsg` names; None for another kind of notice.
 
     Raises:
         ValueError: the XML is hostile or broken.
     """
-    element = child(read(_from_first_tag(text)), "sysmsg/revokemsg")
+    element = find(parse_fragment(_from_first_tag(text)), "sysmsg/revokemsg")
     if element is None:
         return None
     return Revoked(
-        chat=text_of(child(element, "session")),
-        message_id=text_of(child(element, "newmsgid")),
-        local_id=text_of(child(element, "msgid")),
-        text=text_of(child(element, "replacemsg")),
+        chat=text_of(find(element, "session")),
+        message_id=text_of(find(element, "newmsgid")),
+        local_id=text_of(find(element, "msgid")),
+        text=text_of(find(element, "replacemsg")),
     )
 
 
 def split_sender(text: str) -> tuple[str, str]:
-    """Return who said it and what: group messages are prefixed `wxid:` and a line break. Split once, at the first."""
+    """Split a group message, `wxid:` + line break + text, into sender and text; sender is empty without the prefix."""
     match = _SENDER.match(text)
     return (match[1], text[match.end() :]) if match else ("", text)
 
 
 def _from_first_tag(text: str) -> str:
-    """Whatever stands before the XML is a name, which may itself contain colons and line breaks."""
-    check(text)
+    """Cut off the sender's name in front of the XML; it may contain colons and line breaks."""
+    refuse_hostile(text)
     match = re.search(r"<(?:\?xml|msg|appmsg|sysmsg)\b", text[:4096])
     return text[match.start() :] if match else text
 
 
 def _slice(body: str, root: Element) -> str:
-    """The original text of the element, so that order, CDATA and white space survive being sent on."""
-    sound = readable(body)
+    """Return the original text of `root`, so that element order, CDATA and white space survive forwarding."""
+    sound = repaired_source(body)
     start, end = sound.find("<appmsg"), sound.rfind("</appmsg>")
     if 0 <= start < end:
         piece = sound[start : end + len("</appmsg>")]
         try:
-            alone = read(piece)
+            alone = parse_fragment(piece)
         except ValueError:
             return _rewritten(root)
         if len(alone) == 1 and _rewritten(alone[0]) == _rewritten(root):
@@ -322,7 +322,7 @@ def _quoted_text(kind: int, content: str) -> str:
             return ""
     simple = _SIMPLE_SENDER.match(content)
     said = content[simple.end() :] if simple and simple[1].startswith("wxid_") else split_sender(content)[1]
-    # Of a kind that is not known the XML says nothing to people; a text is what was typed, whatever it looks like.
+    # XML of an unknown message type is nothing to show; a text message may itself look like XML.
     return "" if kind not in (0, 1) and said.lstrip().startswith("<") else said
 
 

@@ -1,6 +1,6 @@
-"""Words of one message: text and mentions in a row, led by what they answer.
+"""Text with mentions, as WeChat writes it.
 
-WeChat's clients write a mention as `@name` and a narrow space in the text; who is meant stands beside it, in
+A mention is visible in the text as `@name` and a narrow space (U+2005); the mentioned ids travel separately, in
 `<msgsource>` or in a field of the call.
 """
 
@@ -15,15 +15,15 @@ from yizhan.model import Mention, Quote, Segment, Target, Text
 from yizhan.model.split import spans
 
 MENTION_END = "\u2005"
-"""Stands behind a visible `@name`."""
+"""Ends a visible `@name`."""
 EVERYONE = "notify@all"
-"""Among the mentioned: everybody in the group."""
+"""The id that mentions everybody in the group."""
 _MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
 _AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
 
 
 def runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Split into what goes together: text with mentions, led by a quote if there is one; everything else alone."""
+    """Group segments into messages: a quote with its text and mentions together, every other segment alone."""
     run: list[Segment] = []
     for segment in segments:
         if isinstance(segment, (Text, Mention)):
@@ -41,18 +41,18 @@ def runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text in which mentions are visible, and who is meant by them."""
+    """Text with visible mentions, and the ids that they mention."""
 
     text: str
     mentioned: tuple[tuple[int, str], ...] = ()
-    """Where in the text, and who: an id, or `all`."""
+    """Position in `text` and id (or `all`) of every mention."""
 
     @classmethod
     def of(cls, run: Sequence[Segment], target: Target) -> Words:
-        """Join text and mentions; what else is in `run` is passed over.
+        """Join the text and mentions of `run`; other segments are skipped.
 
         Raises:
-            Unsupported: somebody is mentioned, and `target` is no group.
+            Unsupported: `run` mentions somebody and `target` is not a group.
         """
         text, mentioned = "", list[tuple[int, str]]()
         for segment in run:
@@ -61,19 +61,17 @@ class Words:
                     text += said
                 case Mention(user, name):
                     if target.kind != "group":
-                        raise Unsupported(
-                            f"{target}: somebody can be mentioned in a group only. Write the name as text."
-                        )
+                        raise Unsupported(f"{target}: mentions work in a group only. Write the name as text.")
                     mentioned.append((len(text), user))
                     text += f"@{'所有人' if user == 'all' else name or user}{MENTION_END}"
         return cls(text, tuple(mentioned))
 
-    def behind(self, text: str) -> Words:
-        """Return the words with `text` before them."""
+    def prefixed(self, text: str) -> Words:
+        """Return these words with `text` in front."""
         return Words(text + self.text, tuple((at + len(text), user) for at, user in self.mentioned))
 
     def pieces(self, max_chars: int = 0, max_bytes: int = 0) -> list[tuple[str, list[str]]]:
-        """Return what one message takes at a time, each piece with those who are mentioned in it; 0 sets no limit."""
+        """Split into messages of limited size (0: no limit), each with the ids that it mentions; no mention is cut."""
         return [
             (self.text[start:stop], [user for at, user in self.mentioned if start <= at < stop])
             for start, stop in spans(self.text, max_chars, max_bytes, whole=_MENTION)
@@ -81,12 +79,12 @@ class Words:
 
 
 def at_users(mentioned: Sequence[str]) -> list[str]:
-    """Return those who are mentioned as the wires of WeChat's own clients name them."""
+    """Return the mentioned ids in the wire's form: `all` becomes `notify@all`."""
     return [EVERYONE if user == "all" else user for user in mentioned]
 
 
 def parse_words(text: str, source: str) -> tuple[Segment, ...]:
-    """Return text with its mentions told apart: the n-th `@` in it belongs to the n-th member that `source` lists."""
+    """Return `text` as Text and Mention segments: the n-th `@` belongs to the n-th id in `source` (`atuserlist`)."""
     found = _AT_USERS.search(source)
     rest, segments = text, list[Segment]()
     for user in filter(None, (name.strip() for name in (found[1] if found else "").split(","))):
@@ -100,6 +98,6 @@ def parse_words(text: str, source: str) -> tuple[Segment, ...]:
 
 
 def _split_name(text: str) -> tuple[str, str]:
-    """The name ends at the narrow space; where a client left it out, at the first blank."""
+    """Split after the name: at the narrow space, or at the first blank if a client left that out."""
     end = re.search(MENTION_END, text) or re.search(r"\s", text)
     return (text[: end.start()], text[end.end() :]) if end else (text, "")

@@ -1,4 +1,4 @@
-"""Reading XML that a stranger typed, under limits; writing XML that no text can break out of."""
+"""Parse untrusted XML within limits; write XML that no text can break out of."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 MAX_CHARS = 2 << 20
-"""Characters of one document; real ones stay below a quarter of it."""
+"""Characters of one document; real documents stay below a quarter of it."""
 MAX_DEPTH = 64
 MAX_ELEMENTS = 20_000
 MAX_ATTRIBUTE = 64 << 10
-"""Characters of one attribute, and the number of characters of a tag's name and attributes together."""
+"""Characters of a tag's name and attributes together."""
 
-# What XML 1.0 has no place for, not even as a reference. File names and nicknames contain it in practice.
+# Characters that XML 1.0 forbids even as references. Real file names and nicknames contain them.
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});)")
 _BARE_LESS = re.compile(r"<(?![A-Za-z_/?!])")
@@ -26,7 +26,7 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
 
 
 class CData(str):
-    """Text written as CDATA, where the vendor's own writer does so."""
+    """Text that is written as CDATA, as the vendor's own writer does."""
 
     __slots__ = ()
 
@@ -34,46 +34,47 @@ class CData(str):
 Nodes: TypeAlias = Sequence[tuple[str, "str | CData | Nodes"]]
 
 
-def clean(text: str) -> str:
+def strip_forbidden(text: str) -> str:
     """Return `text` without the characters that XML 1.0 forbids."""
     return _IMPOSSIBLE.sub("", text)
 
 
 def escape(text: str) -> str:
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return strip_forbidden(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def attributes(values: Mapping[str, str], quote: str = '"') -> str:
-    """Return ` a="1" b="2"`; line breaks are written so that they survive, both kinds of quotes are escaped."""
+    """Return ` a="1" b="2"`, with line breaks as character references and both kinds of quotes escaped."""
     return "".join(f" {name}={quote}{_attribute(value)}{quote}" for name, value in values.items())
 
 
 def write(nodes: Nodes) -> str:
-    """Return elements on one line, in the order given, empty ones as a pair of tags."""
+    """Return the elements on one line, in the given order; an empty one is a pair of tags."""
     return "".join(f"<{tag}>{_inside(value)}</{tag}>" for tag, value in nodes)
 
 
-def check(text: str) -> None:
-    """Refuse what is too large or declares anything, before a parser sees it.
+def refuse_hostile(text: str) -> None:
+    """Refuse oversized XML and declarations before a parser sees them.
 
     Raises:
-        ValueError: it is, or it does.
+        ValueError: `text` is too large, or declares a document type or entities.
     """
     if len(text) > MAX_CHARS:
         raise ValueError(f"the XML has {len(text)} characters, the limit is {MAX_CHARS}")
     if _TYPE_DECLARED.search(text):
-        raise ValueError("the XML declares a document type or entities, which no real message does")
+        raise ValueError("the XML declares a document type or entities; no real message does")
 
 
-def read(text: str) -> Element:
-    """Return a root made for the purpose whose children are the elements of `text`, one document or several in a row.
+def parse_fragment(text: str) -> Element:
+    """Return an artificial root that holds the elements of `text`: one document, or several in a row.
 
-    Read strictly first; when that fails, once more with bare `&` and `<` taken as the text that they were meant to be.
+    A strict parse comes first; if it fails, a second one takes bare `&` and `<` as text, since real clients leave file
+    names and titles unescaped.
 
     Raises:
-        ValueError: it is too large, too deep, declares a document type or entities, or cannot be read.
+        ValueError: `text` is too large or too deep, declares a document type or entities, or is not XML.
     """
-    check(text)
+    refuse_hostile(text)
     body = _DECLARATION.sub("", text)
     try:
         return _parse(body)
@@ -87,8 +88,8 @@ def read(text: str) -> Element:
     raise ValueError(f"not readable XML: {first}") from first
 
 
-def readable(text: str) -> str:
-    """Return `text` as it is if it reads strictly, else repaired the way `read` repairs it."""
+def repaired_source(text: str) -> str:
+    """Return `text` unchanged if it is well-formed, else repaired as `parse_fragment` does."""
     body = _DECLARATION.sub("", text)
     for form in (body, _repaired(body), _shown_text_escaped(body)):
         try:
@@ -99,8 +100,8 @@ def readable(text: str) -> str:
     return body
 
 
-def child(element: Element | None, path: str) -> Element | None:
-    """Return the element at `path`; at every step the first child of that name, and no other, is followed."""
+def find(element: Element | None, path: str) -> Element | None:
+    """Return the element at `path`; each step takes the first direct child of that name, so duplicates never merge."""
     for tag in path.split("/"):
         if element is None:
             return None
@@ -149,12 +150,12 @@ def _parse(body: str) -> Element:
 
 
 def _repaired(body: str) -> str:
-    return _BARE_LESS.sub("&lt;", _BARE_AMPERSAND.sub("&amp;", clean(body)))
+    return _BARE_LESS.sub("&lt;", _BARE_AMPERSAND.sub("&amp;", strip_forbidden(body)))
 
 
 def _shown_text_escaped(body: str) -> str:
-    """Take whatever stands between the first tags of the title and of the description as text."""
-    body = clean(body)
+    """Escape the content of title and description, where real clients leave markup unescaped."""
+    body = strip_forbidden(body)
     for tag in ("title", "des"):
         before, opened, rest = body.partition(f"<{tag}>")
         inside, closed, after = rest.partition(f"</{tag}>")
@@ -166,7 +167,7 @@ def _shown_text_escaped(body: str) -> str:
 
 def _inside(value: str | Nodes) -> str:
     if isinstance(value, CData):
-        return f"<![CDATA[{clean(value).replace(']]>', ']]]]><![CDATA[>')}]]>"
+        return f"<![CDATA[{strip_forbidden(value).replace(']]>', ']]]]><![CDATA[>')}]]>"
     if isinstance(value, str):
         return escape(value)
     return write(value)

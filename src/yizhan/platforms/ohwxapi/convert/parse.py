@@ -134,7 +134,7 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
             case MsgType.CARD:
                 return (parse_contact(message.Content),)
             case MsgType.LOCATION:
-                return (Text(parse_media(message.Content).place()),)
+                return (Text(parse_media(message.Content).location_text()),)
             case MsgType.APP:
                 card = parse_card(message.Content)
                 if card.kind != "file":

@@ -6,7 +6,7 @@ from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.wire import EventName
-from yizhan.platforms.wechat_xml.xml import child, read, text_of
+from yizhan.platforms.wechat_xml.xml import find, parse_fragment, text_of
 from yizhan.wire import Fault
 
 PAGE = 10
@@ -41,7 +41,7 @@ class Moments:
 
     async def post(self, account: Account, asked: wire.SnsPost) -> wire.SnsPosted:
         try:
-            timeline = child(read(asked.XmlContent), "TimelineObject")
+            timeline = find(parse_fragment(asked.XmlContent), "TimelineObject")
         except ValueError as error:
             raise Fault(wire.PARAMETER, "param error: XmlContent") from error
         if timeline is None:
@@ -58,7 +58,7 @@ class Moments:
             target="moments",
             target_kind="channel",
             kind="moment",
-            text=text_of(child(timeline, "contentDesc")),
+            text=text_of(find(timeline, "contentDesc")),
             message_id=id,
         )
         for other in self.accounts.online():

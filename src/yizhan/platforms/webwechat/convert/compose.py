@@ -171,7 +171,7 @@ class _Composer:
             raise Unsupported(f"{self._target}: a quote carries the text that answers it. Put a text right after it.")
         if self._rules["link.fresh"]:
             return self._text(words, quote)
-        return self._text(words.behind(self._above(quote)), note=QUOTE_NOTE)
+        return self._text(words.prefixed(self._above(quote)), note=QUOTE_NOTE)
 
     def _above(self, quote: Quote) -> str:
         """What is quoted, as clients without quotes write it above an answer."""

@@ -135,7 +135,7 @@ def _content(message: wire.Message, content: str) -> tuple[tuple[Segment, ...], 
             case wire.TYPE_CARD:
                 return _card(content), kind, {}
             case wire.TYPE_LOCATION:
-                return (Text(parse_media(content).place()),), kind, {}
+                return (Text(parse_media(content).location_text()),), kind, {}
             case wire.TYPE_IMAGE | wire.TYPE_VOICE | wire.TYPE_VIDEO | wire.TYPE_STICKER:
                 return (_media(message.type, content),), kind, {}
     except ValueError:
