@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench setup lock clean
+.PHONY: demo test check bench mutants setup lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/yizhan demo $(ARGS)
@@ -22,6 +22,9 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(ARGS)
 
+mutants: $(VENV)/.mutants
+	$(BIN)/python -m mutants $(ARGS)
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "yizhan needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
@@ -35,10 +38,15 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+$(VENV)/.mutants: requirements/mutants.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	touch $@
+
 lock: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet uv
 	cd requirements && ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q run.in -o run.txt
 	cd requirements && ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q dev.in -c run.txt -o dev.txt
+	cd requirements && ../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q mutants.in -c dev.txt -o mutants.txt
 
 clean:
 	rm -rf $(VENV) .envs .mypy_cache .ruff_cache .pytest_cache
