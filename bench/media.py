@@ -110,13 +110,13 @@ class _prepare:
         from yizhan.media.blobs import open_blobs
         from yizhan.media.index import SqlMediaIndex
         from yizhan.media.library import Library
-        from yizhan.media.variants import Prepare
+        from yizhan.media.variants import Variants
         from yizhan.runtime.clock import SystemClock
         from yizhan.storage.ledger import Ledger
 
         self._ledger = await Ledger.open_file(self._path / "yizhan.db")
         library = Library(open_blobs(self._path / "media"), SqlMediaIndex(self._ledger), SystemClock())
-        self._made = Prepare(library)
+        self._made = Variants(library)
         return self._made
 
     async def __aexit__(self, *_: object) -> None:

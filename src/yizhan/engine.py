@@ -29,7 +29,7 @@ from yizhan.errors import (
     YizhanError,
 )
 from yizhan.media.upload_table import HandleTable
-from yizhan.media.uploads import HandleShelf
+from yizhan.media.uploads import HandleCache
 from yizhan.model import (
     Clock,
     Event,
@@ -68,7 +68,7 @@ from yizhan.storage.vault import Vault
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
-    from yizhan.media.share import ShareSettings, Sharing
+    from yizhan.media.share import ShareServer, ShareSettings
 
 TIDY_SECONDS = 3600.0
 RECEIVED_VOICE = "voice;format=wav;rate=24000"
@@ -84,14 +84,14 @@ class Engine:
         self, ledger: Ledger, vault: Vault, library: Library, clock: Clock, store_id: str, folder: Path, policy: Policy
     ) -> None:
         self.clock = clock
-        from yizhan.media.variants import Prepare
+        from yizhan.media.variants import Variants
 
         self.library = library
-        self.prepare = Prepare(library)
+        self.prepare = Variants(library)
         self.share_settings: ShareSettings | None = None
         self.outbox = Outbox(ledger, clock)
         self.records = Records(ledger)
-        self.shelf = HandleShelf(HandleTable(ledger, vault), clock, self.prepare.variant, library.open)
+        self.shelf = HandleCache(HandleTable(ledger, vault), clock, self.prepare)
         self.contacts = ContactTable(ledger)
         self.event_table = EventTable(ledger, vault)
         self.folder = folder
@@ -113,7 +113,7 @@ class Engine:
         self._closed = False
         self._listening_to_all = False
         self._messages = Messages(self.records, self.prepare)
-        self._sharing: Sharing | None = None
+        self._sharing: ShareServer | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self.worker = Worker(self.outbox, folder / "worker.lock", self._make_lane, self._reopen, self._break_up_lines)
@@ -299,12 +299,12 @@ class Engine:
             ConfigError: nothing can listen where `Engine.open(share=…)` said.
             StorageError: the library does not hold the media.
         """
-        from yizhan.media.share import Sharing
+        from yizhan.media.share import ShareServer
 
         self.library.open(media)
         if self._sharing is None:
             secret = self._vault.derived("shared addresses")
-            self._sharing = Sharing(self.library.open, self.clock, secret, self.share_settings)
+            self._sharing = ShareServer(self.library, self.clock, secret, self.share_settings)
         return await self._sharing.address(media, seconds)
 
     async def take_in(self, message: Message) -> Message:

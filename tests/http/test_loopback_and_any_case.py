@@ -27,11 +27,13 @@ async def _say(call: Call[Word]) -> Word:
     return call.request
 
 
-def _router() -> Router:
-    async def keep(chunks: AsyncIterator[bytes]) -> BytesContent:
+class InMemory:
+    async def keep(self, chunks: AsyncIterator[bytes], /) -> BytesContent:
         return BytesContent(b"".join([chunk async for chunk in chunks]))
 
-    router = Router("test", PLAIN, keep)
+
+def _router() -> Router:
+    router = Router("test", PLAIN, InMemory())
     router.any_case = True
     router.add(SAY, _say)
     return router

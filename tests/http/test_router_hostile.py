@@ -19,7 +19,7 @@ from msgspec import Struct
 from tests.pigeon import COO, PIGEON, Delivered, Server
 from tests.support import PATIENCE
 from yizhan.http import request_body
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.http.router import Call, Router
 from yizhan.platforms.server import ServerOptions
 from yizhan.wire import FORM, JSON_OR_MULTIPART, MULTIPART, Endpoint, HttpResponse, Path, Query, Whole
@@ -60,7 +60,7 @@ class Answer:
 class Wild:
     """A served router, and a way to send it any bytes at all."""
 
-    door: Door
+    door: HttpListener
     router: Router
     world: World
 
@@ -125,7 +125,7 @@ async def wild(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Wild]:
     for endpoint in (FORM_SLIP, ANY_SLIP, PARTS_SLIP):
         router.add(endpoint, slip)
     router.add(TELL, tell)
-    door = Door([router])
+    door = HttpListener([router])
     await door.start()
     yield Wild(door, router, world)
     await door.close()
@@ -279,7 +279,7 @@ async def test_a_body_that_breaks_off_leaves_nothing_behind(wild: Wild, path: st
 
 
 async def test_a_body_that_never_comes_is_given_up(wild: Wild) -> None:
-    wild.router.intake.seconds = 0.05
+    wild.router.body_reader.seconds = 0.05
     for path, method in (("/pigeon/x/letters", "POST"), ("/put/x", "PUT")):
         answer = await wild.send(_head(method, path, length=10) + b"{")
         assert answer is not None
@@ -291,12 +291,12 @@ async def test_a_body_that_never_comes_is_given_up(wild: Wild) -> None:
 
     assert answer is not None
     assert 400 == answer.status
-    wild.router.intake.seconds = 60
+    wild.router.body_reader.seconds = 60
     assert await wild.still_well()
 
 
 async def test_a_body_that_drips_is_bounded_as_a_whole(wild: Wild) -> None:
-    wild.router.intake.seconds = 0.1
+    wild.router.body_reader.seconds = 0.1
     reader, writer = await asyncio.open_connection("127.0.0.1", wild.door.port)
     writer.write(_head("POST", "/pigeon/x/letters", length=1_000_000))
 

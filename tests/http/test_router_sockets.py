@@ -14,7 +14,7 @@ import pytest
 from tests.pigeon import COO
 from tests.support import PATIENCE
 from yizhan.http import websocket as module
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.http.router import Exchange, Router
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.wire import HttpRequest, HttpResponse
@@ -30,7 +30,7 @@ class Line:
         self.router = Router("test", COO, None)  # type: ignore[arg-type]
         self.router.observer = self
         self.router.socket("/ws", self.handle, name="line")
-        self.door = Door([self.router])
+        self.door = HttpListener([self.router])
 
     async def handle(self, http: HttpRequest, socket: Socket) -> None:
         await self.handler(http, socket)

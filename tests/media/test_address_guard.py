@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from yizhan.errors import ConfigError, MediaFormat, Refused
 from yizhan.media.address_guard import AllowList, Forbidden, is_public
-from yizhan.media.download import Fetch, FetchLimits
+from yizhan.media.download import Download, DownloadLimits
 
 FORBIDDEN = [
     "http://127.0.0.1/",
@@ -131,7 +131,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 async def drained(url: str, **limits: Any) -> bytes:
     limits.setdefault("pause_seconds", 0)
-    return b"".join([piece async for piece in Fetch(url, FetchLimits(**limits))])
+    return b"".join([piece async for piece in Download(url, DownloadLimits(**limits))])
 
 
 @pytest.mark.parametrize("url", FORBIDDEN)

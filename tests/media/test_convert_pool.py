@@ -20,26 +20,26 @@ Data = Callable[[], bytes]
 
 
 async def test_a_worker_that_hangs_is_ended_and_the_next_job_gets_another(tmp_path: Path) -> None:
-    workshop = ConversionPool(ConversionLimits(seconds=0.0), workers=1)
+    pool = ConversionPool(ConversionLimits(seconds=0.0), workers=1)
     (tmp_path / "a.wav").write_bytes(make.wav())
     with pytest.raises(MediaFormat, match=r"the step 'start' was not done after 0 s"):
-        await workshop.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
-    workshop.caps = ConversionLimits()
-    await workshop.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
-    await workshop.close()
+        await pool.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
+    pool.limits = ConversionLimits()
+    await pool.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
+    await pool.close()
 
     assert (tmp_path / "out").read_bytes().startswith(b"\x02#!SILK_V3")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory limits are the system's")
 async def test_a_job_that_eats_memory_is_refused_and_harms_nobody(tmp_path: Path) -> None:
-    workshop = ConversionPool(ConversionLimits(memory_bytes=400 << 20), workers=1)
+    pool = ConversionPool(ConversionLimits(memory_bytes=400 << 20), workers=1)
     (tmp_path / "a.png").write_bytes(make.picture("PNG", (9000, 9000)))
     with pytest.raises((MediaTooLarge, MediaFormat), match=r"MiB of memory|converter ended"):
-        await workshop.make("image;formats=jpeg", tmp_path / "a.png", tmp_path / "out", "a.png")
+        await pool.make("image;formats=jpeg", tmp_path / "a.png", tmp_path / "out", "a.png")
     (tmp_path / "b.png").write_bytes(make.picture("PNG"))
-    made = await workshop.make("image;formats=jpeg", tmp_path / "b.png", tmp_path / "out", "b.png")
-    await workshop.close()
+    made = await pool.make("image;formats=jpeg", tmp_path / "b.png", tmp_path / "out", "b.png")
+    await pool.close()
 
     assert 64 == made.width
 
@@ -57,47 +57,47 @@ def endless_job(folder: Path) -> tuple[str, Path, Path, str]:
 
 
 async def test_a_worker_that_was_killed_while_it_had_nothing_to_do_costs_nobody_anything(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=1)
+    pool = ConversionPool(workers=1)
     arguments = voice_job(tmp_path)
-    await workshop.make(*arguments)
-    process = workshop._idle[0].process
+    await pool.make(*arguments)
+    process = pool._idle[0].process
     os.kill(process.pid, signal.SIGKILL)
-    made = await workshop.make(*arguments)
-    await workshop.close()
+    made = await pool.make(*arguments)
+    await pool.close()
 
     assert -signal.SIGKILL == process.returncode
     assert 1000 == made.duration_ms
 
 
 async def test_a_job_whose_worker_is_killed_is_tried_once_more_and_then_refused(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=1)
-    job = asyncio.create_task(workshop.make(*endless_job(tmp_path)))
+    pool = ConversionPool(workers=1)
+    job = asyncio.create_task(pool.make(*endless_job(tmp_path)))
     killed: set[int] = set()
     async with asyncio.timeout(60):
         while len(killed) < 2:
             await asyncio.sleep(0.01)
-            for pid in {worker.process.pid for worker in workshop._busy} - killed:
+            for pid in {worker.process.pid for worker in pool._busy} - killed:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
     with pytest.raises(MediaFormat, match=r"converter ended at the step '\w+' \(SIGKILL\)"):
         await job
-    await workshop.make(*voice_job(tmp_path))
-    await workshop.close()
+    await pool.make(*voice_job(tmp_path))
+    await pool.close()
 
 
 async def test_a_worker_that_cannot_be_started_is_no_fault_of_the_media(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workshop = ConversionPool(workers=1)
+    pool = ConversionPool(workers=1)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     with pytest.raises(StorageError, match=r"could not be started: .* Nothing is wrong with the media"):
-        await workshop.make(*voice_job(tmp_path))
+        await pool.make(*voice_job(tmp_path))
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(StorageError, match=r"could not be started \(exit code 1\)"):
-        await workshop.make(*voice_job(tmp_path))
+        await pool.make(*voice_job(tmp_path))
     monkeypatch.undo()
-    await workshop.make(*voice_job(tmp_path))
-    await workshop.close()
+    await pool.make(*voice_job(tmp_path))
+    await pool.close()
 
 
 @pytest.mark.parametrize("said", ["nonsense", "x" * 200_000, '{"share": "much"}'], ids=["words", "long", "wrong"])
@@ -107,35 +107,35 @@ async def test_what_no_converter_says_is_not_listened_to(
     (tmp_path / "other").write_text(f"#!/bin/sh\necho '{said}'\nexec cat\n")
     (tmp_path / "other").chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "other"))
-    workshop = ConversionPool(workers=1)
+    pool = ConversionPool(workers=1)
     with pytest.raises(MediaFormat, match="could not be converted: the converter ended at the step 'start'"):
-        await workshop.make(*voice_job(tmp_path))
-    await workshop.close()
+        await pool.make(*voice_job(tmp_path))
+    await pool.close()
 
 
 async def test_closing_ends_what_is_at_work_and_nothing_begins_after(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=1)
-    await workshop.make(*voice_job(tmp_path))
-    process = workshop._idle[0].process
-    jobs = [asyncio.create_task(workshop.make(*endless_job(tmp_path))) for _ in range(2)]
+    pool = ConversionPool(workers=1)
+    await pool.make(*voice_job(tmp_path))
+    process = pool._idle[0].process
+    jobs = [asyncio.create_task(pool.make(*endless_job(tmp_path))) for _ in range(2)]
     await asyncio.sleep(0)
-    await workshop.close()
+    await pool.close()
 
     assert -signal.SIGKILL == process.returncode
     for job in jobs:
         with pytest.raises(StorageError, match="closed"):
             await job
     with pytest.raises(StorageError, match="closed"):
-        await workshop.make(*voice_job(tmp_path))
+        await pool.make(*voice_job(tmp_path))
 
 
 async def test_films_do_not_hold_up_what_takes_a_moment(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=2)
-    films = [asyncio.create_task(workshop.make(*endless_job(tmp_path))) for _ in range(3)]
+    pool = ConversionPool(workers=2)
+    films = [asyncio.create_task(pool.make(*endless_job(tmp_path))) for _ in range(3)]
     await asyncio.sleep(0)
     async with asyncio.timeout(60):
-        await workshop.make(*voice_job(tmp_path))
-    await workshop.close()
+        await pool.make(*voice_job(tmp_path))
+    await pool.close()
 
     assert [StorageError] * 3 == [type(end) for end in await asyncio.gather(*films, return_exceptions=True)]
 
@@ -150,12 +150,12 @@ from pathlib import Path
 from yizhan.media.convert import ConversionPool
 
 async def main(source, result):
-    workshop = ConversionPool()
+    pool = ConversionPool()
 
     def say(_share):
-        print(next(iter(workshop._busy)).process.pid, flush=True)
+        print(next(iter(pool._busy)).process.pid, flush=True)
 
-    await workshop.make("voice;format=silk", source, result, "a long sound", say)
+    await pool.make("voice;format=silk", source, result, "a long sound", say)
 
 asyncio.run(main(*map(Path, sys.argv[1:])))
 """
@@ -194,11 +194,11 @@ ROOM: list[tuple[str, Data]] = [
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of file sizes are the system's")
 @pytest.mark.parametrize(("recipe", "data"), ROOM, ids=[recipe for recipe, _ in ROOM])
 async def test_a_result_over_the_cap_is_too_large_and_may_go_as_a_file(tmp_path: Path, recipe: str, data: Data) -> None:
-    workshop = ConversionPool(ConversionLimits(result_bytes=2000), workers=1)
+    pool = ConversionPool(ConversionLimits(result_bytes=2000), workers=1)
     (tmp_path / "a").write_bytes(data())
     with pytest.raises(MediaTooLarge, match="the result has more than 2000 bytes") as caught:
-        await workshop.make(recipe, tmp_path / "a", tmp_path / "out", "a")
-    await workshop.close()
+        await pool.make(recipe, tmp_path / "a", tmp_path / "out", "a")
+    await pool.close()
 
     assert caught.value.as_file
 
@@ -206,38 +206,38 @@ async def test_a_result_over_the_cap_is_too_large_and_may_go_as_a_file(tmp_path:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
 @pytest.mark.parametrize(("recipe", "data"), ROOM, ids=[recipe for recipe, _ in ROOM])
 async def test_a_full_disk_is_no_fault_of_the_media(tmp_path: Path, recipe: str, data: Data) -> None:
-    workshop = ConversionPool(workers=1)
+    pool = ConversionPool(workers=1)
     (tmp_path / "a").write_bytes(data())
     with pytest.raises(StorageError, match=r"No space left on device\. Make room"):
-        await workshop.make(recipe, tmp_path / "a", Path("/dev/full"), "a")
-    await workshop.close()
+        await pool.make(recipe, tmp_path / "a", Path("/dev/full"), "a")
+    await pool.close()
 
 
 async def test_a_cancelled_job_ends_its_worker(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=1)
+    pool = ConversionPool(workers=1)
     (tmp_path / "a.wav").write_bytes(make.wav())
     arguments = ("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
-    await workshop.make(*arguments)
-    worker = workshop._idle[0].process
+    await pool.make(*arguments)
+    worker = pool._idle[0].process
     os.kill(worker.pid, signal.SIGSTOP)
-    job = asyncio.create_task(workshop.make(*arguments))
+    job = asyncio.create_task(pool.make(*arguments))
     await asyncio.sleep(0)
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    await workshop.close()
+    await pool.close()
 
     assert -signal.SIGKILL == worker.returncode
 
 
 async def test_workers_are_replaced_after_their_jobs_and_ended_at_the_close(tmp_path: Path) -> None:
-    workshop = ConversionPool(workers=1, jobs_per_worker=2)
+    pool = ConversionPool(workers=1, jobs_per_worker=2)
     (tmp_path / "a.wav").write_bytes(make.wav(0.1))
     seen = []
     for _ in range(3):
-        await workshop.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
-        seen += [worker.process for worker in workshop._idle]
-    await workshop.close()
+        await pool.make("voice;format=silk", tmp_path / "a.wav", tmp_path / "out", "a.wav")
+        seen += [worker.process for worker in pool._idle]
+    await pool.close()
 
     assert 2 == len({process.pid for process in seen})
     assert None not in [process.returncode for process in seen]

@@ -21,7 +21,7 @@ from tests.media.support import library_in
 from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionLimits, ConversionPool
 from yizhan.media.probe import probe
-from yizhan.media.variants import Prepare
+from yizhan.media.variants import Variants
 from yizhan.model import Media
 from yizhan.platforms.wechat_xml import parse_card, parse_contact, parse_friend_request, parse_media, parse_revoked
 
@@ -99,7 +99,7 @@ def samples() -> dict[str, bytes]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def workshop() -> AsyncIterator[ConversionPool]:
+async def pool() -> AsyncIterator[ConversionPool]:
     made = ConversionPool(
         ConversionLimits(seconds=SECONDS, pixels=4_000_000, all_pixels=20_000_000, media_seconds=600), workers=2
     )
@@ -120,10 +120,10 @@ async def test_looking_at_damaged_bytes_always_comes_to_an_end(samples: dict[str
     assert time.perf_counter() - began < 30 * MORE
 
 
-async def opened(prepare: Prepare, media: Media, recipe: str) -> str:
+async def opened(variants: Variants, media: Media, recipe: str) -> str:
     """Return how a conversion ended: made, refused, or in words how it must not end."""
     try:
-        await prepare.variant(media, recipe)
+        await variants.variant(media, recipe)
     except (MediaFormat, MediaTooLarge) as error:
         words = str(error)
         return words if "converter ended" in words or "was not done" in words else "refused"
@@ -139,14 +139,14 @@ RECIPES = {
 
 @pytest.mark.parametrize("name", ALL)
 async def test_opening_damaged_bytes_ends_in_a_result_or_a_refusal(
-    samples: dict[str, bytes], workshop: ConversionPool, tmp_path_factory: pytest.TempPathFactory, name: str
+    samples: dict[str, bytes], pool: ConversionPool, tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    prepare = Prepare(library_in(tmp_path_factory.mktemp("fuzz")), workshop)
+    variants = Variants(library_in(tmp_path_factory.mktemp("fuzz")), pool)
     chance = random.Random(f"{SEED} open {name}")
     jobs = []
     for _ in range(15 * MORE):
-        media = await prepare.library.add(damaged(samples[name], chance), name=f"{name} of seed {SEED}")
-        jobs += [opened(prepare, media, recipe) for recipe in RECIPES[name]]
+        media = await variants.library.add(damaged(samples[name], chance), name=f"{name} of seed {SEED}")
+        jobs += [opened(variants, media, recipe) for recipe in RECIPES[name]]
 
     ended = await asyncio.gather(*jobs)
     assert [] == [words for words in ended if words not in ("made", "refused")]

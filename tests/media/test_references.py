@@ -17,7 +17,7 @@ from tests.media import support as make
 from tests.media.support import files_in, library_in
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused
 from yizhan.media.address_guard import AllowList
-from yizhan.media.download import FetchLimits
+from yizhan.media.download import DownloadLimits
 from yizhan.media.library import Library
 from yizhan.media.references import REMOTE, Trust
 from yizhan.model import read_all
@@ -45,7 +45,7 @@ class Server:
 
     def trust(self, **limits: Any) -> Trust:
         limits.setdefault("pause_seconds", 0)
-        return Trust((), FetchLimits(allowed=AllowList(("127.0.0.1",)), **limits))
+        return Trust((), DownloadLimits(allowed=AllowList(("127.0.0.1",)), **limits))
 
     def ranges(self) -> list[str]:
         return [found[1] if (found := re.search(r"Range: (\S+)", head)) else "" for head in self.heads]

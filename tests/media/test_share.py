@@ -13,7 +13,7 @@ from tests.end_to_end.accounts import QQ_USER, add_accounts
 from tests.media.support import HandClock, changed
 from yizhan.engine import Engine
 from yizhan.errors import ConfigError, StorageError
-from yizhan.media.share import MOST_SECONDS, ShareSettings, Sharing
+from yizhan.media.share import MOST_SECONDS, ShareServer, ShareSettings
 from yizhan.model import BytesContent, Content, Media
 from yizhan.testing import RunningSandbox
 
@@ -21,10 +21,16 @@ DATA = bytes(range(256)) * 40
 MEDIA = Media("ab" * 32, "", 0, len(DATA), "image", "image/png", "png", name="图 片?.png")
 
 
-def opened(sha256: str) -> Content:
-    if sha256 != MEDIA.sha256:
-        raise StorageError("no such blob")
-    return BytesContent(DATA)
+class OneFile:
+    """A library that holds `MEDIA`."""
+
+    def open(self, sha256: str) -> Content:
+        if sha256 != MEDIA.sha256:
+            raise StorageError("no such blob")
+        return BytesContent(DATA)
+
+
+LIBRARY: Any = OneFile()
 
 
 @pytest.fixture
@@ -33,8 +39,8 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def sharing(clock: HandClock) -> AsyncIterator[Sharing]:
-    sharing = Sharing(opened, clock, b"secret")
+async def sharing(clock: HandClock) -> AsyncIterator[ShareServer]:
+    sharing = ShareServer(LIBRARY, clock, b"secret")
     yield sharing
     await sharing.close()
 
@@ -49,7 +55,7 @@ async def fetch(url: str, method: str = "GET", **headers: str) -> tuple[int, byt
         return answer.status, await answer.read(), answer.headers
 
 
-async def test_an_address_gives_the_bytes_their_type_and_their_name(sharing: Sharing) -> None:
+async def test_an_address_gives_the_bytes_their_type_and_their_name(sharing: ShareServer) -> None:
     url = await sharing.address(MEDIA)
     status, body, headers = await fetch(url)
 
@@ -59,7 +65,7 @@ async def test_an_address_gives_the_bytes_their_type_and_their_name(sharing: Sha
 
 
 async def test_the_same_media_has_the_same_address_after_a_restart(clock: HandClock) -> None:
-    one, other = (Sharing(opened, clock, b"secret", ShareSettings(base="https://x.y/z/")) for _ in range(2))
+    one, other = (ShareServer(LIBRARY, clock, b"secret", ShareSettings(base="https://x.y/z/")) for _ in range(2))
     addresses = [await sharing.address(MEDIA) for sharing in (one, other)]
     for sharing in (one, other):
         await sharing.close()
@@ -68,8 +74,8 @@ async def test_the_same_media_has_the_same_address_after_a_restart(clock: HandCl
     assert addresses[0].startswith("https://x.y/z/m/1000600/")
 
 
-async def test_another_secret_makes_other_addresses(sharing: Sharing, clock: HandClock) -> None:
-    other = Sharing(opened, clock, b"another")
+async def test_another_secret_makes_other_addresses(sharing: ShareServer, clock: HandClock) -> None:
+    other = ShareServer(LIBRARY, clock, b"another")
     foreign = (await other.address(MEDIA)).split("/m/")[1]
     await other.close()
     ours = (await sharing.address(MEDIA)).split("/m/")[0]
@@ -94,7 +100,7 @@ async def test_another_secret_makes_other_addresses(sharing: Sharing, clock: Han
         (r"/m/.*", "/m/"),
     ],
 )
-async def test_a_changed_address_leads_nowhere(sharing: Sharing, found: str, instead: str) -> None:
+async def test_a_changed_address_leads_nowhere(sharing: ShareServer, found: str, instead: str) -> None:
     url = await sharing.address(MEDIA)
     wrong = re.sub(found, instead, url, count=1)
 
@@ -104,7 +110,7 @@ async def test_a_changed_address_leads_nowhere(sharing: Sharing, found: str, ins
     assert DATA[:100] not in body
 
 
-async def test_an_address_ends(sharing: Sharing, clock: HandClock) -> None:
+async def test_an_address_ends(sharing: ShareServer, clock: HandClock) -> None:
     url = await sharing.address(MEDIA, 60)
     clock.at += 60
     still = (await fetch(url))[0]
@@ -113,7 +119,7 @@ async def test_an_address_ends(sharing: Sharing, clock: HandClock) -> None:
     assert (200, 410) == (still, (await fetch(url))[0])
 
 
-async def test_no_address_is_good_for_ever(sharing: Sharing, clock: HandClock) -> None:
+async def test_no_address_is_good_for_ever(sharing: ShareServer, clock: HandClock) -> None:
     url = await sharing.address(MEDIA, 10**9)
 
     assert f"/m/{int(clock.at + MOST_SECONDS)}/" in url
@@ -135,7 +141,7 @@ async def test_no_address_is_good_for_ever(sharing: Sharing, clock: HandClock) -
         ("lines=1-2", 200, DATA),
     ],
 )
-async def test_a_part_can_be_asked_for(sharing: Sharing, wanted: str, status: int, body: bytes) -> None:
+async def test_a_part_can_be_asked_for(sharing: ShareServer, wanted: str, status: int, body: bytes) -> None:
     answer = await fetch(await sharing.address(MEDIA), Range=wanted)
 
     assert (status, body) == answer[:2]
@@ -144,27 +150,27 @@ async def test_a_part_can_be_asked_for(sharing: Sharing, wanted: str, status: in
         assert answer[2]["Content-Range"].endswith(f"/{len(DATA)}")
 
 
-async def test_a_look_costs_no_bytes(sharing: Sharing) -> None:
+async def test_a_look_costs_no_bytes(sharing: ShareServer) -> None:
     status, body, headers = await fetch(await sharing.address(MEDIA), "HEAD")
 
     assert (200, b"", str(len(DATA))) == (status, body, headers["Content-Length"])
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-async def test_nothing_can_be_changed(sharing: Sharing, method: str) -> None:
+async def test_nothing_can_be_changed(sharing: ShareServer, method: str) -> None:
     assert 405 == (await fetch(await sharing.address(MEDIA), method))[0]
 
 
 @pytest.mark.parametrize("mime", ["text/html", "image/svg+xml", "application/xhtml+xml", "video/x; a=b\r\nX: y", ""])
-async def test_nothing_runs_in_a_browser(sharing: Sharing, mime: str) -> None:
+async def test_nothing_runs_in_a_browser(sharing: ShareServer, mime: str) -> None:
     _, _, headers = await fetch(await sharing.address(changed(MEDIA, mime=mime)))
 
     assert "application/octet-stream" == headers["Content-Type"]
 
 
-async def test_a_port_that_is_taken_is_said(sharing: Sharing, clock: HandClock) -> None:
+async def test_a_port_that_is_taken_is_said(sharing: ShareServer, clock: HandClock) -> None:
     port = int((await sharing.address(MEDIA)).split("/")[2].split(":")[1])
-    other = Sharing(opened, clock, b"secret", ShareSettings(port=port))
+    other = ShareServer(LIBRARY, clock, b"secret", ShareSettings(port=port))
 
     with pytest.raises(ConfigError, match=f"127.0.0.1:{port}.*Choose another port"):
         await other.address(MEDIA)

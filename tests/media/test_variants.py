@@ -22,7 +22,7 @@ from tests.media import support as make
 from tests.media.support import files_in, library_in
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
 from yizhan.media.convert import ConversionPool
-from yizhan.media.variants import Prepare
+from yizhan.media.variants import Variants
 from yizhan.model import File, Image, Media, Message, Sticker, Text, Video, Voice, read_all
 from yizhan.platforms.kit.media_rules import MediaRule
 
@@ -34,20 +34,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def workshop() -> AsyncIterator[ConversionPool]:
+async def pool() -> AsyncIterator[ConversionPool]:
     made = ConversionPool(workers=1)
     yield made
     await made.close()
 
 
 @pytest.fixture
-def prepare(tmp_path: Path, workshop: ConversionPool) -> Prepare:
-    return Prepare(library_in(tmp_path), workshop)
+def variants(tmp_path: Path, pool: ConversionPool) -> Variants:
+    return Variants(library_in(tmp_path), pool)
 
 
-async def convert(prepare: Prepare, data: bytes, recipe: str, name: str = "") -> tuple[Media, bytes]:
-    made = await prepare.variant(await prepare.library.add(data, name=name), recipe)
-    return made, await read_all(prepare.library.open(made))
+async def convert(variants: Variants, data: bytes, recipe: str, name: str = "") -> tuple[Media, bytes]:
+    made = await variants.variant(await variants.library.add(data, name=name), recipe)
+    return made, await read_all(variants.library.open(made))
 
 
 def difference(one: bytes, other: bytes) -> float:
@@ -74,9 +74,11 @@ PICTURES: list[tuple[Data, str, str]] = [
 
 
 @pytest.mark.parametrize(("data", "recipe", "form"), PICTURES)
-async def test_a_picture_looks_the_same_in_another_format(prepare: Prepare, data: Data, recipe: str, form: str) -> None:
+async def test_a_picture_looks_the_same_in_another_format(
+    variants: Variants, data: Data, recipe: str, form: str
+) -> None:
     before = data()
-    made, after = await convert(prepare, before, recipe)
+    made, after = await convert(variants, before, recipe)
 
     assert ("image", form) == (made.kind, made.format)
     assert Pillow.open(io.BytesIO(before)).size == (made.width, made.height)
@@ -87,25 +89,25 @@ MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I",
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_every_mode_of_picture_becomes_a_plain_one(prepare: Prepare, mode: str) -> None:
+async def test_every_mode_of_picture_becomes_a_plain_one(variants: Variants, mode: str) -> None:
     form = "TIFF" if mode in ("CMYK", "YCbCr", "F", "I", "PA", "LA") else "PNG"
     out = io.BytesIO()
     try:
         Pillow.linear_gradient("L").convert("RGB").convert(mode).save(out, form)
     except (ValueError, OSError):
         Pillow.linear_gradient("L").convert(mode).save(out, form)
-    made, after = await convert(prepare, out.getvalue(), "image;formats=jpeg")
+    made, after = await convert(variants, out.getvalue(), "image;formats=jpeg")
 
     assert "RGB" == Pillow.open(io.BytesIO(after)).mode
     assert 256 == made.width
 
 
-async def test_a_picture_with_more_than_eight_bits_keeps_its_greys(prepare: Prepare) -> None:
+async def test_a_picture_with_more_than_eight_bits_keeps_its_greys(variants: Variants) -> None:
     deep = Pillow.new("I;16", (64, 64))
     deep.putdata([65535 * (i % 64) // 63 for i in range(64 * 64)])
     out = io.BytesIO()
     deep.save(out, "PNG")
-    _, after = await convert(prepare, out.getvalue(), "image;formats=jpeg")
+    _, after = await convert(variants, out.getvalue(), "image;formats=jpeg")
     middle = Pillow.open(io.BytesIO(after)).convert("L").getpixel((32, 32))
 
     assert 130 == pytest.approx(middle, abs=6)
@@ -126,8 +128,8 @@ def lying(form: str = "JPEG", quality: int = 75) -> bytes:
     ("form", "recipe"),
     [("JPEG", "image;formats=png"), ("JPEG", "check"), ("WEBP", "image;formats=jpeg"), ("TIFF", "image;formats=png")],
 )
-async def test_a_photograph_on_its_side_is_turned_upright(prepare: Prepare, form: str, recipe: str) -> None:
-    made, after = await convert(prepare, lying(form), recipe)
+async def test_a_photograph_on_its_side_is_turned_upright(variants: Variants, form: str, recipe: str) -> None:
+    made, after = await convert(variants, lying(form), recipe)
     upright = Pillow.open(io.BytesIO(after))
 
     assert (40, 60) == (made.width, made.height) == upright.size
@@ -137,43 +139,43 @@ async def test_a_photograph_on_its_side_is_turned_upright(prepare: Prepare, form
 
 
 @pytest.mark.parametrize("quality", [30, 95])
-async def test_a_photograph_grows_no_larger_by_being_turned(prepare: Prepare, quality: int) -> None:
+async def test_a_photograph_grows_no_larger_by_being_turned(variants: Variants, quality: int) -> None:
     before = lying(quality=quality)
-    made, _ = await convert(prepare, before, "check")
+    made, _ = await convert(variants, before, "check")
 
     assert len(before) >= made.size
 
 
 @pytest.mark.parametrize("recipe", ["check", "image;formats=png"])
-async def test_a_broken_note_in_a_photograph_does_not_matter(prepare: Prepare, recipe: str) -> None:
+async def test_a_broken_note_in_a_photograph_does_not_matter(variants: Variants, recipe: str) -> None:
     picture, exif, out = Pillow.new("RGB", (60, 40)), Pillow.Exif(), io.BytesIO()
     exif[0x0112], exif[0x0110] = 6, "a camera"
     picture.save(out, "JPEG", exif=exif)
     # The camera's name stands where a number belongs.
     broken = out.getvalue().replace(b"\x01\x10\x00\x02", b"\x01\x11\x00\x02")
     assert broken != out.getvalue()
-    made, _ = await convert(prepare, broken, recipe)
+    made, _ = await convert(variants, broken, recipe)
 
     assert (40, 60) == (made.width, made.height)
 
 
-async def test_a_profile_of_inks_does_not_stay_with_colours(prepare: Prepare) -> None:
+async def test_a_profile_of_inks_does_not_stay_with_colours(variants: Variants) -> None:
     out = io.BytesIO()
     Pillow.new("CMYK", (30, 20), (0, 200, 200, 0)).save(out, "JPEG", icc_profile=b"a profile for a printing press")
     for recipe in ("image;formats=jpeg;side=20", "image;formats=png", "thumb;side=10"):
-        _, after = await convert(prepare, out.getvalue(), recipe)
+        _, after = await convert(variants, out.getvalue(), recipe)
 
         assert "icc_profile" not in Pillow.open(io.BytesIO(after)).info
 
 
-async def test_what_is_clear_becomes_white_in_a_jpeg_and_stays_clear_in_a_png(prepare: Prepare) -> None:
+async def test_what_is_clear_becomes_white_in_a_jpeg_and_stays_clear_in_a_png(variants: Variants) -> None:
     clear = Pillow.new("RGBA", (50, 50), (255, 0, 0, 0))
     out = io.BytesIO()
     clear.save(out, "PNG")
-    _, jpeg = await convert(prepare, out.getvalue(), "image;formats=jpeg")
+    _, jpeg = await convert(variants, out.getvalue(), "image;formats=jpeg")
     out = io.BytesIO()
     clear.save(out, "WEBP", lossless=True)
-    made, _ = await convert(prepare, out.getvalue(), "image;formats=jpeg+png")
+    made, _ = await convert(variants, out.getvalue(), "image;formats=jpeg+png")
 
     assert min(Pillow.open(io.BytesIO(jpeg)).getpixel((25, 25))) > 250
     assert "png" == made.format
@@ -186,27 +188,27 @@ def noise(size: tuple[int, int]) -> bytes:
 
 
 @pytest.mark.parametrize("limit", [500_000, 60_000, 8_000])
-async def test_a_picture_is_made_smaller_step_by_step_until_it_fits(prepare: Prepare, limit: int) -> None:
-    made, _ = await convert(prepare, noise((600, 500)), f"image;formats=jpeg;bytes={limit}")
+async def test_a_picture_is_made_smaller_step_by_step_until_it_fits(variants: Variants, limit: int) -> None:
+    made, _ = await convert(variants, noise((600, 500)), f"image;formats=jpeg;bytes={limit}")
 
     assert limit // 4 < made.size <= limit
     assert 600 / 500 == pytest.approx(made.width / made.height, rel=0.05)
 
 
-async def test_a_side_is_kept_to(prepare: Prepare) -> None:
-    made, _ = await convert(prepare, make.picture("PNG", (900, 300)), "image;formats=jpeg;side=300")
+async def test_a_side_is_kept_to(variants: Variants) -> None:
+    made, _ = await convert(variants, make.picture("PNG", (900, 300)), "image;formats=jpeg;side=300")
 
     assert (300, 100) == (made.width, made.height)
 
 
-async def test_a_limit_that_no_picture_keeps_is_refused_with_the_size_it_would_have(prepare: Prepare) -> None:
+async def test_a_limit_that_no_picture_keeps_is_refused_with_the_size_it_would_have(variants: Variants) -> None:
     with pytest.raises(MediaTooLarge, match=r"'encode at \d+ x \d+' failed: even at its smallest it has \d+ bytes"):
-        await convert(prepare, noise((300, 300)), "image;formats=jpeg;bytes=200")
+        await convert(variants, noise((300, 300)), "image;formats=jpeg;bytes=200")
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
-async def test_an_animation_stays_one_where_gif_is_taken(prepare: Prepare, form: str) -> None:
-    made, after = await convert(prepare, make.animation(form, frames=5), "image;formats=gif+jpeg;side=20")
+async def test_an_animation_stays_one_where_gif_is_taken(variants: Variants, form: str) -> None:
+    made, after = await convert(variants, make.animation(form, frames=5), "image;formats=gif+jpeg;side=20")
     picture = Pillow.open(io.BytesIO(after))
 
     assert ("gif", 5, 20) == (made.format, picture.n_frames, made.width)  # type: ignore[attr-defined]
@@ -214,9 +216,9 @@ async def test_an_animation_stays_one_where_gif_is_taken(prepare: Prepare, form:
 
 
 @pytest.mark.parametrize("data", [lambda: make.picture("PNG", (800, 600)), lambda: make.picture("JPEG", (800, 600))])
-async def test_a_thumbnail_is_a_small_jpeg(prepare: Prepare, data: Data) -> None:
+async def test_a_thumbnail_is_a_small_jpeg(variants: Variants, data: Data) -> None:
     before = data()
-    made, after = await convert(prepare, before, "thumb;side=120")
+    made, after = await convert(variants, before, "thumb;side=120")
 
     assert ("jpeg", 120, 90) == (made.format, made.width, made.height)
     assert difference(before, after) < 12
@@ -262,8 +264,8 @@ SOUNDS: list[tuple[str, Data]] = [
 
 @pytest.mark.parametrize("data", [data for _, data in SOUNDS], ids=[name for name, _ in SOUNDS])
 @pytest.mark.parametrize("rate", [24000, 16000])
-async def test_any_sound_becomes_a_silk_of_the_same_length_and_pitch(prepare: Prepare, data: Data, rate: int) -> None:
-    made, after = await convert(prepare, data(), f"voice;format=silk;rate={rate}")
+async def test_any_sound_becomes_a_silk_of_the_same_length_and_pitch(variants: Variants, data: Data, rate: int) -> None:
+    made, after = await convert(variants, data(), f"voice;format=silk;rate={rate}")
     seconds, pitch = heard(silk_as_wav(after))
 
     assert ("voice", "silk", b"\x02#!SILK_V3") == (made.kind, made.format, after[:10])
@@ -274,8 +276,8 @@ async def test_any_sound_becomes_a_silk_of_the_same_length_and_pitch(prepare: Pr
 
 @pytest.mark.parametrize("form", ["wav", "mp3", "ogg", "m4a", "amr"])
 @pytest.mark.parametrize("data", [lambda: make.silk(2.0), lambda: make.silk(2.0, tencent=False)])
-async def test_a_received_silk_can_be_heard_elsewhere(prepare: Prepare, data: Data, form: str) -> None:
-    made, after = await convert(prepare, data(), f"voice;format={form};rate=24000")
+async def test_a_received_silk_can_be_heard_elsewhere(variants: Variants, data: Data, form: str) -> None:
+    made, after = await convert(variants, data(), f"voice;format={form};rate=24000")
     seconds, pitch = heard(after)
 
     assert ("voice", form) == (made.kind, made.format)
@@ -283,14 +285,14 @@ async def test_a_received_silk_can_be_heard_elsewhere(prepare: Prepare, data: Da
     assert 440 == pytest.approx(pitch, rel=0.03)
 
 
-async def test_a_sound_over_its_seconds_is_refused_although_its_header_says_less(prepare: Prepare) -> None:
+async def test_a_sound_over_its_seconds_is_refused_although_its_header_says_less(variants: Variants) -> None:
     with pytest.raises(MediaTooLarge, match="lasts more than 1 s"):
-        await convert(prepare, make.wav(3.0), "voice;format=silk;seconds=1")
+        await convert(variants, make.wav(3.0), "voice;format=silk;seconds=1")
 
 
-async def test_a_film_without_sound_is_no_voice(prepare: Prepare) -> None:
+async def test_a_film_without_sound_is_no_voice(variants: Variants) -> None:
     with pytest.raises(MediaFormat, match="there is no sound in it"):
-        await convert(prepare, make.film(), "voice;format=silk")
+        await convert(variants, make.film(), "voice;format=silk")
 
 
 HEIC = base64.b64decode(
@@ -306,10 +308,10 @@ HEIC = base64.b64decode(
 """60 x 40, red in its left third and blue beside it; stored as 64 x 64."""
 
 
-async def test_a_heic_of_one_piece_is_shown_without_what_fills_it_up(prepare: Prepare) -> None:
-    source = await prepare.library.add(HEIC, name="IMG_0001.HEIC")
-    made = await prepare.variant(source, "image;formats=jpeg")
-    picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(made)))).convert("RGB")
+async def test_a_heic_of_one_piece_is_shown_without_what_fills_it_up(variants: Variants) -> None:
+    source = await variants.library.add(HEIC, name="IMG_0001.HEIC")
+    made = await variants.variant(source, "image;formats=jpeg")
+    picture = Pillow.open(io.BytesIO(await read_all(variants.library.open(made)))).convert("RGB")
 
     assert ("image", "heic", 60, 40) == (source.kind, source.format, source.width, source.height)
     assert ("IMG_0001.jpg", 60, 40) == (made.name, made.width, made.height)
@@ -331,11 +333,11 @@ FILMS: list[tuple[str, Data]] = [
 
 
 @pytest.mark.parametrize("data", [data for _, data in FILMS], ids=[name for name, _ in FILMS])
-async def test_any_film_becomes_an_mp4_that_plays_everywhere(prepare: Prepare, data: Data) -> None:
+async def test_any_film_becomes_an_mp4_that_plays_everywhere(variants: Variants, data: Data) -> None:
     import av
 
     before = data()
-    made, after = await convert(prepare, before, "mp4")
+    made, after = await convert(variants, before, "mp4")
     with av.open(io.BytesIO(before)) as source:
         sounds = len(source.streams.audio)
     with av.open(io.BytesIO(after)) as film:
@@ -351,19 +353,19 @@ async def test_any_film_becomes_an_mp4_that_plays_everywhere(prepare: Prepare, d
 
 
 @pytest.mark.parametrize("audio", [None, "aac"])
-async def test_a_film_that_fits_already_stays_as_it_is(prepare: Prepare, audio: str | None) -> None:
+async def test_a_film_that_fits_already_stays_as_it_is(variants: Variants, audio: str | None) -> None:
     before = make.film("mp4", audio=audio)
-    source = await prepare.library.add(before, name="a.mp4")
+    source = await variants.library.add(before, name="a.mp4")
 
-    assert source == await prepare.variant(source, "mp4")
-    assert source == await prepare.variant(source, "mp4")
+    assert source == await variants.variant(source, "mp4")
+    assert source == await variants.variant(source, "mp4")
 
 
-async def test_streams_that_fit_are_moved_over_not_encoded_again(prepare: Prepare) -> None:
+async def test_streams_that_fit_are_moved_over_not_encoded_again(variants: Variants) -> None:
     import av
 
     before = make.film("matroska", audio="aac")
-    _, after = await convert(prepare, before, "mp4")
+    _, after = await convert(variants, before, "mp4")
 
     packets = []
     for data in (before, after):
@@ -375,17 +377,17 @@ async def test_streams_that_fit_are_moved_over_not_encoded_again(prepare: Prepar
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"], ids=["copied", "encoded"])
 @pytest.mark.parametrize("begins_at", [0, 10_000])
 async def test_a_recording_begins_at_once_whatever_its_clock_and_whatever_comes_first(
-    prepare: Prepare, codec: str, begins_at: int
+    variants: Variants, codec: str, begins_at: int
 ) -> None:
     import av
 
-    source = await prepare.library.add(make.recording(codec, begins_at), name="a.ts")
-    made = await prepare.variant(source, "mp4")
-    cover = await prepare.variant(source, "cover;side=96")
-    with av.open(io.BytesIO(await read_all(prepare.library.open(made)))) as film:
+    source = await variants.library.add(make.recording(codec, begins_at), name="a.ts")
+    made = await variants.variant(source, "mp4")
+    cover = await variants.variant(source, "cover;side=96")
+    with av.open(io.BytesIO(await read_all(variants.library.open(made)))) as film:
         begin = [float(stream.start_time * stream.time_base) for stream in film.streams]
         size = film.streams.video[0].width, film.streams.video[0].height
-    picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("L")
+    picture = Pillow.open(io.BytesIO(await read_all(variants.library.open(cover)))).convert("L")
 
     assert 2000 == pytest.approx(made.duration_ms, rel=0.05)
     assert [0, 0] == pytest.approx(begin, abs=0.1)
@@ -394,33 +396,33 @@ async def test_a_recording_begins_at_once_whatever_its_clock_and_whatever_comes_
     assert picture.getpixel((48, 32)) > 40
 
 
-async def test_a_film_whose_codec_nobody_knows_may_go_as_a_file(prepare: Prepare) -> None:
+async def test_a_film_whose_codec_nobody_knows_may_go_as_a_file(variants: Variants) -> None:
     strange = make.film("matroska").replace(b"V_MPEG4/ISO/AVC", b"V_NOBODY/KNOWS/")
     with pytest.raises(MediaFormat, match="no decoder for its pictures") as caught:
-        await convert(prepare, strange, "mp4")
+        await convert(variants, strange, "mp4")
 
     assert caught.value.as_file
 
 
-async def test_a_film_over_its_bytes_is_made_smaller(prepare: Prepare) -> None:
+async def test_a_film_over_its_bytes_is_made_smaller(variants: Variants) -> None:
     before = make.noisy_film(3.0, (320, 240))
-    made, _ = await convert(prepare, before, "mp4;bytes=150000")
+    made, _ = await convert(variants, before, "mp4;bytes=150000")
 
     assert len(before) > 150_000 >= made.size
     assert 3000 == pytest.approx(made.duration_ms, rel=0.05)
 
 
-async def test_a_film_that_cannot_be_shown_in_so_few_bytes_is_refused(prepare: Prepare) -> None:
+async def test_a_film_that_cannot_be_shown_in_so_few_bytes_is_refused(variants: Variants) -> None:
     with pytest.raises(MediaTooLarge, match="cannot be shown in 1000 bytes"):
-        await convert(prepare, make.film("mp4", seconds=2.0), "mp4;bytes=1000")
+        await convert(variants, make.film("mp4", seconds=2.0), "mp4;bytes=1000")
 
 
 @pytest.mark.parametrize("data", [data for _, data in FILMS], ids=[name for name, _ in FILMS])
-async def test_a_cover_is_a_picture_of_the_film(prepare: Prepare, data: Data) -> None:
+async def test_a_cover_is_a_picture_of_the_film(variants: Variants, data: Data) -> None:
     import av
 
     before = data()
-    made, after = await convert(prepare, before, "cover;side=48", "clip.mov")
+    made, after = await convert(variants, before, "cover;side=48", "clip.mov")
     with av.open(io.BytesIO(before)) as film:
         pictures = []
         for frame in film.decode(video=0):
@@ -470,11 +472,11 @@ HOSTILE: list[tuple[str, Data, str, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("data", "recipe", "kind", "words"), [row[1:] for row in HOSTILE], ids=[r[0] for r in HOSTILE])
 async def test_broken_and_hostile_bytes_are_refused_with_size_type_and_step(
-    prepare: Prepare, tmp_path: Path, data: Data, recipe: str, kind: type[Exception], words: str
+    variants: Variants, tmp_path: Path, data: Data, recipe: str, kind: type[Exception], words: str
 ) -> None:
     before = data()
     with pytest.raises(kind) as caught:
-        await convert(prepare, before, recipe, "bad.bin")
+        await convert(variants, before, recipe, "bad.bin")
 
     assert words in str(caught.value)
     assert f"{len(before)} bytes" in str(caught.value)
@@ -482,57 +484,57 @@ async def test_broken_and_hostile_bytes_are_refused_with_size_type_and_step(
     assert 1 == len(files_in(tmp_path / "media"))
 
 
-async def test_a_variant_is_made_once_however_many_ask(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_variant_is_made_once_however_many_ask(variants: Variants, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    plain = prepare.workshop.make
+    plain = variants.pool.make
 
     async def counted(recipe: str, *rest: Any) -> Any:
         asked.append(recipe)
         return await plain(recipe, *rest)
 
-    monkeypatch.setattr(prepare.workshop, "make", counted)
-    source = await prepare.library.add(make.wav(), name="你好.wav")
-    made = await asyncio.gather(*(prepare.variant(source, "voice;format=silk") for _ in range(20)))
-    made.append(await prepare.variant(source, "voice;format=silk"))
-    made.append(await Prepare(prepare.library, prepare.workshop).variant(source, "voice;format=silk"))
+    monkeypatch.setattr(variants.pool, "make", counted)
+    source = await variants.library.add(make.wav(), name="你好.wav")
+    made = await asyncio.gather(*(variants.variant(source, "voice;format=silk") for _ in range(20)))
+    made.append(await variants.variant(source, "voice;format=silk"))
+    made.append(await Variants(variants.library, variants.pool).variant(source, "voice;format=silk"))
 
     assert 1 == len({one.sha256 for one in made})
     assert ["voice;format=silk"] == asked
     assert {"你好.silk"} == {one.name for one in made}
 
 
-async def test_a_refusal_is_not_tried_again(prepare: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = await prepare.library.add(b"\x89PNG\r\n\x1a\n", name="a.png")
+async def test_a_refusal_is_not_tried_again(variants: Variants, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = await variants.library.add(b"\x89PNG\r\n\x1a\n", name="a.png")
     with pytest.raises(MediaFormat):
-        await prepare.variant(source, "image")
-    monkeypatch.setattr(prepare.workshop, "make", None)
+        await variants.variant(source, "image")
+    monkeypatch.setattr(variants.pool, "make", None)
 
     with pytest.raises(MediaFormat, match="cannot be read as a picture"):
-        await prepare.variant(source, "image")
+        await variants.variant(source, "image")
 
 
-async def test_a_variant_that_was_dropped_is_made_again(prepare: Prepare) -> None:
-    source = await prepare.library.add(make.wav())
-    made = await prepare.variant(source, "voice;format=silk")
-    await prepare.library.blobs.delete(made.sha256)
-    again = await prepare.variant(source, "voice;format=silk")
+async def test_a_variant_that_was_dropped_is_made_again(variants: Variants) -> None:
+    source = await variants.library.add(make.wav())
+    made = await variants.variant(source, "voice;format=silk")
+    await variants.library.blobs.delete(made.sha256)
+    again = await variants.variant(source, "voice;format=silk")
 
     assert made == again
-    assert made.size == len(await read_all(prepare.library.open(again)))
+    assert made.size == len(await read_all(variants.library.open(again)))
 
 
-async def test_no_recipe_means_the_media_themselves_and_an_unknown_one_is_refused(prepare: Prepare) -> None:
-    source = await prepare.library.add(make.wav())
+async def test_no_recipe_means_the_media_themselves_and_an_unknown_one_is_refused(variants: Variants) -> None:
+    source = await variants.library.add(make.wav())
 
-    assert source is await prepare.variant(source, "")
+    assert source is await variants.variant(source, "")
     with pytest.raises(Unsupported, match="no recipe"):
-        await prepare.variant(source, "voce")
+        await variants.variant(source, "voce")
 
 
-async def test_progress_rises_to_the_end(prepare: Prepare) -> None:
-    source = await prepare.library.add(make.film("avi", "mpeg4", seconds=4.0))
+async def test_progress_rises_to_the_end(variants: Variants) -> None:
+    source = await variants.library.add(make.film("avi", "mpeg4", seconds=4.0))
     shares: list[float] = []
-    await prepare.variant(source, "mp4", shares.append)
+    await variants.variant(source, "mp4", shares.append)
 
     assert shares == sorted(shares)
     assert shares[-1] > 0.8
@@ -552,12 +554,12 @@ def rule_of(segment: Any) -> MediaRule | None:
     return RULES.get(type(segment))
 
 
-async def test_a_message_is_fitted_segment_by_segment(prepare: Prepare) -> None:
-    add = prepare.library.add
+async def test_a_message_is_fitted_segment_by_segment(variants: Variants) -> None:
+    add = variants.library.add
     image, voice = await add(make.picture("PNG"), name="图.png"), await add(make.wav(), name="声.wav")
     sticker, film = await add(make.animation("WEBP"), name="s.webp"), await add(make.film(), name="f.mp4")
     message = Message((Text("hi"), Image(image, "图.png"), Voice(voice), Sticker(sticker), Video(film), File(image)))
-    fitted, notes = await prepare.fitted(message, rule_of)
+    fitted, notes = await variants.fitted(message, rule_of)
     text, one, two, three, four, five = fitted.segments
 
     assert Text("hi") == text
@@ -568,10 +570,10 @@ async def test_a_message_is_fitted_segment_by_segment(prepare: Prepare) -> None:
     assert (File(image), ()) == (five, notes)
 
 
-async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(prepare: Prepare) -> None:
-    long = await prepare.library.add(make.wav(3.0), name="long.wav")
-    foreign = await prepare.library.add(b"\0\0\0\x18ftypheic" + bytes(500), name="foreign.heic")
-    fitted, notes = await prepare.fitted(Message((Voice(long), Image(foreign))), rule_of)
+async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(variants: Variants) -> None:
+    long = await variants.library.add(make.wav(3.0), name="long.wav")
+    foreign = await variants.library.add(b"\0\0\0\x18ftypheic" + bytes(500), name="foreign.heic")
+    fitted, notes = await variants.fitted(Message((Voice(long), Image(foreign))), rule_of)
 
     assert [(File, "long.wav", "file"), (File, "foreign.heic", "file")] == [
         (type(one), one.name, one.media.kind)  # type: ignore[union-attr]
@@ -595,32 +597,32 @@ async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(prepare: Prepa
     ],
 )
 async def test_what_is_broken_is_refused_although_its_format_is_taken(
-    prepare: Prepare, segment: Any, data: Data
+    variants: Variants, segment: Any, data: Data
 ) -> None:
-    broken = await prepare.library.add(data(), name="broken.bin")
+    broken = await variants.library.add(data(), name="broken.bin")
 
     with pytest.raises(
         (MediaFormat, MediaTooLarge), match=r"broken.bin \(\w+, \d+ bytes\) could not be converted: the step"
     ):
-        await prepare.fitted(Message((segment(broken),)), rule_of)
+        await variants.fitted(Message((segment(broken),)), rule_of)
 
 
 @pytest.mark.parametrize("silk", [True, False])
-async def test_silk_goes_out_as_tencents(prepare: Prepare, silk: bool) -> None:
-    source = await prepare.library.add(make.silk(tencent=silk), name="a.silk")
-    fitted, notes = await prepare.fitted(Message((Voice(source),)), lambda _: MediaRule("voice", ("silk",)))
+async def test_silk_goes_out_as_tencents(variants: Variants, silk: bool) -> None:
+    source = await variants.library.add(make.silk(tencent=silk), name="a.silk")
+    fitted, notes = await variants.fitted(Message((Voice(source),)), lambda _: MediaRule("voice", ("silk",)))
     (voice,) = fitted.segments
 
     assert isinstance(voice, Voice)
-    data = await read_all(prepare.library.open(voice.media))  # type: ignore[arg-type]
+    data = await read_all(variants.library.open(voice.media))  # type: ignore[arg-type]
     assert b"\x02#!SILK_V3" == data[:10]
     assert () == notes
 
 
-async def test_a_picture_made_smaller_for_a_limit_is_told(prepare: Prepare) -> None:
-    large = await prepare.library.add(noise((400, 300)), name="large.png")
+async def test_a_picture_made_smaller_for_a_limit_is_told(variants: Variants) -> None:
+    large = await variants.library.add(noise((400, 300)), name="large.png")
     rule = MediaRule("image", ("jpeg",), soft_bytes=20_000, source="rules 2026")
-    fitted, notes = await prepare.fitted(Message((Image(large),)), lambda _: rule)
+    fitted, notes = await variants.fitted(Message((Image(large),)), lambda _: rule)
     (image,) = fitted.segments
 
     assert isinstance(image, Image)
@@ -628,13 +630,13 @@ async def test_a_picture_made_smaller_for_a_limit_is_told(prepare: Prepare) -> N
     assert f"made smaller for rules 2026: large.png (png, 400 x 300, {large.size} bytes) became" in notes[0]
 
 
-async def test_a_message_that_cannot_be_fitted_is_refused(prepare: Prepare) -> None:
-    pdf = await prepare.library.add(b"%PDF-1.7", name="a.pdf")
+async def test_a_message_that_cannot_be_fitted_is_refused(variants: Variants) -> None:
+    pdf = await variants.library.add(b"%PDF-1.7", name="a.pdf")
     with pytest.raises(MediaFormat, match="cannot go as video"):
-        await prepare.fitted(Message((Video(pdf),)), rule_of)
+        await variants.fitted(Message((Video(pdf),)), rule_of)
 
 
-async def test_a_damaged_file_never_crashes_or_hangs_anything(prepare: Prepare) -> None:
+async def test_a_damaged_file_never_crashes_or_hangs_anything(variants: Variants) -> None:
     import random
 
     chance = random.Random(7)
@@ -657,7 +659,7 @@ async def test_a_damaged_file_never_crashes_or_hangs_anything(prepare: Prepare) 
                 data[chance.randrange(len(data))] = chance.randrange(256)
             data = data[: chance.randrange(12, len(data))] if chance.random() < 0.3 else data
             try:
-                await convert(prepare, bytes(data), recipe)
+                await convert(variants, bytes(data), recipe)
             except (MediaFormat, MediaTooLarge) as error:
                 ended += [str(error)] if "converter ended" in str(error) or "was not done" in str(error) else []
 
@@ -666,16 +668,16 @@ async def test_a_damaged_file_never_crashes_or_hangs_anything(prepare: Prepare) 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"], ids=["copied", "encoded"])
-async def test_a_film_on_its_side_is_shown_upright(prepare: Prepare, codec: str, degrees: int) -> None:
+async def test_a_film_on_its_side_is_shown_upright(variants: Variants, codec: str, degrees: int) -> None:
     before = make.turned(make.red_left_film("mov", codec), degrees)
-    source = await prepare.library.add(before)
-    made = await prepare.variant(source, "mp4")
+    source = await variants.library.add(before)
+    made = await variants.variant(source, "mp4")
     upright = (64, 96) if degrees in (90, 270) else (96, 64)
     red = {90: (32, 10), 180: (86, 32), 270: (32, 86)}[degrees]
 
     assert upright == (source.width, source.height) == (made.width, made.height)
     for film in (source, made):
-        cover = await prepare.variant(film, "cover;side=96")
-        picture = Pillow.open(io.BytesIO(await read_all(prepare.library.open(cover)))).convert("RGB")
+        cover = await variants.variant(film, "cover;side=96")
+        picture = Pillow.open(io.BytesIO(await read_all(variants.library.open(cover)))).convert("RGB")
         assert upright == picture.size
         assert picture.getpixel(red)[0] > 200

@@ -93,7 +93,7 @@ class Server:
         self.hooks: list[str] = []
         self.logins = {"one==": "waiting"}
         self.closed = False
-        self.router = Router("pigeon", COO, world.blobs.keep)
+        self.router = Router("pigeon", COO, world.blobs)
         self.router.add(SEND, self._send)
         self.router.add(PARCEL, self._parcel)
         self.router.socket("/pigeon/socket", self._repeat)

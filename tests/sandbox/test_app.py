@@ -14,7 +14,7 @@ import pytest
 
 from tests.pigeon import COO, PIGEON, SEND, Server
 from yizhan.errors import ConfigError
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.http.router import Router
 from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.spec import platforms
@@ -99,9 +99,9 @@ def test_a_placeholder_meets_a_fixed_path_of_another_platform() -> None:
         return made
 
     with pytest.raises(ConfigError, match="both serve POST /to"):
-        Door([router("one", "/to/{x}/messages"), router("two", "/to/me/{kind}")])
-    Door([router("one", "/to/{x}/messages"), router("two", "/to/me")])
-    Door([router("one", "/to/{x}/messages"), router("two", "/to/me/cards")])
+        HttpListener([router("one", "/to/{x}/messages"), router("two", "/to/me/{kind}")])
+    HttpListener([router("one", "/to/{x}/messages"), router("two", "/to/me")])
+    HttpListener([router("one", "/to/{x}/messages"), router("two", "/to/me/cards")])
 
 
 def test_an_unknown_platform_is_named_with_close_ones() -> None:
@@ -184,7 +184,7 @@ async def test_closing_ends_the_servers_and_the_listener() -> None:
 
 def test_the_url_names_a_loopback_address_even_when_all_are_listened_on() -> None:
     for host, url in (("0.0.0.0", "http://127.0.0.1:0"), ("::", "http://[::1]:0"), ("::1", "http://[::1]:0")):
-        assert url == Door([], host=host).url
+        assert url == HttpListener([], host=host).url
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

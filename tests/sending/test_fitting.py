@@ -20,7 +20,7 @@ class Adapter:
 async def test_who_asks_at_the_moment_of_the_end_does_not_begin_anew() -> None:
     loop, fits, late = asyncio.get_running_loop(), [], []
 
-    class Prepare:
+    class Variants:
         async def fitted(self, message: Message, _rule: Any) -> Any:
             fits.append(message)
             # Runs after the work is done and before whoever waited for it.
@@ -28,7 +28,7 @@ async def test_who_asks_at_the_moment_of_the_end_does_not_begin_anew() -> None:
             return message, ("a note",)
 
     adapter: Any = Adapter()
-    messages = Messages(None, Prepare())  # type: ignore[arg-type]
+    messages = Messages(None, Variants())  # type: ignore[arg-type]
     messages.know(1, MESSAGE)
     first = await messages.fitted(1, TARGET, adapter)
 

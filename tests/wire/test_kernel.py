@@ -187,7 +187,7 @@ class Kept:
     def __init__(self) -> None:
         self.files: list[bytes] = []
 
-    async def __call__(self, chunks: Any) -> BytesContent:
+    async def keep(self, chunks: Any, /) -> BytesContent:
         data = b"".join([chunk async for chunk in chunks])
         self.files.append(data)
         return BytesContent(data)

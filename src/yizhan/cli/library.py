@@ -18,7 +18,7 @@ from yizhan.errors import Refused
 
 if TYPE_CHECKING:
     from yizhan.engine import Engine
-    from yizhan.media.library import Held
+    from yizhan.media.library import MediaEntry
 
 app = typer.Typer(help="The media that were taken in, each kept once.", no_args_is_help=True)
 
@@ -116,7 +116,7 @@ async def _show(store: Path, digests: Sequence[str], out: Output) -> int:
     return SENT
 
 
-async def _one(engine: Engine, digest: str) -> Held:
+async def _one(engine: Engine, digest: str) -> MediaEntry:
     found = [one for one in await engine.library.index.all() if one.media.sha256.startswith(digest.lower())]
     if len(found) != 1 or len(digest) < SHORT:
         what = "fits several media" if len(found) > 1 else "is not in the library"

@@ -49,7 +49,7 @@ class Bars:
         return lambda count: self._advance(task, count)
 
     def converting(self, media: Media, recipe: str, share: float) -> None:
-        """Show how much of a conversion is done; for `Prepare.on_progress`."""
+        """Show how much of a conversion is done; for `Variants.on_progress`."""
         key = media.sha256, recipe
         if self._progress is None or (share >= 1 and key not in self._conversions):
             return
@@ -66,7 +66,7 @@ class Bars:
         return lambda count: self._to(task, count)
 
     def uploading(self, account: str, need: MediaNeed, count: int) -> None:
-        """Count bytes of an upload; for `HandleShelf.on_bytes`."""
+        """Count bytes of an upload; for `HandleCache.on_bytes`."""
         if self._progress is None:
             return
         key = account, need

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from yizhan.errors import ConfigError
-from yizhan.http.router import Exchange, Observer, Router, head_of, write_response
+from yizhan.http.router import Exchange, ExchangeObserver, Router, head_of, write_response
 from yizhan.wire import HttpRequest, HttpResponse
 
 MAX_LINE = 32 << 10
@@ -28,7 +28,7 @@ LINGER_SECONDS = 5.0
 _PLACEHOLDER = re.compile(r"{\w+}")
 
 
-class Door:
+class HttpListener:
     """Serves `routers` at one address. `root` answers `GET /` where no router does; `observer` sees unknown paths.
 
     Raises:
@@ -43,7 +43,7 @@ class Door:
         host: str = "127.0.0.1",
         port: int = 0,
         root: HttpResponse | None = None,
-        observer: Observer | None = None,
+        observer: ExchangeObserver | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ConfigError(f"There is no port {port}: a port is a number up to 65535, or 0 for a free one.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
+from typing import Protocol
 
 import aiohttp
 from aiohttp import web
@@ -13,8 +13,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yizhan.model.media import BytesContent, Content
 from yizhan.wire import BodyTooLarge, FormPart, HttpRequest, MalformedRequest
 
-Keep: TypeAlias = Callable[[AsyncIterator[bytes]], Awaitable[Content]]
-"""Takes in the bytes of an uploaded file as they come, and returns them as content."""
+
+class FileStore(Protocol):
+    """Stores uploaded files."""
+
+    async def keep(self, chunks: AsyncIterator[bytes], /) -> Content:
+        """Store the bytes of one file as they arrive and return them as content."""
+
 
 MAX_PARTS = 64
 """Parts of one multipart body."""
@@ -39,11 +44,11 @@ _UNREADABLE = (
 """What aiohttp raises for bodies that break off, are packed wrongly, or have parts that cannot be told apart."""
 
 
-class Intake:
-    """Reads the bodies of one router's requests. `keep` takes in files; `seconds` as `BODY_SECONDS`."""
+class BodyReader:
+    """Reads the request bodies of one router. Uploaded files go to `files`; `seconds` replaces `BODY_SECONDS`."""
 
-    def __init__(self, keep: Keep, seconds: float = BODY_SECONDS) -> None:
-        self.keep = keep
+    def __init__(self, files: FileStore, seconds: float = BODY_SECONDS) -> None:
+        self.files = files
         self.seconds = seconds
 
     async def read(self, request: web.Request, http: HttpRequest, limit: int, whole: bool) -> None:
@@ -55,7 +60,7 @@ class Intake:
         """
         try:
             if whole:
-                http.body = (await self.keep(self._chunks(request.content.readany)),)
+                http.body = (await self.files.keep(self._chunks(request.content.readany)),)
             elif request.content_type.startswith("multipart/"):
                 http.parts = [part async for part in self._multipart(request)]
             else:
@@ -105,7 +110,7 @@ class Intake:
         if filename is not None or (content_type or "").startswith(("image/", "application/octet", "video/")):
             shown = None if filename is None else clean(filename)
             disposition = clean(part.headers.get("Content-Disposition", ""))
-            return FormPart(name, await self.keep(chunks), shown, content_type, disposition)
+            return FormPart(name, await self.files.keep(chunks), shown, content_type, disposition)
         data = bytearray()
         async for chunk in chunks:
             data += chunk
@@ -113,7 +118,7 @@ class Intake:
                 if _is_text(data):
                     raise MalformedRequest(f"the part '{name}' is over {MAX_TEXT_PART} bytes")
                 # A file without a name and type: some clients send pictures so.
-                return FormPart(name, await self.keep(_after(bytes(data), chunks)), None, content_type)
+                return FormPart(name, await self.files.keep(_after(bytes(data), chunks)), None, content_type)
         try:
             return FormPart(name, data.decode(), None, content_type)
         except UnicodeDecodeError:

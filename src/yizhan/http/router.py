@@ -15,7 +15,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 
 from yizhan.http.client import stream_pieces
-from yizhan.http.request_body import Intake, Keep, clean
+from yizhan.http.request_body import BodyReader, FileStore, clean
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.wire import (
     Endpoint,
@@ -66,12 +66,11 @@ class Exchange:
     response: HttpResponse | None = None
     note: str = ""
     table: Envelope | None = None
-    spec: Endpoint[Any, Any] | None = None
     started: float = field(default_factory=time.perf_counter)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-class Observer(Protocol):
+class ExchangeObserver(Protocol):
     """What stands around every exchange; raises Fault or Cut, or answers instead of the handler."""
 
     async def before(self, exchange: Exchange) -> HttpResponse | None: ...
@@ -88,14 +87,15 @@ Candidates = Sequence[tuple[Endpoint[Any, Any], Handler]]
 class Router:
     """The calls that one platform serves. Mounted into an aiohttp application by `mount`.
 
-    `keep` takes in streamed files; `unknown` answers a request to a shared path whose constants match no endpoint.
+    `files` stores uploaded files as they stream in. `unknown` answers a request to a shared path whose constants match
+    no endpoint.
     """
 
-    def __init__(self, platform: str, envelope: Envelope, keep: Keep) -> None:
+    def __init__(self, platform: str, envelope: Envelope, files: FileStore) -> None:
         self.platform = platform
         self.envelope = envelope
-        self.intake = Intake(keep)
-        self.observer: Observer | None = None
+        self.body_reader = BodyReader(files)
+        self.observer: ExchangeObserver | None = None
         self.routes: dict[tuple[str, str], list[tuple[Endpoint[Any, Any], Handler]]] = {}
         self._indexes: dict[int, tuple[str, dict[str, Candidates]]] = {}
         self.sockets: dict[str, tuple[str, SocketHandler]] = {}
@@ -188,7 +188,7 @@ class Router:
                 await self._read_body(request, http, candidates)
             endpoint, handler, fields = self._choose(candidates, http)
             envelope = endpoint.envelope
-            exchange.endpoint, exchange.spec, exchange.table = endpoint.name, endpoint, envelope
+            exchange.endpoint, exchange.table = endpoint.name, envelope
             exchange.target, fields = _target(endpoint, http, fields)
             if exchange.target and self.shown_target is not None:
                 exchange.target = self.shown_target(http, exchange.target)
@@ -239,7 +239,7 @@ class Router:
         if request.body_exists:
             limit = max(endpoint.max_bytes for endpoint, _ in candidates)
             whole = any(endpoint.plan.whole for endpoint, _ in candidates)
-            await self.intake.read(request, http, limit, whole)
+            await self.body_reader.read(request, http, limit, whole)
 
     def _serve_socket(
         self, name: str, handler: SocketHandler

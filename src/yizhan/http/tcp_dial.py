@@ -27,7 +27,7 @@ def is_loopback(url: str) -> bool:
 
 
 @asynccontextmanager
-async def dialled(url: str, *, seconds: float = SECONDS) -> AsyncIterator[Socket]:
+async def open_websocket(url: str, *, seconds: float = SECONDS) -> AsyncIterator[Socket]:
     """Open a WebSocket for the duration of the block; redirects are not followed.
 
     Raises:

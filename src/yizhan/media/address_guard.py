@@ -120,7 +120,7 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_6 and not any(address in network for network in _FORBIDDEN_6)
 
 
-class GuardedSockets:
+class GuardedSocketFactory:
     """Makes the sockets of one connection; looks at the very address that each is to connect to."""
 
     def __init__(self, host: str, port: int, allowed: AllowList) -> None:

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused
-from yizhan.media.address_guard import AllowList, Forbidden, GuardedSockets, check_host
+from yizhan.media.address_guard import AllowList, Forbidden, GuardedSocketFactory, check_host
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
-class FetchLimits:
+class DownloadLimits:
     """What a download may cost, and where it may go."""
 
     max_bytes: int = 2 << 30
@@ -42,17 +42,17 @@ class FetchLimits:
     allowed: AllowList = field(default_factory=AllowList)
 
 
-class Fetch:
+class Download:
     """One download. Iterate over it once; `name` and `media_type` are known from the first piece on."""
 
-    def __init__(self, url: str, limits: FetchLimits | None = None) -> None:
+    def __init__(self, url: str, limits: DownloadLimits | None = None) -> None:
         """Take an address.
 
         Raises:
             MediaFormat: it is no http or https address.
             Forbidden: it does not lead to a public place.
         """
-        self.limits = limits or FetchLimits()
+        self.limits = limits or DownloadLimits()
         self.url = _checked(url, self.limits.allowed)
         self.name = _name_in_path(self.url)
         self.shown = _shown(self.url)
@@ -105,7 +105,7 @@ class Fetch:
         """Ask for the rest, following redirects, each of which is looked at as if it had been given first."""
         url = self.url
         for _ in range(self.limits.max_redirects + 1):
-            sockets = GuardedSockets(url.host or "", url.port or 0, self.limits.allowed)
+            sockets = GuardedSocketFactory(url.host or "", url.port or 0, self.limits.allowed)
             async with self._session(sockets) as session:
                 try:
                     async with session.get(url, headers=self._headers(), allow_redirects=False) as answer:
@@ -126,7 +126,7 @@ class Fetch:
             f"{_shown(self.url)} leads on more than {self.limits.max_redirects} times. Give the last one."
         )
 
-    def _session(self, sockets: GuardedSockets) -> aiohttp.ClientSession:
+    def _session(self, sockets: GuardedSocketFactory) -> aiohttp.ClientSession:
         # One session per hop: the guard belongs to the host that it was made for, and nothing is remembered.
         connector = aiohttp.TCPConnector(use_dns_cache=False, force_close=True, socket_factory=sockets)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.limits.silence_seconds)

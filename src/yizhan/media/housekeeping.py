@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from yizhan.errors import StorageError
-from yizhan.media.library import Held, Library
+from yizhan.media.library import Library, MediaEntry
 from yizhan.media.staging import sweep
 from yizhan.model import Media
 
@@ -100,5 +100,5 @@ class Housekeeping:
         return [name for name in blobs if name not in known]
 
 
-def _may_go(one: Held, unused_since: float) -> bool:
+def _may_go(one: MediaEntry, unused_since: float) -> bool:
     return not one.needed and one.used_at <= unused_since

@@ -20,7 +20,7 @@ _OPEN = (*(state.value for state in State if not state.final), State.UNKNOWN.val
 
 
 @dataclass(frozen=True, slots=True)
-class HeldMedia:
+class MediaRow:
     """One row. Times are seconds since the epoch."""
 
     media: Media
@@ -53,7 +53,7 @@ class SqlMediaIndex:
         """Note that it was used; returns whether it is known."""
         return await self._ledger.write(lambda connection: _touch(connection, sha256, at))
 
-    async def all(self) -> Sequence[HeldMedia]:
+    async def all(self) -> Sequence[MediaRow]:
         """Everything, the least recently used first."""
         return await self._ledger.read(_all)
 
@@ -112,7 +112,7 @@ def _touch(connection: Connection, sha256: str, at: float) -> bool:
     return bool(connection.execute(query).rowcount)
 
 
-def _all(connection: Connection) -> list[HeldMedia]:
+def _all(connection: Connection) -> list[MediaRow]:
     need = sa.union(*_needs()).subquery()
     counts = sa.select(need.c.sha256, sa.func.count()).group_by(need.c.sha256)
     needed: dict[str, int] = dict(connection.execute(counts).tuples().all())
@@ -121,7 +121,7 @@ def _all(connection: Connection) -> list[HeldMedia]:
     for row in connection.execute(query).mappings():
         held = _media(row)
         if held is not None:
-            found.append(HeldMedia(held, row["added_at"], row["used_at"], needed.get(held.sha256, 0)))
+            found.append(MediaRow(held, row["added_at"], row["used_at"], needed.get(held.sha256, 0)))
     return found
 
 

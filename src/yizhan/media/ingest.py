@@ -38,7 +38,7 @@ class Digests:
     """Bytes."""
 
 
-async def take_in(
+async def ingest(
     chunks: AsyncIterator[bytes], file: IO[bytes], *, max_bytes: int | None = None, progress: Progress | None = None
 ) -> Digests:
     """Write `chunks` to `file` and return their digests.
@@ -77,20 +77,20 @@ class _Work:
 
     def write(self, block: bytes) -> None:
         self._checksum(block)
-        with self._told():
+        with self._as_storage_error():
             if self._writer is None:
                 self._writer = DirectWriter(self._file)
             self._writer.write(block)
 
     def finish(self) -> None:
-        with self._told():
+        with self._as_storage_error():
             if self._writer is not None:
                 self._writer.finish()
 
     def all_at_once(self, block: bytes) -> None:
         for step in (self.sha256, self.md5, self._checksum):
             step(block)
-        with self._told():
+        with self._as_storage_error():
             write_all(self._file, block)
 
     def _checksum(self, block: bytes) -> None:
@@ -98,7 +98,7 @@ class _Work:
         self._size += len(block)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_storage_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -13,16 +13,16 @@ import msgspec
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, StorageError
 from yizhan.media.blobs import Blobs
-from yizhan.media.ingest import Digests, Progress, take_in
+from yizhan.media.ingest import Digests, Progress, ingest
 from yizhan.media.names import clean_name
 from yizhan.media.probe import Findings, probe
 from yizhan.media.references import OWNER, Trust, digest_in, open_path, open_text
-from yizhan.media.sources import Opened, Source, open_source
+from yizhan.media.sources import Source, SourceStream, open_source
 from yizhan.media.staging import staged
 from yizhan.model import Clock, Content, Kind, Media
 
 
-class Held(Protocol):
+class MediaEntry(Protocol):
     """One row of the index. Times are seconds since the epoch."""
 
     @property
@@ -47,7 +47,7 @@ class MediaIndex(Protocol):
     async def touch(self, sha256: str, at: float) -> bool:
         """Note that it was used; returns whether it is known."""
 
-    async def all(self) -> Sequence[Held]:
+    async def all(self) -> Sequence[MediaEntry]:
         """Everything, the least recently used first."""
 
     async def digests(self) -> set[str]:
@@ -97,15 +97,15 @@ class Library:
             StorageError: it could not be written; nothing was stored.
         """
         if isinstance(source, Media):
-            return wanted_as(await self._known(source.sha256, source), name, kind)
+            return with_name_and_kind(await self._known(source.sha256, source), name, kind)
         if isinstance(source, str) and (digest := digest_in(source)):
-            return wanted_as(await self._known(digest), name, kind)
+            return with_name_and_kind(await self._known(digest), name, kind)
         opened = _opened(source, trust or self.trust)
         with staged(self.blobs.staging) as file:
             found = await self._take_in(opened, file, progress)
             shown = clean_name(opened.name if name is None else name)
-            media = await _to_its_end(self._keep(file, found, shown))
-        return wanted_as(media, shown, kind)
+            media = await _uncancellable(self._keep(file, found, shown))
+        return with_name_and_kind(media, shown, kind)
 
     def open(self, media: Media | str) -> Content:
         """Return the bytes of something in the library, by Media or SHA-256.
@@ -153,10 +153,10 @@ class Library:
             return str(error)
         return "" if held == sha256 else f"{sha256}: the stored bytes have changed; add the media again."
 
-    async def _take_in(self, opened: Opened, file: IO[bytes], progress: Progress | None) -> Digests:
+    async def _take_in(self, opened: SourceStream, file: IO[bytes], progress: Progress | None) -> Digests:
         try:
             async with _closing(opened.chunks):
-                digests = await take_in(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
+                digests = await ingest(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
         except MediaTooLarge as error:
             raise MediaTooLarge(f"{opened.what} is too large: {error}") from error
         if not digests.size:
@@ -197,7 +197,7 @@ class Library:
         return digest.hexdigest()
 
 
-def _opened(source: Source, trust: Trust) -> Opened:
+def _opened(source: Source, trust: Trust) -> SourceStream:
     if isinstance(source, str):
         return open_text(source, trust)
     return open_path(Path(source), trust) if isinstance(source, os.PathLike) else open_source(source)
@@ -213,7 +213,7 @@ async def _closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[None]:
             await chunks.aclose()
 
 
-def wanted_as(media: Media, name: str | None, kind: Kind | None) -> Media:
+def with_name_and_kind(media: Media, name: str | None, kind: Kind | None) -> Media:
     """Return `media` under another name or as another kind.
 
     Raises:
@@ -247,7 +247,7 @@ def _media(digests: Digests, findings: Findings, name: str) -> Media:
     )
 
 
-async def _to_its_end(work: Coroutine[Any, Any, Media]) -> Media:
+async def _uncancellable(work: Coroutine[Any, Any, Media]) -> Media:
     """Await `work`, letting it run to its end when the caller is cancelled: half a move is worse than a late one."""
     task = asyncio.ensure_future(work)
     try:

@@ -19,8 +19,8 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from yizhan.errors import MediaFormat, Refused
 from yizhan.media.address_guard import AllowList
-from yizhan.media.download import Fetch, FetchLimits
-from yizhan.media.sources import Opened, open_source
+from yizhan.media.download import Download, DownloadLimits
+from yizhan.media.sources import SourceStream, open_source
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BASE64_STEP = 1 << 20
@@ -33,7 +33,7 @@ class Trust:
 
     folders: tuple[Path, ...] | None = None
     """Folders below which paths are read; None reads any path, an empty tuple none."""
-    fetch: FetchLimits | None = field(default_factory=FetchLimits)
+    fetch: DownloadLimits | None = field(default_factory=DownloadLimits)
     """Limits of downloads; None downloads nothing."""
 
     @classmethod
@@ -43,7 +43,7 @@ class Trust:
         Raises:
             ConfigError: one of them is none.
         """
-        return cls(fetch=FetchLimits(allowed=AllowList(addresses)))
+        return cls(fetch=DownloadLimits(allowed=AllowList(addresses)))
 
 
 OWNER = Trust()
@@ -56,7 +56,7 @@ def digest_in(source: str) -> str | None:
     return found[1] if found else None
 
 
-def open_text(source: str, trust: Trust = OWNER) -> Opened:
+def open_text(source: str, trust: Trust = OWNER) -> SourceStream:
     """Return the bytes that a string stands for, as a stream.
 
     Raises:
@@ -69,7 +69,7 @@ def open_text(source: str, trust: Trust = OWNER) -> Opened:
     if scheme.startswith("data:"):
         return _data(source)
     if scheme.startswith("base64://"):
-        return Opened(_base64(source[9:]), what="the base64 text")
+        return SourceStream(_base64(source[9:]), what="the base64 text")
     if scheme.startswith("file://"):
         return open_path(Path(unquote(urlsplit(source).path)), trust)
     if "://" in scheme:
@@ -77,7 +77,7 @@ def open_text(source: str, trust: Trust = OWNER) -> Opened:
     return open_path(Path(source), trust)
 
 
-def open_path(path: Path, trust: Trust) -> Opened:
+def open_path(path: Path, trust: Trust) -> SourceStream:
     """Return the bytes of a file, if the caller may name it.
 
     Raises:
@@ -99,26 +99,26 @@ def open_path(path: Path, trust: Trust) -> Opened:
     return open_source(real)
 
 
-def _download(url: str, trust: Trust) -> Opened:
+def _download(url: str, trust: Trust) -> SourceStream:
     if trust.fetch is None:
         raise Refused("Downloads are switched off here. Send the bytes themselves.")
-    fetch = Fetch(url, trust.fetch)
+    download = Download(url, trust.fetch)
 
     async def named() -> AsyncIterator[bytes]:
-        async for piece in fetch:
-            opened.name = fetch.name
+        async for piece in download:
+            opened.name = download.name
             yield piece
 
-    opened = Opened(named(), fetch.name, fetch.shown)
+    opened = SourceStream(named(), download.name, download.shown)
     return opened
 
 
-def _data(source: str) -> Opened:
+def _data(source: str) -> SourceStream:
     head, comma, body = source[5:].partition(",")
     if not comma:
         raise MediaFormat("A data URI has a comma before its data: data:image/png;base64,iVBOR…")
     if head.lower().rstrip().endswith(";base64"):
-        return Opened(_base64(unquote(body) if "%" in body else body), what="the data URI")
+        return SourceStream(_base64(unquote(body) if "%" in body else body), what="the data URI")
     return open_source(unquote_to_bytes(body))
 
 

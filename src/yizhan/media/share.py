@@ -13,13 +13,13 @@ import asyncio
 import hmac
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from aiohttp import web
 
 from yizhan.errors import ConfigError, StorageError
+from yizhan.media.library import Library
 from yizhan.model import Clock, Content, Media
 
 ROUTE = "/m/{end}/{sha256}/{signature}/{name}"
@@ -41,14 +41,12 @@ class ShareSettings:
     base: str = ""
 
 
-class Sharing:
+class ShareServer:
     """Gives out addresses, and serves them from the first one on. `secret` signs: who knows it can make addresses."""
 
-    def __init__(
-        self, open_media: Callable[[str], Content], clock: Clock, secret: bytes, settings: ShareSettings | None = None
-    ) -> None:
+    def __init__(self, library: Library, clock: Clock, secret: bytes, settings: ShareSettings | None = None) -> None:
         self.settings = settings or ShareSettings()
-        self._open = open_media
+        self._library = library
         self._clock = clock
         self._secret = secret
         self._types: dict[str, str] = {}
@@ -110,7 +108,7 @@ class Sharing:
         if not end.isdecimal() or int(end) < self._clock.now():
             return web.Response(status=410, text="This address has ended.\n")
         try:
-            content = self._open(sha256)
+            content = self._library.open(sha256)
         except StorageError:
             return web.Response(status=404, text="There is nothing here any more.\n")
         return await self._answer(request, content, sha256)

@@ -29,7 +29,7 @@ Source: TypeAlias = (
 
 
 @dataclass(slots=True)
-class Opened:
+class SourceStream:
     """Bytes on their way in."""
 
     chunks: AsyncIterator[bytes]
@@ -39,25 +39,25 @@ class Opened:
     """How error texts call it."""
 
 
-def open_source(source: Source) -> Opened:
+def open_source(source: Source) -> SourceStream:
     """Return the bytes of `source` as a stream. Paths are opened when the stream starts.
 
     Raises:
         MediaFormat: it is nothing that bytes could be read from.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Opened(_once(bytes(source)), what="the bytes")
+        return SourceStream(_once(bytes(source)), what="the bytes")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return Opened(_file(path), path.name, str(path))
+        return SourceStream(_file(path), path.name, str(path))
     if isinstance(source, AsyncIterable):
-        return Opened(_checked(source), what="the stream")
+        return SourceStream(_checked(source), what="the stream")
     if isinstance(source, Readable):
         name = getattr(source, "name", "")
         name = name if isinstance(name, str) else ""
-        return Opened(_readable(source), name, name or "the file object")
+        return SourceStream(_readable(source), name, name or "the file object")
     if hasattr(source, "chunks"):
-        return Opened(source.chunks(), what="the content")
+        return SourceStream(source.chunks(), what="the content")
     raise MediaFormat(
         f"Media cannot be read from {type(source).__name__}. "
         "Give a path, bytes, a file opened for reading bytes, an async iterator of bytes, or Media from the library."

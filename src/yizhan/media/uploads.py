@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from yizhan.errors import PlatformError, Unavailable
 from yizhan.media.upload_table import HandleTable, Key
-from yizhan.model import Clock, Content, Handle, Media, Target
+from yizhan.model import Clock, Handle, Media, Target
 from yizhan.platforms.adapter import Adapter, MediaNeed
 from yizhan.runtime.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from yizhan.media.variants import Variants
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +38,18 @@ class Tally:
     saved_bytes: int = 0
 
 
-class HandleShelf:
+class HandleCache:
     """Handles of every account. `variant` makes the bytes that a need asks for; `open_media` reads them."""
 
     def __init__(
         self,
         table: HandleTable,
         clock: Clock,
-        variant: Callable[[Media, str], Awaitable[Media]],
-        open_media: Callable[[str], Content],
+        variants: Variants,
     ) -> None:
         self._table = table
         self._clock = clock
-        self._variant = variant
-        self._open = open_media
+        self._variants = variants
         self._kept: OrderedDict[Key, tuple[Handle, float]] = OrderedDict()
         self._refused: OrderedDict[Key, str] = OrderedDict()
         """The token under each key that the platform refused last."""
@@ -118,7 +119,7 @@ class HandleShelf:
             tally.hits += 1
             tally.saved_bytes += need.media.size
             return stored[0]
-        media = await self._variant(need.media, need.recipe)
+        media = await self._variants.variant(need.media, need.recipe)
         # The adapter is told the measures of what it uploads; the handle stays known by what it was made of.
         handle = await self._upload(need if media is need.media else replace(need, media=media), media, target, adapter)
         tally.uploads += 1
@@ -140,7 +141,7 @@ class HandleShelf:
 
         for attempt in range(1, TRIES + 1):
             try:
-                return await adapter.upload(need, self._open(media.sha256), target, left)
+                return await adapter.upload(need, self._variants.library.open(media), target, left)
             except Unavailable:
                 if attempt == TRIES:
                     raise

@@ -25,12 +25,12 @@ REFUSALS_KEPT = 1000
 _EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "silk": "silk", "ogg": "ogg"}
 
 
-class Prepare:
-    """Makes variants in the workshop. A variant is known by the bytes that it was made of and its recipe."""
+class Variants:
+    """Makes variants in the pool. A variant is known by the bytes that it was made of and its recipe."""
 
-    def __init__(self, library: Library, workshop: ConversionPool | None = None) -> None:
+    def __init__(self, library: Library, pool: ConversionPool | None = None) -> None:
         self.library = library
-        self.workshop = workshop or ConversionPool()
+        self.pool = pool or ConversionPool()
         self._flights: SingleFlight[Media] = SingleFlight()
         self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
         self.on_progress: Callable[[Media, str, float], None] | None = None
@@ -80,7 +80,7 @@ class Prepare:
         return Message(tuple(segments), message.reply), tuple(notes)
 
     async def close(self) -> None:
-        await self.workshop.close()
+        await self.pool.close()
 
     async def _fitted(self, segment: Any, media: Media, rule: MediaRule) -> tuple[Segment, str]:
         shown = getattr(segment, "name", "") or media.name
@@ -135,7 +135,7 @@ class Prepare:
         async with AsyncExitStack() as stack:
             source: Path = await stack.enter_async_context(self.library.blobs.local(media.sha256))
             result = stack.enter_context(staged(self.library.blobs.staging))
-            made = await self.workshop.make(recipe, source, Path(result.name), _shown(media), done)
+            made = await self.pool.make(recipe, source, Path(result.name), _shown(media), done)
             done(1.0)
             if made.same:
                 return media

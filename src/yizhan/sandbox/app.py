@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from yizhan.errors import ConfigError, did_you_mean
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.http.router import Router
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
@@ -244,18 +244,18 @@ class Sandbox:
             self.servers[platform.name] = server
             self._rules[platform.name] = rules
 
-    def _doors(self, host: str, port: int, type_api_port: int | None) -> tuple[Door, Door | None]:
+    def _doors(self, host: str, port: int, type_api_port: int | None) -> tuple[HttpListener, HttpListener | None]:
         from yizhan.sandbox.control import control_router
 
         if host not in ("127.0.0.1", "localhost", "::1"):
             log.warning("the sandbox has no passwords and listens beyond this machine", extra={"host": host})
         routers = [server.router for server in self.servers.values()]
-        door = Door(
+        door = HttpListener(
             [control_router(self), *routers], host=host, port=port, root=_root(self.platforms), observer=self._around()
         )
         if type_api_port is None:
             return door, None
-        return door, Door(_of_type_api(routers), host=host, port=type_api_port, observer=self._around())
+        return door, HttpListener(_of_type_api(routers), host=host, port=type_api_port, observer=self._around())
 
     def _around(self) -> Around:
         return Around(self.chaos, self.record)

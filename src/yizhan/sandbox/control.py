@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 def control_router(sandbox: Sandbox) -> Router:
     """Return the control calls of `sandbox`, ready to be mounted."""
-    router = Router("", wire.CONTROL, sandbox.world.blobs.keep)
+    router = Router("", wire.CONTROL, sandbox.world.blobs)
     router.prefixes = (wire.PREFIX,)
     control = Control(sandbox)
     for endpoint, handler in control.handlers():

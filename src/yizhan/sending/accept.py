@@ -13,7 +13,7 @@ import msgspec
 from yizhan.accounts.registry import Accounts
 from yizhan.accounts.tables import ContactTable
 from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
-from yizhan.media.uploads import HandleShelf
+from yizhan.media.uploads import HandleCache
 from yizhan.model import (
     Clock,
     File,
@@ -198,12 +198,12 @@ class Acceptance:
             self._messages.know(submitted.jobs[0].message, message, fits)
         return submitted
 
-    async def plan(self, targets: Sequence[Target], message: Message, shelf: HandleShelf) -> list[Plan]:
+    async def plan(self, targets: Sequence[Target], message: Message, shelf: HandleCache) -> list[Plan]:
         """Say what accepting and sending would do, target by target."""
         message, _ = await self._taken_in(message, targets)
         return [await self._plan(message, target, shelf) for target in targets]
 
-    async def _plan(self, message: Message, target: Target, shelf: HandleShelf) -> Plan:
+    async def _plan(self, message: Message, target: Target, shelf: HandleCache) -> Plan:
         fits: Fits = {}
         parts = await self.compose(message, target, fits)
         notes = fits[target.account, target.kind][1] if fits else ()

@@ -12,7 +12,7 @@ from yizhan.runtime.single_flight import SingleFlight
 from yizhan.sending.outbox.receipts import Records
 
 if TYPE_CHECKING:
-    from yizhan.media.variants import Prepare
+    from yizhan.media.variants import Variants
 
 MESSAGES_KEPT = 256
 
@@ -25,7 +25,7 @@ _Key: TypeAlias = tuple[int, str, str]
 class Messages:
     """The recent ones in memory."""
 
-    def __init__(self, records: Records, prepare: Prepare) -> None:
+    def __init__(self, records: Records, prepare: Variants) -> None:
         self._records = records
         self._prepare = prepare
         self._kept: OrderedDict[int, Message] = OrderedDict()

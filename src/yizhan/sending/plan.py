@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from yizhan.media.uploads import HandleShelf
+from yizhan.media.uploads import HandleCache
 from yizhan.model import Target
 from yizhan.platforms.adapter import Part
 from yizhan.sending.quota import Closed
@@ -40,7 +40,7 @@ class Plan:
 
 
 async def plan_of(
-    target: Target, parts: Sequence[Part], notes: tuple[str, ...], closed: Closed | None, shelf: HandleShelf
+    target: Target, parts: Sequence[Part], notes: tuple[str, ...], closed: Closed | None, shelf: HandleCache
 ) -> Plan:
     """Return the plan for `parts` to `target`. `closed`: why they may not go now, if so."""
     planned = []

@@ -24,7 +24,7 @@ from yizhan.errors import (
     WireMismatch,
     YizhanError,
 )
-from yizhan.media.uploads import HandleShelf
+from yizhan.media.uploads import HandleCache
 from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
 from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part
 from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
@@ -97,7 +97,7 @@ class Runner:
         self,
         adapter: Adapter,
         outbox: Outbox,
-        shelf: HandleShelf,
+        shelf: HandleCache,
         budget: Budget,
         clock: Clock,
         *,

@@ -56,8 +56,8 @@ class Endpoint(Generic[Req, Res]):
 
     `path` may hold placeholders, `{openid}`, each matched by a field marked `Path()`; this is checked at import.
     `constants` are body or query fields with a fixed value; several endpoints may share one path and be told apart by
-    them. `acts` says that doing it twice matters (it sends, it recalls); `repeatable` that the wire itself recognises a
-    repeat under the same key. `target` names the request field (dotted) that says whom it concerns.
+    them. `acts` says that doing it twice matters (it sends, it recalls). `target` names the request field (dotted) that
+    holds the recipient.
     """
 
     name: str
@@ -73,7 +73,6 @@ class Endpoint(Generic[Req, Res]):
     constants: Mapping[str, Any] = field(default_factory=dict)
     constant_query: Mapping[str, str] = field(default_factory=dict)
     acts: bool = False
-    repeatable: bool = False
     target: str = ""
     role: str = "api"
     """Which of the platform's hosts serves it."""

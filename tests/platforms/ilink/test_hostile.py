@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support import Served
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.platforms.ilink import PLATFORM, wire
 from yizhan.platforms.ilink.server import Server
 from yizhan.platforms.server import ServerOptions
@@ -55,7 +55,7 @@ async def guest() -> AsyncIterator[Guest]:
     server = Server(world, PLATFORM.rules(None, QUICK), ServerOptions())
     served = Served("", server, world)
     server.router.observer = served
-    door = Door([server.router])
+    door = HttpListener([server.router])
     await door.start()
     async with aiohttp.ClientSession(auto_decompress=False) as http:
         guest = Guest(http, door.url, served)

@@ -242,7 +242,7 @@ async def test_forms_that_are_none(body: bytes, kind: str) -> None:
 async def test_a_body_that_is_too_large_or_too_slow_gets_the_members_of_the_call_empty() -> None:
     async with account() as me:
         _, large = await post(me, f"{PREFIX}/webwxsync", b'{"x":"' + b"y" * (2 << 20) + b'"}')
-        me.server.router.intake.seconds = 0.01
+        me.server.router.body_reader.seconds = 0.01
         reader, writer = await asyncio.open_connection("127.0.0.1", int(me.served.url.rpartition(":")[2]))
         writer.write(f"POST {PREFIX}/webwxsendmsg HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode())
         slow = await asyncio.wait_for(reader.readuntil(b"}\n"), 60)

@@ -28,10 +28,10 @@ _ENCODERS: dict[str, tuple[str, str, tuple[int, ...], int]] = {
 }
 
 
-def voice(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def voice(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Make a sound in the format of the recipe: `silk`, `wav`, `mp3`, `ogg`, `m4a` or `amr`; one channel."""
     form = recipe.options.get("format", "silk")
-    most = min(recipe.number("seconds") or caps.media_seconds, caps.media_seconds)
+    most = min(recipe.number("seconds") or limits.media_seconds, limits.media_seconds)
     if form == "silk" and (plain := _silk_as_is(source)) is not None:
         step("mark as Tencent's SILK")
         result.write_bytes(plain)
@@ -47,7 +47,7 @@ def voice(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, st
     return made
 
 
-def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Decode a sound; SILK as the encoder writes it is marked as Tencent's, which is what the platforms play.
 
     Raises:
@@ -56,7 +56,7 @@ def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conv
     with source.open("rb") as file:
         head = file.read(len(_SILK) + 1)
     if _SILK not in head:
-        for _ in _limited(_decoded(source, 8000, step), 8000, caps.media_seconds):
+        for _ in _limited(_decoded(source, 8000, step), 8000, limits.media_seconds):
             pass
         return Conversion(same=True)
     step("check SILK")

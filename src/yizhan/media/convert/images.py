@@ -38,29 +38,29 @@ PNG_BYTES = 4 << 20
 MAX_FRAMES = 1000
 
 
-def image(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Make a picture in one of the formats of the recipe, within its side and bytes."""
     formats = recipe.words("formats", "jpeg+png")
     side, most = recipe.number("side"), recipe.number("bytes")
     step("open")
-    with _opened(source, caps) as picture:
+    with _opened(source, limits) as picture:
         if "gif" in formats and picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1:
-            return _save(result, _animations(picture, side, most, caps, step))
+            return _save(result, _animations(picture, side, most, limits, step))
         lossless = picture.format in _LOSSLESS
         upright = _upright(picture, side, step)
     return _save(result, _stills(upright, formats, lossless, side, most, step))
 
 
-def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Decode a picture, every frame of it; one that lies on its side is turned upright, and grows no larger by that.
 
     Raises:
         Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
     """
     step("open")
-    with _opened(source, caps) as picture:
+    with _opened(source, limits) as picture:
         frames = getattr(picture, "n_frames", 1)
-        _check_frames(picture, frames, caps)
+        _check_frames(picture, frames, limits)
         for index in range(frames):
             step("decode", index / frames)
             picture.seek(index)
@@ -73,10 +73,10 @@ def check(source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conv
     return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), most))
 
 
-def thumb(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def thumb(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Make a small JPEG."""
     step("open")
-    with _opened(source, caps) as picture:
+    with _opened(source, limits) as picture:
         upright = _upright(picture, recipe.number("side", 240), step)
     return save_jpeg(upright, result, recipe.number("side", 240), recipe.number("bytes"), step)
 
@@ -85,7 +85,7 @@ def save_jpeg(picture: Image.Image, result: Path, side: int, most: int, step: An
     return _save(result, _stills(picture, ("jpeg",), False, side, most, step))
 
 
-def _opened(source: Path, caps: ConversionLimits) -> Image.Image:
+def _opened(source: Path, limits: ConversionLimits) -> Image.Image:
     # Our own limit is asked below, before anything is decoded; Pillow's would only warn at first.
     Image.MAX_IMAGE_PIXELS = None
     _register_heif()
@@ -97,9 +97,9 @@ def _opened(source: Path, caps: ConversionLimits) -> Image.Image:
         if found.format != "heic":
             raise Refusal("it cannot be read as a picture. The file is broken; give a PNG or JPEG instead.") from None
         picture = _first_frame(source, found)
-    if picture.width * picture.height > caps.pixels:
+    if picture.width * picture.height > limits.pixels:
         raise Refusal(
-            f"it has {picture.width} x {picture.height} pixels; at most {caps.pixels} are decoded. "
+            f"it has {picture.width} x {picture.height} pixels; at most {limits.pixels} are decoded. "
             "Make it smaller first.",
             too_large=True,
         )
@@ -202,10 +202,10 @@ def _jpegs(picture: Image.Image, qualities: tuple[int, ...], most: int) -> Itera
 
 
 def _animations(
-    picture: Image.Image, side: int, most: int, caps: ConversionLimits, step: Any
+    picture: Image.Image, side: int, most: int, limits: ConversionLimits, step: Any
 ) -> Iterator[tuple[bytes, int, int] | int]:
     frames = getattr(picture, "n_frames", 1)
-    _check_frames(picture, frames, caps)
+    _check_frames(picture, frames, limits)
     for size in _sizes(picture.size, side):
         images, times = [], []
         for index in range(frames):
@@ -222,11 +222,11 @@ def _animations(
         yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
 
 
-def _check_frames(picture: Image.Image, frames: int, caps: ConversionLimits) -> None:
-    if frames > MAX_FRAMES or frames * picture.width * picture.height > caps.all_pixels:
+def _check_frames(picture: Image.Image, frames: int, limits: ConversionLimits) -> None:
+    if frames > MAX_FRAMES or frames * picture.width * picture.height > limits.all_pixels:
         raise Refusal(
             f"it has {frames} frames of {picture.width} x {picture.height}; that is more than is decoded here "
-            f"({MAX_FRAMES} frames, {caps.all_pixels} pixels). Make it smaller or shorter first.",
+            f"({MAX_FRAMES} frames, {limits.all_pixels} pixels). Make it smaller or shorter first.",
             too_large=True,
         )
 

@@ -23,7 +23,7 @@ __all__ = ["Conversion", "ConversionLimits", "ConversionPool"]
 Progress = Callable[[float], None]
 """Called with how much of the work is done, from 0 to 1."""
 MAX_LINE = 1 << 16
-_CLOSED = "The media workshop is closed; nothing was made. Open the store again."
+_CLOSED = "The media pool is closed; nothing was made. Open the store again."
 _FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 0), getattr(signal, "SIGHUP", 0))
 """Signals that no decoder sends itself."""
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -41,8 +41,8 @@ class ConversionPool:
     Films take minutes, anything else a moment: one place is left to the others where there are two.
     """
 
-    def __init__(self, caps: ConversionLimits | None = None, *, workers: int = 2, jobs_per_worker: int = 100) -> None:
-        self.caps = caps or ConversionLimits()
+    def __init__(self, limits: ConversionLimits | None = None, *, workers: int = 2, jobs_per_worker: int = 100) -> None:
+        self.limits = limits or ConversionLimits()
         self._jobs_per_worker = jobs_per_worker
         self._places = asyncio.Semaphore(workers)
         self._film_places = asyncio.Semaphore(max(1, workers - 1))
@@ -60,7 +60,7 @@ class ConversionPool:
             MediaTooLarge: they cannot be made small enough, or are too many pixels or seconds.
             StorageError: this machine has no room for it, or cannot start a converter; later it may.
         """
-        job = Job(recipe, str(source), str(result), self.caps)
+        job = Job(recipe, str(source), str(result), self.limits)
         async with self._film_places if recipe.startswith("mp4") else nullcontext(), self._places:
             return _judged(await self._answer(job, what, progress), what)
 
@@ -145,7 +145,7 @@ class _Conversation:
         self._step = "start"
 
     async def hold(self) -> Answer:
-        seconds = self._job.caps.seconds
+        seconds = self._job.limits.seconds
         try:
             async with asyncio.timeout(seconds):
                 return await self._talk()
@@ -229,6 +229,8 @@ async def _started() -> Process:
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(yizhan.__file__).parent.parent), *filter(None, given)])
     environment["OMP_NUM_THREADS"] = "1"
+    # A worker's file size limit would cut compiled modules short, and every later import of them would fail.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return await asyncio.create_subprocess_exec(
         sys.executable,
         # Nothing that happens to lie in the caller's folder is imported in place of a module.

@@ -1,4 +1,4 @@
-"""What the two ends of the workshop say to each other, one JSON line each."""
+"""What the two ends of the pool say to each other, one JSON line each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Job(Struct, frozen=True):
     recipe: str
     source: str
     result: str
-    caps: ConversionLimits
+    limits: ConversionLimits
 
 
 class Conversion(Struct, frozen=True, omit_defaults=True):

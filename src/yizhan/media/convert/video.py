@@ -29,11 +29,11 @@ _TRIES = 4
 """How often a video is encoded until it is small enough."""
 
 
-def mp4(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def mp4(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Make an MP4 that plays everywhere; one that does already, and is small enough, stays as it is."""
     step("open")
     with opened(source) as film:
-        about = _About(film, source, caps, recipe.number("seconds"))
+        about = _About(film, source, limits, recipe.number("seconds"))
         most, side = recipe.number("bytes"), recipe.number("side")
         small = (not most or about.size <= most) and (not side or max(about.width, about.height) <= side)
         if small and about.in_mp4 and about.picture_fits and about.sound_fits:
@@ -42,7 +42,7 @@ def mp4(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step
         bits = _bits(most, about)
     copy = small and about.picture_fits
     for _ in range(_TRIES):
-        _write(source, result, caps, step, copy, side or MAX_SIDE, bits)
+        _write(source, result, limits, step, copy, side or MAX_SIDE, bits)
         made = result.stat().st_size
         if not most or made <= most:
             return Conversion()
@@ -56,18 +56,18 @@ def mp4(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step
     )
 
 
-def _write(source: Path, result: Path, caps: ConversionLimits, step: Any, copy: bool, side: int, bits: int) -> None:
+def _write(source: Path, result: Path, limits: ConversionLimits, step: Any, copy: bool, side: int, bits: int) -> None:
     with opened(source) as film, av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
-        _Maker(film, out, _About(film, source, caps, 0), copy, side, bits, step).run()
+        _Maker(film, out, _About(film, source, limits, 0), copy, side, bits, step).run()
 
 
-def cover(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Make a JPEG of a picture near the beginning."""
     from yizhan.media.convert import images
 
     step("open")
     with opened(source) as film:
-        about = _About(film, source, caps, 0)
+        about = _About(film, source, limits, 0)
         step("decode a picture")
         frame = _cover_frame(film, about)
         picture = _upright(frame)
@@ -77,7 +77,7 @@ def cover(recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, st
 class _About:
     """What the container says about its streams."""
 
-    def __init__(self, film: Any, source: Path, caps: ConversionLimits, most_seconds: int) -> None:
+    def __init__(self, film: Any, source: Path, limits: ConversionLimits, most_seconds: int) -> None:
         self.video = next((one for one in film.streams.video if not _is_attached(one)), None)
         if self.video is None:
             raise Refusal("there is no moving picture in it. Send it as a voice or a file.", as_file=True)
@@ -90,9 +90,9 @@ class _About:
         self.start = Fraction(max(film.start_time or 0, 0), av.time_base)
         """Seconds at which it begins by its own clock, which for a recording may be hours."""
         self.in_mp4 = "mov" in film.format.name and _brand(source) != b"qt  "
-        if self.width * self.height > caps.pixels or not self.width:
+        if self.width * self.height > limits.pixels or not self.width:
             raise Refusal(f"it has pictures of {self.width} x {self.height} pixels.", too_large=bool(self.width))
-        most = min(most_seconds or caps.media_seconds, caps.media_seconds)
+        most = min(most_seconds or limits.media_seconds, limits.media_seconds)
         if self.duration_ms > most * 1000 + 500:
             raise Refusal(
                 f"it lasts {self.duration_ms // 1000} s, over {most} s. Cut it first.", too_large=True, as_file=True

@@ -52,9 +52,9 @@ def main() -> None:
             report.say(Answer(step="start", error=f"{error}. Install yizhan again.", machine=True))
             continue
         if not limited:
-            _limit_once(job.caps)
+            _limit_once(job.limits)
             limited = True
-        _limit_time(job.caps)
+        _limit_time(job.limits)
         report("begin")
         report.say(_answered(job, report))
 
@@ -88,7 +88,7 @@ def _answered(job: Job, report: Report) -> Answer:
     except Refusal as error:
         return Answer(step=report.step, error=str(error), too_large=error.too_large, as_file=error.as_file)
     except MemoryError:
-        text = f"it takes more than {job.caps.memory_bytes >> 20} MiB of memory. Make it smaller first."
+        text = f"it takes more than {job.limits.memory_bytes >> 20} MiB of memory. Make it smaller first."
         return Answer(step=report.step, error=text, too_large=True)
     except Exception as error:
         code = getattr(error, "errno", None)
@@ -96,7 +96,7 @@ def _answered(job: Job, report: Report) -> Answer:
             text = f"{os.strerror(code)}. Make room where the library is."
             return Answer(step=report.step, error=text, machine=True)
         if code == errno.EFBIG:
-            text = f"the result has more than {job.caps.result_bytes} bytes. Make it smaller, or send it as a file."
+            text = f"the result has more than {job.limits.result_bytes} bytes. Make it smaller, or send it as a file."
             return Answer(step=report.step, error=text, too_large=True, as_file=True)
         words = f"{type(error).__name__}: {error}".replace(job.source, "the file").replace(job.result, "the result")
         return Answer(step=report.step, error=f"{words[:300]}. The file is broken, or not what it seems.")
@@ -109,7 +109,7 @@ def carry_out(job: Job, report: Step) -> Conversion:
         Refusal: it cannot be done. Decoders raise what they please besides.
     """
     recipe = Recipe.parse(job.recipe)
-    made: Conversion = _maker(recipe.name)(recipe, Path(job.source), Path(job.result), job.caps, report)
+    made: Conversion = _maker(recipe.name)(recipe, Path(job.source), Path(job.result), job.limits, report)
     return made
 
 
@@ -129,7 +129,7 @@ def _maker(name: str) -> Any:
     return {"mp4": video.mp4, "cover": video.cover}[name]
 
 
-def _check(_recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, step: Any) -> Conversion:
+def _check(_recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """See whether a picture or a sound can be decoded; anything else is taken on trust."""
     from yizhan.media.probe import probe
 
@@ -138,22 +138,22 @@ def _check(_recipe: Recipe, source: Path, result: Path, caps: ConversionLimits, 
     if kind == "voice":
         from yizhan.media.convert import audio
 
-        return audio.check(source, result, caps, step)
+        return audio.check(source, result, limits, step)
     if kind == "image":
         from yizhan.media.convert import images
 
-        return images.check(source, result, caps, step)
+        return images.check(source, result, limits, step)
     return Conversion(same=True)
 
 
-def _limit_once(caps: ConversionLimits) -> None:
+def _limit_once(limits: ConversionLimits) -> None:
     try:
         import resource
     except ImportError:  # not on this system: time is still limited from the other end
         return
     for what, most in (
-        (resource.RLIMIT_AS, caps.memory_bytes),
-        (resource.RLIMIT_FSIZE, caps.result_bytes),
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, limits.result_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 64),
     ):
@@ -161,7 +161,7 @@ def _limit_once(caps: ConversionLimits) -> None:
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _limit_time(caps: ConversionLimits) -> None:
+def _limit_time(limits: ConversionLimits) -> None:
     try:
         import resource
     except ImportError:
@@ -169,7 +169,7 @@ def _limit_time(caps: ConversionLimits) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     # The processor time of all threads counts, of decoder and encoder, and those before it in this process too.
-    most = int(used.ru_utime + used.ru_stime + caps.seconds * THREADS * 2) + 1
+    most = int(used.ru_utime + used.ru_stime + limits.seconds * THREADS * 2) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 

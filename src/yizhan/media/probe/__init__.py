@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import IO
 
 from yizhan.media.probe import audio, boxes, documents, images
-from yizhan.media.probe.reading import Findings, Window
+from yizhan.media.probe.reading import FileReader, Findings
 
 __all__ = ["Findings", "probe"]
 
-Measure = Callable[[Window], Findings]
+Measure = Callable[[FileReader], Findings]
 
 _SIGNATURES: tuple[tuple[int, bytes, Measure | Findings], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", images.png),
@@ -61,39 +61,43 @@ _SIGNATURES: tuple[tuple[int, bytes, Measure | Findings], ...] = (
     (0, b"MZ", Findings("file", "application/vnd.microsoft.portable-executable", "exe")),
 )
 # Formats without a signature, asked in turn once none of the above is there.
-_GUESSES: tuple[Callable[[Window], Findings | None], ...] = (audio.bare_frames, boxes.transport_stream, documents.text)
+_GUESSES: tuple[Callable[[FileReader], Findings | None], ...] = (
+    audio.bare_frames,
+    boxes.transport_stream,
+    documents.text,
+)
 UNKNOWN = Findings("file", "application/octet-stream", "")
 _RIFF = (b"WEBP", b"WAVE", b"AVI ")
 
 
 def probe(file: IO[bytes], size: int) -> Findings:
     """Return what the `size` bytes of `file` are; bytes of no known format are a file of `application/octet-stream`."""
-    window = Window(file, size)
+    reader = FileReader(file, size)
     for offset, magic, measure in _SIGNATURES:
-        if window.head[offset : offset + len(magic)] == magic and _fits(window, offset, magic):
-            return measure if isinstance(measure, Findings) else _measured(measure, window)
+        if reader.head[offset : offset + len(magic)] == magic and _fits(reader, offset, magic):
+            return measure if isinstance(measure, Findings) else _measured(measure, reader)
     for guess in _GUESSES:
-        found = guess(window)
+        found = guess(reader)
         if found is not None:
             return found
     return UNKNOWN
 
 
-def _fits(window: Window, offset: int, magic: bytes) -> bool:
+def _fits(reader: FileReader, offset: int, magic: bytes) -> bool:
     """Guard the short or displaced signatures against chance."""
     if offset == 8:
-        return window.head[:4] == (b"RIFF" if magic in _RIFF else b"FORM")
+        return reader.head[:4] == (b"RIFF" if magic in _RIFF else b"FORM")
     if magic == b"BM":
-        return images.is_bmp(window)
+        return images.is_bmp(reader)
     if magic == b"BZh":
-        return window.head[3:4].isdigit() and window.head[4:10] == b"1AY&SY"
+        return reader.head[3:4].isdigit() and reader.head[4:10] == b"1AY&SY"
     if magic == b"MZ":
-        return window.size > 64 and b"\x00" in window.head
+        return reader.size > 64 and b"\x00" in reader.head
     return True
 
 
-def _measured(measure: Measure, window: Window) -> Findings:
+def _measured(measure: Measure, reader: FileReader) -> Findings:
     try:
-        return measure(window)
+        return measure(reader)
     except (struct.error, IndexError, ValueError, ArithmeticError):
         return UNKNOWN

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from yizhan.media.probe.reading import Findings, Window, measured
+from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_FRAMES = 20_000
 """Frames that are walked; at 20 ms each that is more than six minutes."""
@@ -18,43 +18,43 @@ Frame = tuple[int, float]
 """Length in bytes and in milliseconds."""
 
 
-def wav(window: Window) -> Findings:
-    return measured(Findings("voice", "audio/wav", "wav"), lambda: _wav(window))
+def wav(reader: FileReader) -> Findings:
+    return measured(Findings("voice", "audio/wav", "wav"), lambda: _wav(reader))
 
 
-def _wav(window: Window) -> dict[str, Any]:
+def _wav(reader: FileReader) -> dict[str, Any]:
     offset, rate = 12, 0
     for _ in range(100):
-        name, size = window.unpack("<4sI", offset)
+        name, size = reader.unpack("<4sI", offset)
         if name == b"fmt ":
-            (rate,) = window.unpack("<I", offset + 16)
+            (rate,) = reader.unpack("<I", offset + 16)
         if name == b"data":
             # A writer that does not know the length beforehand puts 0 or the largest number there.
-            held = window.size - offset - 8
+            held = reader.size - offset - 8
             return {"duration_ms": min(size or held, held) * 1000 // rate}
         offset += 8 + size + size % 2
     raise ValueError("no data chunk")
 
 
-def flac(window: Window) -> Findings:
+def flac(reader: FileReader) -> Findings:
     def length() -> dict[str, Any]:
-        bits = int.from_bytes(window.head[18:26], "big")
+        bits = int.from_bytes(reader.head[18:26], "big")
         return {"duration_ms": (bits & (1 << 36) - 1) * 1000 // (bits >> 44)}
 
     return measured(Findings("voice", "audio/flac", "flac"), length)
 
 
-def ogg(window: Window) -> Findings:
-    first = window.head[28:36]
+def ogg(reader: FileReader) -> Findings:
+    first = reader.head[28:36]
     if first[1:7] == b"theora":
         return Findings("video", "video/ogg", "ogv")
-    rate = 48000 if first == b"OpusHead" else int.from_bytes(window.head[40:44], "little")
-    skip = int.from_bytes(window.head[38:40], "little") if first == b"OpusHead" else 0
+    rate = 48000 if first == b"OpusHead" else int.from_bytes(reader.head[40:44], "little")
+    skip = int.from_bytes(reader.head[38:40], "little") if first == b"OpusHead" else 0
     if first[:5] == b"Speex":
-        rate = int.from_bytes(window.head[64:68], "little")
+        rate = int.from_bytes(reader.head[64:68], "little")
 
     def length() -> dict[str, Any]:
-        tail = window.at(max(0, window.size - (1 << 16)), 1 << 16)
+        tail = reader.at(max(0, reader.size - (1 << 16)), 1 << 16)
         last = tail.rindex(b"OggS")
         return {
             "duration_ms": (int.from_bytes(tail[last + 6 : last + 14], "little", signed=True) - skip) * 1000 // rate
@@ -63,60 +63,60 @@ def ogg(window: Window) -> Findings:
     return measured(Findings("voice", "audio/ogg", "ogg"), length)
 
 
-def silk(window: Window) -> Findings:
+def silk(reader: FileReader) -> Findings:
     """Tencent's SILK (`silk`: one byte 0x02 before the mark), or as the encoder writes it (`silk3`). 20 ms a frame.
 
     They are kept apart because the platforms play the first and refuse the second.
     """
-    start = window.head.index(b"#!SILK_V3") + 9
+    start = reader.head.index(b"#!SILK_V3") + 9
     form = "silk" if start == 10 else "silk3"
 
     def frame(head: bytes) -> Frame | None:
         length = int.from_bytes(head[:2], "little", signed=True)
         return (2 + length, 20.0) if length >= 0 else None
 
-    return measured(Findings("voice", "audio/silk", form), lambda: _walk(window, start, frame, 2))
+    return measured(Findings("voice", "audio/silk", form), lambda: _walk(reader, start, frame, 2))
 
 
 _AMR = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)
 _AMR_WB = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, 0, 0, 0, 0, 0, 0)
 
 
-def amr(window: Window) -> Findings:
-    wide = window.head.startswith(b"#!AMR-WB\n")
+def amr(reader: FileReader) -> Findings:
+    wide = reader.head.startswith(b"#!AMR-WB\n")
     sizes = _AMR_WB if wide else _AMR
 
     def frame(head: bytes) -> Frame:
         return 1 + sizes[head[0] >> 3 & 15], 20.0
 
     found = Findings("voice", "audio/amr-wb" if wide else "audio/amr", "amr")
-    return measured(found, lambda: _walk(window, 9 if wide else 6, frame, 1))
+    return measured(found, lambda: _walk(reader, 9 if wide else 6, frame, 1))
 
 
-def mp3(window: Window) -> Findings:
+def mp3(reader: FileReader) -> Findings:
     start = 0
-    if window.head[:3] == b"ID3":
-        a, b, c, d = (byte & 127 for byte in window.head[6:10].ljust(4, b"\0"))
+    if reader.head[:3] == b"ID3":
+        a, b, c, d = (byte & 127 for byte in reader.head[6:10].ljust(4, b"\0"))
         start = 10 + (a << 21 | b << 14 | c << 7 | d)
-    return measured(Findings("voice", "audio/mpeg", "mp3"), lambda: _mp3(window, start))
+    return measured(Findings("voice", "audio/mpeg", "mp3"), lambda: _mp3(reader, start))
 
 
-def bare_frames(window: Window) -> Findings | None:
+def bare_frames(reader: FileReader) -> Findings | None:
     """MP3 and ADTS files that begin with their first frame: three frames in a row must be there."""
     for frame, found in ((_mp3_frame, mp3), (_adts_frame, adts)):
         offset, seen = 0, 0
-        while seen < 3 and (step := frame(window.at(offset, 8))) is not None:
+        while seen < 3 and (step := frame(reader.at(offset, 8))) is not None:
             offset += step[0]
             seen += 1
-            if offset == window.size:
+            if offset == reader.size:
                 seen = 3
         if seen == 3:
-            return found(window)
+            return found(reader)
     return None
 
 
-def adts(window: Window) -> Findings:
-    return measured(Findings("voice", "audio/aac", "aac"), lambda: _walk(window, 0, _adts_frame, 8))
+def adts(reader: FileReader) -> Findings:
+    return measured(Findings("voice", "audio/aac", "aac"), lambda: _walk(reader, 0, _adts_frame, 8))
 
 
 _BITRATES = {
@@ -146,21 +146,21 @@ def _mp3_frame(head: bytes) -> Frame | None:
     return length + padding, samples * 1000 / rate
 
 
-def _mp3(window: Window, start: int) -> dict[str, Any]:
-    first = window.at(start, 200)
+def _mp3(reader: FileReader, start: int) -> dict[str, Any]:
+    first = reader.at(start, 200)
     skipped = next((at for at in range(len(first) - 4) if _mp3_frame(first[at : at + 4])), 0)
     start += skipped
-    step = _mp3_frame(window.at(start, 4))
+    step = _mp3_frame(reader.at(start, 4))
     if step is None:
         raise ValueError("no frame")
-    frame = window.at(start, min(step[0], 400))
+    frame = reader.at(start, min(step[0], 400))
     for mark in (b"Xing", b"Info"):
         at = frame.find(mark)
         if at > 0 and frame[at + 7] & 1:
             return {"duration_ms": int.from_bytes(frame[at + 8 : at + 12], "big") * step[1]}
     if frame[36:40] == b"VBRI":
         return {"duration_ms": int.from_bytes(frame[50:54], "big") * step[1]}
-    return _walk(window, start, _mp3_frame, 4)
+    return _walk(reader, start, _mp3_frame, 4)
 
 
 _ADTS_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
@@ -176,13 +176,13 @@ def _adts_frame(head: bytes) -> Frame | None:
     return length, 1024 * ((head[6] & 3) + 1) * 1000 / _ADTS_RATES[rate_index]
 
 
-def _walk(window: Window, start: int, frame: Callable[[bytes], Frame | None], head: int) -> dict[str, Any]:
+def _walk(reader: FileReader, start: int, frame: Callable[[bytes], Frame | None], head: int) -> dict[str, Any]:
     """Add up the frames from `start`; `frame` reads `head` bytes, and answers None where the frames end."""
     offset, total, count = start, 0.0, 0
     page_at, page = start, b""
-    while offset < window.size and count < MAX_FRAMES:
+    while offset < reader.size and count < MAX_FRAMES:
         if not page_at <= offset <= page_at + len(page) - head:
-            page_at, page = offset, window.at(offset, 1 << 16)
+            page_at, page = offset, reader.at(offset, 1 << 16)
         step = (
             frame(page[offset - page_at : offset - page_at + head]) if len(page) - (offset - page_at) >= head else None
         )
@@ -191,6 +191,6 @@ def _walk(window: Window, start: int, frame: Callable[[bytes], Frame | None], he
         offset += step[0]
         total += step[1]
         count += 1
-    if offset < window.size:
-        total *= (window.size - start) / (offset - start)
+    if offset < reader.size:
+        total *= (reader.size - start) / (offset - start)
     return {"duration_ms": round(total)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from yizhan.media.probe.reading import Findings, Window, measured
+from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_BOXES = 2_000
 """Boxes or elements looked at in one file."""
@@ -29,13 +29,13 @@ class _Movie:
     seen: int = 0
 
 
-def mp4(window: Window) -> Findings:
+def mp4(reader: FileReader) -> Findings:
     """An MP4 or one of its relatives; without a picture track it is a sound (`m4a`)."""
-    brand = window.head[8:12] if window.head[4:8] == b"ftyp" else b"qt  "
+    brand = reader.head[8:12] if reader.head[4:8] == b"ftyp" else b"qt  "
     if brand in _HEIF:
-        return _picture(window, brand)
+        return _picture(reader, brand)
     movie = _Movie()
-    measured(_NONE, lambda: _read_movie(window, 0, window.size, movie))
+    measured(_NONE, lambda: _read_movie(reader, 0, reader.size, movie))
     if b"vide" not in movie.handlers and (b"soun" in movie.handlers or brand in (b"M4A ", b"M4B ")):
         return Findings("voice", "audio/mp4", "m4a", duration_ms=movie.duration_ms)
     form, mime = ("mov", "video/quicktime") if brand == b"qt  " else ("mp4", "video/mp4")
@@ -48,29 +48,29 @@ _NONE = Findings("file", "", "")
 _FOLDERS = (b"moov", b"trak", b"mdia", b"mvex")
 
 
-def _read_movie(window: Window, start: int, stop: int, movie: _Movie, depth: int = 0) -> dict[str, Any]:
-    for name, at, end in _boxes(window, start, stop):
+def _read_movie(reader: FileReader, start: int, stop: int, movie: _Movie, depth: int = 0) -> dict[str, Any]:
+    for name, at, end in _boxes(reader, start, stop):
         movie.seen += 1
         if movie.seen > MAX_BOXES or depth > MAX_DEPTH:
             break
         if name in _FOLDERS:
-            _read_movie(window, at, end, movie, depth + 1)
+            _read_movie(reader, at, end, movie, depth + 1)
         elif name == b"mvhd":
-            movie.duration_ms = _length(window, at)
+            movie.duration_ms = _length(reader, at)
         elif name == b"tkhd":
-            _track_size(window, at, movie)
+            _track_size(reader, at, movie)
         elif name == b"hdlr":
-            movie.handlers.add(window.at(at + 8, 4))
+            movie.handlers.add(reader.at(at + 8, 4))
     return {}
 
 
-def _boxes(window: Window, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(reader: FileReader, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, first byte of the content and end of every box between two places."""
     while start + 8 <= stop:
-        size, name = window.unpack(">I4s", start)
+        size, name = reader.unpack(">I4s", start)
         head = 8
         if size == 1:
-            (size,) = window.unpack(">Q", start + 8)
+            (size,) = reader.unpack(">Q", start + 8)
             head = 16
         elif size == 0:
             size = stop - start
@@ -80,30 +80,30 @@ def _boxes(window: Window, start: int, stop: int) -> Iterator[tuple[bytes, int, 
         start += size
 
 
-def _length(window: Window, at: int) -> int:
-    version = window.at(at, 1)
-    scale, units = window.unpack(">IQ", at + 20) if version == b"\x01" else window.unpack(">II", at + 12)
+def _length(reader: FileReader, at: int) -> int:
+    version = reader.at(at, 1)
+    scale, units = reader.unpack(">IQ", at + 20) if version == b"\x01" else reader.unpack(">II", at + 12)
     return int(units * 1000 // scale) if units < 1 << 48 else 0
 
 
-def _track_size(window: Window, at: int, movie: _Movie) -> None:
-    matrix = at + (52 if window.at(at, 1) == b"\x01" else 40)
-    a, _b, _u, _c, d = window.unpack(">5i", matrix)
-    width, height = (value >> 16 for value in window.unpack(">II", matrix + 36))
+def _track_size(reader: FileReader, at: int, movie: _Movie) -> None:
+    matrix = at + (52 if reader.at(at, 1) == b"\x01" else 40)
+    a, _b, _u, _c, d = reader.unpack(">5i", matrix)
+    width, height = (value >> 16 for value in reader.unpack(">II", matrix + 36))
     if a == 0 and d == 0:  # turned by a quarter, as phones hold it
         width, height = height, width
     if width * height > movie.width * movie.height:
         movie.width, movie.height = width, height
 
 
-def _picture(window: Window, brand: bytes) -> Findings:
+def _picture(reader: FileReader, brand: bytes) -> Findings:
     form = _HEIF[brand]
     found = Findings("image", f"image/{form}", form)
 
     def size() -> dict[str, Any]:
         # The picture is the largest of the extents in it: tiles, thumbnail and the whole each have one. What is shown
         # of it may be less: encoders fill up to whole blocks.
-        found = list(_extents(window, 0, window.size, 0))
+        found = list(_extents(reader, 0, reader.size, 0))
         wide, high = max((pair for name, *pair in found if name == b"ispe"), key=lambda pair: pair[0] * pair[1])
         shown = next((pair for name, *pair in found if name == b"clap"), (wide, high))
         return {"width": min(wide, shown[0]), "height": min(high, shown[1])}
@@ -111,17 +111,17 @@ def _picture(window: Window, brand: bytes) -> Findings:
     return measured(found, size)
 
 
-def _extents(window: Window, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
-    for count, (name, at, end) in enumerate(_boxes(window, start, stop)):
+def _extents(reader: FileReader, start: int, stop: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
+    for count, (name, at, end) in enumerate(_boxes(reader, start, stop)):
         if count > MAX_BOXES or depth > MAX_DEPTH:
             return
         if name in (b"meta", b"iprp", b"ipco"):
-            yield from _extents(window, at + (4 if name == b"meta" else 0), end, depth + 1)
+            yield from _extents(reader, at + (4 if name == b"meta" else 0), end, depth + 1)
         elif name == b"ispe":
-            wide, high = window.unpack(">II", at + 4)
+            wide, high = reader.unpack(">II", at + 4)
             yield name, wide, high
         elif name == b"clap":
-            wide, wide_parts, high, high_parts = window.unpack(">4I", at)
+            wide, wide_parts, high, high_parts = reader.unpack(">4I", at)
             yield name, wide // wide_parts, high // high_parts
 
 
@@ -132,11 +132,11 @@ _TRACKS, _TRACK, _TYPE, _VIDEO, _WIDTH, _HEIGHT = 0x1654AE6B, 0xAE, 0x83, 0xE0, 
 _CLUSTER = 0x1F43B675
 
 
-def matroska(window: Window) -> Findings:
-    web = b"webm" in window.head[:64]
+def matroska(reader: FileReader) -> Findings:
+    web = b"webm" in reader.head[:64]
     found = Findings("video", "video/webm" if web else "video/x-matroska", "webm" if web else "mkv")
     values: dict[int, Any] = {}
-    measured(_NONE, lambda: _read_elements(window, 0, window.size, values, [0]))
+    measured(_NONE, lambda: _read_elements(reader, 0, reader.size, values, [0]))
     if values.get(_TYPE) and 1 not in values[_TYPE]:
         found = replace(found, kind="voice", mime="audio/webm" if web else "audio/x-matroska")
     scale = values.get(_SCALE, [1_000_000])[0]
@@ -151,28 +151,28 @@ def matroska(window: Window) -> Findings:
 
 
 def _read_elements(
-    window: Window, start: int, stop: int, values: dict[int, Any], seen: list[int], depth: int = 0
+    reader: FileReader, start: int, stop: int, values: dict[int, Any], seen: list[int], depth: int = 0
 ) -> dict[str, Any]:
     while start < stop and seen[0] < MAX_BOXES and depth <= MAX_DEPTH:
         seen[0] += 1
-        name, at = _number(window, start, keep_mark=True)
-        size, at = _number(window, at)
+        name, at = _number(reader, start, keep_mark=True)
+        size, at = _number(reader, at)
         end = stop if size < 0 else min(at + size, stop)
         if name in (_SEGMENT, _INFO, _TRACKS, _TRACK, _VIDEO):
-            _read_elements(window, at, end, values, seen, depth + 1)
+            _read_elements(reader, at, end, values, seen, depth + 1)
         elif name == _CLUSTER:
             return {}
         elif name == _DURATION:
-            values[name] = window.unpack(">d" if end - at == 8 else ">f", at)
+            values[name] = reader.unpack(">d" if end - at == 8 else ">f", at)
         elif name in (_SCALE, _TYPE, _WIDTH, _HEIGHT):
-            values.setdefault(name, []).append(int.from_bytes(window.at(at, min(end - at, 8)), "big"))
+            values.setdefault(name, []).append(int.from_bytes(reader.at(at, min(end - at, 8)), "big"))
         start = end
     return {}
 
 
-def _number(window: Window, at: int, *, keep_mark: bool = False) -> tuple[int, int]:
+def _number(reader: FileReader, at: int, *, keep_mark: bool = False) -> tuple[int, int]:
     """Read a number of variable length; returns it (-1 for "not known") and where it ends."""
-    data = window.at(at, 8)
+    data = reader.at(at, 8)
     length = 9 - data[0].bit_length()
     if length > 8 or len(data) < length:
         raise ValueError("no number")
@@ -186,20 +186,20 @@ def _number(window: Window, at: int, *, keep_mark: bool = False) -> tuple[int, i
 # --- AVI, FLV, MPEG transport streams ---------------------------------------------------------------------------------
 
 
-def avi(window: Window) -> Findings:
+def avi(reader: FileReader) -> Findings:
     def measures() -> dict[str, Any]:
-        at = window.head.index(b"avih") + 8
-        microseconds, frames = window.unpack("<I12xI", at)
-        width, height = window.unpack("<II", at + 32)
+        at = reader.head.index(b"avih") + 8
+        microseconds, frames = reader.unpack("<I12xI", at)
+        width, height = reader.unpack("<II", at + 32)
         return {"width": width, "height": height, "duration_ms": microseconds * frames // 1000}
 
     return measured(Findings("video", "video/x-msvideo", "avi"), measures)
 
 
-def flv(window: Window) -> Findings:
+def flv(reader: FileReader) -> Findings:
     def value(name: bytes) -> float:
-        at = window.head.find(name + b"\x00")
-        return float(struct.unpack(">d", window.head[at + len(name) + 1 :][:8])[0]) if at > 0 else 0.0
+        at = reader.head.find(name + b"\x00")
+        return float(struct.unpack(">d", reader.head[at + len(name) + 1 :][:8])[0]) if at > 0 else 0.0
 
     def measures() -> dict[str, Any]:
         return {"width": value(b"width"), "height": value(b"height"), "duration_ms": value(b"duration") * 1000}
@@ -207,6 +207,6 @@ def flv(window: Window) -> Findings:
     return measured(Findings("video", "video/x-flv", "flv"), measures)
 
 
-def transport_stream(window: Window) -> Findings | None:
-    marks = window.head[0 : 188 * 4 : 188]
+def transport_stream(reader: FileReader) -> Findings | None:
+    marks = reader.head[0 : 188 * 4 : 188]
     return Findings("video", "video/mp2t", "ts") if marks == b"GGGG" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 
-from yizhan.media.probe.reading import Findings, Window
+from yizhan.media.probe.reading import FileReader, Findings
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _INSIDE: tuple[tuple[bytes, str, str], ...] = (
@@ -25,43 +25,43 @@ MAX_DIRECTORY = 1 << 20
 """Bytes of a directory that are searched."""
 
 
-def zip_archive(window: Window) -> Findings:
-    names = _directory(window) or window.head
+def zip_archive(reader: FileReader) -> Findings:
+    names = _directory(reader) or reader.head
     for name, form, mime in _INSIDE:
         if name in names:
             return Findings("file", mime, form)
     # EPUB and OpenDocument say what they are in a first entry, stored as it is.
-    if window.head[30:38] == b"mimetype":
-        mime = window.head[38:118].split(b"PK")[0].decode("ascii", "ignore")
+    if reader.head[30:38] == b"mimetype":
+        mime = reader.head[38:118].split(b"PK")[0].decode("ascii", "ignore")
         for start, form in (("application/epub+zip", "epub"), ("application/vnd.oasis.opendocument.", "odf")):
             if mime.startswith(start):
                 return Findings("file", mime if mime.isprintable() else start, form)
     return Findings("file", "application/zip", "zip")
 
 
-def _directory(window: Window) -> bytes:
-    tail_at = max(0, window.size - (1 << 16) - 22)
-    tail = window.at(tail_at, (1 << 16) + 22)
+def _directory(reader: FileReader) -> bytes:
+    tail_at = max(0, reader.size - (1 << 16) - 22)
+    tail = reader.at(tail_at, (1 << 16) + 22)
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + 20:
         return b""
     size, offset = struct.unpack("<II", tail[end + 12 : end + 20])
-    return window.at(offset, min(size, MAX_DIRECTORY))
+    return reader.at(offset, min(size, MAX_DIRECTORY))
 
 
-def compound(window: Window) -> Findings:
+def compound(reader: FileReader) -> Findings:
     """The older office formats: a small file system, told apart by the names in its directory."""
-    sector = 1 << min(int.from_bytes(window.head[30:32], "little"), 16)
-    first = int.from_bytes(window.head[48:52], "little")
-    directory = window.at((first + 1) * sector, 4 * sector)
+    sector = 1 << min(int.from_bytes(reader.head[30:32], "little"), 16)
+    first = int.from_bytes(reader.head[48:52], "little")
+    directory = reader.at((first + 1) * sector, 4 * sector)
     for name, form, mime in _STREAMS:
         if name.encode("utf-16-le") in directory:
             return Findings("file", mime, form)
     return Findings("file", "application/x-ole-storage", "ole")
 
 
-def text(window: Window) -> Findings | None:
-    head = window.head
+def text(reader: FileReader) -> Findings | None:
+    head = reader.head
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and len(head) % 2 == 0:
         return Findings("file", "text/plain", "txt")
     if any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head):

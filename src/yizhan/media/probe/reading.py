@@ -25,7 +25,7 @@ class Findings:
     duration_ms: int = 0
 
 
-class Window:
+class FileReader:
     """Random access to the bytes of a file; beyond its end there is nothing, and no error."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:

@@ -40,7 +40,7 @@ class Server:
         self.rules = rules
         self.options = options
         self.closing = False
-        self.router = Router("ilink", wire.ENVELOPE, world.blobs.keep)
+        self.router = Router("ilink", wire.ENVELOPE, world.blobs)
         self.router.prefixes = ("/ilink", "//ilink", "/c2c", "//c2c")
         # The service says nothing but 404, also to a wrong method (annacomnena; thread Lingtai-AI/lingtai#82).
         self.router.not_found = lambda http, status: HttpResponse(404)

@@ -79,7 +79,6 @@ SEND_MESSAGE: Endpoint[SendMessage, Sent] = Endpoint(
     ENVELOPE,
     SOURCE,
     acts=True,
-    repeatable=True,
     target="msg.to_user_id",
     timeout=15.0,
 )

@@ -36,7 +36,7 @@ class Server:
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
         self.world = world
         self.ground = Ground(world, rules)
-        self.router = Router("ohwxapi", wire.CGI, world.blobs.keep)
+        self.router = Router("ohwxapi", wire.CGI, world.blobs)
         self.router.any_case = True
         self.router.unknown = lambda _http, _fields: Fault(wire.UNKNOWN_COMMAND)
         names = [str(name) for name in options.extra.get("accounts", [])]

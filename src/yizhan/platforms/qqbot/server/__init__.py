@@ -55,7 +55,7 @@ class Server:
         self.bot_name = BOT_NAME
         self.base_url = ""
         """Where clients last found this server: links in what is pushed lead there."""
-        self.router = Router("qqbot", ENVELOPE, world.blobs.keep)
+        self.router = Router("qqbot", ENVELOPE, world.blobs)
         self.network = world.network("qq")
         self.places = Places(self)
         self.quotas = Quotas(self)

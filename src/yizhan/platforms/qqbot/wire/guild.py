@@ -135,7 +135,6 @@ RECALL_FROM_CHANNEL = Endpoint(
     Nothing,
     ENVELOPE,
     RECALL_PAGE,
-    repeatable=True,
     target="channel_id",
 )
 RECALL_FROM_DM = Endpoint(
@@ -146,6 +145,5 @@ RECALL_FROM_DM = Endpoint(
     Nothing,
     ENVELOPE,
     RECALL_PAGE,
-    repeatable=True,
     target="guild_id",
 )

@@ -167,7 +167,6 @@ RECALL_FROM_USER = Endpoint(
     Nothing,
     ENVELOPE,
     RECALL_PAGE,
-    repeatable=True,
     target="openid",
 )
 RECALL_FROM_GROUP = Endpoint(
@@ -178,6 +177,5 @@ RECALL_FROM_GROUP = Endpoint(
     Nothing,
     ENVELOPE,
     RECALL_PAGE,
-    repeatable=True,
     target="openid",
 )

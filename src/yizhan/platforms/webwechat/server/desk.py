@@ -61,7 +61,7 @@ class Desk:
         self.world = world
         self.rules = rules
         self.options = options
-        self.router = Router(PLATFORM, JSON_ANSWER, world.blobs.keep)
+        self.router = Router(PLATFORM, JSON_ANSWER, world.blobs)
         self.router.shown_target = self.shown_target
         self.router.prefixes = (PREFIX, "/jslogin", "/qrcode", "/l")
         self.accounts: dict[str, Account] = {}

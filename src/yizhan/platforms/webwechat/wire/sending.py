@@ -103,7 +103,6 @@ def _sending(name: str, request: type[Any]) -> Endpoint[Any, Sent]:
         SEND_DOC,
         codec=WEB_JSON,
         acts=True,
-        repeatable=True,
         target="Msg.ToUserName",
     )
 

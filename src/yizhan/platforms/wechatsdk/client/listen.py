@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from yizhan.errors import LoginNeeded, PlatformError
-from yizhan.http.listener import Door
+from yizhan.http.listener import HttpListener
 from yizhan.http.router import Call, Router
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.model import BytesContent, Clock
@@ -47,13 +47,13 @@ class Listener:
         self._take = take
         # Whoever does not know the path cannot make events up.
         self._path = f"/wechatSDK/{secrets.token_urlsafe(24)}"
-        router = Router("wechatsdk-events", wire.ENVELOPE, _keep)
+        router = Router("wechatsdk-events", wire.ENVELOPE, _NoFiles())
         push = Endpoint(
             "push", "POST", self._path, wire.Push, wire.Done, wire.ENVELOPE, "处理消息/http处理器", max_bytes=MAX_PUSH
         )
         router.add(push, self._posted)
         router.socket(self._path, self._connected)
-        self._door = Door([router], host=settings.listen_host, port=settings.listen_port)
+        self._door = HttpListener([router], host=settings.listen_host, port=settings.listen_port)
 
     async def open(self) -> None:
         """Start listening. ConfigError when the address cannot be bound."""
@@ -160,5 +160,8 @@ def _address(handler: wire.AddHandler | wire.Handler) -> str:
     return handler.url or f"tcp://{handler.host}:{handler.port}"
 
 
-async def _keep(chunks: AsyncIterator[bytes]) -> BytesContent:
-    raise ValueError("a push has no files")
+class _NoFiles:
+    """Pushes carry no files."""
+
+    async def keep(self, chunks: AsyncIterator[bytes], /) -> BytesContent:
+        raise ValueError("a push has no files")

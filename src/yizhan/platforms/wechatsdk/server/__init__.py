@@ -61,7 +61,7 @@ class Server:
         self.folders = Folders(options.extra.get("folders", ()))
         self.account = Account(world, self.folders, manual_logins=options.manual_logins)
         self.envelope = wire.SdkEnvelope(self.account.robot)
-        self.router = Router("wechatsdk", self.envelope, keep=world.blobs.keep)
+        self.router = Router("wechatsdk", self.envelope, files=world.blobs)
         self.router.unknown = _unknown
         self.pushes = Pushes(world, self.account, frozenset(options.extra.get("push_hosts", ())))
         self.account.push = self.pushes.push

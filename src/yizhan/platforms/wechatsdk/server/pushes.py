@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from yizhan.http.push import NotReached, push
 from yizhan.http.router import Call
-from yizhan.http.tcp_dial import dialled, is_loopback, send_tcp
+from yizhan.http.tcp_dial import is_loopback, open_websocket, send_tcp
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
@@ -72,7 +72,7 @@ class Receiver:
         pause = 1.0
         while True:
             with contextlib.suppress(NotReached, SocketClosed):
-                async with dialled(url) as socket:
+                async with open_websocket(url) as socket:
                     pause = 1.0
                     await socket.send(wire.GREETING)
                     await self._speak(socket)
