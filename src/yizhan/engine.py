@@ -54,7 +54,7 @@ from yizhan.sending.accept import Acceptance, Moment, Targets
 from yizhan.sending.broadcast import PACE, Broadcast
 from yizhan.sending.decide import Policy
 from yizhan.sending.delivery import BROADCAST, REPLY, Submitted, delivery_id, delivery_seq
-from yizhan.sending.fitting import Messages
+from yizhan.sending.fitting import MessageCache
 from yizhan.sending.lane import Lane
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
@@ -112,7 +112,7 @@ class Engine:
         self._waiters = Waiters()
         self._closed = False
         self._listening_to_all = False
-        self._messages = Messages(self.records, self.prepare)
+        self._messages = MessageCache(self.records, self.prepare)
         self._sharing: ShareServer | None = None
         self._tidying: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
@@ -217,12 +217,12 @@ class Engine:
         if change is not Change.NONE:
             listened = await self._forget(name)
             # What was held by its limits may go by the new ones.
-            await self.outbox.hasten(name)
+            await self.outbox.requeue_waiting(name)
         if change is Change.IDENTITY:
             await self.shelf.forget(name)
         if listened or self._listening_to_all:
             self.inbox.listen([name])
-        await self.outbox.stir()
+        await self.outbox.bump_revision()
 
     async def remove_account(self, name: str) -> bool:
         """Remove an account with its session; what was sent through it stays on record. False if there was none."""
@@ -232,7 +232,7 @@ class Engine:
         await self._forget(name)
         await self.shelf.forget(name)
         # Whoever waits for what it had to send is told that it is gone.
-        await self.outbox.stir()
+        await self.outbox.bump_revision()
         return removed
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
@@ -250,7 +250,7 @@ class Engine:
         await self._known_as(opened, identity)
         self.inbox.back(account)
         if not self.worker.leading:
-            await self.outbox.stir()
+            await self.outbox.bump_revision()
         return identity
 
     async def check(self, account: str) -> Sequence[Finding]:
@@ -456,7 +456,7 @@ class Engine:
             if not part.id:
                 raise Refused(f"{receipt.delivery}: the platform's id of a part is not known; it cannot be recalled.")
             await adapter.recall(part, target, receipt)
-        await self.outbox.recalled(seq)
+        await self.outbox.record_recall(seq)
         return await self.receipt(seq)
 
     async def cancel(self, which: Iterable[Receipt | str]) -> int:
@@ -484,7 +484,7 @@ class Engine:
             parts = await self._acceptance.compose(message, Target.parse(receipt.target))
             ids = (*receipt.platform_ids, PlatformId("", self.clock.now(), {"arrived": True}))
             state = State.SENT if len(ids) >= len(parts) else State.QUEUED
-        if not await self.outbox.resettle(seq, state, "settled by hand", ids):
+        if not await self.outbox.settle_unknown(seq, state, "settled by hand", ids):
             raise Refused(f"{delivery_id(seq)} is not unknown; there is nothing to settle.")
         receipt = await self.receipt(seq)
         await self.worker.wake(Target.parse(receipt.target).account)
@@ -692,7 +692,7 @@ class Engine:
         """Submit for one target and wait for its end without reading the store again."""
         submitted = await self._acceptance.accept([target], message, **how)
         (seq,) = submitted.seqs
-        if not submitted.jobs or not self.worker.leading:
+        if not submitted.deliveries or not self.worker.leading:
             await self._start(submitted, [target])
             return (await self.wait(delivery_id(seq), timeout=timeout))[0]
         receipt, end = None, None if timeout is None else asyncio.get_running_loop().time() + timeout
@@ -720,8 +720,8 @@ class Engine:
     async def _start(self, submitted: Submitted, targets: Sequence[Target]) -> None:
         """Tell the lanes what there is to do."""
         for account in dict.fromkeys(target.account for target in targets):
-            if submitted.jobs:
-                await self.worker.offer(account, [job for job in submitted.jobs if job.target.account == account])
+            if submitted.deliveries:
+                await self.worker.offer(account, [job for job in submitted.deliveries if job.target.account == account])
             else:
                 await self.worker.wake(account)
 

@@ -25,7 +25,19 @@ from yizhan.cli.exits import _WORDS as EXITS
 from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Voice
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.spec import Platform, platforms
-from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.sending.decide import (
+    Again,
+    Arrived,
+    Decision,
+    GiveUp,
+    Hold,
+    Pause,
+    Policy,
+    Renew,
+    ResendSameKey,
+    Try,
+    decide,
+)
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
 from yizhan.wire import Fault, FaultCode
 
@@ -247,7 +259,7 @@ def error_table() -> str:
 _TRY: dict[str, Any] = {
     "number": 1,
     "repeatable": False,
-    "asked": False,
+    "in_doubt": False,
     "renewed": False,
     "answers": False,
     "now": 0.0,
@@ -256,7 +268,7 @@ _CASES: tuple[tuple[str, dict[str, bool]], ...] = (
     ("", {}),
     ("an answer", {"answers": True}),
     ("where the wire knows a repeat", {"repeatable": True}),
-    ("after it was sent again", {"repeatable": True, "asked": True}),
+    ("after it was sent again", {"repeatable": True, "in_doubt": True}),
     ("after a fresh upload", {"renewed": True}),
 )
 
@@ -280,9 +292,9 @@ def _decision(decision: Decision, error: Exception) -> str:
         case Again(delay, slow, counts):
             told = getattr(error, "retry_after", None)
             wait = f"waits {delay:g} s" if told else "waits"
-            tries = f", {Policy().tries} times in all" if counts else ""
+            tries = f", {Policy().max_attempts} times in all" if counts else ""
             return f"{'the whole account ' if slow else ''}{wait} and tries again{tries}"
-        case Ask():
+        case ResendSameKey():
             return "sent again under the same key"
         case Renew():
             return "uploads again, once, and sends"
@@ -315,7 +327,7 @@ def code_table() -> str:
         also = f" / `{row.also}`" if row.also else ""
         shown = f"`{'ret ' if name == 'ilink' else ''}{row.code}`{also}"
         # What a repeat's refusal does is said once, beside the table; it matters here for duplicates alone.
-        without = WITHOUT.get(name, WITHOUT.get(code, ())) + (() if row.means is errors.Duplicate else ("asked",))
+        without = WITHOUT.get(name, WITHOUT.get(code, ())) + (() if row.means is errors.Duplicate else ("in_doubt",))
         does = decided(Fault(row).error(name, "x"), without=without)
         rows.append((shown, f"`{name}`", row.message, f"`{row.means.__name__}`", does, remark))
     return table(("code", "platform", "its words", "arrives as", "the delivery", "what to know"), rows)

@@ -24,15 +24,27 @@ from yizhan.errors import (
     WireMismatch,
 )
 from yizhan.model import State
-from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
+from yizhan.sending.decide import (
+    Again,
+    Arrived,
+    Decision,
+    GiveUp,
+    Hold,
+    Pause,
+    Policy,
+    Renew,
+    ResendSameKey,
+    Try,
+    decide,
+)
 
 NOW = 1000.0
-FIRST = Try(1, repeatable=False, asked=False, renewed=False, answers=False, now=NOW)
-REPEATABLE = Try(1, repeatable=True, asked=False, renewed=False, answers=False, now=NOW)
-ASKED = Try(2, repeatable=True, asked=True, renewed=False, answers=False, now=NOW)
-ANSWER = Try(1, repeatable=True, asked=False, renewed=False, answers=True, now=NOW)
-LAST = Try(8, repeatable=False, asked=False, renewed=False, answers=False, now=NOW)
-RENEWED = Try(1, repeatable=False, asked=False, renewed=True, answers=False, now=NOW)
+FIRST = Try(1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
+REPEATABLE = Try(1, repeatable=True, in_doubt=False, renewed=False, answers=False, now=NOW)
+ASKED = Try(2, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
+ANSWER = Try(1, repeatable=True, in_doubt=False, renewed=False, answers=True, now=NOW)
+LAST = Try(8, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
+RENEWED = Try(1, repeatable=False, in_doubt=False, renewed=True, answers=False, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +81,7 @@ def test_every_error_has_its_decision(error: Exception, this: Try, expected: Dec
 def test_waiting_doubles_and_is_spread(number: int, least: float, most: float) -> None:
     delays = set()
     for seed in range(50):
-        this = Try(number, repeatable=False, asked=False, renewed=False, answers=False, now=NOW)
+        this = Try(number, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
         decision = decide(Unavailable(), this, Policy(), random.Random(seed))
         assert isinstance(decision, Again)
         delays.add(decision.delay)
@@ -80,12 +92,12 @@ def test_waiting_doubles_and_is_spread(number: int, least: float, most: float) -
 
 @pytest.mark.parametrize("error", [OutcomeUnknown(), WireMismatch()])
 def test_an_unknown_outcome_is_asked_again_only_under_a_key_that_the_wire_recognises(error: Exception) -> None:
-    assert isinstance(decide(error, REPEATABLE, Policy(), random.Random(1)), Ask)
+    assert isinstance(decide(error, REPEATABLE, Policy(), random.Random(1)), ResendSameKey)
     assert isinstance(decide(error, FIRST, Policy(), random.Random(1)), GiveUp)
 
 
 def test_asking_ends_as_unknown_never_as_failed() -> None:
-    this = Try(8, repeatable=True, asked=True, renewed=False, answers=False, now=NOW)
+    this = Try(8, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
 
     assert GiveUp(State.UNKNOWN) == decide(OutcomeUnknown(), this, Policy(), random.Random(1))
     assert GiveUp(State.UNKNOWN, "after 8 tries") == decide(Unavailable(), this, Policy(), random.Random(1))
@@ -110,7 +122,7 @@ def test_asking_ends_as_unknown_never_as_failed() -> None:
 def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refused(
     error: Exception, repeatable: bool
 ) -> None:
-    asked = Try(8, repeatable=repeatable, asked=True, renewed=True, answers=True, now=NOW)
+    asked = Try(8, repeatable=repeatable, in_doubt=True, renewed=True, answers=True, now=NOW)
 
     decision = decide(error, asked, Policy(), random.Random(1))
 
@@ -121,7 +133,7 @@ def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refus
 def test_a_platform_that_goes_on_throttling_without_a_time_is_asked_less_and_less_often() -> None:
     delays = []
     for throttled in range(6):
-        this = Try(1, repeatable=False, asked=False, renewed=False, answers=False, now=NOW, throttled=throttled)
+        this = Try(1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW, throttled=throttled)
         decision = decide(Throttled(retry_after=0), this, Policy(), random.Random(1))
         assert isinstance(decision, Again)
         delays.append(decision.delay)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from yizhan.model import Image, Media, Message, Target
-from yizhan.sending.fitting import Messages
+from yizhan.sending.fitting import MessageCache
 
 TARGET = Target("here.main", "user", "someone")
 MESSAGE = Message((Image(Media("0" * 64, "0" * 32, 0, 1, "image", "image/png", "png")),))
@@ -28,8 +28,8 @@ async def test_who_asks_at_the_moment_of_the_end_does_not_begin_anew() -> None:
             return message, ("a note",)
 
     adapter: Any = Adapter()
-    messages = Messages(None, Variants())  # type: ignore[arg-type]
-    messages.know(1, MESSAGE)
+    messages = MessageCache(None, Variants())  # type: ignore[arg-type]
+    messages.put(1, MESSAGE)
     first = await messages.fitted(1, TARGET, adapter)
 
     assert (MESSAGE, ("a note",)) == first == await late[0]

@@ -32,7 +32,7 @@ from yizhan.model import Image, State
 from yizhan.platforms.adapter import Limit
 from yizhan.sending import run as run_module
 from yizhan.sending.decide import Policy
-from yizhan.sending.delivery import Job, Settlement
+from yizhan.sending.delivery import Delivery, Progress
 from yizhan.world import TurnableClock
 
 
@@ -324,7 +324,7 @@ async def test_an_error_of_our_own_in_the_middle_of_a_message_keeps_no_later_one
     network.script = lambda target, number: Unavailable("down") if len(network.arrived) == 1 and number == 1 else None
     settle, recover, refused = engine.outbox.settle, engine.outbox.recover, iter(range(refusals))
 
-    async def broken(job: Job, end: Settlement) -> None:
+    async def broken(job: Delivery, end: Progress) -> None:
         if job.seq == 1 and end.state is State.SENT:
             raise ZeroDivisionError("bug")
         await settle(job, end)

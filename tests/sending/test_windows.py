@@ -16,7 +16,7 @@ from yizhan.engine import Engine
 from yizhan.errors import DeliveryFailed, OutcomeUnknown
 from yizhan.model import State, Target
 from yizhan.platforms.adapter import Limit
-from yizhan.sending.delivery import Job, Settlement
+from yizhan.sending.delivery import Delivery, Progress
 from yizhan.world import TurnableClock
 
 DAY = 86400.0
@@ -178,7 +178,7 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
 ) -> None:
     allowed, settle = closed_window(network), engine.outbox.settle
 
-    async def written_to_meanwhile(job: Job, end: Settlement) -> None:
+    async def written_to_meanwhile(job: Delivery, end: Progress) -> None:
         if end.state is State.HELD and not allowed[0]:
             # The event is stored first, and lets go what is behind this one alone.
             allowed[0] = 9
@@ -202,7 +202,7 @@ async def test_who_was_held_first_goes_first_though_what_is_behind_learns_of_the
 ) -> None:
     allowed, settle = closed_window(network), engine.outbox.settle
 
-    async def then_written_to(job: Job, end: Settlement) -> None:
+    async def then_written_to(job: Delivery, end: Progress) -> None:
         await settle(job, end)
         # The context of what is coming in is known before the store lets go of what it holds.
         allowed[0] = 9

@@ -154,7 +154,7 @@ class Accounts:
         )
         adapter = platform.load_adapter()(context)
         budget = Budget(_horizon(adapter, name, platform.capabilities))
-        budget.restore(await self._outbox.spent(name, self._clock.now() - budget.horizon))
+        budget.restore(await self._outbox.sends_since(name, self._clock.now() - budget.horizon))
         return OpenAccount(name, settings, adapter, context, budget, contexts)
 
 

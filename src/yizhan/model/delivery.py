@@ -81,6 +81,14 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     settled_at: float = 0.0
     due_at: float = 0.0
     """For `queued` and `held`: when it will be tried, seconds since the epoch; 0 when not known."""
+    parts: int = 0
+    """How many parts it was accepted with; 0 where that was not stored."""
+    retry_of: str | None = None
+    """The delivery whose missing parts this one carries."""
+
+    @property
+    def parts_done(self) -> int:
+        return len(self.platform_ids)
 
     @property
     def ok(self) -> bool:

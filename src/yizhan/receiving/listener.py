@@ -284,7 +284,7 @@ class Inbox:
     def _releasing(self, event: Event) -> Callable[[Any], int] | None:
         if event.target is None or not _opens(event):
             return None
-        return self._outbox.releasing(event.target)
+        return self._outbox.target_release(event.target)
 
     def _tell(self, seq: int) -> None:
         """Wake whoever waits for events: there is number `seq`."""

@@ -32,7 +32,7 @@ from yizhan.model import (
 from yizhan.platforms.adapter import Part
 from yizhan.platforms.spec import platform_named
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
-from yizhan.sending.fitting import Fitted, Messages, has_media
+from yizhan.sending.fitting import Fitted, MessageCache, has_media
 from yizhan.sending.forwarding import reachable
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.plan import Plan, plan_of
@@ -69,7 +69,7 @@ class Acceptance:
         accounts: Accounts,
         contacts: ContactTable,
         library: Library,
-        messages: Messages,
+        messages: MessageCache,
         outbox: Outbox,
         worker: Worker,
         clock: Clock,
@@ -194,8 +194,8 @@ class Acceptance:
                 not_before=not_before,
                 note=note,
             )
-        if submitted.jobs:
-            self._messages.know(submitted.jobs[0].message, message, fits)
+        if submitted.deliveries:
+            self._messages.put(submitted.deliveries[0].message, message, fits)
         return submitted
 
     async def plan(self, targets: Sequence[Target], message: Message, shelf: HandleCache) -> list[Plan]:

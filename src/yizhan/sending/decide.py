@@ -29,10 +29,10 @@ class Policy:
     first_delay: float = 1.0
     factor: float = 2.0
     longest_delay: float = 300.0
-    tries: int = 8
-    """Tries of one part before it counts as failed; waiting for a window or for pace is no try."""
-    asks: int = 5
-    """Repeats under the same key while the outcome is unknown, on wires that recognise a repeat."""
+    max_attempts: int = 8
+    """Attempts at one part before it fails; waiting for a window or for pace is not an attempt."""
+    max_resends: int = 5
+    """Resends under the same key while the outcome is unknown, on wires that recognize a repeat."""
     closed_delay: float = 3600.0
     """How long to hold when a platform closed a window without saying until when."""
 
@@ -48,7 +48,7 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ResendSameKey:
     """The outcome is unknown and the wire recognises a repeat: send again under the same key."""
 
     delay: float
@@ -84,7 +84,7 @@ class Arrived:
     """The platform has it from an earlier try."""
 
 
-Decision: TypeAlias = Again | Ask | Renew | Hold | Pause | GiveUp | Arrived
+Decision: TypeAlias = Again | ResendSameKey | Renew | Hold | Pause | GiveUp | Arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Try:
     """1 for the first try of this part."""
     repeatable: bool
     """Whether the wire recognises a repeat under the same key."""
-    asked: bool
+    in_doubt: bool
     """Whether an earlier try of this part ended without a readable answer."""
     renewed: bool
     """Whether the handles were renewed for this part already."""
@@ -109,7 +109,7 @@ class Try:
 def decide(error: Exception, this: Try, policy: Policy, chance: random.Random) -> Decision:
     """Return what to do after `error`. Pure but for `chance`, which spreads waiting times."""
     decision = _decide(error, this, policy, chance)
-    if this.asked and isinstance(decision, (GiveUp, Hold)):
+    if this.in_doubt and isinstance(decision, (GiveUp, Hold)):
         # A refused repeat says nothing about the try before it: that one may have arrived, and used up the window.
         return GiveUp(State.UNKNOWN, decision.why if isinstance(decision, GiveUp) else "")
     return decision
@@ -120,7 +120,7 @@ def _decide(error: Exception, this: Try, policy: Policy, chance: random.Random) 
         case Refused():
             return GiveUp(State.FAILED)
         case Duplicate():
-            if this.asked:
+            if this.in_doubt:
                 return Arrived()
             return GiveUp(State.FAILED, "the platform has another message under the same key")
         case HandleExpired():
@@ -138,14 +138,14 @@ def _decide(error: Exception, this: Try, policy: Policy, chance: random.Random) 
         case LoginNeeded():
             return Pause()
         case Unavailable() | StorageError():
-            if this.asked and not this.repeatable:
+            if this.in_doubt and not this.repeatable:
                 return GiveUp(State.UNKNOWN)
-            if this.number >= policy.tries:
+            if this.number >= policy.max_attempts:
                 return GiveUp(State.FAILED, f"after {this.number} tries")
             return Again(_backoff(this.number, policy, chance))
         case OutcomeUnknown() | WireMismatch():
-            if this.repeatable and this.number < policy.asks:
-                return Ask(_backoff(this.number, policy, chance))
+            if this.repeatable and this.number < policy.max_resends:
+                return ResendSameKey(_backoff(this.number, policy, chance))
             return GiveUp(State.UNKNOWN)
         case PlatformError():
             return GiveUp(State.FAILED)

@@ -22,7 +22,7 @@ _Key: TypeAlias = tuple[int, str, str]
 """Message, account and kind of target: what a platform takes depends on nothing else."""
 
 
-class Messages:
+class MessageCache:
     """The recent ones in memory."""
 
     def __init__(self, records: Records, prepare: Variants) -> None:
@@ -32,15 +32,15 @@ class Messages:
         self._fitted: OrderedDict[_Key, Fitted] = OrderedDict()
         self._flights: SingleFlight[Fitted] = SingleFlight()
 
-    def know(self, message_id: int, message: Message, fits: Mapping[tuple[str, str], Fitted] | None = None) -> None:
+    def put(self, message_id: int, message: Message, fits: Mapping[tuple[str, str], Fitted] | None = None) -> None:
         """Keep what was just stored, so that it is not read back. `fits`: by account and kind of target."""
         self._kept[message_id] = message
         if len(self._kept) > MESSAGES_KEPT:
             self._kept.popitem(last=False)
         for (account, kind), fitted in (fits or {}).items():
-            self._know_fitted((message_id, account, kind), fitted)
+            self._put_fitted((message_id, account, kind), fitted)
 
-    def _know_fitted(self, key: _Key, fitted: Fitted) -> None:
+    def _put_fitted(self, key: _Key, fitted: Fitted) -> None:
         self._fitted[key] = fitted
         if len(self._fitted) > MESSAGES_KEPT:
             self._fitted.popitem(last=False)
@@ -54,7 +54,7 @@ class Messages:
         message = self._kept.get(message_id)
         if message is None:
             message = load_message(await self._records.message(message_id))
-            self.know(message_id, message)
+            self.put(message_id, message)
         return message
 
     async def fitted(self, message_id: int, target: Target, adapter: Adapter) -> Fitted:
@@ -70,12 +70,12 @@ class Messages:
         found = self._fitted.get(key)
         if found is None:
             # Known before the flight ends: who asks at that very moment finds the one or the other.
-            found = await self._flights.do(key, lambda: self._fit_and_know(key, message, target, adapter))
+            found = await self._flights.do(key, lambda: self._fit_and_put(key, message, target, adapter))
         return found
 
-    async def _fit_and_know(self, key: _Key, message: Message, target: Target, adapter: Adapter) -> Fitted:
+    async def _fit_and_put(self, key: _Key, message: Message, target: Target, adapter: Adapter) -> Fitted:
         fitted = await self.fit(message, target, adapter)
-        self._know_fitted(key, fitted)
+        self._put_fitted(key, fitted)
         return fitted
 
     async def fit(self, message: Message, target: Target, adapter: Adapter) -> Fitted:

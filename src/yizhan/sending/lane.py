@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
 from yizhan.sending.concurrency import Width
-from yizhan.sending.delivery import BROADCAST, Job
+from yizhan.sending.delivery import BROADCAST, Delivery
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.run import Later, Runner
 
@@ -56,7 +56,7 @@ class Lane:
         self._concurrency = concurrency
         self._on_paused = on_paused
         self._on_expired = on_expired
-        self._heap: list[tuple[int, int, Job]] = []
+        self._heap: list[tuple[int, int, Delivery]] = []
         self._held_in_memory: set[int] = set()
         self._ended_meanwhile: set[int] | None = None
         self._urgent = 0
@@ -65,7 +65,7 @@ class Lane:
         self.width = Width(min(BESIDE_URGENT, concurrency), concurrency)
         """How many sends of a broadcast slow nobody down, while something urgent is on its way or just was."""
         self._cursor: tuple[int, int] | None = None
-        self._busy: dict[Target, list[Job]] = {}
+        self._busy: dict[Target, list[Delivery]] = {}
         self._reserved: dict[Target, int] = {}
         self._active: dict[int, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -156,18 +156,18 @@ class Lane:
 
     async def _reserve(self) -> None:
         """Keep every target of which a message is half sent for the rest of it."""
-        for seq, target in await self._outbox.begun(self.account, self._clock.now()):
+        for seq, target in await self._outbox.half_sent(self.account, self._clock.now()):
             self._reserved.setdefault(target, seq)
 
     async def _turn(self) -> None:
         now = self._clock.now()
         if now < self._last_turn - SET_BACK:
             # What waits for a moment of the old time would wait too long.
-            await self._outbox.hasten(self.account)
+            await self._outbox.requeue_waiting(self.account)
             self._slow_until, self._look = now, True
         self._last_turn = now
         if self._next_look is not None and now >= self._next_look:
-            self._end_expired(await self._outbox.release(self.account, now))
+            self._end_expired(await self._outbox.release_due(self.account, now))
             self._look = True
         if self._look:
             # Emptied first: what is learnt meanwhile must not be overwritten by what was read before.
@@ -193,7 +193,7 @@ class Lane:
         if expired and self._on_expired is not None:
             self._on_expired(expired)
 
-    def offer(self, jobs: Sequence[Job]) -> None:
+    def offer(self, jobs: Sequence[Delivery]) -> None:
         """Take what was just stored without reading it back."""
         for job in jobs:
             self._take(job)
@@ -228,7 +228,7 @@ class Lane:
             else:
                 self._take(job)
 
-    def _take(self, job: Job) -> None:
+    def _take(self, job: Delivery) -> None:
         if job.seq not in self._held_in_memory:
             self._held_in_memory.add(job.seq)
             heapq.heappush(self._heap, (job.priority, job.seq, job))
@@ -238,7 +238,7 @@ class Lane:
             return
         while self._heap and len(self._active) < self._room(self._heap[0][0]):
             _, _, job = heapq.heappop(self._heap)
-            if job.expires_at is not None and job.expires_at <= now and not job.begun:
+            if job.expires_at is not None and job.expires_at <= now and not job.progress.begun:
                 # The store ends it when the lane looks, which is now.
                 self._held_in_memory.discard(job.seq)
                 self._look_at(now)
@@ -275,7 +275,7 @@ class Lane:
             self.width.begin(asyncio.get_running_loop().time())
         self._urgent += 1
 
-    async def _deliver(self, job: Job) -> None:
+    async def _deliver(self, job: Delivery) -> None:
         began = asyncio.get_running_loop().time()
         later: Later | None = None
         try:
@@ -301,7 +301,7 @@ class Lane:
                 self.pause(why)
             self._changed.set()
 
-    async def _settle_as_after_a_crash(self, job: Job) -> None:
+    async def _settle_as_after_a_crash(self, job: Delivery) -> None:
         """Something failed that should not: go on with it as a new process would, after a while."""
         await self._runner.give_up(job)
         if self._reserved.get(job.target) == job.seq:
@@ -311,7 +311,7 @@ class Lane:
         self._slow_until = self._clock.now() + 1.0
         self._look_at(self._slow_until)
 
-    def _after(self, job: Job, later: Later | None) -> None:
+    def _after(self, job: Delivery, later: Later | None) -> None:
         if later is not None and later.begun:
             self._reserved[job.target] = job.seq
         elif self._reserved.get(job.target) == job.seq:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from msgspec.structs import replace
+
 from yizhan.errors import (
     Duplicate,
     OutcomeUnknown,
@@ -27,9 +29,21 @@ from yizhan.errors import (
 from yizhan.media.uploads import HandleCache
 from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
 from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part
-from yizhan.sending.decide import Again, Arrived, Ask, Decision, GiveUp, Hold, Pause, Policy, Renew, Try, decide
-from yizhan.sending.delivery import Job, Settlement
-from yizhan.sending.fitting import Messages
+from yizhan.sending.decide import (
+    Again,
+    Arrived,
+    Decision,
+    GiveUp,
+    Hold,
+    Pause,
+    Policy,
+    Renew,
+    ResendSameKey,
+    Try,
+    decide,
+)
+from yizhan.sending.delivery import Delivery, Progress
+from yizhan.sending.fitting import MessageCache
 from yizhan.sending.outbox.insert import NOT_YET
 from yizhan.sending.outbox.outbox import SOON, Outbox
 from yizhan.sending.quota import Budget, Closed
@@ -58,15 +72,15 @@ class Later:
     """Why the account cannot send until somebody logs in."""
 
 
-Settled = Callable[[Job, Settlement], None]
-Gone = Callable[[Job], None]
+Settled = Callable[[Delivery, Progress], None]
+Gone = Callable[[Delivery], None]
 
 
 @dataclass(slots=True)
 class _Run:
     """What the runner knows about the part it is at."""
 
-    job: Job
+    delivery: Delivery
     message: Message
     ids: list[PlatformId]
     notes: list[str]
@@ -74,8 +88,8 @@ class _Run:
     """Of the whole delivery, for its receipt."""
     tries: int
     """Of this part, as far as they count against the policy."""
-    asked: bool
-    asked_since: float
+    in_doubt: bool
+    in_doubt_since: float
     """When the first of the tries in doubt left."""
     marked_at: float = 0.0
     """When this try left."""
@@ -101,7 +115,7 @@ class Runner:
         budget: Budget,
         clock: Clock,
         *,
-        messages: Messages,
+        messages: MessageCache,
         store_id: str,
         policy: Policy | None = None,
         settled: Settled | None = None,
@@ -125,7 +139,7 @@ class Runner:
         self._held: dict[Target, int] = {}
         """By target, the first that is held until the other side writes."""
 
-    async def deliver(self, job: Job) -> Later | None:
+    async def deliver(self, job: Delivery) -> Later | None:
         """Take `job` as far as it goes; None when it ended, else when to come back."""
         try:
             return await self._deliver(job)
@@ -136,20 +150,29 @@ class Runner:
                 self._gone(job)
             return None
 
-    async def give_up(self, job: Job) -> None:
+    async def give_up(self, job: Delivery) -> None:
         """Something failed that should not: settle `job` as after a crash."""
         self._throttled.pop(job.seq, None)
         await self._stored(lambda: self._outbox.recover(seq=job.seq))
         if self._gone is not None:
             self._gone(job)
 
-    async def _deliver(self, job: Job) -> Later | None:
-        notes = [note for note in job.notes.split("\n") if note]
-        run = _Run(job, _NOTHING, list(job.ids), notes, job.attempts, job.tries, job.asked, job.asked_since)
-        run.released = self._outbox.released(job.target)
-        if job.not_before > self._clock.now() and not job.begun:
+    async def _deliver(self, job: Delivery) -> Later | None:
+        now = job.progress
+        run = _Run(
+            job,
+            _NOTHING,
+            list(now.ids),
+            list(now.notes),
+            now.attempts,
+            now.part_attempts,
+            now.in_doubt,
+            now.in_doubt_since,
+        )
+        run.released = self._outbox.release_count(job.target)
+        if job.not_before > self._clock.now() and not job.progress.begun:
             # The clock was set back after it had been let go.
-            await self._settle(run, Settlement(State.HELD, job.not_before, NOT_YET))
+            await self._settle(run, Progress(State.HELD, job.not_before, detail=NOT_YET))
             return Later(job.not_before)
         try:
             run.message = await self._messages.get(job.message)
@@ -167,15 +190,15 @@ class Runner:
             later_or_end = await self._part(run, parts[index], last=index == len(parts) - 1)
             if later_or_end is not _GO_ON:
                 return later_or_end if isinstance(later_or_end, Later) else None
-        await self._settle(run, Settlement(State.SENT))
+        await self._settle(run, Progress(State.SENT))
         return None
 
     async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object | None:
         """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
-        job, index = run.job, len(run.ids)
+        job, index = run.delivery, len(run.ids)
         key = SendKey(self._token(job.seq, index), job.first_number + index)
         while True:
-            if run.asked and self._clock.now() - run.asked_since > self._repeat_seconds:
+            if run.in_doubt and self._clock.now() - run.in_doubt_since > self._repeat_seconds:
                 await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
                 return None
             if closed := self._closed(run):
@@ -216,32 +239,34 @@ class Runner:
         """Count the try and record it, before it leaves. To ask again under the same key is the same send, later."""
         now, spends = self._clock.now(), ""
         run.marked_at = now
-        if run.asked:
-            self._budget.move(run.limits, run.job.target, run.message.reply, run.job.sending_at, now)
+        if run.in_doubt:
+            self._budget.move(run.limits, run.delivery.target, run.message.reply, run.delivery.progress.sending_at, now)
         elif run.limits:
-            spends = self._budget.spend(run.limits, run.job.target, run.message.reply, now)
+            spends = self._budget.spend(run.limits, run.delivery.target, run.message.reply, now)
             run.spent = run.limits, now
         mark = self._outbox.mark_sending
-        await self._stored(lambda: mark(run.job, now, repeatable=part.repeatable, spends=spends, asking=run.asked))
+        await self._stored(
+            lambda: mark(run.delivery, now, repeatable=part.repeatable, spends=spends, resend=run.in_doubt)
+        )
 
     def _refund(self, run: _Run) -> None:
         """Take the count of this try back: it did not reach anybody."""
         if run.spent is not None:
             limits, at = run.spent
-            self._budget.refund(limits, run.job.target, run.message.reply, at)
+            self._budget.refund(limits, run.delivery.target, run.message.reply, at)
             run.spent = None
 
     async def _part_sent(self, run: _Run, part: Part, sent: PlatformId, *, last: bool) -> None:
         run.ids.append(sent if sent.at else PlatformId(sent.id, self._clock.now(), sent.extra))
-        run.asked = run.renewed = False
-        run.tries, run.asked_since = 0, 0.0
-        self._throttled.pop(run.job.seq, None)
+        run.in_doubt = run.renewed = False
+        run.tries, run.in_doubt_since = 0, 0.0
+        self._throttled.pop(run.delivery.seq, None)
         if part.note and part.note not in run.notes:
             run.notes.append(part.note)
         if not last:
             # The last part is recorded together with the end, in one write.
-            so_far = self._filled(run, Settlement(State.QUEUED))
-            await self._stored(lambda: self._outbox.part_done(run.job, so_far))
+            so_far = self._filled(run, Progress(State.QUEUED))
+            await self._stored(lambda: self._outbox.record_part(run.delivery, so_far))
 
     async def _failed(
         self, run: _Run, part: Part, index: int, handles: Mapping[MediaNeed, Handle], error: Exception
@@ -251,20 +276,20 @@ class Runner:
         this = Try(
             max(1, run.tries),
             part.repeatable,
-            run.asked,
+            run.in_doubt,
             run.renewed,
             run.message.reply is not None,
             self._clock.now(),
-            self._throttled.get(run.job.seq, 0),
+            self._throttled.get(run.delivery.seq, 0),
         )
         decision = decide(error, this, self._policy, self._chance)
         if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
             self._refund(run)
         await self._keep_attempt(run, index, error, decision)
         if isinstance(error, Throttled):
-            self._throttled[run.job.seq] = this.throttled + 1
+            self._throttled[run.delivery.seq] = this.throttled + 1
         else:
-            self._throttled.pop(run.job.seq, None)
+            self._throttled.pop(run.delivery.seq, None)
         if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Again) and not decision.counts):
             # Waiting for a window, a login or a slower pace is no try.
             run.tries -= 1
@@ -273,19 +298,19 @@ class Runner:
             case Renew():
                 run.renewed = True
                 for need, handle in handles.items():
-                    await self._shelf.drop(run.job.target.account, need, handle)
+                    await self._shelf.drop(run.delivery.target.account, need, handle)
                 return _GO_ON
             case Arrived():
                 run.notes.append("An earlier try had arrived: the platform refused a repeat under the same key.")
                 await self._part_sent(run, part, PlatformId("", self._clock.now(), {"arrived": True}), last=False)
                 return _GO_ON
-            case Ask(delay):
-                run.asked, run.asked_since = True, run.asked_since or run.marked_at
+            case ResendSameKey(delay):
+                run.in_doubt, run.in_doubt_since = True, run.in_doubt_since or run.marked_at
                 return await self._wait(run, error, delay)
             case Again(delay, slow):
                 return await self._wait(run, error, delay, slow=delay if slow else 0.0)
             case Hold(until):
-                return await self._hold(run, until, _because(Settlement(State.HELD, until), error))
+                return await self._hold(run, until, _because(Progress(State.HELD, until), error))
             case Pause():
                 return await self._wait(run, error, 0.0, paused=str(error))
             case GiveUp():
@@ -295,7 +320,7 @@ class Runner:
     def _understood(self, run: _Run, index: int, error: Exception) -> Exception:
         """Return what `error` means for the message itself."""
         if not isinstance(error, YizhanError):
-            log.error("adapter failed", extra={"delivery": run.job.seq, "part": index}, exc_info=error)
+            log.error("adapter failed", extra={"delivery": run.delivery.seq, "part": index}, exc_info=error)
         if run.left:
             if isinstance(error, (PlatformError, Refused)):
                 return error
@@ -306,34 +331,34 @@ class Runner:
         return error
 
     async def _keep_attempt(self, run: _Run, index: int, error: Exception, decision: Decision) -> None:
-        said = _because(Settlement(State.QUEUED), error)
+        said = _because(Progress(State.QUEUED), error)
         try:
-            await self._outbox.attempt(run.job.seq, index, said, _name(decision))
+            await self._outbox.record_attempt(run.delivery.seq, index, said, _name(decision))
         except StorageError as failure:
             # It is there to be looked at; the state that follows is what matters.
-            log.warning("attempt not kept", extra={"delivery": run.job.seq, "reason": str(failure)})
+            log.warning("attempt not kept", extra={"delivery": run.delivery.seq, "reason": str(failure)})
 
     # --- ways to stop ---
 
     async def _wait(self, run: _Run, error: Exception, delay: float, *, slow: float = 0.0, paused: str = "") -> Later:
         due_at = self._clock.now() + delay
-        await self._settle(run, _because(Settlement(State.QUEUED, due_at if delay else 0.0), error))
-        return Later(due_at, begun=bool(run.ids) or run.asked, slow=slow, paused=paused)
+        await self._settle(run, _because(Progress(State.QUEUED, due_at if delay else 0.0), error))
+        return Later(due_at, begun=bool(run.ids) or run.in_doubt, slow=slow, paused=paused)
 
-    async def _hold(self, run: _Run, until: float, end: Settlement) -> Later:
+    async def _hold(self, run: _Run, until: float, end: Progress) -> Later:
         await self._settle(run, end)
         return Later(until, begun=bool(run.ids) and until - self._clock.now() <= SOON)
 
-    async def _hold_until_written_to(self, run: _Run, end: Settlement) -> Later | object:
+    async def _hold_until_written_to(self, run: _Run, end: Progress) -> Later | object:
         """Hold it; `_GO_ON` where the other side has written before this was on disk, and let go what is behind it."""
-        await self._record(run, end)
-        target = run.job.target
-        if self._outbox.released(target) == run.released:
-            self._held[target] = min(run.job.seq, self._held.get(target, run.job.seq))
+        end = await self._record(run, end)
+        target = run.delivery.target
+        if self._outbox.release_count(target) == run.released:
+            self._held[target] = min(run.delivery.seq, self._held.get(target, run.delivery.seq))
             self._tell(run, end)
             return Later(None)
         await self._stored(lambda: self._outbox.release_target(target))
-        run.released = self._outbox.released(target)
+        run.released = self._outbox.release_count(target)
         return _GO_ON
 
     async def _is_behind(self, run: _Run) -> bool:
@@ -341,64 +366,73 @@ class Runner:
 
         What has let them go may have done so before the lane knows; what it has in memory must not overtake them.
         """
-        job = run.job
+        job = run.delivery
         first = self._held.get(job.target)
-        if first is None or run.ids or run.asked:
+        if first is None or run.ids or run.in_doubt:
             return False
-        if first < job.seq and await self._stored(lambda: self._outbox.let_first(job)):
+        if first < job.seq and await self._has_earlier(job):
             return True
         del self._held[job.target]
         return False
 
+    async def _has_earlier(self, job: Delivery) -> bool:
+        await self._stored(lambda: self._outbox.release_target(job.target, urgent=job.urgent))
+        return await self._stored(lambda: self._outbox.has_earlier(job))
+
     def _closed(self, run: _Run) -> Closed | None:
-        run.limits = self._adapter.limits(run.message, run.job.target)
-        if run.asked:
+        run.limits = self._adapter.limits(run.message, run.delivery.target)
+        if run.in_doubt:
             return None
-        in_line = not run.job.urgent
-        return self._budget.check(run.limits, run.job.target, run.message.reply, self._clock.now(), in_line=in_line)
+        in_line = not run.delivery.urgent
+        return self._budget.check(
+            run.limits, run.delivery.target, run.message.reply, self._clock.now(), in_line=in_line
+        )
 
     async def _keep_closed(self, run: _Run, closed: Closed) -> Later | object | None:
         limit = closed.limit
         if limit.ends == "fail" and closed.opens_at is None:
-            end = Settlement(State.FAILED, error="WindowClosed")
-            end.detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
+            detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
+            end = Progress(State.FAILED, error="WindowClosed", detail=detail)
             await self._settle(run, end)
             return None
-        end = Settlement(State.HELD, closed.opens_at or 0.0, error="WindowClosed")
         wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
-        end.detail = f"Held {wait}: {limit.name} allows {limit.count}."
+        detail = f"Held {wait}: {limit.name} allows {limit.count}."
+        end = Progress(State.HELD, closed.opens_at or 0.0, error="WindowClosed", detail=detail)
         if closed.opens_at is None:
             return await self._hold_until_written_to(run, end)
         return await self._hold(run, closed.opens_at, end)
 
     async def _end(self, run: _Run, decision: GiveUp, error: Exception) -> None:
-        end = _because(Settlement(decision.state), error)
+        end = _because(Progress(decision.state), error)
         if decision.why:
-            end.detail = f"{end.detail} ({decision.why})"
+            end = replace(end, detail=f"{end.detail} ({decision.why})")
         await self._settle(run, end)
 
-    async def _settle(self, run: _Run, end: Settlement) -> None:
-        await self._record(run, end)
-        self._tell(run, end)
+    async def _settle(self, run: _Run, end: Progress) -> None:
+        self._tell(run, await self._record(run, end))
 
-    async def _record(self, run: _Run, end: Settlement) -> None:
-        self._filled(run, end)
+    async def _record(self, run: _Run, end: Progress) -> Progress:
+        end = self._filled(run, end)
         if end.state.final:
-            self._throttled.pop(run.job.seq, None)
-        await self._stored(lambda: self._outbox.settle(run.job, end))
-
-    def _tell(self, run: _Run, end: Settlement) -> None:
-        if self._settled is not None:
-            self._settled(run.job, end)
-
-    def _filled(self, run: _Run, end: Settlement) -> Settlement:
-        end.ids = tuple(run.ids)
-        end.parts_done = len(run.ids)
-        end.notes = _storable("\n".join(run.notes))
-        end.asked, end.asked_since = run.asked, run.asked_since
-        end.attempts = run.attempts
-        end.tries = max(0, run.tries)
+            self._throttled.pop(run.delivery.seq, None)
+        await self._stored(lambda: self._outbox.settle(run.delivery, end))
         return end
+
+    def _tell(self, run: _Run, end: Progress) -> None:
+        if self._settled is not None:
+            self._settled(run.delivery, end)
+
+    def _filled(self, run: _Run, end: Progress) -> Progress:
+        return replace(
+            end,
+            ids=tuple(run.ids),
+            notes=tuple(_storable(note) for note in run.notes),
+            in_doubt=run.in_doubt,
+            in_doubt_since=run.in_doubt_since,
+            attempts=run.attempts,
+            part_attempts=max(0, run.tries),
+            settled_at=self._clock.now() if end.state.final else 0.0,
+        )
 
     # --- small things ---
 
@@ -422,10 +456,10 @@ _NOTHING = Message(())
 _FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform no longer tells a repeat by its key.")
 
 
-def _because(end: Settlement, error: Exception) -> Settlement:
-    end.detail, end.error = _storable(str(error)), type(error).__name__
+def _because(end: Progress, error: Exception) -> Progress:
+    end = replace(end, detail=_storable(str(error)), error=type(error).__name__)
     if isinstance(error, PlatformError) and error.fault is not None:
-        end.code, end.trace_id = str(error.fault.row.code), _storable(error.fault.trace_id)
+        end = replace(end, code=str(error.fault.row.code), trace_id=_storable(error.fault.trace_id))
     return end
 
 
@@ -436,7 +470,7 @@ def _storable(words: str) -> str:
 
 def _name(decision: Decision) -> str:
     match decision:
-        case Again(delay) | Ask(delay):
+        case Again(delay) | ResendSameKey(delay):
             return f"{type(decision).__name__.lower()} in {delay:.1f} s"
         case GiveUp(state):
             return f"give up: {state.value}"

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from yizhan.errors import LoginNeeded
 from yizhan.model import Receipt, State, Target
-from yizhan.sending.delivery import Job, Settlement
-from yizhan.sending.outbox.receipts import receipt_of
+from yizhan.sending.delivery import Delivery, Progress, receipt_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ class Waiters:
                 if not waiters:
                     self._watching.pop(seq, None)
 
-    def settled(self, job: Job, end: Settlement) -> None:
+    def settled(self, job: Delivery, end: Progress) -> None:
         """The runner settled it: it ended, or it waits."""
         self._tell(job.seq, job.target, end.state)
         if end.state.final or end.state is State.HELD:
@@ -75,7 +74,7 @@ class Waiters:
             self._tell(seq, target, state)
             self._answer(seq, None)
 
-    def gone(self, job: Job) -> None:
+    def gone(self, job: Delivery) -> None:
         """The runner found that it had ended otherwise, or gave it up."""
         self._wake(self._watching.pop(job.seq, ()))
         self._answer(job.seq, None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from yizhan.errors import StorageError, YizhanError
 from yizhan.model import Target
-from yizhan.sending.delivery import Job
+from yizhan.sending.delivery import Delivery
 from yizhan.sending.lane import Lane
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.storage.locks import FileLock
@@ -63,7 +63,7 @@ class Worker:
     async def start(self) -> None:
         """Take the lock if it is free, settle what a crash left, and begin to watch for foreign submissions."""
         # Before anything else is looked at: what comes in between is met again.
-        self._seen = await self._outbox.latest(), await self._outbox.stirs()
+        self._seen = await self._outbox.newest(), await self._outbox.revision()
         await self._take_over()
         self._watch = asyncio.create_task(self._watch_forever(), name="yizhan worker")
 
@@ -72,7 +72,7 @@ class Worker:
         if lane := await self._lane(account):
             lane.wake()
 
-    async def offer(self, account: str, jobs: Sequence[Job]) -> None:
+    async def offer(self, account: str, jobs: Sequence[Delivery]) -> None:
         """Something was submitted for `account`, and here it is; left to the leading process where that is another."""
         if lane := await self._lane(account):
             lane.offer(jobs)
@@ -148,7 +148,7 @@ class Worker:
             await self._take_over()
             return
         seen, stirs = self._seen
-        latest, stirs_now = await self._outbox.latest(), await self._outbox.stirs()
+        latest, stirs_now = await self._outbox.newest(), await self._outbox.revision()
         if latest != seen:
             await self._wake_all(await self._outbox.accounts_after(seen))
         if stirs_now != stirs:

@@ -113,6 +113,8 @@ deliveries = Table(
     Column("not_before", Float, nullable=False, default=0.0, server_default="0"),
     Column("expires_at", Float),
     Column("first_number", Integer, nullable=False, default=1),
+    Column("parts", Integer, nullable=False, default=0, server_default="0"),  # when accepted; 0 where not stored
+    Column("retry_of", BigInteger),  # the delivery whose missing parts this one carries
     Column("reply_id", Text),
     Column("parts_done", Integer, nullable=False, default=0),
     Column("repeatable", Boolean, nullable=False, default=False),  # of the part that is being sent
@@ -129,8 +131,11 @@ deliveries = Table(
     Column("trace_id", String(80), nullable=False, default=""),
     Column("created_at", Float, nullable=False),
     Column("sending_at", Float, nullable=False, default=0.0),
+    Column("sent_as", Text, nullable=False, default="", server_default=""),  # session of the last attempt
     Column("settled_at", Float, nullable=False, default=0.0),
     UniqueConstraint("key", "account", "kind", "target", name="one_delivery_per_key_and_target"),
+    # A delivery is retried once; a second retry finds the first. NULLs are all different.
+    Index("one_retry_per_delivery", "retry_of", unique=True, **_only("retry_of IS NOT NULL")),
     Index("deliveries_due", "account", "state", "priority", "seq"),
     Index("deliveries_of_broadcast", "broadcast", "state"),
     Index("deliveries_spent", "account", "sending_at"),

@@ -1,9 +1,9 @@
-"""Storing what one call submits: its message once, a delivery per target, all in one transaction."""
+"""Stores the deliveries of one call: the message once, a row per target, all in one transaction."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,61 +12,39 @@ from sqlalchemy.engine import Connection
 
 from yizhan.errors import Refused
 from yizhan.model import Media, MediaSegment, Message, State, Target, dump_message
-from yizhan.sending.delivery import Job, Submission, Submitted
+from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, Progress, Submission, Submitted
 from yizhan.storage.counters import count_on
 from yizhan.storage.ledger import Prepared
 from yizhan.storage.tables import deliveries, message_media, messages, replies
 
 AT_ONCE = 64
-"""Deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
+"""Most deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
 NOT_YET = "Held until its time."
-ROWS = 5000
-"""Rows that are made at a time."""
+ROWS_AT_ONCE = 5000
 
-_INSERT = Prepared(
-    deliveries.insert(),
-    (
-        "seq",
-        "message",
-        "broadcast",
-        "account",
-        "kind",
-        "target",
-        "key",
-        "priority",
-        "state",
-        "due_at",
-        "not_before",
-        "detail",
-        "expires_at",
-        "first_number",
-        "reply_id",
-        "notes",
-        "created_at",
-    ),
-)
-_KEEP = Prepared(messages.insert(), ("id", "digest", "body", "created_at"))
+_INSERT = Prepared(deliveries.insert(), (*DELIVERY_COLUMNS, "parts_done", "key", "reply_id", "created_at"))
+_INSERT_MESSAGE = Prepared(messages.insert(), ("id", "digest", "body", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)
-class New:
-    """What is to be stored: one message for some targets."""
+class NewDeliveries:
+    """One message for some targets, about to be stored."""
 
     message: Message
     submissions: Sequence[Submission]
     priority: int
     key: str | None
-    """With it, what was stored under it before is found instead of stored again."""
+    """The caller's: deliveries stored under it before are found instead of stored again."""
     expires_at: float | None
     not_before: float
     """Seconds since the epoch until which it is held; 0 for at once."""
     note: str
-    """What every receipt says from the start."""
+    """A remark that every receipt carries from the start."""
     at: float
 
 
-def store(connection: Connection, new: New) -> Submitted:
-    """Store what is not there yet; (key, target) is unique.
+def store(connection: Connection, new: NewDeliveries) -> Submitted:
+    """Store the deliveries that are not there yet; (key, target) is unique.
 
     Raises:
         Refused: the key was used for another message.
@@ -79,68 +57,63 @@ def store(connection: Connection, new: New) -> Submitted:
         seqs = [known[one.target][0] for one in new.submissions]
         return Submitted(known[new.submissions[0].target][1], seqs, repeated=True)
     first = count_on(connection, "delivery", len(missing))
-    # What is added under a key belongs to what was stored under it first.
+    # A target that is added under a known key belongs to the call that used the key first.
     broadcast = next(iter(known.values()))[1] if known else first
-    _keep_message(connection, first, digest, body, new)
+    _insert_message(connection, first, digest, body, new)
     numbers = _numbers(connection, new.message, missing)
-    for start in range(0, len(missing), ROWS):
-        _INSERT.run(connection, list(_rows(new, first, broadcast, missing[start : start + ROWS], start, numbers)))
-    at_once = len(missing) <= AT_ONCE and new.not_before <= new.at
-    jobs = _jobs(new, first, missing, numbers) if at_once else []
+    ready: list[Delivery] = []
+    for start in range(0, len(missing), ROWS_AT_ONCE):
+        rows = _deliveries(new, first, broadcast, missing[start : start + ROWS_AT_ONCE], start, numbers)
+        _INSERT.run(connection, [_row(new, delivery) for delivery in rows])
+        if len(missing) <= AT_ONCE and new.not_before <= new.at:
+            ready = rows
     if not known:
-        return Submitted(first, range(first, first + len(missing)), jobs=jobs)
+        return Submitted(first, range(first, first + len(missing)), deliveries=ready)
     stored = {one.target: first + index for index, one in enumerate(missing)}
     seqs = [known[one.target][0] if one.target in known else stored[one.target] for one in new.submissions]
-    return Submitted(broadcast, seqs, jobs=jobs)
+    return Submitted(broadcast, seqs, deliveries=ready)
 
 
-def _rows(
-    new: New, first: int, broadcast: int, submissions: Sequence[Submission], start: int, numbers: Sequence[int]
-) -> Iterator[Mapping[str, Any]]:
+def _deliveries(
+    new: NewDeliveries,
+    first: int,
+    broadcast: int,
+    submissions: Sequence[Submission],
+    start: int,
+    numbers: Sequence[int],
+) -> list[Delivery]:
     waits = new.not_before > new.at
-    same = {
-        "message": first,
-        "broadcast": broadcast,
-        "key": new.key,
-        "priority": new.priority,
-        "state": (State.HELD if waits else State.QUEUED).value,
-        "due_at": new.not_before if waits else 0.0,
-        "not_before": new.not_before,
-        "detail": NOT_YET if waits else "",
-        "expires_at": new.expires_at,
-        "reply_id": new.message.reply.id if new.message.reply else None,
-        "notes": new.note,
-        "created_at": new.at,
-    }
-    for index, one in enumerate(submissions, start):
-        yield {
-            **same,
-            "seq": first + index,
-            "account": one.target.account,
-            "kind": one.target.kind,
-            "target": one.target.id,
-            "first_number": numbers[index] if numbers else 1,
-        }
-
-
-def _jobs(new: New, first: int, submissions: Sequence[Submission], numbers: Sequence[int]) -> list[Job]:
+    progress = Progress(
+        State.HELD if waits else State.QUEUED,
+        new.not_before if waits else 0.0,
+        notes=tuple(new.note.split("\n")) if new.note else (),
+        detail=NOT_YET if waits else "",
+    )
     return [
-        Job(
+        Delivery(
             first + index,
             first,
+            broadcast,
             one.target,
             new.priority,
             new.expires_at,
+            new.not_before,
             numbers[index] if numbers else 1,
-            notes=new.note,
+            one.parts,
+            progress=progress,
         )
-        for index, one in enumerate(submissions)
+        for index, one in enumerate(submissions, start)
     ]
 
 
-def _keep_message(connection: Connection, message_id: int, digest: str, body: bytes, new: New) -> None:
-    """Store a message. Its id is the number of its first delivery, which no message before it can have."""
-    _KEEP.run(connection, [{"id": message_id, "digest": digest, "body": body, "created_at": new.at}])
+def _row(new: NewDeliveries, delivery: Delivery) -> dict[str, Any]:
+    reply_id = new.message.reply.id if new.message.reply else None
+    return {**delivery.to_row(), "key": new.key, "reply_id": reply_id, "created_at": new.at}
+
+
+def _insert_message(connection: Connection, message_id: int, digest: str, body: bytes, new: NewDeliveries) -> None:
+    """Store the message. Its id is the number of its first delivery, which no earlier message has."""
+    _INSERT_MESSAGE.run(connection, [{"id": message_id, "digest": digest, "body": body, "created_at": new.at}])
     media = {
         segment.media.sha256
         for segment in new.message.segments
@@ -151,7 +124,7 @@ def _keep_message(connection: Connection, message_id: int, digest: str, body: by
 
 
 def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:
-    """Give every delivery its first number; empty when all begin at 1.
+    """Return the first number of every delivery; empty when all begin at 1.
 
     Answers to one message count on from where the last answer stopped.
     """
@@ -177,7 +150,7 @@ def _numbers(connection: Connection, message: Message, submissions: Sequence[Sub
 
 
 def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[int, int]]:
-    """Return number and broadcast of what was stored under `key` before, by target."""
+    """Return number and broadcast of the deliveries stored under `key` before, by target."""
     rows = connection.execute(
         sa.select(
             deliveries.c.seq,

@@ -1,6 +1,6 @@
 """The outbox: every operation on stored deliveries, each a named statement.
 
-One file although it is long: whoever changes what a state means must see every place that moves a delivery.
+One file although it is long: a change to the meaning of a state must look at every statement that moves a delivery.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yizhan.model import Clock, Message, PlatformId, State, Target
-from yizhan.sending.delivery import BROADCAST, Job, Settlement, Submission, Submitted
-from yizhan.sending.outbox.insert import New, store
+from yizhan.sending.delivery import BROADCAST, DELIVERY_COLUMNS, Delivery, Progress, Submission, Submitted
+from yizhan.sending.outbox.insert import NewDeliveries, store
 from yizhan.storage.counters import count_on
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import attempts, counters, deliveries
 
-STIRS = "stirs"
-"""Counts what should make a process that sends look again."""
+REVISION = "stirs"
+"""The counter that a sending process watches for changes other than new deliveries; named as in the stores of 0.1."""
 
-_ids = msgspec.json.Decoder(list[PlatformId])
 _MINE = (deliveries.c.seq == sa.bindparam("b_seq")) & deliveries.c.state.in_(
     (sa.literal_column(f"'{State.QUEUED.value}'"), sa.literal_column(f"'{State.SENDING.value}'"))
 )
@@ -34,23 +33,29 @@ _MARK_SENDING = (
     .values(
         state=State.SENDING.value,
         sending_at=sa.bindparam("b_now"),
+        sent_as=sa.bindparam("b_sent_as"),
         repeatable=sa.bindparam("b_repeatable"),
         spends=sa.bindparam("b_spends"),
     )
 )
-_MARK_ASKING = (
-    # What it counted against stays.
+_MARK_RESENDING = (
+    # `spends` stays: a resend counts against nothing new.
     deliveries.update()
     .where(_MINE)
-    .values(state=State.SENDING.value, sending_at=sa.bindparam("b_now"), repeatable=sa.bindparam("b_repeatable"))
+    .values(
+        state=State.SENDING.value,
+        sending_at=sa.bindparam("b_now"),
+        sent_as=sa.bindparam("b_sent_as"),
+        repeatable=sa.bindparam("b_repeatable"),
+    )
 )
 _PART_DONE = (
-    # Nothing is in doubt until the next part leaves, so after a crash that one is simply sent.
+    # Nothing is in doubt until the next part leaves; after a crash that one is simply sent.
     deliveries.update()
     .where(_MINE)
     .values(
         state=State.QUEUED.value,
-        parts_done=sa.bindparam("b_done"),
+        parts_done=sa.bindparam("b_parts_done"),
         ids=sa.bindparam("b_ids"),
         notes=sa.bindparam("b_notes"),
         attempts=sa.bindparam("b_attempts"),
@@ -58,55 +63,36 @@ _PART_DONE = (
         tries=0,
     )
 )
-_SETTLE = (
-    deliveries.update()
-    .where(_MINE)
-    .values(
-        state=sa.bindparam("b_state"),
-        due_at=sa.bindparam("b_due"),
-        detail=sa.bindparam("b_detail"),
-        error=sa.bindparam("b_error"),
-        code=sa.bindparam("b_code"),
-        trace_id=sa.bindparam("b_trace"),
-        ids=sa.bindparam("b_ids"),
-        parts_done=sa.bindparam("b_done"),
-        notes=sa.bindparam("b_notes"),
-        asked=sa.bindparam("b_asked"),
-        asked_since=sa.bindparam("b_asked_since"),
-        attempts=sa.bindparam("b_attempts"),
-        tries=sa.bindparam("b_tries"),
-        settled_at=sa.bindparam("b_settled"),
-    )
+_PART_DONE_VALUES = ("parts_done", "ids", "notes", "attempts")
+_SETTLE_VALUES = (
+    "state",
+    "due_at",
+    "detail",
+    "error",
+    "code",
+    "trace_id",
+    "ids",
+    "parts_done",
+    "notes",
+    "asked",
+    "asked_since",
+    "attempts",
+    "tries",
+    "settled_at",
 )
+_SETTLE = deliveries.update().where(_MINE).values({name: sa.bindparam(f"b_{name}") for name in _SETTLE_VALUES})
 _ATTEMPT = attempts.insert()
-_JOB_COLUMNS = (
-    deliveries.c.seq,
-    deliveries.c.message,
-    deliveries.c.kind,
-    deliveries.c.target,
-    deliveries.c.priority,
-    deliveries.c.expires_at,
-    deliveries.c.first_number,
-    deliveries.c.parts_done,
-    deliveries.c.asked,
-    deliveries.c.attempts,
-    deliveries.c.ids,
-    deliveries.c.notes,
-    deliveries.c.tries,
-    deliveries.c.sending_at,
-    deliveries.c.not_before,
-    deliveries.c.asked_since,
-)
+_COLUMNS = tuple(deliveries.c[name] for name in DELIVERY_COLUMNS)
 _HELD = deliveries.c.state == State.HELD.value
 _WAITING = deliveries.c.state.in_((State.QUEUED.value, State.HELD.value))
 _MAY_EXPIRE = (
-    # What has begun is one unit with what is left of it, unless that would come at another time altogether.
+    # A half-sent message does not expire, unless its rest is held.
     _WAITING & ~deliveries.c.asked & ((deliveries.c.parts_done == 0) | _HELD)
 )
-_PLACE = (deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target)
+_SEQ_AND_TARGET = (deliveries.c.seq, deliveries.c.account, deliveries.c.kind, deliveries.c.target)
 _TIMED = sa.text("due_at > 0")
 _ENDING = sa.text("expires_at IS NOT NULL AND settled_at = 0")
-RELEASED_KEPT = 4096
+MAX_RELEASE_COUNTS = 4096
 SOON = 60.0
 """Seconds that the rest of a half-sent message may take while other messages to the same target wait for it."""
 
@@ -117,10 +103,10 @@ class Outbox:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._released: OrderedDict[Target, int] = OrderedDict()
-        """How often what is held for a target was let go; the recent ones of this process."""
+        self._releases: OrderedDict[Target, int] = OrderedDict()
+        """How often this process released the deliveries held for a target; the most recent targets."""
 
-    # --- taking in ---
+    # --- accepting ---
 
     async def submit(
         self,
@@ -140,20 +126,20 @@ class Outbox:
         Raises:
             Refused: the key was used for another message.
         """
-        new = New(message, submissions, priority, key, expires_at, not_before, note, self._clock.now())
+        new = NewDeliveries(message, submissions, priority, key, expires_at, not_before, note, self._clock.now())
         return await self._ledger.write(lambda connection: store(connection, new), urgent=priority < BROADCAST)
 
-    # --- going out ---
+    # --- sending ---
 
     async def due(
         self, account: str, now: float, limit: int, *, after: tuple[int, int] | None = None, below: int | None = None
-    ) -> list[Job]:
+    ) -> list[Delivery]:
         """Return queued deliveries of `account` that may go now, most urgent first, at most `limit`.
 
-        `after`: only those behind this place, (priority, number). `below`: only what is more urgent than that priority.
+        `after`: only those behind this (priority, number). `below`: only those more urgent than that priority.
         """
         query = (
-            sa.select(*_JOB_COLUMNS)
+            sa.select(*_COLUMNS)
             .where(
                 deliveries.c.account == account,
                 deliveries.c.state == State.QUEUED.value,
@@ -166,13 +152,14 @@ class Outbox:
             query = query.where(sa.tuple_(deliveries.c.priority, deliveries.c.seq) > after)
         if below is not None:
             query = query.where(deliveries.c.priority < below)
-        return await self._ledger.read(lambda connection: [_job(account, row) for row in connection.execute(query)])
+        return await self._ledger.read(
+            lambda connection: [Delivery.from_row(tuple(row)) for row in connection.execute(query)]
+        )
 
     async def next_due(self, account: str, now: float) -> float | None:
-        """Return when something of `account` must be looked at again, None if nothing waits for it.
+        """Return when `account` next has a delivery to release, try or expire; None if no delivery waits for a time.
 
-        That is the next moment after `now` at which something is due, or the first at which something expires. What
-        is held and was due before counts, too: it has yet to be let go.
+        A held delivery that was due before `now` counts: it has yet to be released.
         """
         mine = deliveries.c.account == account
         ahead = _HELD | (deliveries.c.due_at > now)
@@ -185,11 +172,8 @@ class Outbox:
 
         return await self._ledger.read(earliest)
 
-    async def release(self, account: str, now: float) -> list[tuple[int, Target]]:
-        """Put held deliveries whose time has come back into the queue; end those that are past their end.
-
-        Returns those that expired.
-        """
+    async def release_due(self, account: str, now: float) -> list[tuple[int, Target]]:
+        """Requeue held deliveries whose time has come and expire those past their end; returns the expired ones."""
         mine = deliveries.c.account == account
         words = "Its time ran out before it could be sent."
         rest = "Its time ran out before the rest of it could be sent."
@@ -201,7 +185,7 @@ class Outbox:
                 settled_at=now,
                 detail=sa.case((deliveries.c.parts_done == 0, words), else_=rest),
             )
-            .returning(*_PLACE)
+            .returning(*_SEQ_AND_TARGET)
         )
         free = (
             deliveries.update()
@@ -210,40 +194,39 @@ class Outbox:
         )
 
         def both(connection: Connection) -> list[tuple[int, Target]]:
-            expired = _places(connection.execute(expire))
+            expired = _seqs_and_targets(connection.execute(expire))
             connection.execute(free)
             return expired
 
         return await self._ledger.write(both)
 
-    async def hasten(self, account: str) -> None:
-        """Let everything of `account` that waits be tried, or weighed, now; but nothing before its time."""
+    async def requeue_waiting(self, account: str) -> None:
+        """Requeue everything of `account` that is waiting, except messages scheduled for later."""
         statement = (
             deliveries.update()
-            .where(deliveries.c.account == account, _WAITING, _HELD | _TIMED, self._in_its_time())
+            .where(deliveries.c.account == account, _WAITING, _HELD | _TIMED, self._not_scheduled())
             .values(state=State.QUEUED.value, due_at=0.0)
         )
         await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
 
-    async def begun(self, account: str, now: float) -> list[tuple[int, Target]]:
-        """Return the deliveries of `account` of which something has left, and whose rest follows soon."""
+    async def half_sent(self, account: str, now: float) -> list[tuple[int, Target]]:
+        """Return the deliveries of `account` that have sent a part and send the rest soon."""
         soon = _HELD & _TIMED & (deliveries.c.due_at <= now + SOON)
-        query = sa.select(*_PLACE).where(
+        query = sa.select(*_SEQ_AND_TARGET).where(
             deliveries.c.account == account,
             (deliveries.c.state == State.QUEUED.value) | soon,
             (deliveries.c.parts_done > 0) | deliveries.c.asked,
         )
-        return await self._ledger.read(lambda connection: _places(connection.execute(query.order_by(deliveries.c.seq))))
+        return await self._ledger.read(
+            lambda connection: _seqs_and_targets(connection.execute(query.order_by(deliveries.c.seq)))
+        )
 
-    def releasing(self, target: Target) -> Callable[[Connection], int]:
-        """Return the work that puts everything held for `target` back into the queue, in front; it returns how many.
-
-        What is held until its time stays. For a transaction that stores what the other side has written.
-        """
-        self._released[target] = self.released(target) + 1
-        self._released.move_to_end(target)
-        if len(self._released) > RELEASED_KEPT:
-            self._released.popitem(last=False)
+    def target_release(self, target: Target) -> Callable[[Connection], int]:
+        """Return the statement of `release_target`, for the transaction that stores the event of the other side."""
+        self._releases[target] = self.release_count(target) + 1
+        self._releases.move_to_end(target)
+        if len(self._releases) > MAX_RELEASE_COUNTS:
+            self._releases.popitem(last=False)
         statement = (
             deliveries.update()
             .where(
@@ -251,121 +234,96 @@ class Outbox:
                 deliveries.c.kind == target.kind,
                 deliveries.c.target == target.id,
                 _HELD,
-                self._in_its_time(),
+                self._not_scheduled(),
             )
             .values(state=State.QUEUED.value, due_at=0.0, priority=0)
         )
         return lambda connection: connection.execute(statement).rowcount
 
-    def _in_its_time(self) -> sa.ColumnElement[bool]:
-        """Not held only because it is to be sent later."""
+    def _not_scheduled(self) -> sa.ColumnElement[bool]:
+        """Not scheduled for later."""
         return deliveries.c.not_before <= self._clock.now()
 
-    def released(self, target: Target) -> int:
-        """Return how often what is held for `target` was let go, as far as this process knows."""
-        return self._released.get(target, 0)
+    def release_count(self, target: Target) -> int:
+        """Return how often the deliveries held for `target` were released, as far as this process knows."""
+        return self._releases.get(target, 0)
 
-    async def release_target(self, target: Target) -> int:
-        """Put everything held for `target` back into the queue, in front: the other side has written."""
-        return await self._ledger.write(self.releasing(target))
+    async def release_target(self, target: Target, *, urgent: bool = False) -> int:
+        """Requeue, in front, everything held for `target`, except messages scheduled for later; returns how many."""
+        return await self._ledger.write(self.target_release(target), urgent=urgent)
 
-    async def let_first(self, job: Job) -> bool:
-        """Release what is held for the target of `job`; return whether anything for it is to leave before `job`."""
-        release = self.releasing(job.target)
-        before = (
+    async def has_earlier(self, delivery: Delivery) -> bool:
+        """Return whether another delivery to the same target is due and goes before `delivery`."""
+        earlier = (
             sa.select(deliveries.c.seq)
             .where(
-                deliveries.c.account == job.target.account,
-                deliveries.c.kind == job.target.kind,
-                deliveries.c.target == job.target.id,
+                deliveries.c.account == delivery.target.account,
+                deliveries.c.kind == delivery.target.kind,
+                deliveries.c.target == delivery.target.id,
                 deliveries.c.state == State.QUEUED.value,
                 deliveries.c.due_at <= self._clock.now(),
-                sa.tuple_(deliveries.c.priority, deliveries.c.seq) < (job.priority, job.seq),
+                sa.tuple_(deliveries.c.priority, deliveries.c.seq) < (delivery.priority, delivery.seq),
             )
             .limit(1)
         )
+        return await self._ledger.read(lambda connection: connection.execute(earlier).first() is not None)
 
-        def both(connection: Connection) -> bool:
-            release(connection)
-            return connection.execute(before).first() is not None
+    async def mark_sending(
+        self,
+        delivery: Delivery,
+        now: float,
+        *,
+        repeatable: bool,
+        spends: str,
+        sent_as: str = "",
+        resend: bool = False,
+    ) -> None:
+        """Record, on disk, that a part of `delivery` is about to leave.
 
-        return await self._ledger.write(both, urgent=job.urgent)
-
-    async def mark_sending(self, job: Job, now: float, *, repeatable: bool, spends: str, asking: bool = False) -> None:
-        """Record, on disk, that a part of `job` is about to leave. `asking`: once more, under the same key.
+        `spends`: the budgets it counts against. `sent_as`: the session under which it leaves. `resend`: once more under
+        the same key, which counts against no budget again.
 
         Raises:
-            RowChanged: it was cancelled, or its time ran out; it must not leave.
+            RowChanged: it was cancelled or expired; it must not leave.
         """
-        row = {"b_seq": job.seq, "b_now": now, "b_repeatable": repeatable}
-        if asking:
-            await self._ledger.put(_MARK_ASKING, row, urgent=job.urgent)
+        row = {"b_seq": delivery.seq, "b_now": now, "b_repeatable": repeatable, "b_sent_as": sent_as}
+        if resend:
+            await self._ledger.put(_MARK_RESENDING, row, urgent=delivery.urgent)
         else:
-            await self._ledger.put(_MARK_SENDING, {**row, "b_spends": spends}, urgent=job.urgent)
+            await self._ledger.put(_MARK_SENDING, {**row, "b_spends": spends}, urgent=delivery.urgent)
 
-    async def part_done(self, job: Job, so_far: Settlement) -> None:
+    async def record_part(self, delivery: Delivery, progress: Progress) -> None:
         """Record that a part arrived and that more of them follow."""
-        await self._ledger.put(
-            _PART_DONE,
-            {
-                "b_seq": job.seq,
-                "b_done": so_far.parts_done,
-                "b_ids": msgspec.json.encode(so_far.ids).decode(),
-                "b_notes": so_far.notes,
-                "b_attempts": so_far.attempts,
-            },
-            urgent=job.urgent,
-        )
+        await self._ledger.put(_PART_DONE, _bound(delivery.seq, progress, _PART_DONE_VALUES), urgent=delivery.urgent)
 
-    async def settle(self, job: Job, end: Settlement) -> None:
+    async def settle(self, delivery: Delivery, progress: Progress) -> None:
         """Record how the delivery ended or why it waits; returns once that is on disk.
 
         Raises:
-            RowChanged: it has ended otherwise: it was cancelled, or its time ran out, before anything left.
+            RowChanged: it was cancelled or expired before anything left.
         """
-        end.settled_at = self._clock.now() if end.state.final else 0.0
-        await self._ledger.put(
-            _SETTLE,
-            {
-                "b_seq": job.seq,
-                "b_state": end.state.value,
-                "b_due": end.due_at,
-                "b_detail": end.detail,
-                "b_error": end.error,
-                "b_code": end.code,
-                "b_trace": end.trace_id,
-                "b_ids": msgspec.json.encode(end.ids).decode(),
-                "b_done": end.parts_done,
-                "b_notes": end.notes,
-                "b_asked": end.asked,
-                "b_asked_since": end.asked_since,
-                "b_attempts": end.attempts,
-                "b_tries": end.tries,
-                "b_settled": end.settled_at,
-            },
-            urgent=job.urgent,
-        )
+        await self._ledger.put(_SETTLE, _bound(delivery.seq, progress, _SETTLE_VALUES), urgent=delivery.urgent)
 
-    async def attempt(self, seq: int, part: int, said: Settlement, decision: str) -> None:
-        """Keep a try that did not succeed, with what was said; the one that did is the delivery itself."""
+    async def record_attempt(self, seq: int, part: int, failure: Progress, decision: str) -> None:
+        """Record an attempt that failed, with the error's words; the one that succeeds is the delivery itself."""
         await self._ledger.put(
             _ATTEMPT,
             {
                 "delivery": seq,
                 "part": part,
                 "at": self._clock.now(),
-                "error": said.error,
-                "code": said.code,
-                "trace_id": said.trace_id,
-                "detail": said.detail[:2000],
+                "error": failure.error,
+                "code": failure.code,
+                "trace_id": failure.trace_id,
+                "detail": failure.detail[:2000],
                 "decision": decision,
             },
         )
 
     async def recover(self, account: str | None = None, seq: int | None = None) -> tuple[int, int]:
-        """After a crash: what was being sent is asked again where the wire recognises a repeat, else it is unknown.
+        """Settle deliveries that a crash left `sending`: queued where the wire recognizes a repeat, else unknown.
 
-        Of one account, or one delivery, alone where given. Returns how many are asked again, and how many are unknown.
+        Of one account, or one delivery, alone where given. Returns how many are resent, and how many are unknown.
         """
         now = self._clock.now()
         sending = deliveries.c.state == State.SENDING.value
@@ -400,10 +358,10 @@ class Outbox:
 
         return await self._ledger.write(settle)
 
-    async def spent(self, account: str, since: float) -> list[tuple[str, str, str | None, str, float, int]]:
+    async def sends_since(self, account: str, since: float) -> list[tuple[str, str, str | None, str, float, int]]:
         """Return the sends of `account` after `since` that count against budgets, oldest first.
 
-        What was refused counts nothing; what may have arrived counts.
+        A refused send does not count; one that may have arrived does.
         """
         in_doubt = deliveries.c.state.in_((State.SENDING.value, State.UNKNOWN.value)) | deliveries.c.asked
         parts = deliveries.c.parts_done + sa.case((in_doubt, 1), else_=0)
@@ -426,23 +384,23 @@ class Outbox:
         )
         return await self._ledger.read(lambda connection: [tuple(row) for row in connection.execute(query)])
 
-    # --- looking ---
+    # --- changes by other processes and by operators ---
 
-    async def latest(self) -> int:
+    async def newest(self) -> int:
         """Return the number of the newest delivery, 0 when there is none."""
         query = sa.select(sa.func.max(deliveries.c.seq))
         return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
 
-    async def stir(self) -> None:
-        """Have the process that sends look again at what rests: somebody logged in, say."""
-        await self._ledger.write(lambda connection: count_on(connection, STIRS, 1))
+    async def bump_revision(self) -> None:
+        """Tell the sending process that waiting deliveries may go on, after a login, say."""
+        await self._ledger.write(lambda connection: count_on(connection, REVISION, 1))
 
-    async def stirs(self) -> int:
-        """Return how often something that rested was stirred; a process that sends looks for changes.
+    async def revision(self) -> int:
+        """Return a number that grows with every change that may let waiting deliveries go on.
 
-        Submitting does not count: `latest` tells of that.
+        New deliveries do not count; see `newest`.
         """
-        query = sa.select(counters.c.value).where(counters.c.name == STIRS)
+        query = sa.select(counters.c.value).where(counters.c.name == REVISION)
         return int(await self._ledger.read(lambda connection: connection.execute(query).scalar()) or 0)
 
     async def accounts_after(self, seq: int) -> list[str]:
@@ -451,21 +409,21 @@ class Outbox:
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def accounts_with_work(self) -> list[str]:
-        """Return the accounts that have something queued or held."""
+        """Return the accounts that have queued or held deliveries."""
         query = sa.select(deliveries.c.account).where(_WAITING).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def cancel(self, seqs: Sequence[int]) -> list[tuple[int, Target]]:
-        """Take deliveries of which nothing has left out of the queue; returns those that it found there.
+        """Cancel those of the deliveries that wait and have sent no part; returns them.
 
-        Others that are held may move up into their places.
+        Held deliveries of the same accounts are requeued: they may move up.
         """
         now = self._clock.now()
 
         def settle(connection: Connection) -> list[tuple[int, Target]]:
             done: list[tuple[int, Target]] = []
             for start in range(0, len(seqs), 500):
-                done += _places(
+                done += _seqs_and_targets(
                     connection.execute(
                         deliveries.update()
                         .where(
@@ -475,33 +433,35 @@ class Outbox:
                             ~deliveries.c.asked,
                         )
                         .values(state=State.CANCELLED.value, settled_at=now)
-                        .returning(*_PLACE)
+                        .returning(*_SEQ_AND_TARGET)
                     )
                 )
             accounts = {target.account for _, target in done}
-            held = deliveries.c.account.in_(accounts) & _HELD & _TIMED & self._in_its_time()
+            held = deliveries.c.account.in_(accounts) & _HELD & _TIMED & self._not_scheduled()
             moved = deliveries.update().where(held).values(state=State.QUEUED.value, due_at=0.0)
             if accounts and connection.execute(moved).rowcount:
-                count_on(connection, STIRS, 1)
+                count_on(connection, REVISION, 1)
             return done
 
         return await self._ledger.write(settle)
 
-    async def resettle(self, seq: int, state: State, detail: str, ids: Sequence[PlatformId] | None = None) -> bool:
-        """A person or a policy settles an `unknown` delivery; `queued` sends what is left of it.
+    async def settle_unknown(
+        self, seq: int, state: State, detail: str, ids: Sequence[PlatformId] | None = None
+    ) -> bool:
+        """Settle an `unknown` delivery by an operator's word; `queued` sends the rest of it.
 
-        `ids`: of the parts that are known to have arrived now, if that changes. False if it was not unknown.
+        `ids`: the ids of all parts that have arrived, where that changes. False if it was not unknown.
         """
         values: dict[str, Any] = {"state": state.value, "detail": detail, "due_at": 0.0, "asked": False}
         if state.final:
             values["settled_at"] = self._clock.now()
         else:
-            # Somebody wants it now, whatever its time was.
+            # An operator wants it now, whatever its time was.
             values |= {"settled_at": 0.0, "expires_at": None, "tries": 0}
         if ids is not None:
             values |= {"parts_done": len(ids), "ids": msgspec.json.encode(ids).decode()}
         elif not state.final:
-            # Where the wire recognises a repeat, it tells whether the part had arrived after all.
+            # Where the wire recognizes a repeat, it tells whether the part had arrived after all.
             values |= {"asked": deliveries.c.repeatable, "asked_since": self._clock.now()}
         unknown = (deliveries.c.seq == seq) & (deliveries.c.state == State.UNKNOWN.value)
         statement = deliveries.update().where(unknown).values(values)
@@ -510,22 +470,21 @@ class Outbox:
             if not connection.execute(statement).rowcount:
                 return False
             if not state.final:
-                count_on(connection, STIRS, 1)
+                count_on(connection, REVISION, 1)
             return True
 
         return await self._ledger.write(settle)
 
-    async def recalled(self, seq: int) -> None:
+    async def record_recall(self, seq: int) -> None:
+        """Record that every part of a delivery was withdrawn."""
         statement = deliveries.update().where(deliveries.c.seq == seq).values(state=State.RECALLED.value)
         await self._ledger.write(lambda connection: connection.execute(statement).rowcount)
 
 
-def _job(account: str, row: Any) -> Job:
-    seq, message, kind, target, priority, expires_at, first_number, parts_done, asked, attempted, ids, *rest = row
-    done = tuple(_ids.decode(ids)) if ids != "[]" else ()
-    where = Target(account, kind, target)
-    return Job(seq, message, where, priority, expires_at, first_number, parts_done, asked, attempted, done, *rest)
+def _bound(seq: int, progress: Progress, names: Iterable[str]) -> dict[str, Any]:
+    row = progress.to_row()
+    return {"b_seq": seq, **{f"b_{name}": row[name] for name in names}}
 
 
-def _places(rows: Iterable[Any]) -> list[tuple[int, Target]]:
+def _seqs_and_targets(rows: Iterable[Any]) -> list[tuple[int, Target]]:
     return [(seq, Target(account, kind, target)) for seq, account, kind, target in rows]

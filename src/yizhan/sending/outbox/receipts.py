@@ -1,23 +1,24 @@
-"""What stands in the store about deliveries, for whoever looks: receipts, counts, tries, messages."""
+"""Queries over stored deliveries for their readers: receipts, counts, attempts, messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from yizhan.model import PlatformId, Receipt, State, Target
-from yizhan.sending.delivery import Job, Settlement, delivery_id
+from yizhan.model import Receipt, State, Target
+from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, receipt_of
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import attempts, deliveries, messages
 
-_ids = msgspec.json.Decoder(list[PlatformId])
+_COLUMNS = tuple(deliveries.c[name] for name in DELIVERY_COLUMNS)
 
 
 class Records:
+    """Everything that is read about deliveries without changing them."""
+
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
@@ -51,7 +52,7 @@ class Records:
         At most `limit`: the first ones, or with `newest` the last ones.
         """
         order = deliveries.c.seq.desc() if newest else deliveries.c.seq
-        query = sa.select(deliveries).where(deliveries.c.seq > after).order_by(order).limit(limit)
+        query = sa.select(*_COLUMNS).where(deliveries.c.seq > after).order_by(order).limit(limit)
         if broadcast is not None:
             query = query.where(deliveries.c.broadcast == broadcast)
         if account is not None:
@@ -89,20 +90,20 @@ class Records:
         return {State(state): count for state, count in rows}
 
     async def any_of(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> bool:
-        """Return whether anything of a broadcast stands in one of `states`; quick, however large it is.
+        """Return whether any delivery of a broadcast is in one of `states`, or held and due before `held_before`.
 
-        Or is held, and goes on by itself before `held_before`.
+        Quick, however large the broadcast is.
         """
         query = sa.select(deliveries.c.seq).where(_some(broadcast, states, held_before)).limit(1)
         return await self._ledger.read(lambda connection: connection.execute(query).first() is not None)
 
     async def accounts_in(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> list[str]:
-        """Return the accounts of a broadcast that have something as `any_of` asks for."""
+        """Return the accounts of a broadcast that have deliveries that `any_of` would find."""
         query = sa.select(deliveries.c.account).where(_some(broadcast, states, held_before)).distinct()
         return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
 
     async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
-        """Return the tries of a delivery that did not succeed, oldest first."""
+        """Return the failed attempts of a delivery, oldest first."""
         query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
         return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
 
@@ -113,34 +114,5 @@ def _some(broadcast: int, states: Iterable[State], held_before: float) -> sa.Col
     return (deliveries.c.broadcast == broadcast) & (standing | held)
 
 
-def receipt_of(job: Job, end: Settlement) -> Receipt:
-    """The receipt that the store would give for `job` after `end`."""
-    return Receipt(
-        delivery_id(job.seq),
-        str(job.target),
-        end.state,
-        end.ids,
-        end.attempts,
-        " ".join(filter(None, (end.detail, end.notes))),
-        end.error,
-        end.code,
-        end.trace_id,
-        end.settled_at,
-        end.due_at,
-    )
-
-
 def _receipt(row: Any) -> Receipt:
-    return Receipt(
-        delivery_id(row.seq),
-        str(Target(row.account, row.kind, row.target)),
-        State(row.state),
-        tuple(_ids.decode(row.ids)),
-        row.attempts,
-        " ".join(filter(None, (row.detail, row.notes))),
-        row.error,
-        row.code,
-        row.trace_id,
-        row.settled_at,
-        row.due_at,
-    )
+    return receipt_of(Delivery.from_row(tuple(row)))

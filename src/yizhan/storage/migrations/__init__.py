@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from yizhan.errors import StorageError
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision; a test holds it against `versions/`."""
 
 
