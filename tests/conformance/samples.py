@@ -12,12 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.model import (
+    Button,
+    Buttons,
+    Card,
     ChannelVideo,
     ContactCard,
     File,
     Forward,
     Image,
     Link,
+    Markdown,
     Media,
     Mention,
     MiniProgram,
@@ -112,6 +116,9 @@ SEGMENTS: dict[str, Segment] = {
     "contact_card": ContactCard("wxid_bob", "Bob"),
     "quote": Quote("REFIDX_1", "what was said", "wxid_bob", "Bob"),
     "mention": Mention("wxid_bob", "Bob"),
+    "card": Card("A chat", "two lines", "https://example.com/c", "chat_record", "<appmsg><type>19</type></appmsg>"),
+    "markdown": Markdown("# A title\n\n**bold**"),
+    "buttons": Buttons(((Button("Yes", "y"), Button("Read", url="https://example.com/")),)),
     "forward": Forward("image", {"x": "y"}),
     "native": Native("send", {"x": 1}),
 }

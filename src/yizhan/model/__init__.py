@@ -5,12 +5,17 @@ from yizhan.model.delivery import Handle, PlatformId, Receipt, SendKey, State
 from yizhan.model.event import Event, EventKind
 from yizhan.model.media import BytesContent, Content, Kind, Media, Slice, read_all
 from yizhan.model.message import (
+    Button,
+    Buttons,
+    Card,
+    CardLine,
     ChannelVideo,
     ContactCard,
     File,
     Forward,
     Image,
     Link,
+    Markdown,
     MediaSegment,
     Mention,
     Message,
@@ -31,7 +36,11 @@ from yizhan.model.message import (
 from yizhan.model.target import Target, check_account_name
 
 __all__ = [
+    "Button",
+    "Buttons",
     "BytesContent",
+    "Card",
+    "CardLine",
     "ChannelVideo",
     "Clock",
     "ContactCard",
@@ -44,6 +53,7 @@ __all__ = [
     "Image",
     "Kind",
     "Link",
+    "Markdown",
     "Media",
     "MediaSegment",
     "Mention",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -98,18 +98,24 @@ class ContactCard(Struct, frozen=True, tag="contact_card", omit_defaults=True):
 
 
 class Quote(Struct, frozen=True, tag="quote", omit_defaults=True):
-    """The message that this one answers, shown above it."""
+    """The message that this one answers, shown above it. `message_id` is empty where the wire names none."""
 
-    message_id: str
+    message_id: str = ""
     text: str = ""
     sender: str = ""
     sender_name: str = ""
+    at: float = 0.0
+    """When it was sent, seconds since the epoch; 0 when not known."""
+    media: tuple[Forward, ...] = ()
+    """Media of a received quote, which can be saved and sent on."""
 
 
 class Mention(Struct, frozen=True, tag="mention", omit_defaults=True):
     user: str
     """The platform's id; `all` for everyone."""
     name: str = ""
+    own: bool = False
+    """Received: whether it names the account that received it."""
 
 
 class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
@@ -122,6 +128,82 @@ class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
     name: str = ""
     account: str = ""
     """The account that received it; the engine notes it on every event."""
+    size: int = 0
+    """Bytes, as the wire gives it; 0 when not known."""
+    duration_ms: int = 0
+    width: int = 0
+    """Pixels, like `height`."""
+    height: int = 0
+    transcript: str = ""
+    """The words of a voice, where the platform recognized them."""
+
+
+class CardLine(Struct, frozen=True, omit_defaults=True):
+    """One line of a card that holds a conversation."""
+
+    text: str = ""
+    sender_name: str = ""
+    at: float = 0.0
+    """Seconds since the epoch; 0 when not known."""
+    media: Forward | None = None
+
+
+class Card(Struct, frozen=True, tag="card", omit_defaults=True):
+    """A card that no other segment describes: a chat record, a song, a place, an invitation.
+
+    Goes on unchanged where the wire takes `xml`; elsewhere its words go as text, and the receipt says so.
+    """
+
+    title: str
+    description: str = ""
+    url: str = ""
+    kind: str = ""
+    """`chat_record`, `song`, or the wire's own number or word."""
+    xml: str = ""
+    """The card as received."""
+    lines: tuple[CardLine, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What a person reads on the card, as plain text."""
+        lines = [f"{line.sender_name}: {line.text}" if line.sender_name else line.text for line in self.lines]
+        return "\n".join(filter(None, [self.title, self.description, self.url, *lines]))
+
+
+class Markdown(Struct, frozen=True, tag="markdown", omit_defaults=True):
+    """Formatted text, in CommonMark with tables. Goes as plain text where the platform has no such message."""
+
+    text: str
+    fallback: Literal["text", "fail"] = "text"
+    """When the platform refuses Markdown from this account: send the plain text, or fail the delivery."""
+
+
+class Button(Struct, frozen=True, omit_defaults=True):
+    """One button. With `url` it opens an address; otherwise a press arrives as an event with `data`."""
+
+    text: str
+    data: str = ""
+    url: str = ""
+    pressed_text: str = ""
+    """Shown on the button once it was pressed; `text` if empty."""
+    users: tuple[str, ...] = ()
+    """Who may press it, by the platform's ids; everyone if empty."""
+    admins_only: bool = False
+    highlighted: bool = False
+
+
+class Buttons(Struct, frozen=True, tag="buttons", omit_defaults=True):
+    """Rows of buttons below the message."""
+
+    rows: tuple[tuple[Button, ...], ...]
+    fallback: Literal["text", "fail"] = "text"
+    """Where the platform has no buttons: a numbered list in text, or a refusal."""
+
+    @property
+    def words(self) -> str:
+        """The buttons as a numbered list, with the addresses that they open."""
+        every = [button for row in self.rows for button in row]
+        return "\n".join(f"{number}. {b.text} {b.url}".rstrip() for number, b in enumerate(every, 1))
 
 
 class Native(Struct, frozen=True, tag="native"):
@@ -145,6 +227,9 @@ Segment: TypeAlias = (
     | Quote
     | Mention
     | Forward
+    | Card
+    | Markdown
+    | Buttons
     | Native
 )
 MediaSegment: TypeAlias = Image | Video | Voice | File | Sticker | MiniProgram
@@ -171,6 +256,19 @@ class Message(Struct, frozen=True, omit_defaults=True):
     def text(self) -> str:
         """The text segments alone, joined."""
         return "".join(s.text for s in self.segments if isinstance(s, Text))
+
+    def without_own_mention(self) -> Message:
+        """Return the message without mentions of the account that received it.
+
+        A text that comes first then loses its leading blanks, and goes where nothing else is left of it.
+        """
+        kept = [segment for segment in self.segments if not (isinstance(segment, Mention) and segment.own)]
+        if len(kept) == len(self.segments):
+            return self
+        if isinstance(first := kept[0] if kept else None, Text) and first is not self.segments[0]:
+            text = first.text.lstrip()
+            kept[0:1] = [Text(text)] if text else []
+        return Message(tuple(kept), self.reply)
 
 
 SegmentLike: TypeAlias = Segment | Media | str
