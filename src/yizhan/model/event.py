@@ -56,7 +56,7 @@ class Event(Struct, frozen=True, omit_defaults=True):
     raw: dict[str, Any] = {}
     """The platform's own payload."""
     about: str = ""
-    """The id of the message that was withdrawn or reacted to, or whose button was pressed, as far as the wire names it."""
+    """The message that was withdrawn or reacted to, or whose button was pressed, by id where the wire has it."""
     mentioned: bool = False
     """Whether the message addresses this account: by its id, as everyone, or as a reply to something it sent."""
     person: str = ""
