@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from yizhan.media.convert.containers import opened
 from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
@@ -36,6 +36,10 @@ _SMALLEST = 48
 PNG_BYTES = 4 << 20
 """A PNG over this is made a JPEG where both are taken: it is a photograph."""
 MAX_FRAMES = 1000
+MAX_CHUNK = 64 << 20
+"""Bytes of one unpacked text or color profile in a PNG; scanners and picture generators write several megabytes."""
+_WIDE = ("CMYK", "LAB", "YCbCr", "HSV")
+"""Modes whose colors need their profile to be read."""
 
 
 def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -44,11 +48,29 @@ def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
     side, most = recipe.number("side"), recipe.number("bytes")
     step("open")
     with _opened(source, limits) as picture:
-        if "gif" in formats and picture.format in _ANIMATED and getattr(picture, "n_frames", 1) > 1:
-            return _save(result, _animations(picture, side, most, limits, step))
+        frames = getattr(picture, "n_frames", 1)
+        animated = recipe.words("animated") or formats
+        if "gif" in animated and picture.format in _ANIMATED and frames > 1:
+            return _save(result, _animations(picture, side, recipe.number("animated_bytes") or most, limits, step))
         lossless = picture.format in _LOSSLESS
+        changes = _lost(picture, frames)
         upright = _upright(picture, side, step)
-    return _save(result, _stills(upright, formats, lossless, side, most, step))
+    flattened = _is_clear(upright) and "png" not in formats
+    if flattened:
+        changes.append("what was transparent became white")
+    return _save(result, _stills(upright, formats, lossless, side, most, step), changes)
+
+
+def _lost(picture: Image.Image, frames: int) -> list[str]:
+    """Return what a still picture of 8 bits a channel does not keep of `picture`."""
+    changes = []
+    if frames > 1 and picture.format in _ANIMATED:
+        changes.append(f"an animation of {frames} frames became a still picture")
+    elif frames > 1 and picture.format == "TIFF":
+        changes.append(f"the first of {frames} pages was kept; send it as a file to keep all")
+    if picture.mode.startswith(("I", "F")):
+        changes.append("its shades became 8 bits deep")
+    return changes
 
 
 def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -59,18 +81,22 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
     """
     step("open")
     with _opened(source, limits) as picture:
-        frames = getattr(picture, "n_frames", 1)
+        frames, form = getattr(picture, "n_frames", 1), picture.format
+        # Asked before it is decoded: Pillow turns a TIFF by itself then.
+        lies = _turn(picture) is not None
         _check_frames(picture, frames, limits)
         for index in range(frames):
             step("decode", index / frames)
             picture.seek(index)
             picture.load()
         picture.seek(0)
-        if picture.format not in ("JPEG", "MPO") or _turn(picture) is None:
+        if not lies or (frames > 1 and form != "MPO"):
             return Conversion(same=True)
         upright = _upright(picture, 0, step)
-    most = source.stat().st_size
-    return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), most))
+    if form in ("JPEG", "MPO"):
+        return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), source.stat().st_size))
+    options = {"quality": 92} if form in ("WEBP", "AVIF") else {}
+    return _save(result, iter([(_encoded(upright, str(form) if options else "PNG", **options), *upright.size)]))
 
 
 def thumb(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -88,6 +114,7 @@ def save_jpeg(picture: Image.Image, result: Path, side: int, most: int, step: An
 def _opened(source: Path, limits: ConversionLimits) -> Image.Image:
     # Our own limit is asked below, before anything is decoded; Pillow's would only warn at first.
     Image.MAX_IMAGE_PIXELS = None
+    PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = MAX_CHUNK, MAX_CHUNK
     _register_heif()
     try:
         picture: Image.Image = Image.open(source, formats=_readable())
@@ -162,23 +189,53 @@ def _plain(picture: Image.Image) -> Image.Image:
     """Bring any mode to RGB or RGBA; what is deeper than 8 bits is scaled, not cut."""
     if picture.mode in ("RGB", "RGBA"):
         return picture
-    if picture.mode.startswith("I") or picture.mode == "F":
-        low, high = picture.getextrema()
-        top = 65535 if isinstance(high, (int, float)) and high > 255 else 255
-        _ = low
+    if picture.mode.startswith(("I", "F")):
+        top = _brightest(picture)
         return picture.convert("F").point(lambda value: value * (255 / top)).convert("L").convert("RGB")
+    if picture.mode in _WIDE and (managed := _color_managed(picture)) is not None:
+        return managed
     alpha = "A" in picture.mode or "transparency" in picture.info
     plain = picture.convert("RGBA" if alpha else "RGB")
-    # A profile for inks or greys says nothing about the colours that they were turned into.
+    # A profile for inks or greys says nothing about the colors that they were turned into.
     plain.info.pop("icc_profile", None)
     return plain
+
+
+def _brightest(picture: Image.Image) -> float:
+    """Return the value that stands for white: by the mode, or by what is in a picture whose mode does not tell."""
+    if picture.mode.startswith("I;16"):
+        return 65535.0
+    _, high = picture.getextrema()
+    brightest = float(high) if isinstance(high, (int, float)) else 0.0
+    steps = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+    return next((step for step in steps if brightest <= step), brightest)
+
+
+def _color_managed(picture: Image.Image) -> Image.Image | None:
+    """Return a picture of inks in sRGB by its own profile; None where it has none that can be read."""
+    profile = picture.info.get("icc_profile")
+    if not profile:
+        return None
+    try:
+        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        managed = ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+    if managed is not None:
+        managed.info.pop("icc_profile", None)
+    return managed
+
+
+def _is_clear(picture: Image.Image) -> bool:
+    """Whether something of it is transparent."""
+    return picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] != 255
 
 
 def _stills(
     picture: Image.Image, formats: tuple[str, ...], lossless: bool, side: int, most: int, step: Any
 ) -> Iterator[tuple[bytes, int, int] | int]:
     """Yield the encoded picture as soon as it fits, and the size of each one that does not."""
-    clear = picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] != 255
+    clear = _is_clear(picture)
     for size in _sizes(picture.size, side):
         step(f"encode at {size[0]} x {size[1]}")
         scaled = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
@@ -211,15 +268,32 @@ def _animations(
         for index in range(frames):
             step(f"decode frames for {size[0]} x {size[1]}", index / frames)
             picture.seek(index)
+            # WebP and AVIF know the time of a frame only once it is decoded.
+            picture.load()
             times.append(max(20, int(picture.info.get("duration", 100) or 100)))
             frame = _plain(picture.copy())
             images.append(frame if size == frame.size else frame.resize(size, Image.Resampling.BILINEAR))
         out = io.BytesIO()
-        loop = int(picture.info.get("loop", 0) or 0)
+        images[0].info.pop("loop", None)
         images[0].save(
-            out, "GIF", save_all=True, append_images=images[1:], duration=times, loop=loop, disposal=2, optimize=False
+            out,
+            "GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=times,
+            disposal=2,
+            optimize=False,
+            **_repeats(picture),
         )
         yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
+
+
+def _repeats(picture: Image.Image) -> dict[str, int]:
+    """Return how often a GIF must say that it repeats. A GIF counts the repeats, APNG and WebP all rounds."""
+    rounds = picture.info.get("loop")
+    if picture.format == "GIF":
+        return {} if rounds is None else {"loop": int(rounds)}
+    return {"loop": 0} if not rounds else {"loop": int(rounds) - 1} if rounds > 1 else {}
 
 
 def _check_frames(picture: Image.Image, frames: int, limits: ConversionLimits) -> None:
@@ -256,13 +330,13 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return white
 
 
-def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int]) -> Conversion:
+def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int], changes: Sequence[str] = ()) -> Conversion:
     smallest = 0
     for made in tries:
         if not isinstance(made, int):
             data, width, height = made
             result.write_bytes(data)
-            return Conversion(width=width, height=height)
+            return Conversion(width=width, height=height, changes=tuple(changes))
         smallest = min(smallest or made, made)
     raise Refusal(
         f"even at its smallest it has {smallest} bytes. Choose another picture.", too_large=True, as_file=True

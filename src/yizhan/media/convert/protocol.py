@@ -39,6 +39,8 @@ class Conversion(Struct, frozen=True, omit_defaults=True):
     width: int = 0
     height: int = 0
     duration_ms: int = 0
+    changes: tuple[str, ...] = ()
+    """What a person would notice beside the format, in words for the receipt."""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import av
 
 from yizhan.media.convert.containers import frames_of, opened
 from yizhan.media.convert.protocol import THREADS, Conversion, ConversionLimits, Refusal
+from yizhan.media.convert.shaping import BT709, LIMITED_RANGE, Look, Shaper
 from yizhan.platforms.kit.media_rules import Recipe
 
 MAX_SIDE = 1920
@@ -25,6 +26,7 @@ _COVER_AT = 1.0
 _COVER_TRIES = 60
 _LEAST_SHARE = 0.8
 """How much of the length that a film claims must be there; some writers claim a little too much."""
+_STEREO = 2
 _TRIES = 4
 """How often a video is encoded until it is small enough."""
 
@@ -42,10 +44,10 @@ def mp4(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, st
         bits = _bits(most, about)
     copy = small and about.picture_fits
     for _ in range(_TRIES):
-        _write(source, result, limits, step, copy, side or MAX_SIDE, bits)
+        changes = _write(source, result, limits, step, copy, side or MAX_SIDE, bits)
         made = result.stat().st_size
         if not most or made <= most:
-            return Conversion()
+            return Conversion(changes=changes)
         # What was asked for is only roughly kept, least of all by pictures full of noise.
         asked = bits or made * 8000 // max(1, about.duration_ms)
         copy, bits = False, max(LEAST_BITS // 4, asked * most * 4 // made // 5)
@@ -56,9 +58,14 @@ def mp4(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, st
     )
 
 
-def _write(source: Path, result: Path, limits: ConversionLimits, step: Any, copy: bool, side: int, bits: int) -> None:
+def _write(
+    source: Path, result: Path, limits: ConversionLimits, step: Any, copy: bool, side: int, bits: int
+) -> tuple[str, ...]:
+    """Write the film, and return what a person would notice of the change."""
     with opened(source) as film, av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
-        _Maker(film, out, _About(film, source, limits, 0), copy, side, bits, step).run()
+        maker = _Maker(film, out, _About(film, source, limits, 0), copy, side, bits, step)
+        maker.run()
+        return tuple(maker.changes())
 
 
 def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -70,7 +77,9 @@ def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
         about = _About(film, source, limits, 0)
         step("decode a picture")
         frame = _cover_frame(film, about)
-        picture = _upright(frame)
+        look = Look.of(about.video, frame)
+        shaper = Shaper(about.video, frame, look.filters(look.shown_size, "yuv420p"))
+        picture = next(shaper.shaped(frame)).to_image()
     return images.save_jpeg(picture, result, recipe.number("side", 480), recipe.number("bytes"), step)
 
 
@@ -178,7 +187,8 @@ class _Maker:
         self._copy_picture = copy_picture
         self._copy_sound = about.audio is not None and about.sound_fits
         self._side, self._bits = side, bits
-        self._graph: Any = None
+        self._shaper: Shaper | None = None
+        self._look: Look | None = None
         self._pictures = self._picture_stream()
         self._sounds = self._sound_stream()
         self._resampler: Any = None
@@ -257,7 +267,7 @@ class _Maker:
             self._mux(self._sounds.encode(shaped))
 
     def _mux(self, packets: list[Any]) -> None:
-        if self._graph is None and not self._copy_picture:
+        if self._shaper is None and not self._copy_picture:
             self._early += packets
             return
         for packet in (*self._early, *packets):
@@ -277,37 +287,40 @@ class _Maker:
         self._mux([*self._undated, packet])
         self._undated.clear()
 
-    def _shaped(self, frame: Any) -> list[Any]:
-        """Scale to even sides within the limit, and turn upright."""
-        if self._graph is None:
-            self._graph = self._make_graph(frame)
-        self._graph.push(frame)
-        shaped: list[Any] = []
-        while True:
-            try:
-                one = self._graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return shaped
-            one.pict_type = 0
-            shaped.append(one)
+    def changes(self) -> Iterator[str]:
+        """Yield what a person would notice, beside size and format, in words for the receipt."""
+        if self._look is not None and self._look.is_hdr:
+            yield "its HDR colors became standard ones"
+        if any(self._film.streams.subtitles):
+            yield "its subtitles were left out"
+        audio = self._about.audio
+        if audio is not None and not self._copy_sound and audio.codec_context.channels > _STEREO:
+            yield "its surround sound became stereo"
 
-    def _make_graph(self, frame: Any) -> Any:
-        width, height = self._fitting(frame.width, frame.height)
-        turned = getattr(frame, "rotation", 0) % 360
-        steps = [("scale", f"{width}:{height}"), ("format", "yuv420p"), ("setsar", "1")]
-        # FFmpeg's rotation counts against the clock.
-        steps += {90: [("transpose", "2")], 270: [("transpose", "1")], 180: [("hflip", ""), ("vflip", "")]}.get(
-            turned, []
-        )
-        graph = av.filter.Graph()
-        last = graph.add_buffer(template=self._about.video, width=frame.width, height=frame.height, format=frame.format)
-        for name, arguments in [*steps, ("buffersink", "")]:
-            node = graph.add(name, arguments) if arguments else graph.add(name)
-            last.link_to(node)
-            last = node
-        graph.configure()
-        self._pictures.width, self._pictures.height = (height, width) if turned in (90, 270) else (width, height)
-        return graph
+    def _shaped(self, frame: Any) -> Iterator[Any]:
+        """Scale to even sides within the limit, turn upright, and bring the colors to what every phone shows."""
+        if self._shaper is None:
+            self._shaper = self._make_shaper(frame)
+        for shaped in self._shaper.shaped(frame):
+            shaped.pict_type = 0
+            yield shaped
+
+    def _make_shaper(self, frame: Any) -> Shaper:
+        self._look = look = Look.of(self._about.video, frame)
+        width, height = self._fitting(*look.shown_size)
+        self._pictures.width, self._pictures.height = (height, width) if look.quarter else (width, height)
+        self._tag_colors(look)
+        return Shaper(self._about.video, frame, look.filters((width, height), "yuv420p"))
+
+    def _tag_colors(self, look: Look) -> None:
+        """Say in the film how its colors are to be read, as they were or as they have become."""
+        made, source = self._pictures.codec_context, self._about.video.codec_context  # type: ignore[union-attr]
+        made.color_range = LIMITED_RANGE
+        if look.is_hdr:
+            made.color_primaries = made.color_trc = made.colorspace = BT709
+        else:
+            made.color_primaries, made.color_trc = source.color_primaries, source.color_trc
+            made.colorspace = source.colorspace
 
     def _fitting(self, width: int, height: int) -> tuple[int, int]:
         scale = min(1.0, self._side / max(width, height))
@@ -340,9 +353,3 @@ def _cover_frame(film: Any, about: _About) -> Any:
 def _decoded(film: Any, about: _About) -> Iterator[Any]:
     for packet in _packets(film, about, about.video):
         yield from frames_of(packet)
-
-
-def _upright(frame: Any) -> Any:
-    picture = frame.to_image()
-    turned = getattr(frame, "rotation", 0) % 360
-    return picture.rotate(turned, expand=True) if turned else picture

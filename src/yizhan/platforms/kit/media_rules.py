@@ -3,6 +3,7 @@
 A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle and a table of variants:
 
     image;formats=jpeg+png;bytes=10485760;side=4096     a picture in one of these formats, at most this large
+    image;formats=jpeg;animated=gif                     the same, but animations become a GIF
     thumb;side=240                                      a small JPEG of a picture
     voice;format=silk;rate=24000;seconds=60             a sound in that format
     mp4;bytes=31457280                                  H.264 and AAC in an MP4; left alone if it is that already
@@ -32,14 +33,14 @@ MAX_RECIPE = 120
 """Characters; the width of the column that keeps it."""
 
 _OPTIONS: Mapping[str, frozenset[str]] = {
-    "image": frozenset({"formats", "bytes", "side"}),
+    "image": frozenset({"formats", "bytes", "side", "animated", "animated_bytes"}),
     "thumb": frozenset({"bytes", "side"}),
     "voice": frozenset({"format", "rate", "seconds", "bytes"}),
     "mp4": frozenset({"bytes", "side", "seconds"}),
     "cover": frozenset({"bytes", "side"}),
     "check": frozenset(),
 }
-_WORDS = frozenset({"formats", "format"})
+_WORDS = frozenset({"formats", "format", "animated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ class MediaRule:
     """Samples a second of a voice that is made."""
     as_file: bool = False
     source: str = ""
+    animated: tuple[str, ...] = ()
+    """Formats for animations, where they differ from those for still pictures."""
+    animated_bytes: int = 0
 
     @classmethod
     def of(cls, rules: Rules, kind: Kind, *, as_file: bool = False) -> MediaRule:
@@ -169,7 +173,14 @@ def _image(media: Media, rule: MediaRule) -> str:
     )
     if not formats:
         raise _wrong(media, rule, "Convert it, or send it as a file.")
-    return recipe("image", formats=formats, bytes=rule.bytes, side=rule.max_side)
+    return recipe(
+        "image",
+        formats=formats,
+        bytes=rule.bytes,
+        side=rule.max_side,
+        animated=rule.animated,
+        animated_bytes=rule.animated_bytes,
+    )
 
 
 def _voice(media: Media, rule: MediaRule) -> str:
