@@ -1,4 +1,4 @@
-"""yizhan: hand a message or a file over once; it reaches everyone it is for, and you can prove what happened.
+"""yizhan sends messages and files over WeChat and QQ: upload once, send to many, and prove what happened.
 
 async with yizhan.open("data") as yz:
     await yz.add_account("qqbot.main", app_id="…", secret="…")
@@ -8,167 +8,154 @@ async with yizhan.open("data") as yz:
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from yizhan.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from yizhan.blocking import Blocking
-    from yizhan.engine import Engine
+    from yizhan.blocking import (
+        Blocking as Blocking,
+        BlockingBroadcast as BlockingBroadcast,
+    )
+    from yizhan.engine import Engine as Engine
     from yizhan.errors import (
-        ConfigError,
-        DeliveryFailed,
-        LoginNeeded,
-        MediaFormat,
-        MediaTooLarge,
-        PlatformError,
-        Refused,
-        StorageError,
-        UnknownAccount,
-        UnknownTarget,
-        Unsupported,
-        YizhanError,
+        ConfigError as ConfigError,
+        ContentRefused as ContentRefused,
+        DeliveryFailed as DeliveryFailed,
+        Duplicate as Duplicate,
+        HandleExpired as HandleExpired,
+        LoginNeeded as LoginNeeded,
+        MediaFormat as MediaFormat,
+        MediaTooLarge as MediaTooLarge,
+        NotAllowed as NotAllowed,
+        OutcomeUnknown as OutcomeUnknown,
+        PlatformError as PlatformError,
+        Refused as Refused,
+        Rejected as Rejected,
+        StorageError as StorageError,
+        TargetGone as TargetGone,
+        Throttled as Throttled,
+        Unavailable as Unavailable,
+        UnknownAccount as UnknownAccount,
+        UnknownTarget as UnknownTarget,
+        Unsupported as Unsupported,
+        WindowClosed as WindowClosed,
+        WireMismatch as WireMismatch,
+        YizhanError as YizhanError,
     )
+    from yizhan.media.references import Trust as Trust
+    from yizhan.media.share import ShareSettings as ShareSettings
     from yizhan.model import (
-        Button,
-        Buttons,
-        Card,
-        ChannelVideo,
-        ContactCard,
-        Event,
-        EventKind,
-        File,
-        Forward,
-        Image,
-        Link,
-        Markdown,
-        Media,
-        Mention,
-        Message,
-        MiniProgram,
-        Native,
-        Quote,
-        Receipt,
-        Reply,
-        State,
-        Sticker,
-        Target,
-        Text,
-        Video,
-        Voice,
+        Button as Button,
+        Buttons as Buttons,
+        Card as Card,
+        ChannelVideo as ChannelVideo,
+        ContactCard as ContactCard,
+        Event as Event,
+        EventKind as EventKind,
+        File as File,
+        Forward as Forward,
+        Image as Image,
+        Link as Link,
+        Markdown as Markdown,
+        Media as Media,
+        Mention as Mention,
+        Message as Message,
+        MiniProgram as MiniProgram,
+        Native as Native,
+        Quote as Quote,
+        Receipt as Receipt,
+        Reply as Reply,
+        State as State,
+        Sticker as Sticker,
+        Target as Target,
+        Text as Text,
+        Video as Video,
+        Voice as Voice,
     )
-    from yizhan.opening import open, open_blocking
-    from yizhan.sending.broadcast import Broadcast
-    from yizhan.sending.plan import Plan
+    from yizhan.opening import (
+        open as open,
+        open_blocking as open_blocking,
+    )
+    from yizhan.sending.broadcast import Broadcast as Broadcast
+    from yizhan.sending.decide import Policy as Policy
+    from yizhan.sending.plan import Plan as Plan
 
-__version__ = "0.1.0"
-
-_HOMES = {
-    "yizhan.blocking": ("Blocking",),
-    "yizhan.sending.broadcast": ("Broadcast",),
-    "yizhan.sending.plan": ("Plan",),
-    "yizhan.engine": ("Engine",),
-    "yizhan.errors": (
-        "ConfigError",
-        "DeliveryFailed",
-        "LoginNeeded",
-        "Markdown",
-        "MediaFormat",
-        "MediaTooLarge",
-        "PlatformError",
-        "Refused",
-        "StorageError",
-        "UnknownAccount",
-        "UnknownTarget",
-        "Unsupported",
-        "YizhanError",
-    ),
-    "yizhan.opening": ("open", "open_blocking"),
-    "yizhan.model": (
-        "Button",
-        "Buttons",
-        "Card",
-        "ChannelVideo",
-        "ContactCard",
-        "Event",
-        "EventKind",
-        "File",
-        "Forward",
-        "Image",
-        "Link",
-        "Markdown",
-        "Media",
-        "Mention",
-        "Message",
-        "MiniProgram",
-        "Native",
-        "Quote",
-        "Receipt",
-        "Reply",
-        "State",
-        "Sticker",
-        "Target",
-        "Text",
-        "Video",
-        "Voice",
-    ),
+_HOME_OF = {
+    "Blocking": "yizhan.blocking",
+    "BlockingBroadcast": "yizhan.blocking",
+    "Broadcast": "yizhan.sending.broadcast",
+    "Button": "yizhan.model",
+    "Buttons": "yizhan.model",
+    "Card": "yizhan.model",
+    "ChannelVideo": "yizhan.model",
+    "ConfigError": "yizhan.errors",
+    "ContactCard": "yizhan.model",
+    "ContentRefused": "yizhan.errors",
+    "DeliveryFailed": "yizhan.errors",
+    "Duplicate": "yizhan.errors",
+    "Engine": "yizhan.engine",
+    "Event": "yizhan.model",
+    "EventKind": "yizhan.model",
+    "File": "yizhan.model",
+    "Forward": "yizhan.model",
+    "HandleExpired": "yizhan.errors",
+    "Image": "yizhan.model",
+    "Link": "yizhan.model",
+    "LoginNeeded": "yizhan.errors",
+    "Markdown": "yizhan.model",
+    "Media": "yizhan.model",
+    "MediaFormat": "yizhan.errors",
+    "MediaTooLarge": "yizhan.errors",
+    "Mention": "yizhan.model",
+    "Message": "yizhan.model",
+    "MiniProgram": "yizhan.model",
+    "Native": "yizhan.model",
+    "NotAllowed": "yizhan.errors",
+    "OutcomeUnknown": "yizhan.errors",
+    "Plan": "yizhan.sending.plan",
+    "PlatformError": "yizhan.errors",
+    "Policy": "yizhan.sending.decide",
+    "Quote": "yizhan.model",
+    "Receipt": "yizhan.model",
+    "Refused": "yizhan.errors",
+    "Rejected": "yizhan.errors",
+    "Reply": "yizhan.model",
+    "ShareSettings": "yizhan.media.share",
+    "State": "yizhan.model",
+    "Sticker": "yizhan.model",
+    "StorageError": "yizhan.errors",
+    "Target": "yizhan.model",
+    "TargetGone": "yizhan.errors",
+    "Text": "yizhan.model",
+    "Throttled": "yizhan.errors",
+    "Trust": "yizhan.media.references",
+    "Unavailable": "yizhan.errors",
+    "UnknownAccount": "yizhan.errors",
+    "UnknownTarget": "yizhan.errors",
+    "Unsupported": "yizhan.errors",
+    "Video": "yizhan.model",
+    "Voice": "yizhan.model",
+    "WindowClosed": "yizhan.errors",
+    "WireMismatch": "yizhan.errors",
+    "YizhanError": "yizhan.errors",
+    "open": "yizhan.opening",
+    "open_blocking": "yizhan.opening",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""The module of every public name. The imports above say the same to type checkers; a test compares the two."""
 
-__all__ = [
-    "Blocking",
-    "Broadcast",
-    "Button",
-    "Buttons",
-    "Card",
-    "ChannelVideo",
-    "ConfigError",
-    "ContactCard",
-    "DeliveryFailed",
-    "Engine",
-    "Event",
-    "EventKind",
-    "File",
-    "Forward",
-    "Image",
-    "Link",
-    "LoginNeeded",
-    "Markdown",
-    "Media",
-    "MediaFormat",
-    "MediaTooLarge",
-    "Mention",
-    "Message",
-    "MiniProgram",
-    "Native",
-    "Plan",
-    "PlatformError",
-    "Quote",
-    "Receipt",
-    "Refused",
-    "Reply",
-    "State",
-    "Sticker",
-    "StorageError",
-    "Target",
-    "Text",
-    "UnknownAccount",
-    "UnknownTarget",
-    "Unsupported",
-    "Video",
-    "Voice",
-    "YizhanError",
-    "open",
-    "open_blocking",
-]
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name when it is first used, so that `import yizhan` stays light."""
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'yizhan' has no attribute '{name}'")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Load a public name on first use, so that `import yizhan` stays light."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'yizhan' has no attribute '{name}'")
+        value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

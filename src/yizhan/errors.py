@@ -22,11 +22,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from yizhan.model.delivery import Receipt
-    from yizhan.wire.fault import Fault
+
+
+class PlatformCode(Protocol):
+    """A row of a platform's fault table."""
+
+    @property
+    def code(self) -> int | str: ...
+    @property
+    def message(self) -> str: ...
+
+
+class PlatformFault(Protocol):
+    """The platform's own account of a failure, as `PlatformError.fault` keeps it; `yizhan.wire.Fault` in full."""
+
+    message: str
+    http: int
+    """HTTP status of the answer."""
+    trace_id: str
+    """The platform's id of the request; empty if it gave none."""
+    data: Any
+    """The rest of the answer."""
+
+    @property
+    def row(self) -> PlatformCode: ...
 
 
 class YizhanError(Exception):
@@ -71,7 +94,12 @@ class PlatformError(YizhanError):
     """A platform's call did not succeed. `fault` keeps the platform's own words, code and trace id."""
 
     def __init__(
-        self, message: str = "", *, fault: Fault | None = None, account: str | None = None, endpoint: str | None = None
+        self,
+        message: str = "",
+        *,
+        fault: PlatformFault | None = None,
+        account: str | None = None,
+        endpoint: str | None = None,
     ) -> None:
         super().__init__(message or (str(fault) if fault else type(self).__name__))
         self.fault = fault
@@ -113,7 +141,7 @@ class WindowClosed(PlatformError):
         self,
         message: str = "",
         *,
-        fault: Fault | None = None,
+        fault: PlatformFault | None = None,
         account: str | None = None,
         endpoint: str | None = None,
         opens_at: float | None = None,
@@ -129,7 +157,7 @@ class Throttled(PlatformError):
         self,
         message: str = "",
         *,
-        fault: Fault | None = None,
+        fault: PlatformFault | None = None,
         account: str | None = None,
         endpoint: str | None = None,
         retry_after: float | None = None,

@@ -47,7 +47,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from yizhan import __version__
+        from yizhan.version import __version__
 
         print(f"yizhan {__version__}")
         raise typer.Exit

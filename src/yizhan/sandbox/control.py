@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from yizhan import __version__
 from yizhan.errors import YizhanError
 from yizhan.http.push import NotReached
 from yizhan.http.router import Call, Router
@@ -19,6 +18,7 @@ from yizhan.platforms.rules import Rules
 from yizhan.sandbox import wire
 from yizhan.sandbox.guard import why_not
 from yizhan.sandbox.record import view
+from yizhan.version import __version__
 from yizhan.wire import Endpoint, Fault, HttpResponse, mask_value
 from yizhan.world import Blob, Post, World
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-import yizhan
 from yizhan.errors import MediaFormat, MediaTooLarge, StorageError
 from yizhan.media.convert.protocol import Answer, Conversion, ConversionLimits, Job
 
@@ -26,6 +25,7 @@ MAX_LINE = 1 << 16
 _CLOSED = "The media pool is closed; nothing was made. Open the store again."
 _FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 0), getattr(signal, "SIGHUP", 0))
 """Signals that no decoder sends itself."""
+_SOURCE_ROOT = str(Path(__file__).parents[3])
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
@@ -227,7 +227,7 @@ async def _started() -> Process:
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     # The worker finds this package where we found it, installed or not, and its libraries likewise.
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(yizhan.__file__).parent.parent), *filter(None, given)])
+    environment["PYTHONPATH"] = os.pathsep.join([_SOURCE_ROOT, *filter(None, given)])
     environment["OMP_NUM_THREADS"] = "1"
     # A worker's file size limit would cut compiled modules short, and every later import of them would fail.
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
