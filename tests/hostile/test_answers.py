@@ -17,7 +17,7 @@ from yizhan.model import State, Target
 from yizhan.sending.decide import Policy
 from yizhan.testing import RunningSandbox
 
-QUICK = Policy(first_delay=0.01, longest_delay=0.05, tries=2, asks=1)
+QUICK = Policy(first_delay=0.01, longest_delay=0.05, max_attempts=2, max_resends=1)
 PEOPLE = {
     "qqbot": "A1B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4",
     "webwechat": "Alice",
