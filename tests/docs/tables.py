@@ -40,6 +40,7 @@ from yizhan.sending.decide import (
 )
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
 from yizhan.wire import Fault, FaultCode
+from yizhan.wire.outcome import MOVED, OTHER_STATUS, STATUS_TABLE
 
 Row = Sequence[str]
 WORDS: dict[str, Any] = tomllib.loads((Path(__file__).parent / "words.toml").read_text("utf-8"))
@@ -408,7 +409,34 @@ def contract_list() -> str:
     return "\n".join(f"* {contract['name']}." for contract in document["tool"]["importlinter"]["contracts"])
 
 
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def answer_table() -> str:
+    return table(
+        ["status, without the platform's body", "a call that acts", "a call that only reads or uploads", "why"],
+        [
+            [row.shown, _outcome(row.acting, acts=True), _outcome(row.reading, acts=False), row.why]
+            for row in (*STATUS_TABLE[:2], MOVED, *STATUS_TABLE[2:], OTHER_STATUS)
+        ],
+    )
+
+
+def _outcome(error: type[errors.PlatformError], *, acts: bool) -> str:
+    unknown = acts and issubclass(error, (errors.OutcomeUnknown, errors.WireMismatch))
+    return f"`{error.__name__}`: {'**unknown**' if unknown else _IN_WORDS[error]}"
+
+
+_IN_WORDS = {
+    errors.LoginNeeded: "queued until a login",
+    errors.Rejected: "failed",
+    errors.Throttled: "waits",
+    errors.Unavailable: "tried again",
+    errors.WireMismatch: "tried again",
+}
+
 MAKERS: dict[str, Callable[[], str]] = {
+    "answers": answer_table,
     "platforms": platform_table,
     "platforms-zh": platform_table_zh,
     "segments": segment_table,

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.pigeon import PARCEL, PIGEON, SEND, Letter
-from yizhan.errors import LoginNeeded, OutcomeUnknown, Throttled, Unavailable, WireMismatch, YizhanError
+from yizhan.errors import LoginNeeded, OutcomeUnknown, Throttled, Unavailable, YizhanError
 from yizhan.http.client import Caller
 from yizhan.sandbox import Sandbox
 from yizhan.sandbox.wire import ChaosRule
@@ -55,7 +55,7 @@ async def loft() -> AsyncIterator[Loft]:
         ({"fault": 7}, Throttled, 0),
         ({"fault": "tired"}, Throttled, 0),
         ({"fault": "8"}, LoginNeeded, 0),
-        ({"status": 503}, WireMismatch, 0),
+        ({"status": 503}, Unavailable, 0),
         ({"cut": "before"}, OutcomeUnknown, 0),
         ({"cut": "after"}, OutcomeUnknown, 1),
     ],

@@ -16,7 +16,7 @@ from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from yizhan.errors import OutcomeUnknown, PlatformError, Rejected, Unavailable, WireMismatch, YizhanError
+from yizhan.errors import OutcomeUnknown, PlatformError, Unavailable, WireMismatch, YizhanError
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.model.media import Content
 from yizhan.wire import (
@@ -83,22 +83,10 @@ class Caller:
     def read(self, endpoint: Endpoint[Any, Res], answer: HttpResponse) -> Res:
         """Return the struct of an answer that `exchange` brought; a fault becomes the error that it means."""
         try:
-            return decode_response(endpoint, answer)
+            return decode_response(endpoint, answer, self.base(endpoint.role))
         except Fault as fault:
-            if where := _moved(answer):
-                raise self._moved_away(endpoint, where) from fault
-            if endpoint.acts and issubclass(fault.row.means, Unavailable) and not _in_its_words(endpoint, fault):
-                # A gateway in front gave up, or a program behind it broke, before or after it had acted.
-                raise OutcomeUnknown(
-                    f"{self.account}: {endpoint.name}: {fault}; it may have been carried out.",
-                    fault=fault,
-                    account=self.account,
-                    endpoint=endpoint.name,
-                ) from fault
             raise fault.error(self.account, endpoint.name) from fault
         except PlatformError as error:
-            if where := _moved(answer):
-                raise self._moved_away(endpoint, where) from error
             error.account = error.account or self.account
             raise
 
@@ -249,29 +237,6 @@ class Caller:
             account=self.account,
             endpoint=endpoint.name,
         )
-
-    def _moved_away(self, endpoint: Endpoint[Any, Any], where: str) -> Rejected:
-        return Rejected(
-            f"{self.account}: {endpoint.name}: {self.base(endpoint.role)} sends its callers on to {where}. Nothing was "
-            "carried out. Set base_url to where the platform really is.",
-            account=self.account,
-            endpoint=endpoint.name,
-        )
-
-
-def _moved(answer: HttpResponse) -> str:
-    """Scheme and host to which `answer` sends its caller on, empty if it does not; the rest may hold secrets."""
-    location = answer.header("Location", "") if answer.status in (301, 302, 307, 308) else ""
-    try:
-        return str(URL(str(location)).origin()) if location else ""
-    except ValueError:
-        return "another path"
-
-
-def _in_its_words(endpoint: Endpoint[Any, Any], fault: Fault) -> bool:
-    """Whether the platform itself says that it could not; 503 is as good: who is overloaded has not begun."""
-    documented = endpoint.envelope.faults.find(fault.row.code)
-    return documented is not None or fault.http == 503
 
 
 def _query(pairs: Sequence[tuple[str, str]]) -> str:

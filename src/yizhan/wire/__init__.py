@@ -24,7 +24,7 @@ from yizhan.wire.endpoint import (
     encode_response,
 )
 from yizhan.wire.envelope import Envelope, as_struct, json_object, mismatch
-from yizhan.wire.fault import Fault, FaultCode, FaultTable, meaning_of_status
+from yizhan.wire.fault import Fault, FaultCode, FaultTable, undocumented
 from yizhan.wire.http import (
     Base64,
     BodyTooLarge,
@@ -36,6 +36,7 @@ from yizhan.wire.http import (
     RawAnswer,
 )
 from yizhan.wire.mask import is_secret, mask_text, mask_value
+from yizhan.wire.outcome import SUCCESS
 
 __all__ = [
     "FORM",
@@ -43,6 +44,7 @@ __all__ = [
     "JSON_OR_MULTIPART",
     "MULTIPART",
     "NO_BODY",
+    "SUCCESS",
     "Base64",
     "BodyTooLarge",
     "Codec",
@@ -74,6 +76,6 @@ __all__ = [
     "json_object",
     "mask_text",
     "mask_value",
-    "meaning_of_status",
     "mismatch",
+    "undocumented",
 ]

@@ -6,6 +6,7 @@ the server. Reading an answer is lenient; reading a request is as strict as the 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,11 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from yizhan.errors import did_you_mean
+from yizhan.errors import Rejected, Unavailable, WireMismatch, did_you_mean
 from yizhan.wire.codec import JSON, Codec
+from yizhan.wire.fault import Fault
 from yizhan.wire.http import HttpRequest, HttpResponse, MalformedRequest
+from yizhan.wire.outcome import SUCCESS, fault_without_body
 
 if TYPE_CHECKING:
     from yizhan.wire.envelope import Envelope
@@ -271,15 +274,33 @@ def encode_response(endpoint: Endpoint[Any, Res], answer: Res | HttpResponse) ->
     return endpoint.envelope.wrap(endpoint, answer)
 
 
-def decode_response(endpoint: Endpoint[Any, Res], http: HttpResponse) -> Res:
-    """Return the struct that the answer carries.
+def decode_response(endpoint: Endpoint[Any, Res], http: HttpResponse, base: str = "") -> Res:
+    """Return the struct that the answer carries. `base`: scheme and host that were asked, to recognize redirects.
 
     Raises:
-        Fault: the platform said no.
-        WireMismatch: the answer does not have the documented shape.
+        Fault: the platform refused, or something in front of it answered; `yizhan.wire.outcome` has the table.
+        WireMismatch: the status says success, but the body does not have the documented shape.
     """
-    result: Res = endpoint.envelope.unwrap(endpoint, http)
+    try:
+        result: Res = endpoint.envelope.unwrap(endpoint, http)
+    except WireMismatch as error:
+        if http.status in SUCCESS:
+            raise
+        raise fault_without_body(http, acts=endpoint.acts, base=base) from error
+    except Fault as fault:
+        if fault.row not in endpoint.envelope.faults.rows:
+            raise _undocumented(endpoint, http, fault, base) from fault
+        raise
     return result
+
+
+def _undocumented(endpoint: Endpoint[Any, Any], http: HttpResponse, fault: Fault, base: str) -> Fault:
+    if http.status not in SUCCESS and str(fault.row.code) == str(http.status):
+        # Gateways repeat the status in a body of their own.
+        return fault_without_body(http, acts=endpoint.acts, base=base)
+    if http.status >= 500 and not endpoint.acts and fault.row.means is Rejected:
+        fault.row = dataclasses.replace(fault.row, means=Unavailable)
+    return fault
 
 
 def _text(value: Any) -> str:

@@ -11,12 +11,13 @@ from yizhan.wire.endpoint import Endpoint
 from yizhan.wire.fault import Fault, FaultTable
 from yizhan.wire.http import HttpResponse, MalformedRequest, RawAnswer
 from yizhan.wire.mask import mask_text
+from yizhan.wire.outcome import SUCCESS
 
 T = TypeVar("T")
 
 
 class Envelope(Protocol):
-    """Ten lines per platform."""
+    """Ten lines per platform. `yizhan.wire.outcome` judges by HTTP status; an envelope looks at the body alone."""
 
     faults: FaultTable
 
@@ -27,7 +28,7 @@ class Envelope(Protocol):
         """Failure, as the platform writes it. `endpoint` is None when no call of that path exists."""
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        """Read an answer. Raises Fault when the platform said no, WireMismatch when the shape is wrong."""
+        """Read an answer. Raises Fault for a refusal in the platform's own words, WireMismatch for any other body."""
 
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
         """The fault with which the platform answers a request that it cannot read."""
@@ -41,7 +42,7 @@ def json_object(endpoint: Endpoint[Any, Any], http: HttpResponse) -> dict[str, A
     """
     try:
         value = msgspec.json.decode(http.data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise mismatch(endpoint, http, f"not JSON ({error})") from error
     if not isinstance(value, dict):
         raise mismatch(endpoint, http, "not a JSON object")
@@ -54,11 +55,13 @@ def as_struct(endpoint: Endpoint[Any, T], http: HttpResponse, value: Any) -> T:
     Raises:
         WireMismatch: a required field is missing or of the wrong kind.
     """
+    if http.status not in SUCCESS:
+        raise mismatch(endpoint, http, "a success under a status that says otherwise")
     if endpoint.response is RawAnswer:
         return http  # type: ignore[return-value]
     try:
         return msgspec.convert(value, endpoint.response, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise mismatch(endpoint, http, str(error)) from error
 
 

@@ -92,19 +92,16 @@ class FaultTable:
         return self._by_name.get(str(code)) or self._by_code.get(str(code))
 
     def row(self, *codes: int | str | None, http: int = 200, message: str = "") -> FaultCode:
-        """Return the row for the first known of `codes`; a code that nobody documented is judged by HTTP status."""
+        """Return the row for the first known of `codes`; an undocumented code means what `undocumented` says."""
         given = [code for code in codes if code is not None]
         for code in given:
             found = self._by_code.get(str(code))
             if found is not None:
                 return found
-        return FaultCode(given[0] if given else http, message, http=http, means=meaning_of_status(http))
+        return undocumented(given[0] if given else http, message, http)
 
 
-def meaning_of_status(http: int) -> type[PlatformError]:
-    """What an HTTP status means when nothing better is known."""
-    if http == 401:
-        return LoginNeeded
-    if http == 429:
-        return Throttled
-    return Unavailable if http >= 500 else Rejected
+def undocumented(code: int | str, message: str, http: int) -> FaultCode:
+    """Return the row of a refusal whose code the vendor does not document: final, unless the status says when."""
+    means = {401: LoginNeeded, 429: Throttled, 503: Unavailable}.get(http, Rejected)
+    return FaultCode(code, message, http=http, means=means)

@@ -181,7 +181,7 @@ def make(served: Served, state_store: MemoryStateStore | None = None, **more: An
 
 
 def fault(row: Any) -> Callable[[Exchange], HttpResponse]:
-    return lambda exchange: exchange.table.fail(exchange.spec, Fault(row))  # type: ignore[union-attr]
+    return lambda exchange: exchange.table.fail(None, Fault(row))  # type: ignore[union-attr]
 
 
 # --- login ---

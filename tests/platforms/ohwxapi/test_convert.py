@@ -16,7 +16,6 @@ from yizhan.errors import (
     OutcomeUnknown,
     Refused,
     Rejected,
-    Unavailable,
     Unsupported,
     WireMismatch,
 )
@@ -45,7 +44,7 @@ from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import socket_url
 from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.wechat_xml import as_received, compose_channel_video, compose_link, compose_quote
-from yizhan.wire import Fault, HttpResponse
+from yizhan.wire import Fault, HttpResponse, decode_response
 
 ALICE = Target("ohwxapi.main", "user", "wxid_alice")
 GROUP = Target("ohwxapi.main", "group", "10001@chatroom")
@@ -315,7 +314,7 @@ def test_references_to_nothing_are_refused(reference: dict[str, Any]) -> None:
 
 def read(body: Any, *, status: int = 200, command: Any = wire.SEND_MSG, type: str = "application/json") -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return command.envelope.unwrap(command, HttpResponse(status, [("Content-Type", type)], data))
+    return decode_response(command, HttpResponse(status, [("Content-Type", type)], data))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +334,7 @@ def test_failures_are_told_apart_by_number_and_text(body: Any, means: Any, code:
     assert (means, code) == (caught.value.row.means, str(caught.value.row.code))
 
 
-@pytest.mark.parametrize(("status", "means"), [(502, Unavailable), (500, Unavailable), (404, Rejected)])
+@pytest.mark.parametrize(("status", "means"), [(502, OutcomeUnknown), (500, OutcomeUnknown), (404, Rejected)])
 def test_what_a_proxy_answers_is_judged_by_its_status(status: int, means: Any) -> None:
     with pytest.raises(Fault) as caught:
         read(b"<html>oops</html>", status=status, type="text/html")

@@ -20,7 +20,7 @@ from yizhan.errors import (
     WindowClosed,
     WireMismatch,
 )
-from yizhan.platforms.qqbot.wire import ENVELOPE, FAULTS, GET_TOKEN, SEND_TO_USER, TOKEN_ENVELOPE
+from yizhan.platforms.qqbot.wire import FAULTS, GET_TOKEN, SEND_TO_USER, TOKEN_ENVELOPE
 from yizhan.platforms.qqbot.wire.events import clock_seconds, clock_text
 from yizhan.platforms.qqbot.wire.gateway import Frame, close_code, decode_frame, encode_frame
 from yizhan.platforms.qqbot.wire.webhook import (
@@ -33,7 +33,7 @@ from yizhan.platforms.qqbot.wire.webhook import (
     validation_answered,
     verify,
 )
-from yizhan.wire import Fault, HttpResponse
+from yizhan.wire import Fault, HttpResponse, decode_response
 
 SECRET = "DG5g3B4j9X2KOErG"
 LONG_SECRET = "naOC0ocQE3shWLAfffVLB1rhYPG7"
@@ -176,7 +176,7 @@ def test_any_2xx_is_an_acknowledgement(status: int, body: bytes, taken: bool) ->
 
 def unwrapped(status: int, body: Any, content_type: str = "application/json") -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return ENVELOPE.unwrap(SEND_TO_USER, HttpResponse(status, [("Content-Type", content_type)], data))
+    return decode_response(SEND_TO_USER, HttpResponse(status, [("Content-Type", content_type)], data))
 
 
 MEANINGS = [
@@ -192,7 +192,10 @@ MEANINGS = [
     ({"code": 40054004}, 400, TargetGone),
     ({"code": 304023, "data": {"message_audit": {"audit_id": "1"}}}, 202, OutcomeUnknown),
     ({"code": 50055001}, 500, Unavailable),
-    # Codes that nobody documented are judged by the status, and an error under 200 is still an error.
+    # A code without documentation is a refusal under any status; an error under 200 is still an error.
+    ({"code": 304041}, 500, Rejected),
+    ({"code": 1000001}, 500, Rejected),
+    ({"code": 999}, 502, Rejected),
     ({"code": 999}, 400, Rejected),
     ({"code": 999}, 503, Unavailable),
     ({"code": 999}, 429, Throttled),
@@ -223,7 +226,8 @@ def test_a_proxys_page_is_understood() -> None:
 
     with pytest.raises(Fault) as caught:
         unwrapped(504, b"<html>gateway\n timeout</html>", "text/html")
-    assert (Unavailable, "<html>gateway timeout</html>") == (caught.value.row.means, caught.value.message)
+    assert OutcomeUnknown is caught.value.row.means
+    assert caught.value.message.startswith("<html>gateway timeout</html>; the answer is not the platform's")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b"<html>", b"{}", b'{"id":[1]}'])

@@ -24,8 +24,7 @@ from yizhan.wire import (
     MalformedRequest,
     as_struct,
     json_object,
-    mask_text,
-    meaning_of_status,
+    undocumented,
 )
 
 STALE_TOKEN = FaultCode(-14, "session timeout", means=LoginNeeded, name="stale_token")
@@ -68,7 +67,7 @@ def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: i
     if code == PREPARE_FAILED.code:
         # Words that nobody reported yet: while sending, the context is the usual reason; elsewhere the request is.
         return UNUSABLE_CONTEXT if endpoint is not None and endpoint.acts else INVALID_ARGUMENTS
-    return same[0] if same else FaultCode(code, text, http=http, means=meaning_of_status(http))
+    return same[0] if same else undocumented(code, text, http)
 
 
 _OCTETS = ("Content-Type", "application/octet-stream")
@@ -89,15 +88,11 @@ class JsonEnvelope:
         return HttpResponse(fault.http, [_OCTETS, *_why(fault)], body)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        if http.status != 200 and not http.data.lstrip().startswith(b"{"):
-            text = mask_text(http.data[:200].decode("utf-8", "replace")).strip() or "no text"
-            raise Fault(FaultCode(http.status, text, http=http.status, means=meaning_of_status(http.status)))
         body = json_object(endpoint, http) if http.data.strip() else {}
         code = _number(body.get("ret")) or _number(body.get("errcode"))
-        if code or http.status != 200:
+        if code:
             text = str(body.get("errmsg") or "")
-            row = fault_row(endpoint, code or http.status, text, http.status)
-            raise Fault(row, text, http=http.status)
+            raise Fault(fault_row(endpoint, code, text, http.status), text, http=http.status)
         return as_struct(endpoint, http, body)
 
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:

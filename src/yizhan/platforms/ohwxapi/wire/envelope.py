@@ -110,11 +110,8 @@ class CgiEnvelope:
         return self._answer(fault.row.code if endpoint else FAILED.code, fault.message, {}, fault.http)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        if http.status != 200 and not http.data.lstrip().startswith(b"{"):
-            words = http.data[:200].decode("utf-8", "replace")
-            raise Fault(FAULTS.row(http=http.status, message=words), words, http=http.status)
         if endpoint.response is RawAnswer and http.content_type != "application/json":
-            return http
+            return as_struct(endpoint, http, None)
         body = json_object(endpoint, http)
         base = body.get("CgiBaseResponse", {})
         if not isinstance(base, dict):

@@ -17,13 +17,12 @@ from yizhan.wire import (
     BodyTooLarge,
     Endpoint,
     Fault,
-    FaultCode,
     FaultTable,
     HttpResponse,
     MalformedRequest,
     as_struct,
     json_object,
-    meaning_of_status,
+    mismatch,
 )
 
 JSON_TYPE = ("Content-Type", "application/json")
@@ -53,11 +52,11 @@ class BareJson:
         return HttpResponse(fault.http, [JSON_TYPE, (TRACE_HEADER, trace_id)], _encode(body | {"trace_id": trace_id}))
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        if http.status >= 400 and http.content_type != "application/json":
-            raise self._unreadable(http)
-        body = json_object(endpoint, http) if http.body or http.status >= 400 else {}
+        body = self._body(endpoint, http) if http.body else {}
         code = body.get("err_code") or body.get("code")
-        if code or http.status >= 300:
+        if code:
+            if not str(code).lstrip("-").isdigit():
+                raise mismatch(endpoint, http, "the code is no number")
             raise self._fault(http, body)
         return as_struct(endpoint, http, body)
 
@@ -72,12 +71,10 @@ class BareJson:
         trace_id = str(body.get("trace_id") or http.header(TRACE_HEADER))
         return Fault(row, message, http=http.status, trace_id=trace_id, data=body.get("data"))
 
-    def _unreadable(self, http: HttpResponse) -> Fault:
-        """A page of HTML or a line of text: the words of something in front of the platform."""
-        if http.status == PROXY_REFUSED.http:
-            return Fault(PROXY_REFUSED, trace_id=http.header(TRACE_HEADER))
-        text = " ".join(http.data[:200].decode("utf-8", "replace").split())
-        return Fault(FaultCode(http.status, text, http.status, meaning_of_status(http.status)))
+    def _body(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> dict[str, Any]:
+        if http.status == PROXY_REFUSED.http and not http.data.lstrip().startswith(b"{"):
+            raise Fault(PROXY_REFUSED, trace_id=http.header(TRACE_HEADER))
+        return json_object(endpoint, http)
 
 
 class TokenJson(BareJson):
@@ -90,9 +87,7 @@ class TokenJson(BareJson):
         return HttpResponse(fault.http, [JSON_TYPE, (TRACE_HEADER, fault.trace_id or new_trace_id())], body)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        if http.status >= 400 and http.content_type != "application/json":
-            raise self._unreadable(http)
-        body = json_object(endpoint, http)
+        body = self._body(endpoint, http)
         if not body.get("access_token"):
             raise self._fault(http, body)
         return as_struct(endpoint, http, body)

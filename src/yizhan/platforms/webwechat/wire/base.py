@@ -6,6 +6,7 @@ wechaty/webwx-app-tracker; eatmoreapple/openwechat base_response.go.
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from typing import Any, TypeAlias, get_args, get_origin
@@ -128,10 +129,6 @@ class _Shape:
     def _respond(self, body: bytes, status: int = 200) -> HttpResponse:
         return HttpResponse(status, [("Content-Type", self.content_type), *self.headers], body)
 
-    def _check_status(self, http: HttpResponse) -> None:
-        if http.status >= 400:
-            raise Fault(self.faults.row(http=http.status), f"HTTP {http.status}", http=http.status)
-
     def _refusal(self, code: Any, text: str = "") -> Fault:
         row = self.faults.row(code, message="a code that no source explains")
         return Fault(row, text)
@@ -153,7 +150,6 @@ class JsonEnvelope(_Shape):
         return self._body(fault.row.code, text, empty, fault.http)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         body = json_object(endpoint, http)
         base = body.get("BaseResponse")
         ret = base.get("Ret") if isinstance(base, dict) else None
@@ -199,9 +195,10 @@ class RetEnvelope(_Shape):
         return self._respond(lines(msgspec.json.encode({"ret": str(fault.row.code), "msg": fault.message})))
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         body = json_object(endpoint, http)
-        if str(body.get("ret")) != "0":
+        if "ret" not in body:
+            raise mismatch(endpoint, http, "ret is missing")
+        if str(body["ret"]) != "0":
             raise self._refusal(body.get("ret"), str(body.get("msg") or ""))
         return as_struct(endpoint, http, body)
 
@@ -218,7 +215,6 @@ class QrLoginEnvelope(_Shape):
         return self._script(fault.row.code, "")
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         found = decode_javascript(http.data)
         if "QRLogin.code" not in found:
             raise mismatch(endpoint, http, "window.QRLogin.code is missing")
@@ -243,7 +239,6 @@ class LoginPollEnvelope(_Shape):
         return self._respond(f"window.code={fault.row.code};".encode())
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         found = decode_javascript(http.data)
         code = found.get("code", "")
         if not code.lstrip("-").isdigit():
@@ -274,7 +269,6 @@ class SyncCheckEnvelope(_Shape):
         return self._script(str(fault.row.code), "0")
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         found = decode_javascript(http.data)
         if "retcode" not in found:
             raise mismatch(endpoint, http, "retcode is missing")
@@ -297,13 +291,13 @@ class LoginPageEnvelope(_Shape):
         return self._respond(self.document({"ret": str(fault.row.code), "message": fault.message}), 301)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         found = {name: html.unescape(value) for name, value in _ELEMENT.findall(http.data.decode("utf-8", "replace"))}
         if "ret" not in found:
             raise mismatch(endpoint, http, "<ret> is missing")
         if found["ret"] != "0":
             raise self._refusal(found["ret"], found.get("message", ""))
-        return as_struct(endpoint, http, found)
+        # A redirect is the way in which this call answers.
+        return as_struct(endpoint, dataclasses.replace(http, status=200), found)
 
     @staticmethod
     def document(fields: dict[str, Any]) -> bytes:
@@ -324,9 +318,10 @@ class RawEnvelope(JsonEnvelope):
         return super().fail(None, fault)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
-        self._check_status(http)
         if http.content_type == "text/plain" and http.data.lstrip()[:1] == b"{":
             super().unwrap(endpoint, http)
+        if http.status >= 400:
+            raise mismatch(endpoint, http, "neither bytes nor a refusal")
         return http
 
 
