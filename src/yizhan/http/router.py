@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from yizhan.http.client import stream_pieces
+from yizhan.http.payload import stream_pieces
 from yizhan.http.request_body import BodyReader, FileStore, clean
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.wire import (
