@@ -28,6 +28,7 @@ from yizhan.errors import (
     Unsupported,
     YizhanError,
 )
+from yizhan.media.received import Announced, receive
 from yizhan.media.upload_table import HandleTable
 from yizhan.media.uploads import HandleCache
 from yizhan.model import (
@@ -627,7 +628,11 @@ class Engine:
         if not account or reference is None:
             raise Refused("It is not known which account received this. Use save(account, reference).")
         adapter: Any = await self.adapter(account)
-        media = await self.library.add(adapter.open_reference(dict(reference)), name=name or None)
+        announced = Announced.by(source if isinstance(source, Forward) else Forward("", dict(reference)))
+        fetched = dict(reference)
+        media = await receive(
+            self.library, lambda: adapter.open_reference(dict(fetched)), announced, account=account, name=name or None
+        )
         if as_received or media.format != "silk":
             return media
         try:

@@ -3,9 +3,10 @@
 YizhanError
 ├── ConfigError            file, key, what was expected
 ├── Refused                nothing was stored: Unsupported · UnknownTarget · UnknownAccount
-│                          MediaTooLarge · MediaFormat
+│                          MediaTooLarge · MediaFormat (MediaDamaged)
 ├── PlatformError          account, endpoint, fault (the platform's own words and trace id)
 │   ├── Rejected           final: NotAllowed · TargetGone · ContentRefused · HandleExpired · Duplicate
+│   │                      NotAsAnnounced
 │   ├── WindowClosed       opens_at, if known
 │   ├── Throttled          retry_after, and whom it concerns: account or target
 │   ├── Unavailable        nothing was sent
@@ -90,6 +91,10 @@ class MediaFormat(Refused):
     """Whether it is sound as far as can be told, only not of this kind, so that it may go as a plain file instead."""
 
 
+class MediaDamaged(MediaFormat):
+    """The bytes in the library are not those that were added; add the file again."""
+
+
 class PlatformError(YizhanError):
     """A platform's call did not succeed. `fault` keeps the platform's own words, code and trace id."""
 
@@ -129,6 +134,10 @@ class HandleExpired(Rejected):
 
 class Duplicate(Rejected):
     """The platform already has a message under the same key: an earlier try arrived."""
+
+
+class NotAsAnnounced(Rejected):
+    """The platform gave other bytes than it had announced: an error page, a truncated file, another file."""
 
 
 class WindowClosed(PlatformError):

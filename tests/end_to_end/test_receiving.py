@@ -274,3 +274,29 @@ async def test_a_send_does_not_rest_for_what_the_person_wrote_while_the_program_
         receipt = await again.send(person, "good morning")
 
     assert State.SENT is receipt.state
+
+
+PICTURE_DOWNLOADS = {
+    "ilink": "cdn_download",
+    "webwechat": "webwxgetmsgimg",
+    "ohwxapi": "CdnDownload",
+    "wechatsdk": "cdn_download",
+}
+
+
+@pytest.mark.parametrize("platform", PICTURE_DOWNLOADS)
+async def test_one_failure_of_a_download_is_not_the_end_of_it(
+    sandbox: RunningSandbox, engine: Engine, platform: str
+) -> None:
+    _, to = await place_of(engine, platform, "user")
+    person = Target.parse(await person_of(engine, platform)).id
+    async with listening(engine, platform) as ear:
+        said = await asyncio.to_thread(sandbox.say, platform, person, to=to, media=png(9), kind="image", name="图.png")
+        forward = forward_of(await ear.message(said))
+        sandbox.chaos(PICTURE_DOWNLOADS[platform], platform=platform, status=502, times=1)
+        saving = asyncio.create_task(engine.save(forward))
+        while not saving.done():
+            await asyncio.sleep(0.05)
+            sandbox.clock.advance(1)
+
+    assert "png" == (await saving).format

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.http.test_client_answers import READ, Nothing
 from tests.http.test_client_failures import Letter, endpoint, read_request, serving
 from tests.support import PATIENCE
 from yizhan.errors import OutcomeUnknown, Unavailable, WireMismatch
@@ -173,3 +174,69 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         caller = Caller("test.me", base)
         assert 200 == (await caller.exchange(endpoint(), Letter(b"hi"))).status
         await caller.close()
+
+
+DATA = bytes(range(256)) * 4000
+
+
+class Breaking:
+    """A server that sends at most `step` bytes of a download, then resets; understands Range and If-Range."""
+
+    def __init__(self, head: bytes, step: int) -> None:
+        self.head = head
+        self.step = step
+        self.requests: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        self.requests.append(request)
+        start = int(request.split(b"bytes=")[1].split(b"-")[0]) if b"Range: bytes=" in request else 0
+        status = b"206 Partial Content" if start else b"200 OK"
+        lines = b"Content-Range: bytes %d-%d/%d\r\n" % (start, len(DATA) - 1, len(DATA)) if start else b""
+        writer.write(b"HTTP/1.1 %b\r\n%b%bContent-Length: %d\r\n\r\n" % (status, self.head, lines, len(DATA) - start))
+        writer.write(DATA[start : start + self.step])
+        await writer.drain()
+        writer.close()
+
+
+async def _downloaded(base: str) -> bytes:
+    caller = Caller("test.me", base)
+    try:
+        async with caller.stream(READ, Nothing()) as (head, pieces):
+            assert 200 == head.status
+            return b"".join([piece async for piece in pieces])
+    finally:
+        await caller.close()
+
+
+async def test_a_download_that_breaks_off_goes_on_from_there() -> None:
+    server = Breaking(b'ETag: "v1"\r\n', 400_000)
+
+    async with serving(server) as base:
+        assert await _downloaded(base) == DATA
+
+    assert [b"bytes=400000-", b"bytes=800000-"] == [
+        r.split(b"Range: ")[1].split(b"\r\n")[0] for r in server.requests[1:]
+    ]
+    assert all(b'If-Range: "v1"' in request for request in server.requests[1:])
+
+
+@pytest.mark.parametrize("head", [b"", b'ETag: W/"v1"\r\n', b'ETag: "v1"\r\nContent-Encoding: gzip\r\n'])
+async def test_a_download_of_an_unknown_version_is_not_pieced_together(head: bytes) -> None:
+    server = Breaking(head, 400_000)
+
+    async with serving(server) as base:
+        with pytest.raises(Unavailable):
+            await _downloaded(base)
+
+    assert 1 == len(server.requests)
+
+
+async def test_a_download_that_breaks_off_again_and_again_is_given_up() -> None:
+    server = Breaking(b'ETag: "v1"\r\n', 1000)
+
+    async with serving(server) as base:
+        with pytest.raises(Unavailable):
+            await _downloaded(base)
+
+    assert 1 + client.MAX_RESUMES == len(server.requests)

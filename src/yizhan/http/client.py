@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -27,6 +27,8 @@ MAX_ANSWER = 64 << 20
 SLOWEST_DOWNLOAD = 1000
 """Bytes a second, measured over the time spent waiting for bytes; a slower download is given up."""
 PIECE = 1 << 18
+MAX_RESUMES = 3
+"""Further requests for the rest of one download."""
 KEEP_ALIVE_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -142,9 +144,33 @@ class Caller:
             async with deadline, self._open(http, self._address(endpoint, http, url), None, deadline) as response:
                 deadline.lift()
                 head = HttpResponse(response.status, list(response.headers.items()))
-                yield head, _download(response.content, endpoint.timeout)
+                yield head, self._resumed(endpoint, http, self._address(endpoint, http, url), response)
         except _NETWORK_ERRORS as error:
             raise self._explained(endpoint, error, sent=deadline.sent) from error
+
+    async def _resumed(
+        self, endpoint: Endpoint[Any, Any], http: HttpRequest, address: str, answer: aiohttp.ClientResponse
+    ) -> AsyncIterator[bytes]:
+        """Yield a body; where it breaks off, ask for the rest if the server can tell that it is still the same file."""
+        version = _version(answer) if http.method == "GET" and answer.status == 200 else ""
+        size = 0
+        async with AsyncExitStack() as stack:
+            for attempt in range(MAX_RESUMES + 1):
+                try:
+                    async for piece in _download(answer.content, endpoint.timeout):
+                        size += len(piece)
+                        yield piece
+                    return
+                except _NETWORK_ERRORS:
+                    if not version or not size or attempt == MAX_RESUMES:
+                        raise
+                headers = {**http.headers, "Range": f"bytes={size}-", "If-Range": version}
+                rest = HttpRequest(http.method, http.path, http.query, headers)
+                deadline = await stack.enter_async_context(AnswerDeadline(endpoint.timeout))
+                answer = await stack.enter_async_context(self._open(rest, address, None, deadline))
+                deadline.lift()
+                if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+                    raise aiohttp.ClientPayloadError(f"the download broke off after {size} bytes")
 
     async def socket(self, url: str, headers: Mapping[str, str] | None = None) -> Socket:
         """Open a WebSocket.
@@ -257,6 +283,14 @@ async def _download(content: aiohttp.StreamReader, seconds: float) -> AsyncItera
         if waited > seconds and size < waited * SLOWEST_DOWNLOAD:
             raise TimeoutError("the answer comes too slowly")
         yield piece
+
+
+def _version(answer: aiohttp.ClientResponse) -> str:
+    """Return what identifies the file behind an answer for If-Range; empty where nothing does, or it is packed."""
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        return ""
+    tag = answer.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
 
 
 def _query(pairs: Sequence[tuple[str, str]]) -> str:

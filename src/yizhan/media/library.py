@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import msgspec
 
-from yizhan.errors import MediaFormat, MediaTooLarge, Refused, StorageError
+from yizhan.errors import MediaDamaged, MediaFormat, MediaTooLarge, Refused, StorageError
 from yizhan.media.blobs import Blobs
 from yizhan.media.ingest import Digests, Progress, ingest
 from yizhan.media.names import clean_name
@@ -19,7 +19,10 @@ from yizhan.media.probe import Findings, probe
 from yizhan.media.references import OWNER, Trust, digest_in, open_path, open_text
 from yizhan.media.sources import Source, SourceStream, open_source
 from yizhan.media.staging import staged
-from yizhan.model import Clock, Content, Kind, Media
+from yizhan.media.verified import Proofs, VerifiedContent, damaged
+from yizhan.model import Clock, Kind, Media
+
+Check = Callable[[Digests, Findings], None]
 
 
 class MediaEntry(Protocol):
@@ -75,6 +78,7 @@ class Library:
         self.max_bytes = max_bytes
         self.trust = trust
         self._locks = _Locks()
+        self._proofs = Proofs(blobs)
 
     async def add(
         self,
@@ -83,12 +87,13 @@ class Library:
         kind: Kind | None = None,
         progress: Progress | None = None,
         trust: Trust | None = None,
+        check: Check | None = None,
     ) -> Media:
         """Take in `source` and return what it is; the same bytes are kept once, under whatever names they come.
 
         `name`: what people see, instead of the name it came with. `kind`: what it is wanted as; `file` fits anything,
         any other must be what the bytes are. `trust`: which paths and addresses this caller may name, where
-        that is not the library's own.
+        that is not the library's own. `check` looks at digests and format before anything is stored, and may raise.
 
         Raises:
             MediaFormat: empty, unreadable, or not of the wanted kind; nothing was stored.
@@ -104,16 +109,26 @@ class Library:
         with staged(self.blobs.staging) as file:
             found = await self._take_in(opened, file, progress)
             shown = clean_name(opened.name if name is None else name)
-            media = await _uncancellable(self._keep(file, found, shown))
+            findings = await asyncio.to_thread(probe, file, found.size)
+            if check is not None:
+                check(found, findings)
+            media = await _uncancellable(self._keep(file, found, findings, shown))
         return with_name_and_kind(media, shown, kind)
 
-    def open(self, media: Media | str) -> Content:
-        """Return the bytes of something in the library, by Media or SHA-256.
+    def open(self, media: Media | str) -> VerifiedContent:
+        """Return the bytes of something in the library, by Media or SHA-256. Reading them checks their digest.
 
         Raises:
             StorageError: the blob store does not hold it.
+            MediaDamaged: it has another size than when it was added.
         """
-        return self.blobs.open(media) if isinstance(media, str) else self.blobs.open(media.sha256, media.size)
+        if isinstance(media, str):
+            return VerifiedContent(self.blobs.open(media), media, f"Media {media[:12]}", self._proofs)
+        content = self.blobs.open(media.sha256, media.size)
+        label = media.name or f"Media {media.sha256[:12]}"
+        if content.size != media.size:
+            raise damaged(label, f"it has {content.size} bytes, and had {media.size}")
+        return VerifiedContent(content, media.sha256, label, self._proofs)
 
     async def find(self, sha256: str) -> Media | None:
         return await self.index.find(sha256)
@@ -163,25 +178,33 @@ class Library:
             raise MediaFormat(f"{opened.what} is empty (0 bytes). Nothing was stored; give a file with content.")
         return digests
 
-    async def _keep(self, file: IO[bytes], digests: Digests, name: str) -> Media:
+    async def _keep(self, file: IO[bytes], digests: Digests, findings: Findings, name: str) -> Media:
         async with self._locks.of(digests.sha256):
             known = await self.index.find(digests.sha256)
             # Touched first: housekeeping in another process then leaves the bytes alone.
             if known is not None and await self.index.touch(known.sha256, self.clock.now()):
-                if not await self.blobs.exists(known.sha256):
+                if not await self._is_whole(known):
                     await self.blobs.keep(Path(file.name), known.sha256)
                 return known
-            findings = await asyncio.to_thread(probe, file, digests.size)
             media = _media(digests, findings, name)
             there = await self.blobs.exists(media.sha256)
             await self.blobs.keep(Path(file.name), media.sha256)
             try:
+                self._proofs.add(media.sha256, self.blobs.stamp(media.sha256))
                 await self.index.add(media, self.clock.now())
             except BaseException:
                 if not there:
                     await self.blobs.delete(media.sha256)
                 raise
             return media
+
+    async def _is_whole(self, media: Media) -> bool:
+        """Whether the stored bytes are there and sound; damaged ones are replaced by those that are added again."""
+        try:
+            await self.open(media).prove()
+        except (StorageError, MediaDamaged):
+            return False
+        return True
 
     async def _known(self, sha256: str, media: Media | None = None) -> Media:
         if not await self.index.touch(sha256, self.clock.now()):
@@ -192,7 +215,7 @@ class Library:
         import hashlib
 
         digest = hashlib.sha256()
-        async for chunk in self.open(sha256).chunks():
+        async for chunk in self.blobs.open(sha256).chunks():
             await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from yizhan.errors import ConfigError, StorageError
+from yizhan.errors import ConfigError, MediaDamaged, StorageError
 from yizhan.media.library import Library
 from yizhan.model import Clock, Content, Media
 
@@ -109,7 +109,8 @@ class ShareServer:
             return web.Response(status=410, text="This address has ended.\n")
         try:
             content = self._library.open(sha256)
-        except StorageError:
+            await content.prove()
+        except (StorageError, MediaDamaged):
             return web.Response(status=404, text="There is nothing here any more.\n")
         return await self._answer(request, content, sha256)
 

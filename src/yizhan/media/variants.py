@@ -132,6 +132,7 @@ class Variants:
             if self.on_progress is not None:
                 self.on_progress(media, recipe, share)
 
+        await self.library.open(media).prove()
         async with AsyncExitStack() as stack:
             source: Path = await stack.enter_async_context(self.library.blobs.local(media.sha256))
             result = stack.enter_context(staged(self.library.blobs.staging))
