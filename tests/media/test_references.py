@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 
 from tests.media import support as make
 from tests.media.support import files_in, library_in
+from tests.support import PATIENCE
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused
 from yizhan.media.address_guard import AllowList
 from yizhan.media.download import DownloadLimits
 from yizhan.media.library import Library
-from yizhan.media.references import REMOTE, Trust
+from yizhan.media.references import REMOTE, Trust, open_path
 from yizhan.model import read_all
 
 PNG = make.picture("PNG")
@@ -329,6 +331,53 @@ async def test_remote_callers_name_files_below_allowed_folders_only(library: Lib
     ):
         with pytest.raises(Refused, match="not below a folder"):
             await library.add(str(named), trust=trust)
+
+
+SWAPS = {
+    "the file": lambda inside, outside: (inside / "sub" / "a.png", outside / "a.png"),
+    "its folder": lambda inside, outside: (inside / "sub", outside),
+}
+
+
+@pytest.mark.parametrize("swapped", SWAPS)
+async def test_a_link_put_in_place_after_the_check_leads_nowhere(
+    library: Library, tmp_path: Path, swapped: str
+) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside / "sub", outside):
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(PNG)
+    opened = open_path(inside / "sub" / "a.png", Trust((inside,)))
+    place, to = SWAPS[swapped](inside, outside)
+    place.rename(tmp_path / "moved away")
+    place.symlink_to(to)
+
+    with pytest.raises(Refused, match="not below a folder"):
+        await anext(opened.chunks)
+
+
+async def test_a_pipe_below_an_allowed_folder_is_refused_without_waiting_for_its_writer(
+    library: Library, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(MediaFormat, match="not a regular file"):
+            await library.add(str(tmp_path / "pipe"), trust=Trust((tmp_path,)))
+        with pytest.raises(MediaFormat, match="is a folder"):
+            await library.add(str(tmp_path), trust=Trust((tmp_path,)))
+        with pytest.raises(MediaFormat, match="There is no file"):
+            await library.add(str(tmp_path / "missing"), trust=Trust((tmp_path,)))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [f"http://{'a' * 64}.example/x", "http://a..example/x", f"http://{'é' * 70}.example/x", "http://\udc80.example/x"],
+    ids=ascii,
+)
+async def test_a_host_name_that_is_none_is_refused_in_words(library: Library, address: str) -> None:
+    with pytest.raises(Refused):
+        await library.add(address)
 
 
 async def test_downloads_can_be_switched_off(library: Library) -> None:

@@ -214,3 +214,35 @@ def test_an_exchange_costs_little_memory() -> None:
     tracemalloc.stop()
 
     assert (after - before) / 1000 < 2_500
+
+
+def test_heads_are_cut_and_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _record()
+    long = {f"X-{n}": "y" * 30_000 for n in range(190)}
+    query = [(f"q{n}", "z" * 30_000) for n in range(190)]
+
+    tracemalloc.start()
+    for _ in range(200):
+        http = HttpRequest("GET", "/" + "p" * 30_000, list(query), {name: value + "" for name, value in long.items()})
+        record.done(Exchange("test", "send", "t" * 30_000, http, HttpResponse(200, [("X", "a" * 30_000)] * 190)))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    seen = view(next(record.select()))
+
+    assert 64 == len(seen.headers) == len(seen.query)
+    assert "y" * module.MAX_TEXT + "..." == seen.headers["X-0"]
+    assert len(seen.path) == module.MAX_TEXT + 3
+    assert kept < 200 * 3 * 64 * (module.MAX_TEXT + 300)
+
+
+def test_the_oldest_heads_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_HEADS", 5_000)
+    record = _record()
+    for n in range(10):
+        record.done(_exchange(headers={"X-Number": f"{n}" * 900}))
+
+    entries = [view(entry) for entry in record.select()]
+
+    assert [{}] * 5 == [entry.headers for entry in entries[:5]]
+    assert all(entry.headers["X-Number"].startswith(str(n)) for n, entry in enumerate(entries) if n >= 5)
+    assert [{}] * 10 == [entry.body for entry in entries]

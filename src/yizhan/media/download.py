@@ -116,7 +116,8 @@ class Download:
                         url = self._redirect(url, answer)
                 except Forbidden:
                     raise
-                except aiohttp.InvalidURL as error:
+                except (aiohttp.InvalidURL, UnicodeError) as error:
+                    # IDNA refuses some names only when they are looked up.
                     raise MediaFormat(f"{_shown(url)} is not an address that can be fetched.") from error
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     if sockets.refused is not None:

@@ -20,7 +20,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from yizhan.errors import MediaFormat, Refused
 from yizhan.media.address_guard import AllowList
 from yizhan.media.download import Download, DownloadLimits
-from yizhan.media.sources import SourceStream, open_source
+from yizhan.media.sources import SourceStream, not_allowed, open_below, open_source
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BASE64_STEP = 1 << 20
@@ -85,18 +85,15 @@ def open_path(path: Path, trust: Trust) -> SourceStream:
     """
     if trust.folders is None:
         return open_source(path)
-    try:
-        # Links are followed first: what counts is where the file is, not how it is called.
-        real = path.resolve()
-        allowed = any(real.is_relative_to(folder.resolve()) for folder in trust.folders)
-    except (OSError, ValueError, RuntimeError):
-        allowed = False
-    if not allowed:
-        raise Refused(
-            f"{str(path)[:200]!r} is not below a folder from which files may be named here. "
-            "Send the bytes themselves, or have its folder added to the allowed ones."
-        )
-    return open_source(real)
+    for folder in trust.folders:
+        # Links are resolved first: the location of the file counts, not its name. From here on none is followed.
+        try:
+            root, real = folder.resolve(), path.resolve()
+        except (OSError, ValueError, RuntimeError):
+            continue
+        if real.is_relative_to(root):
+            return open_below(root, real)
+    raise not_allowed(path)
 
 
 def _download(url: str, trust: Trust) -> SourceStream:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
-from yizhan.errors import MediaFormat
+from yizhan.errors import MediaFormat, Refused
 from yizhan.media.ingest import BLOCK
 from yizhan.model import Content, Media
 
@@ -49,7 +50,7 @@ def open_source(source: Source) -> SourceStream:
         return SourceStream(_once(bytes(source)), what="the bytes")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return SourceStream(_file(path), path.name, str(path))
+        return SourceStream(_file(path, lambda: _open_file(path)), path.name, str(path))
     if isinstance(source, AsyncIterable):
         return SourceStream(_checked(source), what="the stream")
     if isinstance(source, Readable):
@@ -64,13 +65,29 @@ def open_source(source: Source) -> SourceStream:
     )
 
 
+def open_below(folder: Path, path: Path) -> SourceStream:
+    """Return the bytes of the file `path` below `folder`; both are resolved.
+
+    The file is opened when the stream starts, folder by folder and without following links, so that a link put in the
+    place of a folder or of the file after the check leads nowhere.
+    """
+    return SourceStream(_file(path, lambda: _open_without_links(folder, path)), path.name, str(path))
+
+
+def not_allowed(path: Path) -> Refused:
+    return Refused(
+        f"{str(path)[:200]!r} is not below a folder from which files may be named here. "
+        "Send the bytes themselves, or have its folder added to the allowed ones."
+    )
+
+
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     if data:
         yield data
 
 
-async def _file(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(_open_file, path)
+async def _file(path: Path, open_file: Callable[[], IO[bytes]]) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(open_file)
     try:
         while data := await asyncio.to_thread(file.read, BLOCK):
             yield data
@@ -86,15 +103,47 @@ def _open_file(path: Path) -> IO[bytes]:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
             return path.open("rb", buffering=0)
-    except FileNotFoundError:
-        raise MediaFormat(f"There is no file {path}. Check the path{_near(path)}.") from None
-    except PermissionError:
-        raise MediaFormat(f"{path} may not be read by this user. Change its permissions or copy it.") from None
     except (OSError, ValueError) as error:
-        raise MediaFormat(f"{str(path)!r} cannot be opened: {error}. Check the path.") from error
-    if stat.S_ISDIR(mode):
-        raise MediaFormat(f"{path} is a folder. Name a file in it, or pack it into a zip file first.")
-    raise MediaFormat(f"{path} is not a regular file. Open it yourself and hand over the file object.")
+        raise _cannot_open(path, error) from error
+    raise _not_regular(path)
+
+
+def _open_without_links(folder: Path, path: Path) -> IO[bytes]:
+    if os.open not in os.supports_dir_fd:
+        return _open_file(path)
+    *parents, name = path.relative_to(folder).parts or (".",)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for parent in parents:
+            below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        # A pipe is opened without waiting for its writer, and refused by its kind.
+        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise not_allowed(path) from None
+        raise _cannot_open(path, error) from error
+    finally:
+        os.close(handle)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise _not_regular(path)
+    return os.fdopen(opened, "rb", buffering=0)
+
+
+def _cannot_open(path: Path, error: OSError | ValueError) -> MediaFormat:
+    if isinstance(error, FileNotFoundError):
+        return MediaFormat(f"There is no file {path}. Check the path{_near(path)}.")
+    if isinstance(error, PermissionError):
+        return MediaFormat(f"{path} may not be read by this user. Change its permissions or copy it.")
+    return MediaFormat(f"{str(path)!r} cannot be opened: {error}. Check the path.")
+
+
+def _not_regular(path: Path) -> MediaFormat:
+    if path.is_dir():
+        return MediaFormat(f"{path} is a folder. Name a file in it, or pack it into a zip file first.")
+    return MediaFormat(f"{path} is not a regular file. Open it yourself and hand over the file object.")
 
 
 def _near(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -22,13 +22,19 @@ MAX_BODY = 16 << 10
 """Bytes of a body that is kept; of a longer one only the size is."""
 MAX_BODIES = 64 << 20
 """Bytes of all kept bodies together; the oldest lose theirs first."""
+MAX_TEXT = 1 << 10
+"""Characters kept of a path, of one header or query value, of the target; the rest is cut off."""
+MAX_PAIRS = 64
+"""Headers, and query parameters, kept of one request or answer."""
+MAX_HEADS = 64 << 20
+"""Bytes of all kept headers and queries together; the oldest lose theirs first."""
 MASK = "***"
 
 
 class Entry:
     """One finished exchange."""
 
-    __slots__ = ("answer_size", "at", "exchange", "kept_bytes", "ms", "number", "request_size")
+    __slots__ = ("answer_size", "at", "exchange", "head_bytes", "kept_bytes", "ms", "number", "request_size")
 
     def __init__(self, number: int, at: float, ms: float, exchange: Exchange) -> None:
         self.number = number
@@ -46,6 +52,7 @@ class Entry:
             exchange.response = replace(response, body=b"")
         self.request_size = asked
         self.answer_size = answered
+        self.head_bytes = _bound_head(exchange)
         self.kept_bytes = (asked if asked <= MAX_BODY else 0) + (answered if answered <= MAX_BODY else 0)
 
     @property
@@ -53,8 +60,15 @@ class Entry:
         response = self.exchange.response
         return 0 if response is None or "cut" in self.exchange.note else response.status
 
+    def strip_head(self) -> None:
+        """Drop headers and queries."""
+        exchange = self.exchange
+        exchange.http = replace(exchange.http, query=(), headers={}, params={})
+        if exchange.response is not None:
+            exchange.response = replace(exchange.response, headers=())
+
     def strip(self) -> None:
-        """Let go of the bodies."""
+        """Drop the bodies."""
         exchange = self.exchange
         exchange.http = replace(exchange.http, body=(), parts=())
         if exchange.response is not None:
@@ -69,6 +83,8 @@ class Record:
         self._entries: deque[Entry] = deque(maxlen=kept)
         self._with_bodies: deque[Entry] = deque()
         self._bytes = 0
+        self._with_heads: deque[Entry] = deque()
+        self._head_bytes = 0
         self._counts: dict[tuple[str, str], int] = {}
         self._number = 0
 
@@ -85,11 +101,19 @@ class Record:
             oldest = self._with_bodies.popleft()
             self._bytes -= oldest.kept_bytes
             oldest.strip()
+        self._with_heads.append(entry)
+        self._head_bytes += entry.head_bytes
+        while self._head_bytes > MAX_HEADS or len(self._with_heads) > len(self._entries):
+            oldest = self._with_heads.popleft()
+            self._head_bytes -= oldest.head_bytes
+            oldest.strip_head()
 
     def clear(self) -> None:
         self._entries.clear()
         self._with_bodies.clear()
         self._bytes = 0
+        self._with_heads.clear()
+        self._head_bytes = 0
         self._counts.clear()
         self._number = 0
 
@@ -149,6 +173,33 @@ def view(entry: Entry) -> RequestView:
 
 def _fits(value: str, wanted: str) -> bool:
     return not wanted or value == wanted or fnmatchcase(value, wanted)
+
+
+def _bound_head(exchange: Exchange) -> int:
+    """Cut whatever is too long in the heads of request and answer; return roughly how many bytes they keep."""
+    http, response = exchange.http, exchange.response
+    queries = list(http.query)
+    headers = list(http.headers.items())
+    answered = [] if response is None else list(response.headers)
+    size = sum(len(name) + len(value) for pairs in (queries, headers, answered) for name, value in pairs)
+    size += len(http.path) + len(exchange.target)
+    if size > MAX_TEXT or len(headers) > MAX_PAIRS or len(queries) > MAX_PAIRS:
+        queries, headers, answered = _cut_pairs(queries), _cut_pairs(headers), _cut_pairs(answered)
+        exchange.http = replace(http, path=_cut(http.path), query=queries, headers=dict(headers), params={})
+        exchange.target = _cut(exchange.target)
+        if response is not None:
+            exchange.response = replace(response, headers=answered)
+        size = sum(len(name) + len(value) for pairs in (queries, headers, answered) for name, value in pairs)
+    return size
+
+
+def _cut_pairs(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(_cut(name), _cut(value)) for name, value in pairs[:MAX_PAIRS]]
+
+
+def _cut(text: str) -> str:
+    # Plain dots: an ellipsis would double the memory of an ASCII text.
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "..."
 
 
 def _size(body: bytes | Iterable[Piece]) -> int:
