@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""The tree of errors.
 
 YizhanError
 ├── ConfigError            file, key, what was expected
@@ -81,14 +81,14 @@ class MediaTooLarge(Refused):
     """The media is over a limit; the text names the limit and the profile it comes from."""
 
     as_file = False
-    """Whether nothing but its size or length speaks against it, so that it may go as a plain file instead."""
+    """Whether only its size or length is the reason, so that it may go as a plain file instead."""
 
 
 class MediaFormat(Refused):
     """The media is empty, unreadable, or of a format that the platform does not take."""
 
     as_file = False
-    """Whether it is sound as far as can be told, only not of this kind, so that it may go as a plain file instead."""
+    """Whether it seems intact and only of another kind, so that it may go as a plain file instead."""
 
 
 class MediaDamaged(MediaFormat):
@@ -113,11 +113,11 @@ class PlatformError(YizhanError):
 
 
 class Rejected(PlatformError):
-    """The platform said no, for good: the same request would be refused again."""
+    """The platform refused for good: it would refuse the same request again."""
 
 
 class NotAllowed(Rejected):
-    """The account lacks the right, or the other side does not want messages."""
+    """The account lacks the right, or the recipient refuses messages."""
 
 
 class TargetGone(Rejected):
@@ -125,7 +125,7 @@ class TargetGone(Rejected):
 
 
 class ContentRefused(Rejected):
-    """The platform will not carry this content."""
+    """The platform does not accept this content."""
 
 
 class HandleExpired(Rejected):
@@ -133,17 +133,17 @@ class HandleExpired(Rejected):
 
 
 class Duplicate(Rejected):
-    """The platform already has a message under the same key: an earlier try arrived."""
+    """The platform already has a message under the same key: an earlier attempt arrived."""
 
 
 class NotAsAnnounced(Rejected):
-    """The platform gave other bytes than it had announced: an error page, a truncated file, another file."""
+    """The platform sent other bytes than it had announced: an error page, a truncated file, another file."""
 
 
 class WindowClosed(PlatformError):
     """The time or number of messages allowed for this target is used up for now.
 
-    `opens_at`: seconds since the epoch, or None when only the other side can open it again.
+    `opens_at`: seconds since the epoch, or None if only the recipient can open it again, by writing.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class WindowClosed(PlatformError):
 
 
 class Throttled(PlatformError):
-    """Too many requests. `retry_after` in seconds, if the platform said; `concerns` the account or one target."""
+    """Too many requests. `retry_after` in seconds, if the platform gave it; `concerns` the account or one target."""
 
     def __init__(
         self,
@@ -178,15 +178,15 @@ class Throttled(PlatformError):
 
 
 class Unavailable(PlatformError):
-    """The platform could not be reached or failed before acting; nothing was sent, trying again is safe."""
+    """The platform could not be reached, or failed before acting; nothing was sent, and trying again is safe."""
 
 
 class OutcomeUnknown(PlatformError):
-    """The request left, and no answer that settles it was read; it may or may not have been carried out."""
+    """The request left, and no conclusive answer came; it may or may not have been carried out."""
 
 
 class LoginNeeded(PlatformError):
-    """The account must log in again (or its secret is wrong) before it can send."""
+    """The account must log in again, or its secret is wrong."""
 
 
 class WireMismatch(PlatformError):
@@ -194,7 +194,7 @@ class WireMismatch(PlatformError):
 
 
 class DeliveryFailed(YizhanError):
-    """Raised by `wait()` when a delivery did not end as sent; `receipts` holds all of them."""
+    """Raised by `send` and `wait` if a delivery did not end as sent; `receipts` holds all of them."""
 
     def __init__(self, message: str, receipts: Sequence[Receipt] = ()) -> None:
         super().__init__(message)

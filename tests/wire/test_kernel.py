@@ -127,7 +127,7 @@ def test_a_bad_body_is_malformed_and_nothing_else(body: bytes) -> None:
 
 
 def test_a_placeholder_without_a_field_fails_at_import() -> None:
-    with pytest.raises(TypeError, match="path wants"):
+    with pytest.raises(TypeError, match="the path has"):
         Endpoint("x", "GET", "/a/{nothing}", Send, Sent, PLAIN, "the page")
 
 

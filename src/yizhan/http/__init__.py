@@ -1,1 +1,1 @@
-"""The two ends of the wire: `caller` (client) and `router` (server). aiohttp lives here, and only here."""
+"""HTTP and WebSockets: `client` for accounts, `router` and `listener` for servers."""

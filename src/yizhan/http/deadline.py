@@ -15,10 +15,10 @@ MAX_ANSWER_SECONDS = 600.0
 
 
 class AnswerDeadline:
-    """Raises TimeoutError in the block when an answer is late. Silence between bytes is bounded by aiohttp.
+    """Cancels its block with TimeoutError when an answer is late. aiohttp bounds the silence between bytes.
 
-    `seconds` runs from the moment the last byte of the request left until the head of the answer is complete: a server
-    that sends its head byte by byte, or one interim answer after another, gains nothing by it. Waiting for a free
+    `seconds` runs from the moment the last byte of the request left until the head of the answer is complete: so a
+    server that sends its head byte by byte, or one interim answer after another, is cut off too. Waiting for a free
     connection does not count.
     """
 

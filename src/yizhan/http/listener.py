@@ -1,4 +1,4 @@
-"""An address under which routers are served: one origin, with an answer for whatever no router takes."""
+"""An HTTP listener: serves routers at one address and answers the requests that no router takes."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from yizhan.http.router import Exchange, ExchangeObserver, Router, head_of, writ
 from yizhan.wire import HttpRequest, HttpResponse
 
 MAX_LINE = 32 << 10
-"""Bytes of the request line; web WeChat puts its tickets there."""
+"""Bytes of the request line; web WeChat sends its tickets in it."""
 MAX_HEADER = 32 << 10
 """Bytes of one header line."""
 MAX_HEADERS = 200
 IDLE_SECONDS = 300.0
-"""How long a connection may stay open without a whole request."""
+"""Longest time that a connection stays open without a complete request."""
 LINGER_SECONDS = 5.0
-"""How long the rest of a refused body is read, so that the client sees the answer."""
+"""Longest time for which the rest of a refused body is read, so that the client sees the answer."""
 
 _PLACEHOLDER = re.compile(r"{\w+}")
 
 
 class HttpListener:
-    """Serves `routers` at one address. `root` answers `GET /` where no router does; `observer` sees unknown paths.
+    """Serves `routers` at one address. `root` answers `GET /`; `observer` is shown requests to unknown paths.
 
     Raises:
-        ConfigError: two routers claim the same path, or there is no such port (both when made); the address cannot be
-            bound (`start`).
+        ConfigError: two routers serve the same path, or the port is out of range; from `start`, the address cannot be
+            bound.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class HttpListener:
         self._observer = observer
         self._runner: web.AppRunner | None = None
         self.port = 0
-        """The port that is listened on, once started."""
+        """The bound port, once started."""
 
     async def start(self) -> None:
         runner = web.AppRunner(
@@ -82,14 +82,14 @@ class HttpListener:
         self.port = runner.addresses[0][1]
 
     async def close(self) -> None:
-        """Take no more requests, and end those that are running."""
+        """Stop accepting requests and end the running ones."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     @property
     def url(self) -> str:
-        """Where a client on this machine reaches it; without a slash at the end."""
+        """The address for clients on this machine, without a trailing slash."""
         host = self._host
         if not host or host.strip("0.:") == "":
             host = "::1" if ":" in host else "127.0.0.1"
@@ -103,7 +103,7 @@ class HttpListener:
         return app
 
     async def _stray(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request that no router takes, in the shape of the platform it was most likely meant for."""
+        """Answer a request that no router takes, in the shape of the platform that it was most likely meant for."""
         http = head_of(request)
         allowed = self._methods_of(http.path)
         owner = self._owner(http.path)
@@ -112,7 +112,7 @@ class HttpListener:
         elif owner is not None:
             response = owner.refuse(http, 405 if allowed else 404)
         else:
-            response = _nobodys(http, 405 if allowed else 404)
+            response = _plain_refusal(http, 405 if allowed else 404)
         if allowed:
             headers = [*response.headers, ("Allow", ", ".join(sorted(allowed)))]
             response = HttpResponse(response.status, headers, response.body)
@@ -121,34 +121,34 @@ class HttpListener:
         return await write_response(request, response)
 
     def _methods_of(self, path: str) -> set[str]:
-        """The methods by which some router would have taken `path`."""
+        """Return the methods that some router serves at `path`."""
         return {method for router in self._routers for method, served in router.paths if _serves(router, served, path)}
 
     def _owner(self, path: str) -> Router | None:
-        """The router with the prefix, or else the one whose routes begin most like `path`; None when that is nobody."""
+        """Return the router with the longest matching prefix, else the one with the most similar route, else None."""
         named = [(len(p), r) for r in self._routers for p in r.prefixes if path == p or path.startswith(p + "/")]
         if named:
             return max(named, key=lambda pair: pair[0])[1]
-        close = [(max((_alike(served, path) for _, served in r.paths), default=0), r) for r in self._routers]
+        close = [(max((_shared_pieces(served, path) for _, served in r.paths), default=0), r) for r in self._routers]
         best = max((score for score, _ in close), default=0)
         winners = [router for score, router in close if score == best]
         return winners[0] if best and len(winners) == 1 else None
 
 
 def collisions(routers: Sequence[Router]) -> Iterator[tuple[str, str, str]]:
-    """Yield what two routers would both take: their platforms, and the path (as the first one writes it)."""
+    """Yield the paths that two routers both serve: both platforms, and the path as the first one writes it."""
     for first, second in combinations(routers, 2):
         others: dict[tuple[str, int], list[str]] = {}
         for method, path in second.paths:
             others.setdefault((method, path.count("/")), []).append(path)
         for method, path in first.paths:
             for other in others.get((method, path.count("/")), ()):
-                if _meet(path, other):
+                if _overlap(path, other):
                     yield first.platform, second.platform, f"{method} {path}"
 
 
-def _meet(first: str, second: str) -> bool:
-    """Whether one request path can match both templates. Case is ignored: some platforms match in any case."""
+def _overlap(first: str, second: str) -> bool:
+    """Whether one request path can match both templates, ignoring case as some platforms do."""
     pairs = zip(first.lower().split("/"), second.lower().split("/"), strict=True)
     return all(a == b or "{" in a or "{" in b for a, b in pairs)
 
@@ -158,8 +158,8 @@ def _serves(router: Router, served: str, path: str) -> bool:
     return re.fullmatch(pattern, path, re.IGNORECASE if router.any_case else 0) is not None
 
 
-def _alike(served: str, path: str) -> int:
-    """How many leading pieces of `path` are those of a served path."""
+def _shared_pieces(served: str, path: str) -> int:
+    """Return how many leading pieces of `path` a served path has."""
     count = 0
     for ours, theirs in zip(served.split("/")[1:], path.split("/")[1:], strict=False):
         if ours != theirs and "{" not in ours:
@@ -168,14 +168,14 @@ def _alike(served: str, path: str) -> int:
     return count
 
 
-def _nobodys(http: HttpRequest, status: int) -> HttpResponse:
+def _plain_refusal(http: HttpRequest, status: int) -> HttpResponse:
     words = f"nothing is served at {http.path}" if status == 404 else f"{http.method} is not allowed at {http.path}"
     body = msgspec.json.encode({"code": status, "message": words})
     return HttpResponse(status, [("Content-Type", "application/json")], body)
 
 
-class _WithoutNoise(logging.Filter):
-    """What cannot be read is answered with 400; it needs no stack in the log."""
+class _NoClientErrors(logging.Filter):
+    """Drops the stack traces of unreadable requests, which are answered with 400."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         cause = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
@@ -183,4 +183,4 @@ class _WithoutNoise(logging.Filter):
 
 
 _http_log = logging.getLogger("yizhan.http.access")
-_http_log.addFilter(_WithoutNoise())
+_http_log.addFilter(_NoClientErrors())

@@ -1,4 +1,4 @@
-"""Fetching a URL that somebody else wrote, fenced: loopback only, no redirects, capped. For the sandbox's servers."""
+"""Fetches URLs named by clients of the sandbox: loopback only, no redirects, bounded in size."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ SECONDS = 60.0
 
 
 class NotFetched(Exception):
-    """The URL is not allowed, cannot be reached or did not answer 200; the text says which."""
+    """The URL is not allowed, cannot be reached or did not answer with 200; the text says which."""
 
 
 class FetchedTooLarge(NotFetched):
-    """There is more behind the URL than was allowed."""
+    """The file behind the URL is larger than allowed."""
 
 
 async def fetch_loopback(url: str, max_bytes: int) -> AsyncIterator[bytes]:
-    """Yield what an http URL of this very machine holds, in pieces.
+    """Yield the contents of an http URL of this machine, in pieces.
 
-    A simulated platform must not become a way into anybody's network: names are not resolved (`localhost` apart),
-    redirects are not followed, and nothing past `max_bytes` is read.
+    A simulated platform must not become a way into a network: names other than `localhost` are not resolved, redirects
+    are not followed, and at most `max_bytes` are read.
 
     Raises:
-        FetchedTooLarge: there is more than `max_bytes`.
-        NotFetched: anything else that kept it from being read.
+        FetchedTooLarge: the file has more than `max_bytes`.
+        NotFetched: it could not be read for any other reason.
     """
     target = _checked(url)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SECONDS)

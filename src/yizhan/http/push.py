@@ -1,4 +1,4 @@
-"""Posting to an address that somebody registered for events: one try, short, its end told as a status."""
+"""Posts events to a registered address: one attempt, with a short timeout."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import aiohttp
 
 MAX_ANSWER = 1 << 16
-"""Bytes of the answer that are read; acknowledgements are short."""
+"""Bytes of the answer that are read; acknowledgments are short."""
 
 
 class NotReached(Exception):
-    """Nobody answered; the text says why."""
+    """No answer came; the text says why."""
 
 
 async def push(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float = 5.0) -> tuple[int, bytes]:
-    """POST `body` once, following no redirects, and return the status and the beginning of the answer.
+    """POST `body` once, without following redirects; return the status and the beginning of the answer.
 
     Raises:
         NotReached: no answer within `seconds`, or no connection.

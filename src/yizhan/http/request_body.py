@@ -1,4 +1,4 @@
-"""Reading what a client sends, however long, slow or broken: small bodies in memory, files straight to disk."""
+"""Reads request bodies within bounds of size and time: small ones in memory, files straight to disk."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MAX_TEXT_PART = 1 << 20
 MAX_FILE = 4 << 30
 """Bytes of one streamed file, counted after decompression."""
 MAX_DRAINED = 256 << 20
-"""Bytes that are read and thrown away, so that a client sees the answer rather than a broken pipe."""
+"""Bytes that are read and discarded, so that a client sees the answer instead of a broken pipe."""
 BODY_SECONDS = 60.0
-"""Longest silence while a body is read, and the longest time for one that is read into memory."""
+"""Longest silence while a body is read, and longest time in all for a body that is read into memory."""
 
 _UNREADABLE = (
     ValueError,
@@ -41,7 +41,7 @@ _UNREADABLE = (
     web.RequestPayloadError,
     HttpProcessingError,
 )
-"""What aiohttp raises for bodies that break off, are packed wrongly, or have parts that cannot be told apart."""
+"""Errors of aiohttp about bodies that are cut off, badly compressed, or have malformed parts."""
 
 
 class BodyReader:
@@ -52,11 +52,11 @@ class BodyReader:
         self.seconds = seconds
 
     async def read(self, request: web.Request, http: HttpRequest, limit: int, whole: bool) -> None:
-        """Fill in `http.body` or `http.parts`. `whole`: the body is a file; else at most `limit` bytes are read.
+        """Fill in `http.body` or `http.parts`. `whole`: the body is a file; otherwise at most `limit` bytes are read.
 
         Raises:
-            MalformedRequest: it is too long, came too slowly, or cannot be read.
-            ConnectionError: the client went away.
+            MalformedRequest: the body is too long, too slow, or unreadable.
+            ConnectionError: the client disconnected.
         """
         try:
             if whole:
@@ -72,7 +72,7 @@ class BodyReader:
 
     async def _in_memory(self, request: web.Request, limit: int) -> bytes:
         content = request.content
-        # Small bodies have usually come with the head, and then no clock needs to be set.
+        # Small bodies have usually arrived with the head; they need no timer.
         if content.is_eof() and content.exception() is None and (request.content_length or 0) <= limit:
             data = content.read_nowait()
             if len(data) <= limit and content.at_eof():
@@ -117,7 +117,7 @@ class BodyReader:
             if len(data) > MAX_TEXT_PART:
                 if _is_text(data):
                     raise MalformedRequest(f"the part '{name}' is over {MAX_TEXT_PART} bytes")
-                # A file without a name and type: some clients send pictures so.
+                # A file without name and type: some clients send pictures this way.
                 return FormPart(name, await self.files.keep(_after(bytes(data), chunks)), None, content_type)
         try:
             return FormPart(name, data.decode(), None, content_type)
@@ -138,7 +138,7 @@ class BodyReader:
 
 
 def _is_text(data: bytearray) -> bool:
-    """Whether `data`, cut off anywhere, may be UTF-8."""
+    """Whether `data`, which may end inside a character, is UTF-8."""
     try:
         data[: MAX_TEXT_PART // 2].decode()
     except UnicodeDecodeError as error:
@@ -159,7 +159,7 @@ async def _drain(request: web.Request) -> None:
 
 
 def clean(text: str) -> str:
-    """Return `text` without what could not be written again: bytes that are no UTF-8 become the replacement sign."""
+    """Return `text` with bytes that are not UTF-8 replaced, so that it can be encoded again."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

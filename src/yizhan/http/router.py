@@ -1,4 +1,4 @@
-"""The server's end of the wire: endpoints to handlers, bodies streamed, every failure in the platform's own shape."""
+"""The server's end of the wire: routes endpoints to handlers and writes failures in the platform's own shape."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PLAIN_TEXT = [("Content-Type", "text/plain")]
 
 @dataclass(slots=True)
 class Call(Generic[Req]):
-    """One request as a handler sees it."""
+    """A decoded request, as handlers receive it."""
 
     platform: str
     endpoint: Endpoint[Req, Any]
@@ -52,12 +52,12 @@ class Call(Generic[Req]):
 
 
 class Cut(Exception):
-    """Raised by an observer: close the connection without an answer."""
+    """Raised by an observer to close the connection without an answer."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, for observers (record, chaos)."""
+    """One request and its answer, as observers (record, chaos) see it."""
 
     platform: str
     endpoint: str
@@ -71,7 +71,7 @@ class Exchange:
 
 
 class ExchangeObserver(Protocol):
-    """What stands around every exchange; raises Fault or Cut, or answers instead of the handler."""
+    """Observes every exchange. `before` may raise Fault or Cut, or answer in place of the handler."""
 
     async def before(self, exchange: Exchange) -> HttpResponse | None: ...
     async def after(self, exchange: Exchange) -> None: ...
@@ -81,11 +81,11 @@ class ExchangeObserver(Protocol):
 Handler = Callable[[Call[Any]], Awaitable[Any]]
 SocketHandler = Callable[[HttpRequest, Socket], Awaitable[None]]
 Candidates = Sequence[tuple[Endpoint[Any, Any], Handler]]
-"""The calls that share one method and path."""
+"""The endpoints that share one method and path."""
 
 
 class Router:
-    """The calls that one platform serves. Mounted into an aiohttp application by `mount`.
+    """The endpoints that one platform serves; `mount` adds them to an aiohttp application.
 
     `files` stores uploaded files as they stream in. `unknown` answers a request to a shared path whose constants match
     no endpoint.
@@ -101,18 +101,18 @@ class Router:
         self.sockets: dict[str, tuple[str, SocketHandler]] = {}
         self.unknown: Callable[[HttpRequest, Mapping[str, Any]], Fault] | None = None
         self.not_found: Callable[[HttpRequest, int], HttpResponse] | None = None
-        """Answers what no route takes (404, or 405) in the platform's way; by default the envelope does."""
+        """Answers requests without a route (404 or 405) in the platform's way; by default the envelope does."""
         self.prefixes: tuple[str, ...] = ()
-        """Paths below which everything is this platform's; where unset, the closest route decides."""
+        """Paths below which every request belongs to this platform; if unset, the most similar route decides."""
         self.shown_target: Callable[[HttpRequest, str], str] | None = None
-        """For observers: the stable name of a target whose name on the wire changes with every login."""
+        """Returns a stable name for observers where a target's name on the wire changes with every login."""
         self.any_case = False
-        """Whether paths match without regard to case; for platforms that are said to do so."""
+        """Whether paths match without regard to case, as some platforms do."""
 
     def on(
         self, endpoint: Endpoint[Req, Res]
     ) -> Callable[[Callable[[Call[Req]], Awaitable[Res | HttpResponse]]], Callable[[Call[Req]], Awaitable[Any]]]:
-        """Register the handler of `endpoint`. It returns the answer's struct, or an HttpResponse; it raises Fault."""
+        """Register the handler of `endpoint`. It returns the answer's struct or an HttpResponse, or raises Fault."""
 
         def register(handler: Callable[[Call[Req]], Awaitable[Any]]) -> Callable[[Call[Req]], Awaitable[Any]]:
             self.add(endpoint, handler)
@@ -126,12 +126,12 @@ class Router:
             self.routes.setdefault((method, endpoint.path), []).append((endpoint, handler))
 
     def socket(self, path: str, handler: SocketHandler, name: str = "socket") -> None:
-        """Serve a WebSocket at `path`; the handler runs for as long as it is open. Observers see it as `name`."""
+        """Serve a WebSocket at `path`; the handler runs while it is open. Observers see it as `name`."""
         self.sockets[path] = name, handler
 
     @property
     def paths(self) -> list[tuple[str, str]]:
-        """Every method and path that is served, sockets too."""
+        """All served methods and paths, including those of WebSockets."""
         return [*self.routes, *(("GET", path) for path in self.sockets)]
 
     @property
@@ -156,11 +156,11 @@ class Router:
         return serve
 
     async def answer(self, http: HttpRequest) -> HttpResponse:
-        """Answer a request that came another way (a command on a socket); its body is already in `http`.
+        """Answer a request that came by another way, such as a command on a WebSocket; its body is in `http` already.
 
         Raises:
-            LookupError: nothing is served under that method and path.
-            Cut: an observer wants the line closed without an answer.
+            LookupError: no endpoint has that method and path.
+            Cut: an observer closes the connection without an answer.
         """
         return await self._exchange(None, self.routes[http.method, http.path], http)
 
@@ -180,7 +180,7 @@ class Router:
 
     async def _answer(self, request: web.Request | None, candidates: Candidates, exchange: Exchange) -> HttpResponse:
         http = exchange.http
-        # Where the path leaves no choice, the call is known even if its body cannot be read.
+        # With one candidate the endpoint is known even if the body cannot be read.
         endpoint: Endpoint[Any, Any] | None = candidates[0][0] if len(candidates) == 1 else None
         envelope = candidates[0][0].envelope
         try:
@@ -218,7 +218,7 @@ class Router:
         if not endpoint.constants and not endpoint.constant_query and len(candidates) == 1:
             return endpoint, handler, None
         fields = endpoint.codec.decode(http)
-        for endpoint, handler in self._likely(candidates, fields):
+        for endpoint, handler in self._with_constant(candidates, fields):
             if all(_same(fields.get(k), v) for k, v in endpoint.constants.items()) and all(
                 http.query_value(k) == v for k, v in endpoint.constant_query.items()
             ):
@@ -227,8 +227,8 @@ class Router:
             raise self.unknown(http, fields)
         raise MalformedRequest("no call of this path matches the request")
 
-    def _likely(self, candidates: Candidates, fields: Mapping[str, Any]) -> Candidates:
-        """Leave out the calls whose constant is another; a path may carry a hundred that differ by one number."""
+    def _with_constant(self, candidates: Candidates, fields: Mapping[str, Any]) -> Candidates:
+        """Return the candidates with the request's constant; one path may carry a hundred that differ by one number."""
         index = self._indexes.get(id(candidates))
         if index is None:
             index = self._indexes[id(candidates)] = _index(candidates)
@@ -265,7 +265,7 @@ class Router:
         return serve
 
     async def _before_socket(self, exchange: Exchange, can_open: bool) -> HttpResponse | None:
-        exchange.response = HttpResponse(400, _PLAIN_TEXT, b"a WebSocket lives here")
+        exchange.response = HttpResponse(400, _PLAIN_TEXT, b"this path serves a WebSocket")
         if can_open:
             try:
                 instead = await self.observer.before(exchange) if self.observer is not None else None
@@ -287,7 +287,7 @@ class Router:
             await raw.close(code=code)
 
     def refuse(self, http: HttpRequest, status: int) -> HttpResponse:
-        """Answer a request of this platform that no endpoint takes: `status` 404, or 405 for a wrong method."""
+        """Answer a request to this platform that no endpoint takes: `status` 404, or 405 for a wrong method."""
         if self.not_found is not None:
             return self.not_found(http, status)
         words = f"no such call: {http.method} {http.path}" if status == 404 else f"{http.method} is not allowed here"
@@ -318,13 +318,13 @@ def head_of(request: web.Request) -> HttpRequest:
 
 
 def _any_case(path: str) -> str:
-    """Return an aiohttp path whose fixed pieces match in any case; placeholders stay as they are."""
+    """Return an aiohttp path whose fixed pieces match in any case; placeholders are unchanged."""
     pieces = path.strip("/").split("/")
     return "/" + "/".join(p if "{" in p else f"{{_{n}:(?i:{re.escape(p)})}}" for n, p in enumerate(pieces))
 
 
 def _index(candidates: Candidates) -> tuple[str, dict[str, Candidates]]:
-    """Return the one constant by which the calls differ, and the calls by its value; no name where it is not so."""
+    """Return the one constant by which the candidates differ, and the candidates by its value; "" if there is none."""
     names = {tuple(endpoint.constants) for endpoint, _ in candidates}
     if len(names) != 1 or len(next(iter(names))) != 1:
         return "", {}
@@ -342,7 +342,7 @@ def _same(given: Any, wanted: Any) -> bool:
 def _target(
     endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any] | None
 ) -> tuple[str, Mapping[str, Any] | None]:
-    """Return whom the request concerns, and the body's fields if they are known by now."""
+    """Return the recipient of the request, and the fields of the body if they were decoded."""
     if not endpoint.target:
         return "", fields
     first, *rest = endpoint.target.split(".")
@@ -357,7 +357,7 @@ def _target(
 
 
 async def write_response(request: web.Request, response: HttpResponse) -> web.StreamResponse:
-    """Return `response` as aiohttp's own; bodies in pieces are written at once."""
+    """Return `response` as a response of aiohttp; a body in pieces is written here."""
     headers = CIMultiDict((k, _LINE_ENDS.sub(" ", v)) for k, v in response.headers if k.lower() != "content-length")
     if isinstance(response.body, bytes):
         return _BareResponse(status=response.status, body=response.body, headers=headers)
@@ -379,7 +379,7 @@ class _BareResponse(web.Response):
 
 
 class _NoAnswer(web.Response):
-    """Ends a request whose line is closed; nothing is written, and nothing is logged."""
+    """Ends a request whose connection is closed, without writing or logging anything."""
 
     @classmethod
     def after_closing(cls, request: web.Request) -> _NoAnswer:

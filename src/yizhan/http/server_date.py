@@ -1,4 +1,4 @@
-"""What time it is elsewhere: the `Date` header of whatever a server answers."""
+"""Reads a server's clock from the `Date` header of its answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 SECONDS = 5.0
-"""How long a server may take to answer."""
+"""Timeout for the answer."""
 
 
 async def seconds_ahead(url: str) -> float | None:
-    """Return by how many seconds this machine's clock is ahead of the server's; None when it does not tell.
+    """Return by how many seconds this machine's clock is ahead of the server's, or None if the answer has no date.
 
-    Good to a second or two: the header has whole seconds, and took its time to arrive.
+    Accurate to a second or two: the header has whole seconds and takes time to arrive.
     """
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""Dialling out to a listener that somebody registered for events: a WebSocket to it, or one TCP frame."""
+"""Delivers events to a registered listener: over a WebSocket or as one TCP frame."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from yizhan.http.push import NotReached
 from yizhan.http.websocket import Socket
 
 SECONDS = 5.0
-"""How long a connection may take to open."""
+"""Timeout for opening a connection."""
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL, or a bare host, is this very machine. Names are not resolved, `localhost` apart."""
+    """Whether a URL or host is this machine. No name other than `localhost` is resolved."""
     try:
         host = (urlsplit(url).hostname if "//" in url else url) or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -47,7 +47,7 @@ async def send_tcp(host: str, port: int, data: bytes, *, seconds: float = SECOND
     """Connect, write `data`, and close.
 
     Raises:
-        NotReached: nobody took it within `seconds`.
+        NotReached: the listener did not accept it within `seconds`.
     """
     try:
         async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""WebSockets, the same on both ends: text in, text out, a close code at the end."""
+"""A WebSocket with the same interface on both ends: text frames and a close code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import aiohttp
 from aiohttp import web
 
 SEND_SECONDS = 30.0
-"""How long a frame may wait for a peer that does not read."""
+"""Longest time that a frame waits for a peer that does not read."""
 CLOSE_SECONDS = 5.0
 
 
 class SocketClosed(Exception):
-    """The other side closed, or the line broke. `code` is the close code, 1006 when there was none."""
+    """The peer closed the connection, or it broke. `code` is the close code, 1006 if there was none."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"closed with {code} {reason}".strip())
@@ -34,7 +34,7 @@ class Socket:
         """Send one text frame.
 
         Raises:
-            SocketClosed: the line is gone, or the peer has stopped reading.
+            SocketClosed: the connection is gone, or the peer has stopped reading.
         """
         if self._cut:
             raise SocketClosed(1006, "the peer did not read")
@@ -51,7 +51,7 @@ class Socket:
         """Return the next text frame (a binary frame is read as UTF-8).
 
         Raises:
-            SocketClosed: the other side closed, or the line broke.
+            SocketClosed: the peer closed the connection, or it broke.
         """
         message = await self._raw.receive()
         match message.type:
@@ -62,12 +62,12 @@ class Socket:
         raise SocketClosed(self._raw.close_code or 1006, str(message.extra or ""))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Say goodbye; a peer that does not answer is left after some seconds."""
+        """Close with `code`; a peer that does not answer is dropped after `CLOSE_SECONDS`."""
         if self._cut:
             return
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                # A close frame holds 123 bytes of reason, which must be whole characters.
+                # A close frame holds up to 123 bytes of reason, cut between characters.
                 words = reason.encode()[:123].decode("utf-8", "ignore").encode()
                 await self._raw.close(code=code, message=words)
 
@@ -76,7 +76,7 @@ class Socket:
         return self._cut or self._raw.closed
 
     def _cut_off(self) -> None:
-        # After a write that was given up aiohttp cancels whoever writes or closes next; the line itself must end.
+        # After an abandoned write aiohttp cancels the next write or close, so the connection itself must end.
         self._cut = True
         raw_socket = self._raw.get_extra_info("socket")
         if raw_socket is not None:

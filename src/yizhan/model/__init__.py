@@ -1,4 +1,4 @@
-"""The words of the design as frozen values. No I/O."""
+"""Messages, targets, media, deliveries and events as frozen values. No I/O."""
 
 from yizhan.model.clock import Clock
 from yizhan.model.delivery import Handle, PlatformId, Receipt, SendKey, State

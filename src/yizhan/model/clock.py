@@ -1,4 +1,4 @@
-"""Time as something that can be handed over, so that tests and the sandbox turn it by hand."""
+"""The clock interface: tests and the sandbox advance their clocks by hand."""
 
 from __future__ import annotations
 

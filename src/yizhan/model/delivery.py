@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class State(StrEnum):
-    """Where a delivery stands. `unknown` is said, never guessed away."""
+    """The state of a delivery. `unknown` means that it may or may not have arrived."""
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -23,7 +23,7 @@ class State(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether it stays so unless a person acts."""
+        """Whether the state changes only if a person acts."""
         return self not in _OPEN
 
 
@@ -31,56 +31,56 @@ _OPEN = frozenset({State.QUEUED, State.SENDING, State.HELD})
 
 
 class PlatformId(Struct, frozen=True, omit_defaults=True):
-    """What the platform called one sent part; `extra` keeps what recall or a quote will need."""
+    """The platform's id of one sent part; `extra` holds fields that recall and quotes need."""
 
     id: str
     at: float = 0.0
-    """Seconds since the epoch, by the platform if it said, else by our clock."""
+    """Seconds since the epoch: the platform's time if it gave one, else ours."""
     extra: dict[str, Any] = {}
 
 
 class SendKey(Struct, frozen=True):
-    """The key under which one part of one delivery is sent, the same at every try."""
+    """The key under which one part of one delivery is sent, the same at every attempt."""
 
     token: int
     """Unique per delivery and part, below 2**53; for wires with a client message id."""
     number: int
-    """Counts up from 1 per account and answered message; for wires that number answers (QQ's msg_seq).
+    """Counts from 1 for each account and answered message, for wires that number answers (QQ's msg_seq).
 
-    For a message that answers nothing it is 1 plus the part's index.
+    For a message that answers nothing it is 1 plus the index of the part.
     """
 
 
 class Handle(Struct, frozen=True, omit_defaults=True):
-    """What a platform gave for placed media."""
+    """A platform's reference to uploaded media."""
 
     token: str
-    """The platform's own words, opaque to everything above the adapter (often JSON)."""
+    """The reference itself, opaque to everything above the adapter (often JSON)."""
     scope: str
-    """The set of targets it is good for: `user`, `group`, `account`, or one target."""
+    """The targets that it serves: `user`, `group`, `account`, or one target."""
     expires_at: float | None = None
-    """Seconds since the epoch; None when the platform set no end."""
+    """Seconds since the epoch; None if the platform set no end."""
 
 
 class Receipt(Struct, frozen=True, omit_defaults=True):
-    """How a delivery stands or ended: state, the platform's ids, its own words, when."""
+    """The state of a delivery, with the platform's ids, words and times."""
 
     delivery: str
     target: str
     state: State
     platform_ids: tuple[PlatformId, ...] = ()
     attempts: int = 0
-    """Sends that were made, over all parts: more than there are parts where one had to be repeated."""
+    """Sends over all parts; more than the number of parts if some were repeated."""
     detail: str = ""
-    """Why, in words: the platform's own and ours."""
+    """The reason in words, the platform's own and ours."""
     error: str = ""
-    """Name of the error class, such as `Throttled`; empty when there was none."""
+    """Name of the error class, such as `Throttled`; empty if there was none."""
     code: str = ""
     """The platform's own code, if it gave one."""
     trace_id: str = ""
     settled_at: float = 0.0
     due_at: float = 0.0
-    """For `queued` and `held`: when it will be tried, seconds since the epoch; 0 when not known."""
+    """For `queued` and `held`: the time of the next attempt, seconds since the epoch; 0 if not known."""
     parts: int = 0
     """How many parts it was accepted with; 0 where that was not stored."""
     retry_of: str | None = None

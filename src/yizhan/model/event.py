@@ -1,4 +1,4 @@
-"""What comes in: messages and other happenings, in one shape for every platform."""
+"""Incoming events: messages and others, in one shape for every platform."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class EventKind(StrEnum):
     BUTTON_PRESSED = "button_pressed"
     """`person` pressed a button of the message `about`; `data` is the button's."""
     SENT = "sent"
-    """The platform's own word on something that we sent (an echo, an asynchronous result)."""
+    """The platform reports on a message that this account sent: an echo, or a later result."""
     LOGIN_LOST = "login_lost"
     OTHER = "other"
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
-    """One happening. `id` is the platform's and is what repeats are recognised by."""
+    """One event. Repeats are recognized by `id`, which is the platform's."""
 
     id: str
     kind: EventKind
@@ -44,15 +44,15 @@ class Event(Struct, frozen=True, omit_defaults=True):
     at: float
     """Seconds since the epoch."""
     target: Target | None = None
-    """Where to answer: the conversation it happened in."""
+    """The conversation, to which answers go."""
     sender: str = ""
     sender_name: str = ""
     message: Message | None = None
     """Media in it stand as `Forward` segments, whose `reference` can be saved or sent on."""
     reply: Reply | None = None
-    """What an answer refers to; None when it cannot be answered by reference."""
+    """The reference for an answer; None if the event cannot be answered by reference."""
     context: dict[str, Any] = {}
-    """What the platform wants back later (a context token, a cursor); treated as a secret."""
+    """Values that the platform wants back later, such as a context token; treated as a secret."""
     raw: dict[str, Any] = {}
     """The platform's own payload."""
     about: str = ""
@@ -60,7 +60,7 @@ class Event(Struct, frozen=True, omit_defaults=True):
     mentioned: bool = False
     """Whether the message addresses this account: by its id, as everyone, or as a reply to something it sent."""
     person: str = ""
-    """Who joined, left, reacted, pressed or asks, by the platform's id."""
+    """The person who joined, left, reacted, pressed or asks, by the platform's id."""
     person_name: str = ""
     data: str = ""
     """The button's data, the reaction, or what accepts a friend request."""

@@ -1,4 +1,4 @@
-"""Media: bytes known by their digest. The name shown to people belongs to the message, not to the bytes."""
+"""Media are bytes identified by their digest. The name that people see belongs to the message."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Kind = Literal["image", "video", "voice", "file"]
 
 
 class Media(Struct, frozen=True, omit_defaults=True):
-    """What is known about some bytes in the library."""
+    """Bytes in the library, with their digests, format and measures."""
 
     sha256: str
-    """Lower-case hex; the identity."""
+    """Lower-case hex; identifies the media."""
     md5: str
     crc32: int
     size: int
     """Bytes."""
     kind: Kind
-    """By content, not by extension."""
+    """Determined by the content, not by the extension."""
     mime: str
     format: str
-    """Short name of the container: png, jpeg, gif, mp4, silk, mp3, pdf …; empty when not recognised."""
+    """Short name of the container: png, jpeg, gif, mp4, silk, mp3, pdf …; empty if not recognized."""
     width: int = 0
-    """Pixels; 0 when not known."""
+    """Pixels; 0 if not known."""
     height: int = 0
     duration_ms: int = 0
     name: str = ""
-    """The name the bytes came with; a message may show another."""
+    """The name under which the bytes were added; a message may show another."""
 
 
 class Content(Protocol):
-    """Bytes that can be read again and again without being held in memory."""
+    """Bytes that can be read repeatedly without being held in memory."""
 
     @property
     def size(self) -> int:
@@ -44,7 +44,7 @@ class Content(Protocol):
 
 
 class BytesContent:
-    """Content that is already in memory; for small things and tests."""
+    """Content in memory, for small data and tests."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -60,7 +60,7 @@ class BytesContent:
 
 
 class Slice:
-    """Part of some content, from `start` up to `stop`; content itself, and read only when asked."""
+    """Part of some content, from `start` up to `stop`; nothing is copied."""
 
     __slots__ = ("_content", "_start", "_stop")
 
@@ -79,5 +79,5 @@ class Slice:
 
 
 async def read_all(content: Content, start: int = 0, stop: int | None = None) -> bytes:
-    """Return the bytes of `content` in one piece; only for what is known to be small."""
+    """Return the bytes of `content` in one piece; only for content known to be small."""
     return b"".join([piece async for piece in content.chunks(start, stop)])

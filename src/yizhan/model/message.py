@@ -15,7 +15,7 @@ from yizhan.model.media import Kind, Media
 if TYPE_CHECKING:
     Source: TypeAlias = Media | str | PathLike[str] | bytes
 else:
-    # Stored messages hold Media only; paths and bytes are replaced while the message is taken in.
+    # Stored messages hold Media only; paths and bytes are replaced when the message is accepted.
     Source = Media | str
 
 
@@ -24,7 +24,7 @@ class Text(Struct, frozen=True, tag="text"):
 
 
 class Image(Struct, frozen=True, tag="image", omit_defaults=True):
-    """A picture. `media`: a path, bytes, or `Media` from the library. `name`: what people see, if anything."""
+    """A picture. `media`: a path, bytes, or `Media` from the library. `name`: the file name that people see."""
 
     media: Source
     name: str = ""
@@ -69,7 +69,7 @@ class MiniProgram(Struct, frozen=True, tag="mini_program", omit_defaults=True):
     display_name: str = ""
     icon_url: str = ""
     media: Source | None = None
-    """The cover, a picture of 5:4; where a platform cannot place one, the card goes without."""
+    """The cover, a 5:4 picture; left out where a platform cannot carry one."""
 
 
 class ChannelVideo(Struct, frozen=True, tag="channel_video", omit_defaults=True):
@@ -94,7 +94,7 @@ class ContactCard(Struct, frozen=True, tag="contact_card", omit_defaults=True):
     nickname: str = ""
     alias: str = ""
     xml: str = ""
-    """The card as received, when it is sent on."""
+    """The card as received, for sending it on."""
 
 
 class Quote(Struct, frozen=True, tag="quote", omit_defaults=True):
@@ -119,15 +119,15 @@ class Mention(Struct, frozen=True, tag="mention", omit_defaults=True):
 
 
 class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
-    """Something received, sent on by the platform's own reference, without download or upload."""
+    """Received content, sent on by the platform's own reference, without download or upload."""
 
     kind: str
     """text, image, video, voice, file, sticker, link, mini_program, channel_video."""
     reference: dict[str, Any]
-    """Opaque; made by the platform that received it, good for that account only unless it says otherwise."""
+    """Opaque; made by the platform that received it, and valid for that account only unless it says otherwise."""
     name: str = ""
     account: str = ""
-    """The account that received it; the engine notes it on every event."""
+    """The account that received it; set by the engine on every event."""
     size: int = 0
     """Bytes, as the wire gives it; 0 when not known."""
     duration_ms: int = 0
@@ -165,7 +165,7 @@ class Card(Struct, frozen=True, tag="card", omit_defaults=True):
 
     @property
     def words(self) -> str:
-        """What a person reads on the card, as plain text."""
+        """The visible text of the card."""
         lines = [f"{line.sender_name}: {line.text}" if line.sender_name else line.text for line in self.lines]
         return "\n".join(filter(None, [self.title, self.description, self.url, *lines]))
 
@@ -187,7 +187,7 @@ class Button(Struct, frozen=True, omit_defaults=True):
     pressed_text: str = ""
     """Shown on the button once it was pressed; `text` if empty."""
     users: tuple[str, ...] = ()
-    """Who may press it, by the platform's ids; everyone if empty."""
+    """The people who may press it, by the platform's ids; everyone if empty."""
     admins_only: bool = False
     highlighted: bool = False
 
@@ -197,7 +197,7 @@ class Buttons(Struct, frozen=True, tag="buttons", omit_defaults=True):
 
     rows: tuple[tuple[Button, ...], ...]
     fallback: Literal["text", "fail"] = "text"
-    """Where the platform has no buttons: a numbered list in text, or a refusal."""
+    """For platforms without buttons: a numbered list in text, or a refusal."""
 
     @property
     def words(self) -> str:
@@ -207,7 +207,7 @@ class Buttons(Struct, frozen=True, tag="buttons", omit_defaults=True):
 
 
 class Native(Struct, frozen=True, tag="native"):
-    """The platform's own body, sent as it is: `call` names the raw call, `body` its fields."""
+    """A request in the platform's own format: `call` names the raw call, `body` holds its fields."""
 
     call: str
     body: dict[str, Any]
@@ -236,25 +236,25 @@ MediaSegment: TypeAlias = Image | Video | Voice | File | Sticker | MiniProgram
 
 
 class Reply(Struct, frozen=True, omit_defaults=True):
-    """What a message answers. Windows and quotas count from it."""
+    """The message that is answered. Windows and quotas count from it."""
 
     id: str
     """The platform's id of the message or event."""
     at: float = 0.0
-    """When it arrived, seconds since the epoch; 0 when not known."""
+    """Time of arrival, seconds since the epoch; 0 if not known."""
     kind: str = "message"
-    """`message`, or `event` for something that is not a message (a friend added, a button pressed)."""
+    """`message`, or `event` for other events, such as a new friend or a pressed button."""
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
-    """What is sent: segments in order, and what it replies to, if anything."""
+    """An outgoing or received message: segments in order, and the message that it answers, if any."""
 
     segments: tuple[Segment, ...]
     reply: Reply | None = None
 
     @property
     def text(self) -> str:
-        """The text segments alone, joined."""
+        """The text segments, joined."""
         return "".join(s.text for s in self.segments if isinstance(s, Text))
 
     def without_own_mention(self) -> Message:
@@ -278,10 +278,10 @@ _AS: dict[Kind, type[Image | Video | Voice | File]] = {"image": Image, "video": 
 
 
 def message_of(*content: SegmentLike | Message | Sequence[SegmentLike], reply: Reply | None = None) -> Message:
-    """Build one message from segments, strings (text), media (each as what it is) and lists of them.
+    """Build one message from segments, strings (text), media (by their kind) and lists of them.
 
     Raises:
-        Refused: there is nothing in it, or something in it is not a segment.
+        Refused: the message is empty, or an item is no segment.
     """
     segments: list[Segment] = []
     for piece in content:
@@ -311,10 +311,10 @@ _decode = msgspec.json.Decoder(Message).decode
 
 
 def dump_message(message: Message) -> bytes:
-    """Return `message` as JSON for the store; every media must already be `Media`."""
+    """Return `message` as JSON for the store; all its media must be `Media`."""
     return _encode(message)
 
 
 def load_message(data: bytes | str) -> Message:
-    """Read back what `dump_message` wrote."""
+    """Return the message that `dump_message` wrote."""
     return _decode(data)

@@ -1,4 +1,4 @@
-"""Cutting text that is too long for one message: between paragraphs, sentences or words, never inside a letter."""
+"""Splits text that is too long for one message: between paragraphs, sentences or words, never inside a letter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
-# Where text is best cut, the best first. What is matched stays in front of the cut.
+# Places to cut, the best first. The matched text stays in front of the cut.
 _PLACES = (
     re.compile(r"\n(?:[^\S\n]*\n)+|\u2029"),
     re.compile(r"\r?\n|\u2028|\x85"),
@@ -22,8 +22,8 @@ _KEEPS_WITH = frozenset({"Mn", "Me", "Mc"})
 def split_text(text: str, max_chars: int = 0, max_bytes: int = 0, whole: re.Pattern[str] | None = None) -> list[str]:
     """Return `text` in pieces of at most `max_chars` characters and `max_bytes` bytes of UTF-8; 0 sets no limit.
 
-    Nothing is lost but white space at the cuts; a piece without anything visible is left out. `whole`: what must not
-    be cut apart, such as a mention. A single letter (or a match of `whole`) over the limit is cut all the same.
+    Only white space at the cuts is lost; pieces of white space are left out. `whole` matches text that is not cut, such
+    as a mention. A single letter (or a match of `whole`) over the limit is cut nevertheless.
     """
     return [text[start:stop] for start, stop in spans(text, max_chars, max_bytes, whole)]
 
@@ -31,7 +31,7 @@ def split_text(text: str, max_chars: int = 0, max_bytes: int = 0, whole: re.Patt
 def spans(
     text: str, max_chars: int = 0, max_bytes: int = 0, whole: re.Pattern[str] | None = None
 ) -> list[tuple[int, int]]:
-    """Return where the pieces of `split_text` begin and end in `text`."""
+    """Return the start and end of each piece of `split_text` in `text`."""
     if _fits(text, max_chars, max_bytes):
         return [(0, len(text))] if text.strip() else []
     kept = [found.span() for found in whole.finditer(text)] if whole else []
@@ -47,17 +47,17 @@ def _fits(text: str, max_chars: int, max_bytes: int) -> bool:
 def _cut(text: str, max_chars: int, max_bytes: int, kept: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(text):
-        stop = _room(text, start, max_chars, max_bytes)
+        stop = _limit(text, start, max_chars, max_bytes)
         if stop == len(text):
             yield start, stop
             return
-        cut = _place(text, start, stop, kept)
+        cut = _best_cut(text, start, stop, kept)
         yield start, start + len(text[start:cut].rstrip())
-        start = _after(text, cut)
+        start = _next_start(text, cut)
 
 
-def _room(text: str, start: int, max_chars: int, max_bytes: int) -> int:
-    """Up to where a piece that begins at `start` stays within both limits."""
+def _limit(text: str, start: int, max_chars: int, max_bytes: int) -> int:
+    """Return the end of the longest piece from `start` that is within both limits."""
     stop = min(len(text), start + max_chars) if max_chars else len(text)
     if not max_bytes or (stop - start) * 4 <= max_bytes:
         return stop
@@ -65,16 +65,16 @@ def _room(text: str, start: int, max_chars: int, max_bytes: int) -> int:
     if len(data) <= max_bytes:
         return min(stop, start + max_bytes)
     head = data[:max_bytes]
-    # Drop the beginning of a character that does not fit as a whole.
+    # Drop the first bytes of a character that does not fit completely.
     while head and (data[len(head)] & 0xC0) == 0x80:
         head = head[:-1]
     return start + max(1, len(head.decode("utf-8", "surrogatepass")))
 
 
-def _place(text: str, start: int, stop: int, kept: Sequence[tuple[int, int]]) -> int:
-    """The best place for a cut in the second half of what there is room for."""
+def _best_cut(text: str, start: int, stop: int, kept: Sequence[tuple[int, int]]) -> int:
+    """Return the best place for a cut in the second half of the piece from `start` to `stop`."""
     least = start + max(1, (stop - start) // 2)
-    # White space at the very end may stay behind: it is dropped at the cut.
+    # White space just behind the limit does not count: it is dropped at the cut.
     end = stop + 1 if text[stop].isspace() else stop
     for pattern in _PLACES:
         found = [m.end() for m in pattern.finditer(text, least, min(len(text), end + 1)) if m.end() <= end]
@@ -87,8 +87,8 @@ def _place(text: str, start: int, stop: int, kept: Sequence[tuple[int, int]]) ->
     return stop
 
 
-def _after(text: str, cut: int) -> int:
-    """Where the next piece begins: past blanks and line ends, but the indentation of its first line stays."""
+def _next_start(text: str, cut: int) -> int:
+    """Return the start of the next piece: behind blanks and line ends, but before the indentation of its first line."""
     at = cut
     while at < len(text) and text[at].isspace():
         at += 1
@@ -107,7 +107,7 @@ def _may_cut(text: str, at: int, kept: Sequence[tuple[int, int]]) -> bool:
 
 
 def joined(text: str, at: int) -> bool:
-    """Whether the characters before and after `at` make one letter, as people see it (after UAX #29)."""
+    """Whether the characters around `at` belong to one grapheme (after UAX #29)."""
     before, after = text[at - 1], text[at]
     if before < "\u0300" and after < "\u0300":
         return before == "\r" and after == "\n"
@@ -128,7 +128,7 @@ def _is_regional(character: str) -> bool:
 
 
 def _within_flag(text: str, at: int) -> bool:
-    """Flags are pairs of letters: count how many stand before."""
+    """Whether `at` is inside a flag, which is a pair of regional letters."""
     if not (_is_regional(text[at]) and _is_regional(text[at - 1])):
         return False
     count = 0
@@ -138,7 +138,7 @@ def _within_flag(text: str, at: int) -> bool:
 
 
 def _within_syllable(before: str, after: str) -> bool:
-    """Korean written letter by letter: consonant and vowel, or either and a final consonant."""
+    """Whether both are letters of one Korean syllable: consonant and vowel, or either with a final consonant."""
     vowel, final = "\u1160" <= after <= "\u11a7", "\u11a8" <= after <= "\u11ff"
     leads = "\u1100" <= before <= "\u115f"
     syllable = "\uac00" <= before <= "\ud7a3"

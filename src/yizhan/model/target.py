@@ -1,4 +1,4 @@
-"""Where a message goes: `platform.account/kind/id`, one notation for library, command line, API and console."""
+"""Targets: `platform.account/kind/id`, the same notation in library, command line, API and console."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _ACCOUNT = re.compile(r"[a-z][a-z0-9]*\.[\w-]+")
 
 
 class Target(Struct, frozen=True, order=True):
-    """One person, group or channel as one account reaches it. Never holds a secret."""
+    """One person, group or channel, as one account reaches it. Contains no secret."""
 
     account: str
     """`platform.name`, such as `qqbot.main`."""
     kind: str
-    """`user`, `group`, `channel` or `dm`; which exist is the platform's matter."""
+    """`user`, `group`, `channel` or `dm`, as far as the platform has them."""
     id: str
 
     @property
@@ -30,10 +30,10 @@ class Target(Struct, frozen=True, order=True):
 
     @classmethod
     def parse(cls, text: str | Target) -> Target:
-        """Read `platform.account/kind/id`; the printed form can always be pasted back.
+        """Parse `platform.account/kind/id`, the form that `str` returns.
 
         Raises:
-            UnknownTarget: `text` is not of that form.
+            UnknownTarget: `text` has another form.
         """
         if isinstance(text, Target):
             return text

@@ -14,6 +14,7 @@ from yizhan.wire.codec import (
 )
 from yizhan.wire.endpoint import (
     Endpoint,
+    Envelope,
     Header,
     Path,
     Query,
@@ -23,7 +24,7 @@ from yizhan.wire.endpoint import (
     encode_request,
     encode_response,
 )
-from yizhan.wire.envelope import Envelope, as_struct, json_object, mismatch
+from yizhan.wire.envelope import as_struct, json_object, mismatch
 from yizhan.wire.fault import Fault, FaultCode, FaultTable, undocumented
 from yizhan.wire.http import (
     Base64,

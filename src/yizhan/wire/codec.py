@@ -1,6 +1,6 @@
-"""How a body's fields become bytes and back: JSON, form, multipart, XML, and answers that look like JavaScript.
+"""Encodes and decodes bodies: JSON, forms, multipart, XML, and answers in JavaScript.
 
-A codec works on named fields; large media in them is `Content`, which it refers to and never reads.
+A codec works on named fields. Media in them are `Content`, which it refers to and never reads.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _malformed(text: str, cause: Exception | None = None) -> MalformedRequest:
 
 
 class JsonCodec:
-    """JSON objects. `Base64(content)` as a field's value is streamed in as a base64 string."""
+    """JSON objects. A field with the value `Base64(content)` is streamed as a base64 string."""
 
     def __init__(self, content_type: str = "application/json") -> None:
         self.content_type = content_type
@@ -52,7 +52,7 @@ class JsonCodec:
             if isinstance(value, Base64):
                 blobs.append(value)
                 return f"{_BLOB}{len(blobs) - 1}"
-            raise TypeError(f"{type(value).__name__} has no place in a JSON body")
+            raise TypeError(f"{type(value).__name__} cannot be part of a JSON body")
 
         data = msgspec.json.encode(fields, enc_hook=refer)
         if not blobs:
@@ -88,7 +88,7 @@ class FormCodec:
 
 
 class MultipartCodec:
-    """`multipart/form-data`, fields in the struct's order. A `FormPart` is a file; structs and lists travel as JSON."""
+    """`multipart/form-data`, in the order of the struct. A `FormPart` is a file; structs and lists travel as JSON."""
 
     def encode(self, fields: Any) -> tuple[Sequence[Piece], str]:
         boundary = f"----yizhan{secrets.token_hex(12)}"
@@ -115,7 +115,7 @@ class MultipartCodec:
         return pieces, f"multipart/form-data; boundary={boundary}"
 
     def decode(self, http: HttpRequest) -> Mapping[str, Any]:
-        """Text parts as strings, JSON text in them decoded where it is an object or list; files as `FormPart`."""
+        """Return text parts as strings, JSON objects and lists decoded, and files as `FormPart`."""
         fields: dict[str, Any] = {}
         for part in http.parts:
             if isinstance(part.value, str) and part.filename is None:
@@ -126,7 +126,7 @@ class MultipartCodec:
 
 
 class NoBody:
-    """Calls whose body means nothing; whatever is sent is ignored."""
+    """For calls without a body; a body that is sent is ignored."""
 
     def encode(self, _fields: Any) -> tuple[Sequence[Piece], str]:
         return (), ""
@@ -136,7 +136,7 @@ class NoBody:
 
 
 class JsonOrMultipartCodec:
-    """Calls that take either: written as multipart when a field is a file, read by the request's Content-Type."""
+    """For calls that take both: multipart when a field is a file; the Content-Type decides when reading."""
 
     def encode(self, fields: Any) -> tuple[Sequence[Piece], str]:
         has_file = any(isinstance(value, FormPart) for value in _mapping(fields).values())
@@ -155,7 +155,7 @@ NO_BODY = NoBody()
 
 
 def encode_xml(root: str, fields: Mapping[str, str]) -> bytes:
-    """Return `<root><name>text</name>…</root>` on one line, values escaped."""
+    """Return `<root><name>text</name>…</root>` on one line, with values escaped."""
     inside = "".join(f"<{name}>{escape(value, quote=False)}</{name}>" for name, value in fields.items())
     return f"<{root}>{inside}</{root}>".encode()
 
@@ -164,7 +164,7 @@ def decode_xml(data: bytes) -> dict[str, str]:
     """Return the text of the root's children by tag.
 
     Raises:
-        ValueError: not well-formed, or it declares entities or a document type.
+        ValueError: `data` is not well-formed, or declares entities or a document type.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
@@ -181,7 +181,7 @@ _MEMBER = re.compile(r"""["']?(\w+)["']?\s*:\s*["']?([^"',}]*)["']?""")
 
 
 def decode_javascript(data: bytes) -> dict[str, str]:
-    """Return the values of `window.name = value;` lines by name; members of an object under their own names."""
+    """Return the values of `window.name = value;` lines by name, and the members of objects by theirs."""
     found: dict[str, str] = {}
     for name, double, single, number, members in _ASSIGNMENT.findall(data.decode("utf-8", "replace")):
         if members:
@@ -229,7 +229,7 @@ def _maybe_json(text: str) -> Any:
 
 
 def _disposition(name: str, part: FormPart) -> str:
-    # Names outside ASCII go raw: the RFC 2231 form `filename*=` is refused by web WeChat.
+    # Names outside ASCII are written raw: web WeChat refuses the form of RFC 2231, `filename*=`.
     filename = "" if part.filename is None else f'; filename="{_quoted(part.filename)}"'
     return f'Content-Disposition: form-data; name="{name}"{filename}\r\n'
 

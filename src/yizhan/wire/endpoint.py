@@ -1,7 +1,7 @@
-"""An HTTP call described once. Client and server are derived from the same value.
+"""An HTTP call described once, for client and server alike.
 
-Four pure functions: `encode_request` and `decode_response` for the client, `decode_request` and `encode_response` for
-the server. Reading an answer is lenient; reading a request is as strict as the vendor, and no stricter.
+Four pure functions use it: `encode_request` and `decode_response` for the client, `decode_request` and
+`encode_response` for the server. Answers are read leniently, requests exactly as strictly as the vendor does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 import msgspec
@@ -19,48 +19,62 @@ from msgspec import Struct
 
 from yizhan.errors import Rejected, Unavailable, WireMismatch, did_you_mean
 from yizhan.wire.codec import JSON, Codec
-from yizhan.wire.fault import Fault
+from yizhan.wire.fault import Fault, FaultTable
 from yizhan.wire.http import HttpRequest, HttpResponse, MalformedRequest
 from yizhan.wire.outcome import SUCCESS, fault_without_body
-
-if TYPE_CHECKING:
-    from yizhan.wire.envelope import Envelope
 
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
 
+class Envelope(Protocol):
+    """Ten lines per platform. `yizhan.wire.outcome` judges by HTTP status; an envelope looks at the body alone."""
+
+    faults: FaultTable
+
+    def wrap(self, endpoint: Endpoint[Any, Any], answer: Any) -> HttpResponse:
+        """Return the answer of a successful call, as the platform writes it."""
+
+    def fail(self, endpoint: Endpoint[Any, Any] | None, fault: Fault) -> HttpResponse:
+        """Return the answer of a failed call, as the platform writes it. `endpoint` is None for unknown paths."""
+
+    def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
+        """Read an answer. Raises Fault for a refusal in the platform's own words, WireMismatch for any other body."""
+
+    def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
+        """Return the fault with which the platform answers an unreadable request."""
+
+
 class Mark:
-    """Where a field travels; an unmarked field is in the body. `name` overrides the field's own name."""
+    """The place of a field in the request; unmarked fields are in the body. `name` replaces the field's own name."""
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
 
 
 class Path(Mark):
-    """A placeholder of the path; percent-encoded."""
+    """A placeholder of the path, percent-encoded."""
 
 
 class Query(Mark):
-    """A query parameter; left out when it is None or UNSET."""
+    """A query parameter; omitted if None or UNSET."""
 
 
 class Header(Mark):
-    """A header; left out when it is None."""
+    """A header; omitted if None."""
 
 
 class Whole(Mark):
-    """The field *is* the body: bytes or content, with no codec around it."""
+    """The field is the whole body: bytes or content, without a codec."""
 
 
 @dataclass(frozen=True)
 class Endpoint(Generic[Req, Res]):
     """One call of a platform.
 
-    `path` may hold placeholders, `{openid}`, each matched by a field marked `Path()`; this is checked at import.
-    `constants` are body or query fields with a fixed value; several endpoints may share one path and be told apart by
-    them. `acts` says that doing it twice matters (it sends, it recalls). `target` names the request field (dotted) that
-    holds the recipient.
+    `path` may hold placeholders such as `{openid}`, one for each field marked `Path()`; this is checked at import.
+    `constants` are body fields with a fixed value; they distinguish endpoints that share a path. `acts`: repeating the
+    call matters, since it sends or recalls. `target` names the request field (dotted) that holds the recipient.
     """
 
     name: str
@@ -72,26 +86,26 @@ class Endpoint(Generic[Req, Res]):
     source: str
     codec: Codec = JSON
     also: tuple[str, ...] = ()
-    """Further methods that real clients use and the server accepts."""
+    """Further methods that clients use and the server accepts."""
     constants: Mapping[str, Any] = field(default_factory=dict)
     constant_query: Mapping[str, str] = field(default_factory=dict)
     acts: bool = False
     target: str = ""
     role: str = "api"
-    """Which of the platform's hosts serves it."""
+    """The role of the host that serves it; see `Caller.bases`."""
     timeout: float = 30.0
-    """Seconds that a client waits for the whole answer."""
+    """Seconds from the last byte of the request to the end of the head of the answer; large bodies may take longer."""
     max_bytes: int = 1 << 20
-    """Largest body that the server reads into memory; files of a multipart body are streamed and do not count."""
+    """Largest body that the server reads into memory; streamed files of a multipart body do not count."""
     strict: bool = False
-    """Whether the server refuses body and query fields that the request struct does not have."""
+    """Whether the server refuses fields and query parameters that the request struct does not have."""
 
     def __post_init__(self) -> None:
         named = {name for name, mark in self._marks.items() if isinstance(mark, Path)}
         wire_names = {self._wire_name(name) for name in named}
         wanted = set(re.findall(r"{(\w+)}", self.path))
         if wire_names != wanted:
-            raise TypeError(f"{self.name}: path wants {sorted(wanted)}, the struct marks {sorted(wire_names)}")
+            raise TypeError(f"{self.name}: the path has {sorted(wanted)}, the struct marks {sorted(wire_names)}")
 
     @cached_property
     def _marks(self) -> dict[str, Mark]:
@@ -117,12 +131,12 @@ class Endpoint(Generic[Req, Res]):
 
     @cached_property
     def plan(self) -> Plan:
-        """Where every field travels, worked out once."""
+        """The fields of the request by their place, computed once."""
         return Plan(self)
 
 
 class Plan:
-    """The fields of an endpoint's request sorted by where they travel."""
+    """The fields of an endpoint's request, by their place in it."""
 
     def __init__(self, endpoint: Endpoint[Any, Any]) -> None:
         fields = msgspec.structs.fields(endpoint.request)
@@ -203,23 +217,23 @@ def _body_fields(endpoint: Endpoint[Any, Any], request: Struct) -> dict[str, Any
 
 
 def decode_request(endpoint: Endpoint[Req, Any], http: HttpRequest, fields: Mapping[str, Any] | None = None) -> Req:
-    """Return the struct that `http` carries. `fields`: the body, if it was decoded already.
+    """Return the request struct in `http`. `fields`: the decoded body, if it was decoded already.
 
     Raises:
-        MalformedRequest: the body cannot be read, a field is missing, or has a value of the wrong kind.
+        MalformedRequest: the body cannot be read, or a field is missing or has the wrong type.
     """
     plan = endpoint.plan
     values: dict[str, Any] = {}
     if endpoint.strict:
         fields = endpoint.codec.decode(http) if fields is None else fields
-        _refuse_strangers(endpoint, http, fields)
+        _refuse_unknown(endpoint, http, fields)
     if plan.whole is not None:
         values[plan.whole] = http.body[0] if http.body else b""
     elif plan.body:
         body = endpoint.codec.decode(http) if fields is None else fields
         wanted = {wire: name for name, wire in plan.body}
         for wire, value in body.items():
-            # null means absent: several real clients send null for everything they leave out.
+            # null means absent: several clients send null for every field that they leave out.
             if wire in wanted and not (value is None and wire in plan.optional):
                 values[wanted[wire]] = value
     for name, wire in plan.path:
@@ -235,7 +249,7 @@ def decode_request(endpoint: Endpoint[Req, Any], http: HttpRequest, fields: Mapp
     return _build(endpoint, values)
 
 
-def _refuse_strangers(endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any]) -> None:
+def _refuse_unknown(endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Mapping[str, Any]) -> None:
     plan = endpoint.plan
     for place, given, known in (
         ("field", fields, [wire for _, wire in plan.body]),
@@ -263,19 +277,19 @@ def _build(endpoint: Endpoint[Req, Any], values: dict[str, Any]) -> Req:
 
 
 def _as_it_is(_kind: type, value: Any) -> Any:
-    """Content and form parts pass through as they are."""
+    """Pass content and form parts through."""
     return value
 
 
 def encode_response(endpoint: Endpoint[Any, Res], answer: Res | HttpResponse) -> HttpResponse:
-    """Return the HTTP answer for `answer`; what a handler made by hand passes as it is."""
+    """Return the HTTP answer for `answer`; an HttpResponse passes unchanged."""
     if isinstance(answer, HttpResponse):
         return answer
     return endpoint.envelope.wrap(endpoint, answer)
 
 
 def decode_response(endpoint: Endpoint[Any, Res], http: HttpResponse, base: str = "") -> Res:
-    """Return the struct that the answer carries. `base`: scheme and host that were asked, to recognize redirects.
+    """Return the response struct in an answer. `base`: scheme and host that were asked, to recognize redirects.
 
     Raises:
         Fault: the platform refused, or something in front of it answered; `yizhan.wire.outcome` has the table.

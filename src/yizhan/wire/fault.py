@@ -1,4 +1,4 @@
-"""Fault tables: one row per code, read by the client for what it means, written by the server as it is."""
+"""Fault tables: one row per code. The client reads its meaning; the server writes it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from yizhan.errors import LoginNeeded, PlatformError, Rejected, Throttled, Unava
 
 @dataclass(frozen=True, slots=True)
 class FaultCode:
-    """One row: the vendor's code and words, the HTTP status it comes with, and what it means to a sender."""
+    """One row: the vendor's code and words, the HTTP status, and the error that it means to a sender."""
 
     code: int | str
     message: str
     http: int = 200
     means: type[PlatformError] = Rejected
     also: int | str | None = None
-    """A second code that stands beside the first in the same body (QQ's `err_code`)."""
+    """A second code in the same body, such as `err_code` of QQ."""
     retry_after: float | None = None
-    """Seconds to wait before the same request may succeed, where the vendor says so."""
+    """Seconds until the same request may succeed, if the vendor says so."""
     concerns: Literal["account", "target"] = "account"
-    """For throttling: whom it slows."""
+    """For throttling: whether the whole account or one target has to wait."""
     name: str = ""
-    """For addressing the row from outside (chaos); the code when empty."""
+    """The name by which chaos rules address the row; the code if empty."""
 
 
 class Fault(Exception):
-    """A platform's 'no': raised by a server's handler, and read back from the answer by the client."""
+    """A refusal by a platform: raised by handlers of the server, and by the client when it reads the answer."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Fault(Exception):
         return f"{self.message or 'no text'} (code {self.row.code}{also}, HTTP {self.http}{trace})"
 
     def error(self, account: str, endpoint: str) -> PlatformError:
-        """Return the error that this fault means, with the platform's words kept in it."""
+        """Return the error that this fault means; it keeps the platform's words."""
         kind = self.row.means
         text = f"{account}: {endpoint}: {self}"
         if issubclass(kind, Throttled):
@@ -75,7 +75,7 @@ class Fault(Exception):
 
 
 class FaultTable:
-    """The rows of one platform, found by code (either of the two) or by name."""
+    """The rows of one platform, by either of their codes or by name."""
 
     def __init__(self, rows: Iterable[FaultCode]) -> None:
         self.rows = tuple(rows)

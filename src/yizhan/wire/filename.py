@@ -1,4 +1,4 @@
-"""Names that strangers gave to files, made safe to show and to store under."""
+"""Makes received file names safe to show and to store."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 
 MAX_NAME_BYTES = 200
 
-# Control characters, and the marks that turn the direction of text around so that `exe.gpj` reads as a picture.
+# Control characters, and marks that reverse the direction of text, so that `exe.gpj` reads as a picture.
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _DEVICE = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 
 
 def safe_name(name: str, default: str = "file") -> str:
-    """Return the last component of `name` without anything that could lead elsewhere; `default` when nothing is left.
+    """Return the last component of `name` without dangerous characters, or `default` if nothing is left.
 
-    At most 200 bytes of UTF-8; the extension survives the cut.
+    The result has at most 200 bytes of UTF-8; a cut name keeps its extension.
     """
     last = re.split(r"[/\\]", _HIDDEN.sub("", name))[-1]
     last = _FORBIDDEN.sub("_", last).strip().rstrip(". ")

@@ -1,4 +1,4 @@
-"""HTTP as plain values: what the pure layer hands to the caller, and what the router hands to it."""
+"""HTTP requests and answers as plain values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from yizhan.model.media import Content
 
 
 class MalformedRequest(Exception):
-    """A request that does not fit the endpoint: the text says which field and why."""
+    """A request that does not fit its endpoint; the text says which field and why."""
 
 
 class BodyTooLarge(MalformedRequest):
-    """The body is over what the endpoint reads; platforms often say so in a way of their own."""
+    """The body is larger than the endpoint reads; many platforms have an answer of their own for it."""
 
 
 class Base64:
-    """Content that travels as base64 text inside a JSON string; encoded while it is streamed."""
+    """Content inside a JSON string, encoded as base64 while it is streamed."""
 
     __slots__ = ("content",)
 
@@ -37,13 +37,13 @@ class Base64:
 
 
 Piece: TypeAlias = bytes | Content | Base64
-"""Part of a body. Media is referred to, never copied in."""
+"""Part of a body. Media are referred to, not copied."""
 
 
 class FormPart:
     """One part of a multipart body. `value` is text, or content for a file.
 
-    Struct fields that hold one are typed Any: the JSON library would otherwise take it apart.
+    Struct fields that hold one have the type Any: msgspec would convert it otherwise.
     """
 
     __slots__ = ("content_type", "disposition", "filename", "name", "value")
@@ -61,7 +61,7 @@ class FormPart:
         self.filename = filename
         self.content_type = content_type
         self.disposition = disposition
-        """On the serving side: the header as it was written, for services that refuse some of its forms."""
+        """On the server: the header as it was sent, for services that refuse some of its forms."""
 
 
 @dataclass(slots=True)
@@ -74,11 +74,11 @@ class HttpRequest:
     headers: dict[str, str] = field(default_factory=dict)
     body: Sequence[Piece] = ()
     parts: Sequence[FormPart] = ()
-    """On the serving side: the parts of a multipart body, already taken apart."""
+    """On the server: the parts of a multipart body."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """On the serving side: the path's placeholders, decoded."""
+    """On the server: the placeholders of the path, decoded."""
     base_url: str = ""
-    """On the serving side: scheme, host and port as the client wrote them, without a slash at the end."""
+    """On the server: scheme, host and port as the client wrote them, without a trailing slash."""
 
     def header(self, name: str, default: str = "") -> str:
         return _header(self.headers.items(), name, default)
@@ -87,7 +87,7 @@ class HttpRequest:
         return next((v for k, v in self.query if k == name), default)
 
     def cookies(self) -> dict[str, str]:
-        """The cookies of the request, as they were written (no unquoting)."""
+        """Return the cookies of the request, without unquoting."""
         pairs = (item.strip().partition("=") for item in self.header("cookie").split(";") if "=" in item)
         return {name: value for name, _, value in pairs}
 
@@ -105,7 +105,7 @@ class HttpResponse:
 
     @property
     def data(self) -> bytes:
-        """The body in one piece; for answers that were read or written whole."""
+        """The body in one piece, for answers that are in memory."""
         if isinstance(self.body, bytes):
             return self.body
         return b"".join(piece for piece in self.body if isinstance(piece, bytes))
@@ -117,7 +117,7 @@ class HttpResponse:
 
 
 class RawAnswer:
-    """Response type of calls that answer with something other than a struct: bytes of a picture, a redirect."""
+    """Response type of calls whose answer is no struct: the bytes of a picture, a redirect."""
 
 
 def _header(headers: Iterable[tuple[str, str]], name: str, default: str) -> str:

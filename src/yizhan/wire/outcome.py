@@ -21,7 +21,7 @@ SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """The meaning of one group of statuses on answers without the platform's body."""
+    """One group of statuses, and the errors that they mean on answers without the platform's body."""
 
     shown: str
     """The statuses as the documentation writes them."""
