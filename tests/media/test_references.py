@@ -237,7 +237,7 @@ async def test_packed_bytes_are_unpacked_and_counted_unpacked(server: Server, li
 
 @pytest.mark.parametrize(
     ("body", "encoding", "words"),
-    [(b"xx", "br", "packed as 'br'"), (b"not gzip", "gzip", "not packed as it says")],
+    [(b"xx", "br", "compressed as 'br'"), (b"not gzip", "gzip", "not compressed as its header says")],
 )
 async def test_what_cannot_be_unpacked_is_refused(
     server: Server, library: Library, body: bytes, encoding: str, words: str

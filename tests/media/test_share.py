@@ -13,7 +13,7 @@ from tests.end_to_end.accounts import QQ_USER, add_accounts
 from tests.media.support import HandClock, changed
 from yizhan.engine import Engine
 from yizhan.errors import ConfigError, StorageError
-from yizhan.media.share import MOST_SECONDS, ShareServer, ShareSettings
+from yizhan.media.share import MAX_SECONDS, ShareServer, ShareSettings
 from yizhan.model import BytesContent, Content, Media
 from yizhan.testing import RunningSandbox
 
@@ -127,7 +127,7 @@ async def test_an_address_ends(sharing: ShareServer, clock: HandClock) -> None:
 async def test_no_address_is_good_for_ever(sharing: ShareServer, clock: HandClock) -> None:
     url = await sharing.address(MEDIA, 10**9)
 
-    assert f"/m/{int(clock.at + MOST_SECONDS)}/" in url
+    assert f"/m/{int(clock.at + MAX_SECONDS)}/" in url
 
 
 @pytest.mark.parametrize(

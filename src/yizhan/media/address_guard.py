@@ -1,7 +1,6 @@
-"""Which addresses may be fetched from on behalf of somebody else: public ones, and those a person has allowed.
+"""Guards downloads against private addresses: only public and explicitly allowed ones are reached.
 
-The address that counts is the one that a socket is about to be connected to: neither the spelling of the host nor what
-a name answered a moment ago.
+The check applies to the very address that a socket connects to, not to the spelling of the host or an earlier look-up.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ from yizhan.errors import ConfigError, Refused
 
 Address = IPv4Address | IPv6Address
 
-# IANA special-purpose registries (IPv4 and IPv6), and addresses that clouds answer their machines' secrets from.
+# The special-purpose registries of IANA (IPv4 and IPv6), and addresses of the metadata services of clouds.
 _FORBIDDEN_4 = tuple(
     IPv4Network(net)
     for net in (
         "0.0.0.0/8",  # this network
         "10.0.0.0/8",  # private
-        "100.64.0.0/10",  # carriers' shared space; also a cloud's metadata at 100.100.100.200
+        "100.64.0.0/10",  # shared space of carriers; cloud metadata at 100.100.100.200
         "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # a cloud's host agent, on a public address
-        "169.254.0.0/16",  # link-local; metadata at 169.254.169.254
+        "168.63.129.16/32",  # the host agent of a cloud, on a public address
+        "169.254.0.0/16",  # link-local; cloud metadata at 169.254.169.254
         "172.16.0.0/12",  # private
-        "192.0.0.0/24",  # protocol assignments; a cloud's metadata at 192.0.0.192
+        "192.0.0.0/24",  # protocol assignments; cloud metadata at 192.0.0.192
         "192.0.2.0/24",  # documentation
         "192.88.99.0/24",  # 6to4 relays
         "192.168.0.0/16",  # private
@@ -43,7 +42,7 @@ _FORBIDDEN_6 = tuple(
     for net in (
         "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: carries an IPv4 address of any kind
+        "2002::/16",  # 6to4: contains an IPv4 address
         "3fff::/20",  # documentation
         "5f00::/16",  # segment routing
     )
@@ -52,12 +51,12 @@ _FORBIDDEN_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.a
 
 
 class Forbidden(Refused):
-    """The address is not public, and nobody has allowed it."""
+    """The address is neither public nor allowed."""
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """What may be fetched from although it is not public: host names, addresses, networks; each with a port if wanted.
+    """Hosts, addresses and networks that are allowed although they are not public, each optionally with a port.
 
     `files.example.test`, `10.1.0.0/16`, `127.0.0.1:8080`, `[::1]:8080`.
     """
@@ -71,14 +70,14 @@ class AllowList:
                 raise ConfigError(f"'{entry}' in the list of allowed addresses is no network. Write it as 10.1.0.0/16.")
 
     def has_host(self, host: str, port: int) -> bool:
-        """Whether a host is allowed by its name."""
+        """Whether a host is allowed by name."""
         wanted = host.lower().rstrip(".")
         return any(
             name.lower().rstrip(".") == wanted and only in (None, port) for name, only in map(_split, self.entries)
         )
 
     def has_address(self, address: Address, port: int) -> bool:
-        """Whether an address is allowed by itself or its network."""
+        """Whether an address is allowed, itself or by its network."""
         for name, only in map(_split, self.entries):
             network = _network(name)
             if network is not None and only in (None, port) and address in network:
@@ -87,10 +86,10 @@ class AllowList:
 
 
 def check_host(host: str, port: int, allowed: AllowList) -> None:
-    """Refuse names that never lead to a public place, before anybody is asked what they mean.
+    """Refuse names that never lead to a public address, before they are looked up.
 
     Raises:
-        Forbidden: the host is one of them.
+        Forbidden: the host is such a name.
     """
     name = host.lower().rstrip(".")
     if allowed.has_host(host, port):
@@ -103,25 +102,25 @@ def check_host(host: str, port: int, allowed: AllowList) -> None:
 
 
 def check_address(address: Address, port: int, allowed: AllowList, host: str) -> None:
-    """Refuse an address that is not public.
+    """Refuse an address that is neither public nor allowed.
 
     Raises:
-        Forbidden: it is not.
+        Forbidden: it is neither.
     """
     if not is_public(address) and not allowed.has_address(address, port):
         raise Forbidden(_text(host, str(address)))
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the open internet, whatever it is wrapped in."""
+    """Whether an address belongs to the public internet, also as the address that an IPv6 address contains."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _FORBIDDEN_4)
-    # What is mapped, translated or tunnelled is outside of the one global range, or named among its exceptions.
+    # Mapped, translated and tunneled IPv4 addresses are outside the global range or among its exceptions.
     return address in _GLOBAL_6 and not any(address in network for network in _FORBIDDEN_6)
 
 
 class GuardedSocketFactory:
-    """Makes the sockets of one connection; looks at the very address that each is to connect to."""
+    """Creates the sockets of one connection, after checking the address that each is to connect to."""
 
     def __init__(self, host: str, port: int, allowed: AllowList) -> None:
         self._host = host
@@ -129,15 +128,15 @@ class GuardedSocketFactory:
         self._allowed = allowed
         self._by_name = allowed.has_host(host, port)
         self.refused: Forbidden | None = None
-        """Why no socket was made, if so: what connects sees an OSError, and may have tried another address."""
+        """The reason if a socket was refused: aiohttp sees an OSError and may try another address."""
 
     def __call__(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
         family, kind, protocol, _, address = info
         if not self._by_name:
-            self._look_at(str(address[0]))
+            self._check(str(address[0]))
         return socket.socket(family, kind, protocol)
 
-    def _look_at(self, address: str) -> None:
+    def _check(self, address: str) -> None:
         try:
             check_address(ip_address(address.partition("%")[0]), self._port, self._allowed, self._host)
         except Forbidden as error:
@@ -146,7 +145,7 @@ class GuardedSocketFactory:
 
 
 def _literal(host: str) -> Address | None:
-    """An address in any of the spellings that systems take: 127.1, 0x7f000001, 0177.0.0.1, 2130706433, [::1]."""
+    """Return the address in any spelling that systems accept: 127.1, 0x7f000001, 0177.0.0.1, 2130706433, [::1]."""
     bare = host.strip("[]").partition("%")[0]
     try:
         return ip_address(bare)
@@ -176,6 +175,6 @@ def _text(host: str, address: str) -> str:
     what = f"'{host}'" if host == address else f"'{host}' ({address})"
     return (
         f"{what} is not a public address, and media are fetched from public addresses only. "
-        "Download the file and hand it over, or allow the address: --allow on the command line, "
+        "Download the file and pass it, or allow the address: --allow on the command line, "
         "library.trust = Trust.allowing(…) in a program."
     )

@@ -1,7 +1,7 @@
-"""Where bytes are kept, by digest: a folder beside the database, or any object store that obstore knows.
+"""Blob stores, by digest: a folder beside the database, or any object store that obstore supports.
 
-Two forms with one face. In a folder a finished file is renamed into place, and reading is plain file reading; an object
-store (S3 and its like, or memory for tests) is sent the finished file and asked for ranges.
+In a folder a finished file is renamed into place and read as a file. An object store (S3 and the like, or memory for
+tests) receives the finished file and is read by ranges.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[0-9a-f]{8,128}")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One blob as the store lists it."""
+    """One entry of a listing."""
 
     name: str
     size: int
@@ -37,19 +37,19 @@ class Stored:
 
 
 class Blobs(Protocol):
-    """A place for blobs. Names are digests in lower-case hex; the same name always holds the same bytes."""
+    """A blob store. Names are digests in lower-case hex; a name always has the same bytes."""
 
     staging: Path
-    """A local folder for files that are still being written."""
+    """A local folder for unfinished files."""
 
     async def keep(self, file: Path, name: str) -> None:
-        """Take over a finished file: on return it is durable under `name` and `file` is gone."""
+        """Move a finished file into the store; on return it is durable under `name`."""
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Store a stream under `name`; nothing is stored unless all of it came."""
+        """Store a stream under `name`; a stream that fails leaves nothing."""
 
     def open(self, name: str, size: int | None = None) -> Content:
-        """Return the bytes as content. `size`, where known, saves a question to a remote store.
+        """Return the bytes as content. A known `size` saves a request to a remote store.
 
         Raises:
             StorageError: there is no such blob.
@@ -59,11 +59,11 @@ class Blobs(Protocol):
         """Return a value that changes when the stored bytes are touched, as far as the store can tell."""
 
     def local(self, name: str) -> Any:
-        """`async with blobs.local(name) as path`: the blob as a file on this machine, for as long as the block runs."""
+        """`async with blobs.local(name) as path`: the blob as a local file while the block runs."""
 
     async def exists(self, name: str) -> bool: ...
     async def delete(self, name: str) -> None:
-        """Remove it; quiet when it is not there."""
+        """Remove a blob, if it exists."""
 
     def all(self) -> AsyncIterator[Stored]: ...
 
@@ -75,7 +75,7 @@ def open_blobs(where: str | Path, staging: Path | None = None, options: Mapping[
     `options`: passed to the object store (`endpoint`, `access_key_id`, `region` …).
 
     Raises:
-        ConfigError: the URL or an option is not understood, or the folder cannot be made.
+        ConfigError: the URL or an option is not supported, or the folder cannot be created.
     """
     scheme = urlsplit(str(where)).scheme if "://" in str(where) else ""
     if scheme in ("", "file"):
@@ -84,7 +84,7 @@ def open_blobs(where: str | Path, staging: Path | None = None, options: Mapping[
 
 
 class FolderBlobs:
-    """Blobs as files below a folder, spread over 256 subfolders by the first two digits."""
+    """Blobs as files in 256 subfolders of a folder, by the first two digits."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -150,7 +150,7 @@ class FolderBlobs:
 
 
 class ObjectBlobs:
-    """Blobs in an object store, by URL."""
+    """Blobs in an object store."""
 
     def __init__(self, url: str, staging: Path, options: Mapping[str, str]) -> None:
         from obstore.store import from_url
@@ -171,7 +171,7 @@ class ObjectBlobs:
             await obstore.put_async(self._store, _checked(name), file)
         except Exception as error:
             raise StorageError(
-                f"{self.url} did not take {name} ({_first_line(error)}). Nothing was stored; try again."
+                f"{self.url} refused {name} ({_first_line(error)}). Nothing was stored; try again."
             ) from error
         file.unlink(missing_ok=True)
 
@@ -192,7 +192,7 @@ class ObjectBlobs:
         return ObjectContent(self._store, self.url, name, size)
 
     def stamp(self, name: str) -> object:
-        # Object stores keep checksums of their own; one check for each run is enough.
+        # Object stores keep checksums themselves; one check in each run is enough.
         return name
 
     @asynccontextmanager
@@ -210,7 +210,7 @@ class ObjectBlobs:
         except FileNotFoundError:
             return False
         except Exception as error:
-            raise StorageError(f"{self.url} could not be asked for {name}: {_first_line(error)}") from error
+            raise StorageError(f"{self.url} could not look up {name}: {_first_line(error)}") from error
         return True
 
     async def delete(self, name: str) -> None:
@@ -235,7 +235,7 @@ class ObjectBlobs:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file as content; read in a thread, so that a slow disk does not hold up the loop."""
+    """A file as content, read in a thread so that a slow disk does not block the event loop."""
 
     path: Path
     size: int
@@ -251,12 +251,12 @@ class FileContent:
         except OSError as error:
             raise StorageError(f"{self.path} cannot be read: {error.strerror}.") from error
         if start < end:
-            raise StorageError(f"{self.path} is {end - start} bytes shorter than it was; add the media again.")
+            raise StorageError(f"{self.path} is {end - start} bytes shorter than it was. Add the media again.")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectContent:
-    """An object as content, asked for range by range."""
+    """An object as content, read range by range."""
 
     store: Any
     url: str
@@ -279,14 +279,14 @@ class ObjectContent:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise StorageError(f"{name!r} is not a digest; blobs are named by theirs, in lower-case hex.")
+        raise StorageError(f"{name!r} is not a digest in lower-case hex, which is what names a blob.")
     return name
 
 
 def _missing(name: str, where: str, error: Exception | None = None) -> StorageError:
     if error is not None and not isinstance(error, FileNotFoundError):
-        return StorageError(f"{where} could not be read at {name}: {_first_line(error)}")
-    return StorageError(f"{where} holds no {name}; add the media again.")
+        return StorageError(f"{name} could not be read from {where}: {_first_line(error)}")
+    return StorageError(f"{where} holds no {name}. Add the media again.")
 
 
 def _first_line(error: Exception) -> str:

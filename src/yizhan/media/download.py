@@ -1,4 +1,4 @@
-"""Downloading from an address that somebody gave: guarded, bounded, and taken up again where it broke off."""
+"""Downloads of media from given addresses: guarded, bounded, and resumed where they break off."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ from yizhan.media.address_guard import AllowList, Forbidden, GuardedSocketFactor
 log = logging.getLogger(__name__)
 
 PIECE = 1 << 18
-"""Bytes that are passed on at once."""
+"""Bytes of one piece."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """What a download may cost, and where it may go."""
+    """Limits of one download, and the addresses that it may reach."""
 
     max_bytes: int = 2 << 30
     max_seconds: float = 600.0
-    """For the whole of it, redirects and repeats included."""
+    """For the whole download, with redirects and resumptions."""
     silence_seconds: float = 30.0
     """Longest time without a byte."""
     max_redirects: int = 5
     tries: int = 5
-    """How often it is taken up again after it broke off without a single new byte."""
+    """Attempts in a row that bring no byte."""
     pause_seconds: float = 0.5
-    """Before it is taken up again; twice as long each time that no byte has come since."""
+    """Pause before the next attempt; doubled after each that brings no byte."""
     allowed: AllowList = field(default_factory=AllowList)
 
 
 class Download:
-    """One download. Iterate over it once; `name` and `media_type` are known from the first piece on."""
+    """One download, to be iterated once. `name` and `media_type` are set with the first piece."""
 
     def __init__(self, url: str, limits: DownloadLimits | None = None) -> None:
-        """Take an address.
+        """Prepare the download.
 
         Raises:
-            MediaFormat: it is no http or https address.
-            Forbidden: it does not lead to a public place.
+            MediaFormat: `url` is no http or https address.
+            Forbidden: it does not lead to a public address.
         """
         self.limits = limits or DownloadLimits()
         self.url = _checked(url, self.limits.allowed)
         self.name = _name_in_path(self.url)
         self.shown = _shown(self.url)
-        """The address without what may be secret in it."""
+        """The address without query and credentials, which may be secret."""
         self.media_type = ""
         self._done = 0
         self._version = ""
-        """What tells one state of the file from another: its ETag, or its date."""
+        """The ETag or date of the file, by which a resumption checks that it has not changed."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces()
@@ -79,12 +79,12 @@ class Download:
                 failed = failed + 1 if self._done == before else 1
                 if failed >= self.limits.tries or (self._done and not self._version):
                     raise MediaFormat(self._given_up(error)) from error
-                log.info("download is taken up again", extra={"host": self.url.host, "at": self._done})
+                log.info("download resumed", extra={"host": self.url.host, "at": self._done})
             pause = self.limits.pause_seconds * 2 ** (failed - 1)
             await asyncio.sleep(min(pause, max(0.0, ends - asyncio.get_running_loop().time())))
 
     async def _bounded(self, pieces: AsyncIterator[bytes], ends: float) -> AsyncIterator[bytes]:
-        """Pass on what comes, within the limits of size and time."""
+        """Yield the pieces within the limits of size and time."""
         while True:
             try:
                 async with asyncio.timeout_at(ends):
@@ -92,7 +92,7 @@ class Download:
             except TimeoutError:
                 raise MediaFormat(
                     f"{_shown(self.url)} took longer than {self.limits.max_seconds:g} s; {self._done} bytes had come. "
-                    "Download it yourself and hand over the file."
+                    "Download it yourself and pass the file."
                 ) from None
             if not piece:
                 return
@@ -102,7 +102,7 @@ class Download:
             yield piece
 
     async def _once(self) -> AsyncGenerator[bytes, None]:
-        """Ask for the rest, following redirects, each of which is looked at as if it had been given first."""
+        """Request the rest, following redirects; each is checked like the first address."""
         url = self.url
         for _ in range(self.limits.max_redirects + 1):
             sockets = GuardedSocketFactory(url.host or "", url.port or 0, self.limits.allowed)
@@ -117,18 +117,18 @@ class Download:
                 except Forbidden:
                     raise
                 except (aiohttp.InvalidURL, UnicodeError) as error:
-                    # IDNA refuses some names only when they are looked up.
-                    raise MediaFormat(f"{_shown(url)} is not an address that can be fetched.") from error
+                    # IDNA refuses some names only at the look-up.
+                    raise MediaFormat(f"{_shown(url)} is not a valid address.") from error
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     if sockets.refused is not None:
                         raise sockets.refused from None
                     raise _Again(f"{type(error).__name__}: {error}".rstrip(": ")) from error
         raise MediaFormat(
-            f"{_shown(self.url)} leads on more than {self.limits.max_redirects} times. Give the last one."
+            f"{_shown(self.url)} redirects more than {self.limits.max_redirects} times. Give the last address."
         )
 
     def _session(self, sockets: GuardedSocketFactory) -> aiohttp.ClientSession:
-        # One session per hop: the guard belongs to the host that it was made for, and nothing is remembered.
+        # One session per hop: the guard belongs to one host, and nothing is carried over.
         connector = aiohttp.TCPConnector(use_dns_cache=False, force_close=True, socket_factory=sockets)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.limits.silence_seconds)
         return aiohttp.ClientSession(
@@ -146,28 +146,28 @@ class Download:
     def _redirect(self, url: URL, answer: aiohttp.ClientResponse) -> URL:
         to = answer.headers.get("Location", "")
         if not to:
-            raise MediaFormat(f"{_shown(url)} leads on without saying where. Give the address of the file itself.")
+            raise MediaFormat(f"{_shown(url)} redirects without an address. Give the address of the file itself.")
         try:
             return _checked(str(url.join(URL(to))), self.limits.allowed)
         except ValueError:
-            raise MediaFormat(f"{_shown(url)} leads on to something that is no address.") from None
+            raise MediaFormat(f"{_shown(url)} redirects to an invalid address.") from None
 
     async def _body(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        self._judge(answer)
+        self._check_answer(answer)
         if not self._done:
             self._remember(answer)
         skip = self._done if answer.status == 200 else 0
-        unpacker = _Unpacker(answer.headers.get("Content-Encoding", ""), self.url)
+        decompressor = _Decompressor(answer.headers.get("Content-Encoding", ""), self.url)
         async for data in answer.content.iter_chunked(PIECE):
-            for piece in unpacker.feed(data):
+            for piece in decompressor.feed(data):
                 if skip >= len(piece):
                     skip -= len(piece)
                     continue
                 yield piece[skip:]
                 skip = 0
-        unpacker.end()
+        decompressor.end()
 
-    def _judge(self, answer: aiohttp.ClientResponse) -> None:
+    def _check_answer(self, answer: aiohttp.ClientResponse) -> None:
         status, where = answer.status, _shown(self.url)
         if status in _TRANSIENT:
             raise _Again(f"the server answered {status} {answer.reason}")
@@ -175,9 +175,9 @@ class Download:
             raise MediaFormat(f"{where} changed while it was downloaded. Try again.")
         if status == 206:
             if not (answer.headers.get("Content-Range") or "").startswith(f"bytes {self._done}-"):
-                raise MediaFormat(f"{where} answered with another part than was asked for. Download it yourself.")
+                raise MediaFormat(f"{where} sent another part than requested. Download it yourself.")
         elif status != 200:
-            raise MediaFormat(f"{where} answered {status} {answer.reason}. Check the address, and whether it is open.")
+            raise MediaFormat(f"{where} answered {status} {answer.reason}. Check the address, and that it is public.")
         length = answer.content_length or 0
         if (self._done if status == 206 else 0) + length > self.limits.max_bytes:
             raise self._too_large(length)
@@ -199,24 +199,24 @@ class Download:
 
 
 class _Again(Exception):
-    """It broke off, and asking for the rest may help."""
+    """The download broke off and may be resumed."""
 
 
 def _checked(text: str, allowed: AllowList) -> URL:
     try:
         url = URL(text)
     except ValueError:
-        raise MediaFormat(f"{text[:200]!r} is not an address that can be fetched.") from None
+        raise MediaFormat(f"{text[:200]!r} is not a valid address.") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise MediaFormat(f"{text[:200]!r} cannot be fetched: only http and https addresses can.")
     if url.user is not None or url.password is not None:
-        raise MediaFormat(f"{_shown(url)} holds a name or password. Download it yourself and hand over the file.")
+        raise MediaFormat(f"{_shown(url)} contains a name or password. Download it yourself and pass the file.")
     check_host(url.host, url.port or 0, allowed)
     return url
 
 
 def _shown(url: URL) -> str:
-    """The address without what may be secret in it."""
+    """The address without query and credentials, which may be secret."""
     return str(url.with_user(None).with_query(None).with_fragment(None))[:200]
 
 
@@ -234,7 +234,7 @@ _PLAIN = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]+))', re.I)
 
 
 def _name_in_header(value: str) -> str:
-    """The file name of a Content-Disposition (RFC 6266), or the empty string."""
+    """Return the file name of a Content-Disposition (RFC 6266), or the empty string."""
     found = _EXTENDED.search(value)
     if found:
         try:
@@ -245,36 +245,36 @@ def _name_in_header(value: str) -> str:
     if not found:
         return ""
     name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
-    # Headers come as bytes; many servers put UTF-8 there as it is.
+    # Many servers send UTF-8 in headers as it is.
     with suppress(UnicodeEncodeError, UnicodeDecodeError):
         name = name.encode("latin-1").decode()
     return unquote(name) if re.search(r"%[0-9A-Fa-f]{2}", name) else name
 
 
-class _Unpacker:
-    """Turns the bytes of the wire into those of the file, never more than a piece at once."""
+class _Decompressor:
+    """Decompresses a body, at most one piece at a time."""
 
     def __init__(self, encoding: str, url: URL) -> None:
         if encoding.lower() not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise MediaFormat(
-                f"{_shown(url)} is packed as '{encoding}', which was not asked for. Download it yourself."
+                f"{_shown(url)} is compressed as '{encoding}', which was not requested. Download it yourself."
             )
-        self._machine = zlib.decompressobj(47) if encoding.lower() not in ("", "identity") else None
+        self._zlib = zlib.decompressobj(47) if encoding.lower() not in ("", "identity") else None
         self._url = url
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        if self._machine is None:
+        if self._zlib is None:
             yield data
             return
         while data:
             try:
-                piece = self._machine.decompress(data, PIECE)
+                piece = self._zlib.decompress(data, PIECE)
             except zlib.error as error:
-                raise MediaFormat(f"{_shown(self._url)} is not packed as it says: {error}.") from error
-            data = self._machine.unconsumed_tail
+                raise MediaFormat(f"{_shown(self._url)} is not compressed as its header says: {error}.") from error
+            data = self._zlib.unconsumed_tail
             if piece:
                 yield piece
 
     def end(self) -> None:
-        if self._machine is not None and not self._machine.eof:
-            raise _Again("the packed bytes end before their end")
+        if self._zlib is not None and not self._zlib.eof:
+            raise _Again("the compressed body is incomplete")

@@ -1,4 +1,4 @@
-"""Keeping the library in order: how full it is, what may go, and whether the bytes are still the same."""
+"""Library maintenance: usage, pruning to a quota, removal of leftovers, verification of the stored bytes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from yizhan.media.staging import sweep
 from yizhan.model import Media
 
 GRACE_SECONDS = 3600.0
-"""What was used this recently is never dropped: somebody may be about to send it."""
+"""Media used this recently are never dropped: they may be about to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full the library is. `needed`: what deliveries that are not settled rest on."""
+    """Size of the library; `needed_*` counts the media of deliveries that are not settled."""
 
     count: int
     bytes: int
@@ -28,7 +28,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was dropped, or would be. `bytes_left`: what the library then holds."""
+    """Result of pruning, or of a dry run. `bytes_left`: size of the library afterwards."""
 
     media: tuple[Media, ...]
     bytes_freed: int
@@ -37,7 +37,7 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is not as it should be. `remedy`: what to do."""
+    """A problem found by `verify`, and its remedy."""
 
     sha256: str
     name: str
@@ -57,8 +57,8 @@ class Housekeeping:
     async def prune(self, quota_bytes: int, *, grace_seconds: float = GRACE_SECONDS, dry_run: bool = False) -> Pruned:
         """Drop the least recently used media until the library holds at most `quota_bytes`.
 
-        What a queued delivery needs stays, as does what was used within `grace_seconds`, so the library may remain
-        above the quota. Variants are media like others: they go first when only their source is still used.
+        Media that a queued delivery needs, or that were used within `grace_seconds`, stay, so the library may remain
+        above the quota. Variants are media like others, and go first if only their source is still used.
         """
         held = await self.library.index.all()
         unused_since = self.library.clock.now() - grace_seconds
@@ -73,14 +73,14 @@ class Housekeeping:
         return Pruned(tuple(gone), sum(media.size for media in gone), left)
 
     async def tidy(self, *, grace_seconds: float = GRACE_SECONDS) -> int:
-        """Remove what crashes left: unfinished files, and blobs that no row of the index knows. Returns how many."""
+        """Remove leftovers of crashes: unfinished files and blobs without an entry in the index; return how many."""
         removed = await asyncio.to_thread(sweep, self.library.blobs.staging)
         for name in await self._strays(grace_seconds):
             removed += await self.library.drop_stray(name)
         return removed
 
     async def verify(self) -> AsyncIterator[Problem]:
-        """Read everything again and yield what is wrong. Takes as long as reading the whole store."""
+        """Read all media and yield the problems; takes as long as reading the whole store."""
         for one in await self.library.index.all():
             try:
                 what = await self.library.verify(one.media.sha256)
@@ -90,10 +90,10 @@ class Housekeeping:
                 remedy = "Add the file again" + ("; a delivery is waiting for it." if one.needed else ", or prune it.")
                 yield Problem(one.media.sha256, one.media.name, what, remedy)
         for name in await self._strays(GRACE_SECONDS):
-            yield Problem(name, "", f"{name}: no entry of the library knows these bytes.", "Tidying removes them.")
+            yield Problem(name, "", f"{name}: these bytes have no entry in the library.", "Tidying removes them.")
 
     async def _strays(self, grace_seconds: float) -> Sequence[str]:
-        # A blob is stored a moment before its row; only old ones are strays. The store's own clock dates them.
+        # A blob is stored a moment before its row, so only old ones are strays. Their dates are by the store's clock.
         old = time.time() - grace_seconds
         blobs = [blob.name async for blob in self.library.blobs.all() if blob.modified_at <= old]
         known = await self.library.index.digests() if blobs else set()

@@ -1,4 +1,4 @@
-"""What is known about the media in the blob store, in the tables `media` and `variants`."""
+"""The index of the media in the blob store: tables `media` and `variants`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from yizhan.storage.ledger import Ledger
 from yizhan.storage.tables import deliveries, media, message_media, variants
 
 _FIELDS = tuple(Media.__struct_fields__)
-# What is unknown may be sent again by a person, so its media are kept too.
+# An unknown delivery may be sent again by a person, so its media are kept too.
 _OPEN = (*(state.value for state in State if not state.final), State.UNKNOWN.value)
 
 
@@ -27,7 +27,7 @@ class MediaRow:
     added_at: float
     used_at: float
     needed: int
-    """How many deliveries that are not settled yet rest on it."""
+    """Number of unsettled deliveries that need it."""
 
 
 class SqlMediaIndex:

@@ -1,7 +1,7 @@
-"""Taking bytes in: one pass computes every digest that a wire wants, while the bytes go to a staging file.
+"""Ingest: one pass writes the bytes to a staging file and computes every digest that a wire needs.
 
-Small media are done in one go in a thread. For large ones each digest and the writing run in threads of their own with
-a few blocks between them, so that the whole takes little longer than its slowest digest.
+Small media are handled in one thread call. For large ones each digest and the writer run in threads of their own with
+a few blocks queued between them, so that ingest takes little longer than its slowest digest.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from yizhan.errors import MediaTooLarge, StorageError
 from yizhan.media.staging import DirectWriter, write_all
 
 BLOCK = 2 << 20
-"""Bytes: what one step of a digest works on."""
+"""Bytes of one block."""
 WAITING = 8
-"""Blocks that may wait for one stage; as stages share them, one intake holds about 20 MiB."""
+"""Blocks queued for one stage. Stages share them, so one ingest holds about 20 MiB."""
 
 Progress = Callable[[int], None]
 """Called on the event loop with the number of bytes taken in since the last call."""
@@ -29,7 +29,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What one pass found out."""
+    """Digests and size of ingested bytes."""
 
     sha256: str
     md5: str
@@ -44,11 +44,11 @@ async def ingest(
     """Write `chunks` to `file` and return their digests.
 
     Raises:
-        MediaTooLarge: more than `max_bytes` came.
+        MediaTooLarge: there were more than `max_bytes`.
         StorageError: the file could not be written.
     """
     blocks = _blocks(_counted(chunks, max_bytes, progress))
-    work = _Work(file)
+    work = _Digester(file)
     first = await anext(blocks, b"")
     second = await anext(blocks, b"")
     if not second:
@@ -58,8 +58,8 @@ async def ingest(
     return work.digests()
 
 
-class _Work:
-    """The digests and the writer; each method is only ever run by one thread at a time."""
+class _Digester:
+    """The digests and the writer; each method is run by one thread at a time."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -108,7 +108,7 @@ class _Work:
         return Digests(self._sha256.hexdigest(), self._md5.hexdigest(), self._crc32, self._size)
 
 
-async def _staged(work: _Work, first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> None:
+async def _staged(work: _Digester, first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> None:
     stages = [_Stage(step) for step in (work.md5, work.sha256, work.write)]
     try:
         async with asyncio.TaskGroup() as group:
@@ -132,7 +132,7 @@ async def _with(first: bytes, second: bytes, rest: AsyncIterator[bytes]) -> Asyn
 
 
 class _Stage:
-    """One step in a thread, fed through a short queue. The thread works until the queue is empty, then goes home."""
+    """One step in a thread, fed through a short queue; the thread ends when the queue is empty."""
 
     def __init__(self, step: Callable[[bytes], None]) -> None:
         self._step = step
@@ -181,7 +181,7 @@ async def _in_thread(step: Callable[[], None], on_cancel: Callable[[], None] | N
     except asyncio.CancelledError:
         if on_cancel is not None:
             on_cancel()
-        # The thread still uses the file; leave only when it is done with it.
+        # The thread still uses the file; wait until it is done.
         await asyncio.wait([running])
         raise
 
@@ -193,19 +193,19 @@ async def _counted(
     async for chunk in chunks:
         size += len(chunk)
         if max_bytes is not None and size > max_bytes:
-            raise MediaTooLarge(f"More than {max_bytes} bytes came; that is the most this library takes in at once.")
+            raise MediaTooLarge(f"It has more than {max_bytes} bytes, the limit of this library.")
         yield chunk
         if progress is not None:
             progress(len(chunk))
 
 
 async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the same bytes in blocks of about BLOCK, whatever the size of the chunks."""
+    """Yield the bytes in blocks of about BLOCK."""
     waiting: list[bytes] = []
     size = 0
     async for chunk in chunks:
         for start in range(0, len(chunk), BLOCK):
-            # A chunk that is already of the right size is passed on as it is, not copied.
+            # A chunk of the right size is passed on without copying.
             piece = chunk if len(chunk) <= BLOCK else chunk[start : start + BLOCK]
             waiting.append(piece)
             size += len(piece)

@@ -1,4 +1,4 @@
-"""The library: media taken in once, kept by digest, handed out as content."""
+"""The library: stores media by digest, each once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Check = Callable[[Digests, Findings], None]
 
 
 class MediaEntry(Protocol):
-    """One row of the index. Times are seconds since the epoch."""
+    """One entry of the index. Times are seconds since the epoch."""
 
     @property
     def media(self) -> Media: ...
@@ -36,37 +36,37 @@ class MediaEntry(Protocol):
     def used_at(self) -> float: ...
     @property
     def needed(self) -> int:
-        """How many deliveries that are not settled yet rest on it."""
+        """Number of unsettled deliveries that need it."""
 
 
 class MediaIndex(Protocol):
-    """What is known about the media in the blob store."""
+    """The index of the media in the blob store."""
 
     async def find(self, sha256: str) -> Media | None: ...
 
     async def add(self, media: Media, at: float) -> None:
-        """Note it; one that is known already is only touched."""
+        """Add an entry; a known one is only touched."""
 
     async def touch(self, sha256: str, at: float) -> bool:
-        """Note that it was used; returns whether it is known."""
+        """Record a use; returns whether it is known."""
 
     async def all(self) -> Sequence[MediaEntry]:
-        """Everything, the least recently used first."""
+        """Return all entries, the least recently used first."""
 
     async def digests(self) -> set[str]:
-        """The SHA-256 of everything."""
+        """Return the SHA-256 of all entries."""
 
     async def remove(self, sha256: str, unused_since: float) -> bool:
-        """Forget it and what was made of it, unless it is needed or was used after `unused_since`; returns whether."""
+        """Remove an entry and its variants, unless it is needed or was used after `unused_since`; returns whether."""
 
     async def variant(self, source: str, recipe: str) -> Media | None: ...
     async def add_variant(self, source: str, recipe: str, sha256: str) -> None: ...
 
 
 class Library:
-    """Media by SHA-256. `max_bytes`: the most that one medium may have; None sets no limit.
+    """Media by SHA-256. `max_bytes`: limit for one medium; None sets no limit.
 
-    `trust`: which paths and addresses callers may name of whom `add` is told nothing else.
+    `trust`: the paths and addresses that callers of `add` may name by default.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class Library:
         trust: Trust | None = None,
         check: Check | None = None,
     ) -> Media:
-        """Take in `source` and return what it is; the same bytes are kept once, under whatever names they come.
+        """Store `source` and return its media; the same bytes are stored once, whatever their names.
 
-        `name`: what people see, instead of the name it came with. `kind`: what it is wanted as; `file` fits anything,
-        any other must be what the bytes are. `trust`: which paths and addresses this caller may name, where
-        that is not the library's own. `check` looks at digests and format before anything is stored, and may raise.
+        `name`: the name that people see, instead of the source's own. `kind`: the wanted kind; `file` fits any bytes,
+        the others must match. `trust`: the paths and addresses that this caller may name, instead of the library's own.
+        `check` is given digests and format before anything is stored, and may raise.
 
         Raises:
             MediaFormat: empty, unreadable, or not of the wanted kind; nothing was stored.
-            Refused: the caller may not name it, or the library does not hold it.
+            Refused: the caller may not name the source, or the library does not have it.
             MediaTooLarge: over the library's own limit; nothing was stored.
             StorageError: it could not be written; nothing was stored.
         """
@@ -116,11 +116,11 @@ class Library:
         return with_name_and_kind(media, shown, kind)
 
     def open(self, media: Media | str) -> VerifiedContent:
-        """Return the bytes of something in the library, by Media or SHA-256. Reading them checks their digest.
+        """Return the bytes of media, by Media or SHA-256. Reading them checks their digest.
 
         Raises:
-            StorageError: the blob store does not hold it.
-            MediaDamaged: it has another size than when it was added.
+            StorageError: the blob store does not have them.
+            MediaDamaged: the size is not the one recorded when they were added.
         """
         if isinstance(media, str):
             return VerifiedContent(self.blobs.open(media), media, f"Media {media[:12]}", self._proofs)
@@ -134,10 +134,10 @@ class Library:
         return await self.index.find(sha256)
 
     async def get(self, sha256: str) -> Media:
-        """Return what is known about `sha256`.
+        """Return the media with digest `sha256`.
 
         Raises:
-            Refused: the library does not hold it.
+            Refused: the library does not have them.
         """
         media = await self.index.find(sha256)
         if media is None:
@@ -145,7 +145,7 @@ class Library:
         return media
 
     async def forget(self, sha256: str, unused_since: float) -> bool:
-        """Drop something, unless a delivery needs it or it was used after `unused_since`; returns whether it went."""
+        """Remove media, unless a delivery needs them or they were used after `unused_since`; returns whether."""
         async with self._locks.of(sha256):
             if not await self.index.remove(sha256, unused_since):
                 return False
@@ -153,7 +153,7 @@ class Library:
             return True
 
     async def drop_stray(self, sha256: str) -> bool:
-        """Remove bytes that the index does not know; returns whether there were any."""
+        """Remove a blob without an entry in the index; returns whether there was one."""
         async with self._locks.of(sha256):
             if await self.index.find(sha256) is not None or not await self.blobs.exists(sha256):
                 return False
@@ -161,7 +161,7 @@ class Library:
             return True
 
     async def verify(self, sha256: str) -> str:
-        """Read the bytes again; returns what is wrong with them, or the empty string."""
+        """Read the stored bytes and return the problem with them, or the empty string."""
         try:
             held = await self._digests(sha256)
         except StorageError as error:
@@ -181,7 +181,7 @@ class Library:
     async def _keep(self, file: IO[bytes], digests: Digests, findings: Findings, name: str) -> Media:
         async with self._locks.of(digests.sha256):
             known = await self.index.find(digests.sha256)
-            # Touched first: housekeeping in another process then leaves the bytes alone.
+            # Touched first, so that housekeeping in another process leaves the bytes alone.
             if known is not None and await self.index.touch(known.sha256, self.clock.now()):
                 if not await self._is_whole(known):
                     await self.blobs.keep(Path(file.name), known.sha256)
@@ -199,7 +199,7 @@ class Library:
             return media
 
     async def _is_whole(self, media: Media) -> bool:
-        """Whether the stored bytes are there and sound; damaged ones are replaced by those that are added again."""
+        """Whether the stored bytes exist and are intact; adding the file again replaces damaged ones."""
         try:
             await self.open(media).prove()
         except (StorageError, MediaDamaged):
@@ -228,7 +228,7 @@ def _opened(source: Source, trust: Trust) -> SourceStream:
 
 @asynccontextmanager
 async def _closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[None]:
-    """End a stream that was not read to its end now, not when the collector comes by."""
+    """Close a stream at once, also if it was not read to its end."""
     try:
         yield
     finally:
@@ -271,7 +271,7 @@ def _media(digests: Digests, findings: Findings, name: str) -> Media:
 
 
 async def _uncancellable(work: Coroutine[Any, Any, Media]) -> Media:
-    """Await `work`, letting it run to its end when the caller is cancelled: half a move is worse than a late one."""
+    """Await `work` to its end even if the caller is cancelled: a half-done move is worse than a late one."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -281,7 +281,7 @@ async def _uncancellable(work: Coroutine[Any, Any, Media]) -> Media:
 
 
 class _Locks:
-    """One lock per name, for as long as anybody waits for it."""
+    """One lock per name, while it is in use."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[asyncio.Lock, int]] = {}

@@ -1,9 +1,9 @@
-"""What may be handed over as a string, and how far a caller is trusted: addresses, data URIs, digests, paths.
+"""Media named by a string, and the trust that a caller has.
 
-https://…            downloaded, guarded (see `yizhan.media.address_guard`)
+https://…            downloaded, guarded by `yizhan.media.address_guard`
 data:image/png;base64,…
 base64://…
-sha256:<64 hex>      something already in the library
+sha256:<64 hex>      media in the library
 file:///…, or a path
 """
 
@@ -24,24 +24,24 @@ from yizhan.media.sources import SourceStream, not_allowed, open_below, open_sou
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BASE64_STEP = 1 << 20
-"""Characters decoded at once; a multiple of four."""
+"""Characters decoded in one step; a multiple of four."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What a caller may name. The default is for the owner of the machine."""
+    """The paths and addresses that a caller may name. The default is for the owner of the machine."""
 
     folders: tuple[Path, ...] | None = None
-    """Folders below which paths are read; None reads any path, an empty tuple none."""
+    """Folders below which paths may be read; None allows any path, an empty tuple none."""
     fetch: DownloadLimits | None = field(default_factory=DownloadLimits)
-    """Limits of downloads; None downloads nothing."""
+    """Limits of downloads; None forbids them."""
 
     @classmethod
     def allowing(cls, *addresses: str) -> Trust:
-        """Return the default, and downloads also from these hosts, addresses and networks that are not public.
+        """Return the default trust that also downloads from these hosts, addresses and networks, public or not.
 
         Raises:
-            ConfigError: one of them is none.
+            ConfigError: an entry is malformed.
         """
         return cls(fetch=DownloadLimits(allowed=AllowList(addresses)))
 
@@ -57,10 +57,10 @@ def digest_in(source: str) -> str | None:
 
 
 def open_text(source: str, trust: Trust = OWNER) -> SourceStream:
-    """Return the bytes that a string stands for, as a stream.
+    """Return the bytes that a string refers to, as a stream.
 
     Raises:
-        MediaFormat: it stands for nothing that could be read.
+        MediaFormat: it refers to nothing readable.
         Refused: the caller may not name it.
     """
     scheme = source[:16].lower()
@@ -78,10 +78,10 @@ def open_text(source: str, trust: Trust = OWNER) -> SourceStream:
 
 
 def open_path(path: Path, trust: Trust) -> SourceStream:
-    """Return the bytes of a file, if the caller may name it.
+    """Return the bytes of a file that the caller may name.
 
     Raises:
-        Refused: it is not below an allowed folder; whether it exists is not said.
+        Refused: it is not below an allowed folder; the text does not say whether it exists.
     """
     if trust.folders is None:
         return open_source(path)
@@ -120,7 +120,7 @@ def _data(source: str) -> SourceStream:
 
 
 async def _base64(text: str) -> AsyncIterator[bytes]:
-    """Decode piece by piece, both alphabets, with or without line ends and padding."""
+    """Decode step by step, in both alphabets, with or without line ends and padding."""
     rest = ""
     for at in range(0, len(text), _BASE64_STEP):
         piece = rest + re.sub(r"[\s=]+", "", text[at : at + _BASE64_STEP].replace("-", "+").replace("_", "/"))
@@ -137,5 +137,5 @@ def _decoded(piece: str) -> bytes:
         return base64.b64decode(piece, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MediaFormat(
-            f"The text is not base64: {error}. Encode the file again, without changing the text."
+            f"The text is not base64: {error}. Encode the file again and pass the text unchanged."
         ) from None

@@ -1,10 +1,10 @@
-"""Serving single files under signed addresses that end, for platforms that take nothing but an address.
+"""Serves single files at signed addresses that expire, for platforms that take only an address.
 
     http://127.0.0.1:41873/m/1767225600/5f1c…/6e34…/photo.jpg
                             end         digest signature, over end, digest and name
 
-Nothing is listed, nothing is taken in, and an address cannot be guessed or changed. Loopback by default; where the
-platform must reach it from outside, `base` names the public address of a proxy in front.
+There is no listing and no upload, and an address cannot be guessed or altered. The server listens on loopback by
+default; `base` names the public address of a proxy if the platform reaches it from outside.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from yizhan.media.library import Library
 from yizhan.model import Clock, Content, Media
 
 ROUTE = "/m/{end}/{sha256}/{signature}/{name}"
-MOST_SECONDS = 86400.0
-"""No address is good for longer."""
+MAX_SECONDS = 86400.0
+"""No address is valid for longer."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?")
 _PLAIN_TYPES = re.compile(r"(image/(?!svg)|video/|audio/)[\w.+-]+")
-"""Types that a browser shows without running anything in them."""
+"""Types that a browser shows without running code in them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShareSettings:
-    """Where shared media are served. `base`: scheme, host and path under which others reach that; empty: as it is."""
+    """The address of the server. `base`: scheme, host and path by which others reach it; empty if the same."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one."""
+    """0 picks a free port."""
     base: str = ""
 
 
 class ShareServer:
-    """Gives out addresses, and serves them from the first one on. `secret` signs: who knows it can make addresses."""
+    """Makes addresses and serves them, starting with the first. `secret` signs them, and must not become known."""
 
     def __init__(self, library: Library, clock: Clock, secret: bytes, settings: ShareSettings | None = None) -> None:
         self.settings = settings or ShareSettings()
@@ -55,14 +55,14 @@ class ShareServer:
         self._port = 0
 
     async def address(self, media: Media, seconds: float = 600.0) -> str:
-        """Return an address under which `media` can be fetched until `seconds` from now.
+        """Return an address at which `media` can be fetched for `seconds`.
 
         Raises:
-            ConfigError: the server cannot listen where it should.
+            ConfigError: the server cannot listen at its address.
         """
         await self._start()
         self._types[media.sha256] = media.mime
-        end = str(math.ceil(self._clock.now() + min(max(seconds, 1.0), MOST_SECONDS)))
+        end = str(math.ceil(self._clock.now() + min(max(seconds, 1.0), MAX_SECONDS)))
         name = quote(media.name or f"{media.sha256[:12]}.{media.format or 'bin'}", safe="")
         return f"{self._base}/m/{end}/{media.sha256}/{self._signature(end, media.sha256, name)}/{name}"
 
@@ -98,24 +98,24 @@ class ShareServer:
         return hmac.digest(self._secret, f"{end}\n{sha256}\n{name}".encode(), "sha256").hex()[:40]
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        # As it was signed: before anything is decoded.
+        # The raw pieces are signed, so they are not decoded.
         end, sha256, signature, name = request.rel_url.raw_path.split("/")[-4:]
         right = self._signature(end, sha256, name)
         if not (
             _DIGEST.fullmatch(sha256) and hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace"))
         ):
-            return web.Response(status=404, text="There is nothing here.\n")
+            return web.Response(status=404, text="Not found.\n")
         if not end.isdecimal() or int(end) < self._clock.now():
-            return web.Response(status=410, text="This address has ended.\n")
+            return web.Response(status=410, text="This address has expired.\n")
         try:
             content = self._library.open(sha256)
             await content.prove()
         except (StorageError, MediaDamaged):
-            return web.Response(status=404, text="There is nothing here any more.\n")
+            return web.Response(status=404, text="No longer available.\n")
         return await self._answer(request, content, sha256)
 
     async def _answer(self, request: web.Request, content: Content, sha256: str) -> web.StreamResponse:
-        wanted = _wanted(request.headers.get("Range", ""), content.size)
+        wanted = _range_of(request.headers.get("Range", ""), content.size)
         if wanted is None:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{content.size}"})
         start, stop = wanted
@@ -143,8 +143,8 @@ class ShareServer:
         return mime if _PLAIN_TYPES.fullmatch(mime) else "application/octet-stream"
 
 
-def _wanted(header: str, size: int) -> tuple[int, int] | None:
-    """Return which bytes a Range header asks for: all when it asks for none that we know; None when there are none."""
+def _range_of(header: str, size: int) -> tuple[int, int] | None:
+    """Return start and stop of a Range header; everything if it is not understood, None if it cannot be satisfied."""
     found = _RANGE.fullmatch(header.strip())
     if found is None or found[1] is found[2] is None:
         return 0, size

@@ -1,4 +1,4 @@
-"""What a person may hand over as media, and how its bytes are come by."""
+"""Sources of media: paths, bytes, file objects, streams and content, each opened as a stream of bytes."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Readable(Protocol):
 Source: TypeAlias = (
     Media | str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | AsyncIterable[bytes] | Content
 )
-"""A path, bytes, a file object, an async stream, content, or something already in the library."""
+"""A path, bytes, a file object, an async stream, content, or media in the library."""
 
 
 @dataclass(slots=True)
 class SourceStream:
-    """Bytes on their way in."""
+    """The bytes of a source, as a stream."""
 
     chunks: AsyncIterator[bytes]
     name: str = ""
-    """The name they came with; not cleaned. A download learns it with its first bytes."""
+    """The source's name, not cleaned. A download sets it with its first bytes."""
     what: str = "the media"
-    """How error texts call it."""
+    """The source in error texts."""
 
 
 def open_source(source: Source) -> SourceStream:
     """Return the bytes of `source` as a stream. Paths are opened when the stream starts.
 
     Raises:
-        MediaFormat: it is nothing that bytes could be read from.
+        MediaFormat: bytes cannot be read from it.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return SourceStream(_once(bytes(source)), what="the bytes")
@@ -99,7 +99,7 @@ async def _file(path: Path, open_file: Callable[[], IO[bytes]]) -> AsyncIterator
 
 def _open_file(path: Path) -> IO[bytes]:
     try:
-        # Asked before opening: opening a pipe would wait for whoever writes to it.
+        # Checked before opening: opening a pipe would wait for its writer.
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
             return path.open("rb", buffering=0)
@@ -143,7 +143,7 @@ def _cannot_open(path: Path, error: OSError | ValueError) -> MediaFormat:
 def _not_regular(path: Path) -> MediaFormat:
     if path.is_dir():
         return MediaFormat(f"{path} is a folder. Name a file in it, or pack it into a zip file first.")
-    return MediaFormat(f"{path} is not a regular file. Open it yourself and hand over the file object.")
+    return MediaFormat(f"{path} is not a regular file. Open it yourself and pass the file object.")
 
 
 def _near(path: Path) -> str:
@@ -163,11 +163,11 @@ async def _readable(source: Readable) -> AsyncIterator[bytes]:
 
 async def _read(source: Readable) -> Any:
     try:
-        # An asynchronous file object answers with a coroutine, made in the thread and awaited here.
+        # An asynchronous file object returns a coroutine, which is awaited here.
         data = await asyncio.to_thread(source.read, BLOCK)
         return await data if asyncio.iscoroutine(data) else data
     except (OSError, ValueError) as error:
-        raise MediaFormat(f"The file object cannot be read: {error}. Hand it over open, for reading bytes.") from error
+        raise MediaFormat(f"The file object cannot be read: {error}. Pass it open, for reading bytes.") from error
 
 
 async def _checked(source: AsyncIterable[Any]) -> AsyncIterator[bytes]:
@@ -180,4 +180,4 @@ def _bytes(data: Any) -> bytes:
         return data
     if isinstance(data, (bytearray, memoryview)):
         return bytes(data)
-    raise MediaFormat(f"Media are bytes, but {type(data).__name__} came. Open the file in binary mode ('rb').")
+    raise MediaFormat(f"Media are bytes, not {type(data).__name__}. Open the file in binary mode ('rb').")

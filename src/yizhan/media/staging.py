@@ -1,7 +1,7 @@
-"""Files that are still being written: found again after a crash, and written past the page cache where that is quicker.
+"""Unfinished files: removed after a crash, and written past the page cache where that is faster.
 
-Large media are written once and seldom read at once. Written directly they do not push what is in use out of the
-system's cache, and there is nothing left to flush at the end.
+Large media are written once and seldom read soon after. Written directly, they do not evict other files from the cache,
+and nothing is left to flush at the end.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import IO, Any
 fcntl: Any
 try:
     fcntl = import_module("fcntl")
-except ImportError:  # not on this system: what a crash leaves in the staging folder then waits for a person
+except ImportError:  # not on this system: leftovers of crashes stay until a person removes them
     fcntl = None
 
 DIRECT = 2 << 20
-"""Bytes of one direct write; what is shorter than a few of these is written in the ordinary way."""
+"""Bytes of one direct write; small files are written in the ordinary way."""
 _PREFIX = "new-"
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[IO[bytes]]:
-    """Open a new file in `folder` for writing; removed at the end unless it was moved away.
+    """Open a new file in `folder` for writing; it is removed at the end unless it was moved.
 
-    It stays locked while it is open, so that `sweep` in another process can tell it from what a crash left.
+    It is locked while it is open, so that `sweep` in another process does not take it for a leftover.
     """
     file = _new_file(folder)
     try:
@@ -42,7 +42,7 @@ def staged(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def sweep(folder: Path) -> int:
-    """Remove unfinished files whose writer is gone; returns how many."""
+    """Remove unfinished files whose writer is gone; return how many."""
     return sum(_abandoned(path) for path in folder.glob(_PREFIX + "*")) if fcntl else 0
 
 
@@ -50,7 +50,7 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
     """Write every byte to an unbuffered file.
 
     Raises:
-        OSError: the system's own, such as a full disk.
+        OSError: as raised by the system, for example on a full disk.
     """
     view = memoryview(data)
     while view:
@@ -58,11 +58,11 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
 
 
 class DirectWriter:
-    """Writes a long run of bytes to an unbuffered file, past the page cache where system and file system allow it."""
+    """Writes many bytes to an unbuffered file, past the page cache where system and file system support it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        # Direct writes take their bytes from memory at a page boundary; a map of nothing is at one.
+        # Direct writes need memory at a page boundary; an anonymous map has it.
         self._buffer = mmap.mmap(-1, DIRECT)
         self._filled = 0
         self._direct = _set_direct(file, True)
@@ -78,7 +78,7 @@ class DirectWriter:
                 self._put()
 
     def finish(self) -> None:
-        """Write the rest. The writer is not used after."""
+        """Write the rest; the writer must not be used afterwards."""
         if self._direct:
             _set_direct(self._file, False)
         with memoryview(self._buffer) as view:
@@ -98,7 +98,7 @@ class DirectWriter:
         try:
             written = self._file.write(view)
         except OSError as error:
-            if error.errno != 22:  # EINVAL: this file system does not do it after all
+            if error.errno != 22:  # EINVAL: this file system does not support it after all
                 raise
             return False
         if written == DIRECT:
@@ -115,7 +115,7 @@ def _set_direct(file: IO[bytes], on: bool) -> bool:
     try:
         flags = fcntl.fcntl(file, fcntl.F_GETFL)
         fcntl.fcntl(file, fcntl.F_SETFL, flags | os.O_DIRECT if on else flags & ~os.O_DIRECT)
-    except (OSError, TypeError):  # refused here, or no file of the system's at all
+    except (OSError, TypeError):  # refused here, or not a file of the system
         return False
     return True
 
@@ -128,7 +128,7 @@ def _new_file(folder: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
-        file.close()  # a sweep came between
+        file.close()  # swept in the meantime
 
 
 def _abandoned(path: Path) -> bool:

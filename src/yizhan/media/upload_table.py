@@ -1,4 +1,4 @@
-"""The shelf on disk: handles that platforms gave, by account, scope, digest, use and recipe."""
+"""The table of upload handles, by account, scope, digest, use and recipe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class HandleTable:
         self._vault = vault
 
     async def find(self, key: Key) -> tuple[Handle, float] | None:
-        """Return the handle and when it was made, or None."""
+        """Return the handle and its time of creation, or None."""
         row: Any = await self._ledger.read(lambda c: c.execute(sa.select(handles).where(_where(key))).first())
         if row is None:
             return None
         return Handle(self._vault.unlock(row.token, "handle").decode(), row.scope, row.expires_at), row.made_at
 
     async def keep(self, key: Key, handle: Handle, now: float, size: int) -> None:
-        """Store `handle` in place of whatever was there; returns once it is on disk."""
+        """Store `handle`, replacing an older one; returns once it is on disk."""
         account, scope, sha256, use, recipe = key
         row = {
             "account": account,
@@ -49,7 +49,7 @@ class HandleTable:
         await self._ledger.write(replace)
 
     async def drop(self, key: Key, token: str) -> None:
-        """Remove what is stored under `key`, unless its token is another one by now."""
+        """Remove the handle under `key`, unless it has another token by now."""
 
         def drop(connection: sa.engine.Connection) -> None:
             stored = connection.execute(sa.select(handles.c.token).where(_where(key))).scalar()
@@ -59,17 +59,17 @@ class HandleTable:
         await self._ledger.write(drop)
 
     async def forget(self, account: str) -> None:
-        """Remove everything of `account`."""
+        """Remove all handles of `account`."""
         await self._ledger.write(lambda c: c.execute(handles.delete().where(handles.c.account == account)).rowcount)
 
     async def tidy(self, now: float) -> int:
-        """Remove what has ended; returns how many."""
+        """Remove expired handles; return how many."""
         return await self._ledger.write(
             lambda c: c.execute(handles.delete().where(handles.c.expires_at <= now)).rowcount
         )
 
     async def all(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return what is on the shelf, without the tokens."""
+        """Return all rows, without the tokens."""
         columns = [column for column in handles.c if column.name != "token"]
         query = sa.select(*columns).order_by(handles.c.made_at)
         if account:

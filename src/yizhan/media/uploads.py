@@ -1,4 +1,4 @@
-"""Upload once: a handle is kept until its end, renewed a margin before it, and made by one upload however many ask."""
+"""Upload once: one upload for all callers; its handle is kept, and renewed shortly before it expires."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from yizhan.errors import PlatformError, Unavailable
+from yizhan.errors import Unavailable
 from yizhan.media.upload_table import HandleTable, Key
 from yizhan.model import Clock, Handle, Media, Target
 from yizhan.platforms.adapter import Adapter, MediaNeed
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MARGIN = 60.0
-"""Seconds before its end from which a handle is renewed; a tenth of its life if that is shorter."""
+"""Seconds before its expiry at which a handle is renewed, but at most a tenth of its life."""
 TRIES = 4
 KEPT = 10_000
-"""Handles in memory; the others are in the store."""
+"""Handles in memory; all are in the store."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What uploading cost, for the plan, the demo and the metrics."""
+    """Counts of uploads and of those saved, for plan, demo and metrics."""
 
     uploads: int = 0
     uploaded_bytes: int = 0
@@ -39,7 +39,7 @@ class Tally:
 
 
 class HandleCache:
-    """Handles of every account. `variant` makes the bytes that a need asks for; `open_media` reads them."""
+    """Upload handles of all accounts. `variants` makes and opens the bytes to be uploaded."""
 
     def __init__(
         self,
@@ -52,19 +52,19 @@ class HandleCache:
         self._variants = variants
         self._kept: OrderedDict[Key, tuple[Handle, float]] = OrderedDict()
         self._refused: OrderedDict[Key, str] = OrderedDict()
-        """The token under each key that the platform refused last."""
+        """By key, the token that the platform refused last."""
         self._eras: defaultdict[str, int] = defaultdict(int)
-        """How often each account's handles were forgotten."""
+        """By account, how often its handles were forgotten."""
         self._flights: SingleFlight[Handle] = SingleFlight()
         self.tallies: dict[str, Tally] = {}
         self.on_bytes: Callable[[str, MediaNeed, int], None] | None = None
-        """Called while media leaves: account, need, number of bytes."""
+        """Called while media are uploaded: account, need, number of bytes."""
 
     async def place(self, account: str, need: MediaNeed, target: Target, adapter: Adapter) -> Handle:
-        """Return a handle for `need`, uploading at most once however many callers wait.
+        """Return a handle for `need`; concurrent callers share one upload.
 
         Raises:
-            MediaTooLarge, MediaFormat: the platform does not take it; nothing was sent.
+            MediaTooLarge, MediaFormat: the platform does not accept the media; nothing was sent.
             PlatformError: the upload itself failed; a later call tries again.
         """
         key = _key(account, need)
@@ -77,7 +77,7 @@ class HandleCache:
         return await self._flights.do(key, lambda: self._make(key, need, target, adapter, tally))
 
     async def peek(self, account: str, need: MediaNeed) -> Handle | None:
-        """Return the handle that `place` would find without uploading, or None."""
+        """Return the handle that `place` would return without an upload, or None."""
         key = _key(account, need)
         kept = self._kept.get(key)
         if kept is None and (stored := await self._table.find(key)) is not None:
@@ -85,29 +85,29 @@ class HandleCache:
         return kept[0] if kept is not None and kept[1] > self._clock.now() else None
 
     async def rows(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return what is on the shelf, of one account or all, without the tokens."""
+        """Return the stored handles of one account or all, without the tokens."""
         return await self._table.all(account)
 
     async def drop(self, account: str, need: MediaNeed, refused: Handle) -> None:
-        """Forget `refused`; a handle that was renewed meanwhile stays."""
+        """Forget `refused`; a newer handle stays."""
         key = _key(account, need)
         kept = self._kept.get(key)
         if kept is not None and kept[0].token != refused.token:
             return
         self._kept.pop(key, None)
-        # Whoever looks into the store before it is gone from there must not take it up again.
+        # Until the row is deleted, other callers may read it from the store; they must not use it again.
         _remember(self._refused, key, refused.token)
         await self._table.drop(key, refused.token)
 
     async def forget(self, account: str) -> None:
-        """Forget every handle of `account`: it is somebody else now, or somewhere else."""
+        """Forget all handles of `account`: its identity or address has changed."""
         self._eras[account] += 1
         for key in [key for key in self._kept if key[0] == account]:
             del self._kept[key]
         await self._table.forget(account)
 
     async def tidy(self) -> int:
-        """Remove what has ended from the store; returns how many."""
+        """Remove expired handles from the store; return how many."""
         return await self._table.tidy(self._clock.now())
 
     async def _make(self, key: Key, need: MediaNeed, target: Target, adapter: Adapter, tally: Tally) -> Handle:
@@ -120,7 +120,7 @@ class HandleCache:
             tally.saved_bytes += need.media.size
             return stored[0]
         media = await self._variants.variant(need.media, need.recipe)
-        # The adapter is told the measures of what it uploads; the handle stays known by what it was made of.
+        # The adapter is given the measures of the uploaded variant; the handle is stored under its source.
         handle = await self._upload(need if media is need.media else replace(need, media=media), media, target, adapter)
         tally.uploads += 1
         tally.uploaded_bytes += media.size
@@ -137,7 +137,7 @@ class HandleCache:
             try:
                 self.on_bytes(target.account, need, count)
             except Exception:
-                log.exception("a listener to uploads failed", extra={"account": target.account})
+                log.exception("upload listener failed", extra={"account": target.account})
 
         for attempt in range(1, TRIES + 1):
             try:
@@ -146,7 +146,7 @@ class HandleCache:
                 if attempt == TRIES:
                     raise
                 await self._clock.sleep(0.2 * 3**attempt)
-        raise PlatformError("an upload was tried no times")
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _good_until(handle: Handle, made_at: float) -> float:
@@ -156,7 +156,7 @@ def _good_until(handle: Handle, made_at: float) -> float:
 
 
 def _remember(kept: OrderedDict[Key, T], key: Key, value: T) -> None:
-    """Keep `value`, and only so many: where every target has a handle of its own, there may be very many."""
+    """Store `value`, dropping the oldest beyond `KEPT`: some platforms have one handle for each target."""
     kept[key] = value
     if len(kept) > KEPT:
         kept.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Variants: what a recipe makes of media, made once and kept in the library like any other media."""
+"""Variants: media converted by a recipe, once, and stored in the library like any other media."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from yizhan.runtime.single_flight import SingleFlight
 
 Progress = Callable[[float], None]
 RuleOf = Callable[[Segment], MediaRule | None]
-"""What a platform takes of a segment's media; None: anything, as it is."""
+"""Returns the platform's rule for a segment's media; None if it takes them unchanged."""
 REFUSALS_KEPT = 1000
 _EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "silk": "silk", "ogg": "ogg"}
 
 
 class Variants:
-    """Makes variants in the pool. A variant is known by the bytes that it was made of and its recipe."""
+    """Converts media in a pool of processes. A variant is identified by its source and recipe."""
 
     def __init__(self, library: Library, pool: ConversionPool | None = None) -> None:
         self.library = library
@@ -34,17 +34,16 @@ class Variants:
         self._flights: SingleFlight[Media] = SingleFlight()
         self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
         self.on_progress: Callable[[Media, str, float], None] | None = None
-        """Called while something is converted: media, recipe, how much is done, from 0 to 1."""
+        """Called during a conversion: media, recipe, share done from 0 to 1."""
 
     async def variant(self, media: Media, recipe: str, progress: Progress | None = None) -> Media:
-        """Return what `recipe` makes of `media`, making it at most once however many callers wait.
+        """Return `media` converted by `recipe`; concurrent callers share one conversion.
 
-        The variant has the name of `media` with an extension that fits. An empty recipe returns `media`.
+        The variant has the name of `media` with a fitting extension. An empty recipe returns `media`.
 
         Raises:
             Unsupported: there is no such recipe.
-            MediaFormat: the bytes cannot be converted; the text names size, type and step. Asked again, they are
-                refused again without another try.
+            MediaFormat: the bytes cannot be converted; the text names size, type and step. The refusal is remembered.
             MediaTooLarge: they cannot be made small or short enough.
         """
         if not recipe:
@@ -58,13 +57,12 @@ class Variants:
         return _named(made, media)
 
     async def fitted(self, message: Message, rule_of: RuleOf) -> tuple[Message, tuple[str, ...]]:
-        """Return `message` with every media as its platform takes them, and notes for the receipt.
+        """Return `message` with all media in a form that the platform takes, and notes for the receipt.
 
-        What fits stays as it is; what does not is replaced by its variant, or goes as a plain file where the rule
-        lets it.
+        Media that fit stay; others are replaced by a variant, or sent as a plain file if the rule allows it.
 
         Raises:
-            MediaFormat, MediaTooLarge: something cannot be made to fit; the text says what would work.
+            MediaFormat, MediaTooLarge: some media cannot be made to fit; the text says what would work.
         """
         segments: list[Segment] = []
         notes: list[str] = []
@@ -90,12 +88,11 @@ class Variants:
             recipe = choice.recipe or ("check" if choice.kind in ("image", "voice") else "")
             made, kind, note = await self.variant(media, recipe), choice.kind, choice.note
         except (MediaFormat, MediaTooLarge) as error:
-            # What the rule cannot tell from the outside shows when the bytes are opened; the same way out is left to
-            # what is sound.
+            # Some problems show only when the bytes are decoded. Intact media may then go as a file, as the rule says.
             if not (rule.as_file and error.as_file) or (rule.hard_bytes and media.size > rule.hard_bytes):
                 raise
             made, kind, note = media, "file", f"sent as a plain file: {error}"
-        note = note or _lessened(shown, media, made, rule)
+        note = note or _shrink_note(shown, media, made, rule)
         if kind == "file" and not isinstance(segment, File):
             return File(msgspec.structs.replace(media, kind="file"), shown), note
         if isinstance(segment, Sticker):
@@ -108,7 +105,7 @@ class Variants:
         if kept is None or not await self.library.blobs.exists(kept.sha256):
             return None
         if kept.sha256 != sha256:
-            # What fits as it is was touched when it was taken in.
+            # A variant that is its own source was touched when it was added.
             await self.library.index.touch(kept.sha256, self.library.clock.now())
         return kept
 
@@ -143,8 +140,8 @@ class Variants:
             return await self.library.add(Path(result.name), name="")
 
 
-def _lessened(shown: str, media: Media, made: Media, rule: MediaRule) -> str:
-    """What the receipt says where a limit, not only a format, made a picture or video less than it was."""
+def _shrink_note(shown: str, media: Media, made: Media, rule: MediaRule) -> str:
+    """Return the note for a picture or video that a limit made smaller, or the empty string."""
     over = bool(rule.bytes) and media.size > rule.bytes
     large = bool(rule.max_side) and max(media.width, media.height) > rule.max_side
     if made.sha256 == media.sha256 or rule.kind not in ("image", "video") or not (over or large):
@@ -164,7 +161,7 @@ def _named(made: Media, media: Media) -> Media:
 
 
 def _name(shown: str, made: Media) -> str:
-    """The shown name with an extension that fits what the variant is."""
+    """Return the shown name with an extension that fits the variant."""
     extension = _EXTENSIONS.get(made.format, made.format)
     stem, dot, last = shown.rpartition(".")
     if not shown or not extension:

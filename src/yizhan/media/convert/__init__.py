@@ -1,7 +1,7 @@
-"""Where media are converted: processes of their own, with bounded memory and time, that may fail without harm.
+"""Media conversion in separate processes with bounded memory and time.
 
-Decoders read whatever strangers send. One that hangs, eats memory or crashes takes its own process with it, and the
-error names the step that it was at.
+Decoders read untrusted bytes. One that hangs, exhausts memory or crashes ends only its own process, and the error names
+the step that failed.
 """
 
 from yizhan.media.convert.pool import Conversion, ConversionLimits, ConversionPool

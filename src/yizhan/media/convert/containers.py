@@ -1,6 +1,6 @@
-"""Opening sounds and videos with FFmpeg, with the one demuxer that our own look at the bytes names.
+"""Opens sounds and videos with FFmpeg, using only the demuxer that the detected format names.
 
-Left to guess, FFmpeg would also take play lists, which make it open other files and addresses.
+Left to guess, FFmpeg would also accept playlists, which make it open other files and addresses.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _DEMUXERS: Mapping[str, str] = {
 
 
 def opened(source: Path) -> Any:
-    """Return the container in `source`.
+    """Return the opened container `source`.
 
     Raises:
-        Refusal: it is no sound, video or picture that is decoded here.
+        Refusal: there is no decoder for its format.
     """
     with source.open("rb") as file:
         found = probe(file, source.stat().st_size)
@@ -49,7 +49,7 @@ def opened(source: Path) -> Any:
 
 
 def frames_of(packet: Any) -> list[Any]:
-    """Decode one packet; a damaged one is a click or a blink, and gives nothing."""
+    """Decode one packet; a damaged one, at most a click or a blink, has no frames."""
     try:
         return list(packet.decode())
     except av.InvalidDataError:

@@ -1,4 +1,4 @@
-"""The near end: hands jobs to worker processes, listens to them, and ends those that take too long."""
+"""The pool of converters: gives jobs to worker processes, and kills those that take too long."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from yizhan.media.convert.protocol import Answer, Conversion, ConversionLimits, 
 __all__ = ["Conversion", "ConversionLimits", "ConversionPool"]
 
 Progress = Callable[[float], None]
-"""Called with how much of the work is done, from 0 to 1."""
+"""Called with the share of the work done, from 0 to 1."""
 MAX_LINE = 1 << 16
-_CLOSED = "The media pool is closed; nothing was made. Open the store again."
+_CLOSED = "The converters are closed; nothing was converted. Open the store again."
 _FROM_OUTSIDE = (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGKILL", 0), getattr(signal, "SIGHUP", 0))
-"""Signals that no decoder sends itself."""
+"""Signals that come from outside the worker."""
 _SOURCE_ROOT = str(Path(__file__).parents[3])
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
@@ -38,7 +38,7 @@ class _Worker:
 class ConversionPool:
     """At most `workers` processes; each is replaced after `jobs_per_worker` jobs, or when a job failed badly.
 
-    Films take minutes, anything else a moment: one place is left to the others where there are two.
+    Videos take minutes, everything else seconds: with two workers or more, one is kept free of videos.
     """
 
     def __init__(self, limits: ConversionLimits | None = None, *, workers: int = 2, jobs_per_worker: int = 100) -> None:
@@ -53,19 +53,19 @@ class ConversionPool:
     async def make(
         self, recipe: str, source: Path, result: Path, what: str, progress: Progress | None = None
     ) -> Conversion:
-        """Carry out `recipe` on the file `source`, writing to the file `result`. `what`: how errors call the media.
+        """Convert the file `source` by `recipe` into the file `result`. `what`: the media in error texts.
 
         Raises:
             MediaFormat: the bytes cannot be decoded, or took too long or too much memory; the text names the step.
-            MediaTooLarge: they cannot be made small enough, or are too many pixels or seconds.
-            StorageError: this machine has no room for it, or cannot start a converter; later it may.
+            MediaTooLarge: they cannot be made small enough, or have too many pixels or seconds.
+            StorageError: the disk is full, or a converter cannot be started; later it may succeed.
         """
         job = Job(recipe, str(source), str(result), self.limits)
         async with self._film_places if recipe.startswith("mp4") else nullcontext(), self._places:
-            return _judged(await self._answer(job, what, progress), what)
+            return _result(await self._answer(job, what, progress), what)
 
     async def close(self) -> None:
-        """End the workers, also those at work: nobody is left to use what they make."""
+        """Kill all workers, also busy ones: their results are no longer wanted."""
         self._closed = True
         for worker in [*self._idle, *self._busy]:
             await _end(worker.process)
@@ -73,15 +73,15 @@ class ConversionPool:
 
     async def _answer(self, job: Job, what: str, progress: Progress | None, *, last: bool = False) -> Answer:
         try:
-            return await self._tried(job, what, progress)
+            return await self._run(job, what, progress)
         except _Ended as ended:
-            if last or self._closed or not ended.by_others:
-                raise self._explained(ended, what, job) from None
-        # A system short of memory ends whom it pleases; that tells nothing about the media.
+            if last or self._closed or not ended.by_signal_from_outside:
+                raise self._error(ended, what, job) from None
+        # A system short of memory kills arbitrary processes; that says nothing about the media.
         return await self._answer(job, what, progress, last=True)
 
-    async def _tried(self, job: Job, what: str, progress: Progress | None) -> Answer:
-        worker = await self._hire()
+    async def _run(self, job: Job, what: str, progress: Progress | None) -> Answer:
+        worker = await self._acquire()
         self._busy.add(worker)
         keep = False
         try:
@@ -93,7 +93,7 @@ class ConversionPool:
             self._busy.discard(worker)
             await self._release(worker, keep)
 
-    async def _hire(self) -> _Worker:
+    async def _acquire(self) -> _Worker:
         self._check_open()
         while self._idle:
             worker = self._idle.pop()
@@ -118,7 +118,7 @@ class ConversionPool:
         else:
             await asyncio.shield(_end(worker.process))
 
-    def _explained(self, ended: _Ended, what: str, job: Job) -> MediaFormat | StorageError:
+    def _error(self, ended: _Ended, what: str, job: Job) -> MediaFormat | StorageError:
         if self._closed:
             return StorageError(_CLOSED)
         if ended.step == "start" and ended.code >= 0:
@@ -135,7 +135,7 @@ class ConversionPool:
 
 
 class _Conversation:
-    """One job: said in one line, answered in lines, the last of which is the result."""
+    """One job: a line to the worker, and lines of progress back, the last with the result."""
 
     def __init__(self, process: Process, job: Job, what: str, progress: Progress | None) -> None:
         self._process = process
@@ -172,7 +172,7 @@ class _Conversation:
         raise _Ended(self._step, await self._process.wait())
 
     async def _next(self) -> Answer | None:
-        """The next line; None where there is none, or one that no converter of ours says."""
+        """Return the next line; None at the end, or for a line that is no answer."""
         assert self._process.stdout is not None
         try:
             line = await self._process.stdout.readline()
@@ -183,7 +183,7 @@ class _Conversation:
 
 
 class _Ended(Exception):
-    """A worker ended without an answer. `code`: its exit code, or the number of the signal, negative."""
+    """A worker ended without an answer. `code`: its exit code, or the negative number of a signal."""
 
     def __init__(self, step: str, code: int) -> None:
         super().__init__(step, code)
@@ -191,7 +191,7 @@ class _Ended(Exception):
         self.code = code
 
     @property
-    def by_others(self) -> bool:
+    def by_signal_from_outside(self) -> bool:
         return -self.code in _FROM_OUTSIDE
 
     @property
@@ -200,11 +200,11 @@ class _Ended(Exception):
 
 
 def _may_be_long(job: Job) -> bool:
-    """A film may simply be long; anything else that takes its time is not to be trusted."""
+    """Whether the job is a video, which may simply be long; other slow jobs are suspicious."""
     return job.recipe.startswith("mp4")
 
 
-def _judged(answer: Answer, what: str) -> Conversion:
+def _result(answer: Answer, what: str) -> Conversion:
     if answer.made is not None:
         return answer.made
     if answer.machine:
@@ -225,15 +225,15 @@ def _cause(code: int) -> str:
 
 async def _started() -> Process:
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # The worker finds this package where we found it, installed or not, and its libraries likewise.
+    # The worker imports this package and its libraries from the same places as this process.
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     environment["PYTHONPATH"] = os.pathsep.join([_SOURCE_ROOT, *filter(None, given)])
     environment["OMP_NUM_THREADS"] = "1"
-    # A worker's file size limit would cut compiled modules short, and every later import of them would fail.
+    # The file size limit of a worker would truncate compiled modules, and later imports of them would fail.
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        # Nothing that happens to lie in the caller's folder is imported in place of a module.
+        # Modules in the current folder must not shadow installed ones.
         "-P",
         "-m",
         "yizhan.media.convert.worker",

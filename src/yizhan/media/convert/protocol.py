@@ -1,28 +1,28 @@
-"""What the two ends of the pool say to each other, one JSON line each."""
+"""The protocol between pool and worker: JSON, one message a line."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 THREADS = 4
-"""Of one decoder or encoder, on any machine: what comes out depends on their number."""
+"""Threads of one decoder or encoder. Fixed, since the output depends on their number."""
 
 
 class ConversionLimits(Struct, frozen=True):
-    """What one conversion may cost."""
+    """Limits of one conversion."""
 
     seconds: float = 300.0
-    """Of the clock. Processor time is capped at what `THREADS` could use of it."""
+    """Wall-clock time. Processor time is limited to what `THREADS` can use in it."""
     memory_bytes: int = 3 << 29
-    """Address space of the worker, libraries included."""
+    """Address space of the worker, including libraries."""
     result_bytes: int = 1 << 30
     """The largest file that may be written."""
     pixels: int = 120_000_000
-    """Of one picture, when decoded."""
+    """Pixels of one decoded picture."""
     all_pixels: int = 600_000_000
-    """Of all frames of an animation together."""
+    """Pixels of all frames of an animation."""
     media_seconds: int = 4 * 3600
-    """How long a sound or video may play."""
+    """Duration of a sound or video."""
 
 
 class Job(Struct, frozen=True):
@@ -33,34 +33,34 @@ class Job(Struct, frozen=True):
 
 
 class Conversion(Struct, frozen=True, omit_defaults=True):
-    """What came out. `same`: the media fit as they are, nothing was written."""
+    """The result. `same`: the media fit unchanged, and nothing was written."""
 
     same: bool = False
     width: int = 0
     height: int = 0
     duration_ms: int = 0
     changes: tuple[str, ...] = ()
-    """What a person would notice beside the format, in words for the receipt."""
+    """Visible or audible changes besides the format, in words for the receipt."""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
-    """A line from the worker: where it is, or how it ended."""
+    """A line from the worker: progress, or the result."""
 
     step: str = ""
     share: float = 0.0
-    """How much is done, from 0 to 1."""
+    """Share done, from 0 to 1."""
     made: Conversion | None = None
     error: str = ""
     too_large: bool = False
     as_file: bool = False
     machine: bool = False
-    """Not the media are at fault, but this machine: no room, a library that does not load."""
+    """Whether this machine is at fault and not the media: a full disk, a library that does not load."""
 
 
 class Refusal(Exception):
-    """A conversion that cannot be done; the text says why and what would work.
+    """A conversion is impossible; the text says why and what would work.
 
-    `as_file`: the media are sound, as far as can be told, and may go as a plain file.
+    `as_file`: the media seem intact and may go as a plain file.
     """
 
     def __init__(self, text: str, *, too_large: bool = False, as_file: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The far end: a process that takes jobs from its standard input, one line each, until there are no more."""
+"""The worker process: takes jobs from standard input, one a line, until it is closed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Report:
-    """Says where the work is; each line replaces the one before."""
+    """Reports progress, one line for each step or percent."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
@@ -40,7 +40,7 @@ class Report:
 
 
 def main() -> None:
-    # Libraries write to standard output when they please; the answers go where nobody else has the number.
+    # Libraries may write to standard output, so answers go to a duplicate of its descriptor.
     report = Report(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     limited = False
@@ -60,8 +60,8 @@ def main() -> None:
 
 
 def _lines() -> Iterator[bytes]:
-    """Yield what comes on standard input. At its end nobody waits for anything: the process ends at once, at work or
-    not, so that none is left behind by a program that was killed."""
+    """Yield the lines of standard input. When it is closed, the process exits at once, also during a job, so that no
+    worker outlives a killed program."""
     lines: SimpleQueue[bytes] = SimpleQueue()
 
     def read() -> None:
@@ -75,7 +75,7 @@ def _lines() -> Iterator[bytes]:
 
 
 def _load(recipe: str) -> None:
-    """Import what the recipe needs before memory is limited: libraries are the same for every job."""
+    """Import the libraries of the recipe before memory is limited."""
     if recipe in ("image", "thumb", "check"):
         import PIL.Image  # noqa: F401
     else:
@@ -106,7 +106,7 @@ def carry_out(job: Job, report: Step) -> Conversion:
     """Do one job in this process.
 
     Raises:
-        Refusal: it cannot be done. Decoders raise what they please besides.
+        Refusal: it is impossible. Decoders raise other exceptions, too.
     """
     recipe = Recipe.parse(job.recipe)
     made: Conversion = _maker(recipe.name)(recipe, Path(job.source), Path(job.result), job.limits, report)
@@ -130,7 +130,7 @@ def _maker(name: str) -> Any:
 
 
 def _check(_recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """See whether a picture or a sound can be decoded; anything else is taken on trust."""
+    """Check that a picture or a sound can be decoded; other media are not checked."""
     from yizhan.media.probe import probe
 
     with source.open("rb") as file:
@@ -149,7 +149,7 @@ def _check(_recipe: Recipe, source: Path, result: Path, limits: ConversionLimits
 def _limit_once(limits: ConversionLimits) -> None:
     try:
         import resource
-    except ImportError:  # not on this system: time is still limited from the other end
+    except ImportError:  # not on this system: the pool still limits the time
         return
     for what, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -168,7 +168,7 @@ def _limit_time(limits: ConversionLimits) -> None:
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    # The processor time of all threads counts, of decoder and encoder, and those before it in this process too.
+    # All threads of decoder and encoder count, and so do earlier jobs of this process.
     most = int(used.ru_utime + used.ru_stime + limits.seconds * THREADS * 2) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 

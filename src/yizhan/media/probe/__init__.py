@@ -1,6 +1,6 @@
-"""What bytes are, told by the bytes: format, kind and measures from headers, nothing decoded, never more than asked.
+"""Detects format, kind and measures of media from their headers, without decoding.
 
-A header that lies or is cut short costs its measures (they stay 0), not the intake: the bytes can still go as a file.
+A wrong or truncated header leaves measures at 0, and never fails: the bytes can still be sent as a file.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _SIGNATURES: tuple[tuple[int, bytes, Measure | Findings], ...] = (
     (0, b"\x7fELF", Findings("file", "application/x-elf", "elf")),
     (0, b"MZ", Findings("file", "application/vnd.microsoft.portable-executable", "exe")),
 )
-# Formats without a signature, asked in turn once none of the above is there.
+# Formats without a signature, tried in turn if none of the above matches.
 _GUESSES: tuple[Callable[[FileReader], Findings | None], ...] = (
     audio.bare_frames,
     boxes.transport_stream,
@@ -71,7 +71,7 @@ _RIFF = (b"WEBP", b"WAVE", b"AVI ")
 
 
 def probe(file: IO[bytes], size: int) -> Findings:
-    """Return what the `size` bytes of `file` are; bytes of no known format are a file of `application/octet-stream`."""
+    """Return format and measures of the `size` bytes of `file`; unknown formats are `application/octet-stream`."""
     reader = FileReader(file, size)
     for offset, magic, measure in _SIGNATURES:
         if reader.head[offset : offset + len(magic)] == magic and _fits(reader, offset, magic):
@@ -84,7 +84,7 @@ def probe(file: IO[bytes], size: int) -> Findings:
 
 
 def _fits(reader: FileReader, offset: int, magic: bytes) -> bool:
-    """Guard the short or displaced signatures against chance."""
+    """Whether a short or displaced signature is no coincidence."""
     if offset == 8:
         return reader.head[:4] == (b"RIFF" if magic in _RIFF else b"FORM")
     if magic == b"BM":

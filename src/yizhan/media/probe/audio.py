@@ -1,7 +1,7 @@
-"""How long sounds are, from their headers and frames.
+"""Durations of sounds, from headers and frames.
 
 Formats without a total (MP3 without an index, ADTS, AMR, SILK) are walked frame by frame; after `MAX_FRAMES` the rest
-is reckoned from the average so far.
+is estimated from the average.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_FRAMES = 20_000
-"""Frames that are walked; at 20 ms each that is more than six minutes."""
+"""Frames that are walked: more than six minutes at 20 ms each."""
 
 Frame = tuple[int, float]
 """Length in bytes and in milliseconds."""
@@ -29,7 +29,7 @@ def _wav(reader: FileReader) -> dict[str, Any]:
         if name == b"fmt ":
             (rate,) = reader.unpack("<I", offset + 16)
         if name == b"data":
-            # A writer that does not know the length beforehand puts 0 or the largest number there.
+            # Writers that do not know the length in advance store 0 or the largest number.
             held = reader.size - offset - 8
             return {"duration_ms": min(size or held, held) * 1000 // rate}
         offset += 8 + size + size % 2
@@ -64,9 +64,9 @@ def ogg(reader: FileReader) -> Findings:
 
 
 def silk(reader: FileReader) -> Findings:
-    """Tencent's SILK (`silk`: one byte 0x02 before the mark), or as the encoder writes it (`silk3`). 20 ms a frame.
+    """Tencent's SILK (`silk`: a byte 0x02 before the mark), or plain SILK (`silk3`); 20 ms a frame.
 
-    They are kept apart because the platforms play the first and refuse the second.
+    Platforms play the first and refuse the second.
     """
     start = reader.head.index(b"#!SILK_V3") + 9
     form = "silk" if start == 10 else "silk3"
@@ -102,7 +102,7 @@ def mp3(reader: FileReader) -> Findings:
 
 
 def bare_frames(reader: FileReader) -> Findings | None:
-    """MP3 and ADTS files that begin with their first frame: three frames in a row must be there."""
+    """Detect MP3 and ADTS files without a header, by three frames in a row."""
     for frame, found in ((_mp3_frame, mp3), (_adts_frame, adts)):
         offset, seen = 0, 0
         while seen < 3 and (step := frame(reader.at(offset, 8))) is not None:
@@ -127,7 +127,7 @@ _BITRATES = {
     (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 1): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""kbit/s by (MPEG 1 is 3, else 2; layer I is 3, II 2, III 1)."""
+"""kbit/s by version (MPEG 1 is 3, others 2) and layer (I is 3, II 2, III 1)."""
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
@@ -177,7 +177,7 @@ def _adts_frame(head: bytes) -> Frame | None:
 
 
 def _walk(reader: FileReader, start: int, frame: Callable[[bytes], Frame | None], head: int) -> dict[str, Any]:
-    """Add up the frames from `start`; `frame` reads `head` bytes, and answers None where the frames end."""
+    """Add up the frames from `start`; `frame` parses `head` bytes, and returns None where the frames end."""
     offset, total, count = start, 0.0, 0
     page_at, page = start, b""
     while offset < reader.size and count < MAX_FRAMES:

@@ -1,4 +1,4 @@
-"""Containers of moving pictures: size, length, and whether there is a picture in them at all."""
+"""Video containers: size, duration, and whether they contain a video track."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_BOXES = 2_000
-"""Boxes or elements looked at in one file."""
+"""Boxes or elements read in one file."""
 MAX_DEPTH = 8
 
 _HEIF = {b"heic": "heic", b"heix": "heic", b"heim": "heic", b"heis": "heic", b"hevc": "heic", b"hevx": "heic"}
@@ -30,7 +30,7 @@ class _Movie:
 
 
 def mp4(reader: FileReader) -> Findings:
-    """An MP4 or one of its relatives; without a picture track it is a sound (`m4a`)."""
+    """Measure an MP4 or related file; without a video track it is a sound (`m4a`)."""
     brand = reader.head[8:12] if reader.head[4:8] == b"ftyp" else b"qt  "
     if brand in _HEIF:
         return _picture(reader, brand)
@@ -65,7 +65,7 @@ def _read_movie(reader: FileReader, start: int, stop: int, movie: _Movie, depth:
 
 
 def _boxes(reader: FileReader, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, first byte of the content and end of every box between two places."""
+    """Yield name, start of the content and end of every box from `start` to `stop`."""
     while start + 8 <= stop:
         size, name = reader.unpack(">I4s", start)
         head = 8
@@ -90,7 +90,7 @@ def _track_size(reader: FileReader, at: int, movie: _Movie) -> None:
     matrix = at + (52 if reader.at(at, 1) == b"\x01" else 40)
     a, _b, _u, _c, d = reader.unpack(">5i", matrix)
     width, height = (value >> 16 for value in reader.unpack(">II", matrix + 36))
-    if a == 0 and d == 0:  # turned by a quarter, as phones hold it
+    if a == 0 and d == 0:  # turned by 90 degrees, as phones record
         width, height = height, width
     if width * height > movie.width * movie.height:
         movie.width, movie.height = width, height
@@ -101,8 +101,8 @@ def _picture(reader: FileReader, brand: bytes) -> Findings:
     found = Findings("image", f"image/{form}", form)
 
     def size() -> dict[str, Any]:
-        # The picture is the largest of the extents in it: tiles, thumbnail and the whole each have one. What is shown
-        # of it may be less: encoders fill up to whole blocks.
+        # Tiles, thumbnail and the whole picture each have an extent; the largest is the picture's. The shown part may
+        # be smaller, since encoders fill up whole blocks.
         found = list(_extents(reader, 0, reader.size, 0))
         wide, high = max((pair for name, *pair in found if name == b"ispe"), key=lambda pair: pair[0] * pair[1])
         shown = next((pair for name, *pair in found if name == b"clap"), (wide, high))
@@ -171,7 +171,7 @@ def _read_elements(
 
 
 def _number(reader: FileReader, at: int, *, keep_mark: bool = False) -> tuple[int, int]:
-    """Read a number of variable length; returns it (-1 for "not known") and where it ends."""
+    """Return a number of variable length (-1 for unknown) and the offset behind it."""
     data = reader.at(at, 8)
     length = 9 - data[0].bit_length()
     if length > 8 or len(data) < length:

@@ -1,4 +1,4 @@
-"""Packed and office files, and plain text."""
+"""Archives, office documents and plain text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STREAMS: tuple[tuple[str, str, str], ...] = (
     ("__properties_version1.0", "msg", "application/vnd.ms-outlook"),
 )
 MAX_DIRECTORY = 1 << 20
-"""Bytes of a directory that are searched."""
+"""Bytes of an archive's directory that are searched."""
 
 
 def zip_archive(reader: FileReader) -> Findings:
@@ -30,7 +30,7 @@ def zip_archive(reader: FileReader) -> Findings:
     for name, form, mime in _INSIDE:
         if name in names:
             return Findings("file", mime, form)
-    # EPUB and OpenDocument say what they are in a first entry, stored as it is.
+    # EPUB and OpenDocument have their type in the first entry, stored uncompressed.
     if reader.head[30:38] == b"mimetype":
         mime = reader.head[38:118].split(b"PK")[0].decode("ascii", "ignore")
         for start, form in (("application/epub+zip", "epub"), ("application/vnd.oasis.opendocument.", "odf")):
@@ -50,7 +50,7 @@ def _directory(reader: FileReader) -> bytes:
 
 
 def compound(reader: FileReader) -> Findings:
-    """The older office formats: a small file system, told apart by the names in its directory."""
+    """Detect the older office formats: small file systems, distinguished by the names in their directory."""
     sector = 1 << min(int.from_bytes(reader.head[30:32], "little"), 16)
     first = int.from_bytes(reader.head[48:52], "little")
     directory = reader.at((first + 1) * sector, 4 * sector)

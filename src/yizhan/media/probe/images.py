@@ -8,7 +8,7 @@ from typing import Any
 from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_SEGMENTS = 500
-"""JPEG segments or TIFF entries looked at before giving up."""
+"""JPEG segments or TIFF entries that are read."""
 
 
 def png(reader: FileReader) -> Findings:
@@ -26,7 +26,7 @@ def gif(reader: FileReader) -> Findings:
 
 
 def is_bmp(reader: FileReader) -> bool:
-    """`BM` alone is too short a signature: the size of the second header must be one that exists."""
+    """Whether `BM` begins a BMP: the size of the second header must be a known one."""
     return len(reader.head) >= 26 and struct.unpack("<I", reader.head[14:18])[0] in (12, 16, 40, 52, 56, 64, 108, 124)
 
 

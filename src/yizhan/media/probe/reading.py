@@ -1,4 +1,4 @@
-"""Reading here and there in a file without taking it in."""
+"""Random access to a file for format detection."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import IO, Any
 from yizhan.model import Kind
 
 HEAD = 4096
-"""Bytes that are read at once from the beginning."""
+"""Bytes that are read from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is known about some bytes; measures are 0 where they are not known."""
+    """Format and measures of media; unknown measures are 0."""
 
     kind: Kind
     mime: str
@@ -26,7 +26,7 @@ class Findings:
 
 
 class FileReader:
-    """Random access to the bytes of a file; beyond its end there is nothing, and no error."""
+    """Random access to the bytes of a file. Reading beyond its end returns nothing."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
@@ -47,13 +47,13 @@ class FileReader:
         """Read by a struct layout.
 
         Raises:
-            struct.error: the file ends before.
+            struct.error: the file is too short.
         """
         return struct.unpack(layout, self.at(offset, struct.calcsize(layout)))
 
 
 def measured(found: Findings, measure: Callable[[], dict[str, Any]]) -> Findings:
-    """Return `found` with what `measure` says, or as it is where the header is cut short or makes no sense."""
+    """Return `found` with the values of `measure`, or unchanged if the header is truncated or invalid."""
     try:
         values: dict[str, Any] = {name: int(value) for name, value in measure().items()}
     except (struct.error, IndexError, ValueError, ArithmeticError, TypeError):
