@@ -24,7 +24,7 @@ FIRST_DELAY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What a platform says about media before they are fetched. 0 and empty texts are unknown."""
+    """Properties of media that a platform announces before they are fetched; 0 and "" are unknown."""
 
     size: int = 0
     """Bytes."""

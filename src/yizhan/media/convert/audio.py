@@ -1,4 +1,4 @@
-"""Sounds: any that FFmpeg or SILK decodes, to the one that a platform plays."""
+"""Converts sounds that FFmpeg or SILK decodes to formats that platforms play."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SILK = b"#!SILK_V3"
 _SILK_FRAME_MS = 20
 SILK_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
 SILK_BITS = 24_000
-"""Bits a second; what WeChat's own voices have."""
-# Container and codec by our name, and the rates that the codec takes (the first is used where ours is not among them).
+"""Bits a second, as in voices recorded by WeChat."""
+# By our name of the format: container, codec, sample rates of the codec (the first is the default), bits a second.
 _ENCODERS: dict[str, tuple[str, str, tuple[int, ...], int]] = {
     "mp3": ("mp3", "libmp3lame", (24000, 44100, 48000, 16000), 64_000),
     "ogg": ("ogg", "libopus", (48000,), 32_000),
@@ -29,7 +29,7 @@ _ENCODERS: dict[str, tuple[str, str, tuple[int, ...], int]] = {
 
 
 def voice(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Make a sound in the format of the recipe: `silk`, `wav`, `mp3`, `ogg`, `m4a` or `amr`; one channel."""
+    """Convert a sound to the format of the recipe (`silk`, `wav`, `mp3`, `ogg`, `m4a` or `amr`), in one channel."""
     form = recipe.options.get("format", "silk")
     most = min(recipe.number("seconds") or limits.media_seconds, limits.media_seconds)
     if form == "silk" and (plain := _silk_as_is(source)) is not None:
@@ -48,10 +48,10 @@ def voice(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
 
 
 def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Decode a sound; SILK as the encoder writes it is marked as Tencent's, which is what the platforms play.
+    """Decode a sound. Plain SILK becomes Tencent's, which is the one that platforms play.
 
     Raises:
-        Refusal: there is no sound in it.
+        Refusal: it contains no sound.
     """
     with source.open("rb") as file:
         head = file.read(len(_SILK) + 1)
@@ -78,7 +78,7 @@ def _rate(form: str, wanted: int) -> int:
 
 
 def _silk_as_is(source: Path) -> bytes | None:
-    """SILK as the encoder writes it differs from Tencent's in its first byte and its end mark only."""
+    """Return plain SILK as Tencent's, which differs in the first byte and the end mark only; None for other sounds."""
     with source.open("rb") as file:
         if file.read(len(_SILK)) != _SILK:
             return None
@@ -127,7 +127,7 @@ def _from_silk(source: Path, rate: int, step: Any) -> Iterator[bytes]:
 
 
 def _whole_frames(data: bytes) -> tuple[bytes, int]:
-    """The frames up to the end mark or the first broken one; the decoder trusts the lengths that it reads."""
+    """Return the frames up to the end mark or the first broken one: the decoder trusts the lengths that it reads."""
     at, count = 0, 0
     while at + 2 <= len(data):
         length = int.from_bytes(data[at : at + 2], "little", signed=True)
@@ -142,7 +142,7 @@ def _limited(samples: Iterator[bytes], rate: int, seconds: int) -> Iterator[byte
     count = 0
     for piece in samples:
         count += len(piece) // 2
-        # Encoders add a little at both ends; that is not what makes a sound too long.
+        # Encoders pad both ends; the padding does not make a sound too long.
         if count > (seconds + 0.5) * rate:
             raise Refusal(
                 f"it lasts more than {seconds} s. Cut it, or send it as a file.", too_large=True, as_file=True
@@ -157,7 +157,7 @@ def _to_silk(_form: str, samples: Iterator[bytes], rate: int, result: Path, step
 
     sound = b"".join(samples)
     frame = rate * _SILK_FRAME_MS // 1000 * 2
-    # The encoder drops what does not fill a frame.
+    # The encoder drops an incomplete last frame.
     sound += bytes(-len(sound) % frame)
     step("encode SILK", 0.9)
     with result.open("wb") as out:

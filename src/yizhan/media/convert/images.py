@@ -1,4 +1,4 @@
-"""Pictures, with Pillow: turned upright, in a format that is taken, made smaller step by step until they fit."""
+"""Converts pictures with Pillow: upright, in an accepted format, reduced step by step until they fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _LOSSLESS = ("PNG", "GIF", "BMP", "DIB", "TIFF")
 _QUALITIES = (92, 85, 75, 60)
 _ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture lies."""
+"""The EXIF tag of the orientation."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,9 +32,9 @@ _TURNS = {
 }
 _SHRINK = 0.75
 _SMALLEST = 48
-"""Pixels of the longer side below which a picture is not made smaller."""
+"""Pixels of the longer side; pictures are not made smaller than that."""
 PNG_BYTES = 4 << 20
-"""A PNG over this is made a JPEG where both are taken: it is a photograph."""
+"""A larger PNG becomes a JPEG where both are accepted: it is probably a photograph."""
 MAX_FRAMES = 1000
 MAX_CHUNK = 64 << 20
 """Bytes of one unpacked text or color profile in a PNG; scanners and picture generators write several megabytes."""
@@ -43,7 +43,7 @@ _WIDE = ("CMYK", "LAB", "YCbCr", "HSV")
 
 
 def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Make a picture in one of the formats of the recipe, within its side and bytes."""
+    """Convert a picture to one of the formats of the recipe, within its side and bytes."""
     formats = recipe.words("formats", "jpeg+png")
     side, most = recipe.number("side"), recipe.number("bytes")
     step("open")
@@ -62,7 +62,7 @@ def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
 
 
 def _lost(picture: Image.Image, frames: int) -> list[str]:
-    """Return what a still picture of 8 bits a channel does not keep of `picture`."""
+    """Return the properties of `picture` that a still picture with 8 bits a channel loses."""
     changes = []
     if frames > 1 and picture.format in _ANIMATED:
         changes.append(f"an animation of {frames} frames became a still picture")
@@ -74,7 +74,7 @@ def _lost(picture: Image.Image, frames: int) -> list[str]:
 
 
 def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Decode a picture, every frame of it; one that lies on its side is turned upright, and grows no larger by that.
+    """Decode all frames of a picture. One that lies on its side is turned upright without growing larger.
 
     Raises:
         Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
@@ -100,7 +100,7 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
 
 
 def thumb(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Make a small JPEG."""
+    """Make a JPEG thumbnail."""
     step("open")
     with _opened(source, limits) as picture:
         upright = _upright(picture, recipe.number("side", 240), step)
@@ -147,7 +147,7 @@ def _register_heif() -> None:
 
 
 def _first_frame(source: Path, found: Findings) -> Image.Image:
-    """What Pillow does not know may be a picture to FFmpeg: HEIC that is not put together from tiles."""
+    """Decode a HEIC without tiles by FFmpeg; Pillow alone cannot."""
     import av
 
     try:
@@ -155,10 +155,10 @@ def _first_frame(source: Path, found: Findings) -> Image.Image:
             tiles = len(container.streams.video)
             if tiles > 1:
                 raise Refusal(
-                    "it is put together from tiles, for which no decoder is here. Give a JPEG instead.", as_file=True
+                    "it consists of tiles, for which there is no decoder here. Give a JPEG instead.", as_file=True
                 )
             frame: Any = next(container.decode(video=0))
-            # Filled up to whole blocks at the right and below.
+            # Encoders fill up whole blocks on the right and at the bottom.
             size = found.width or frame.width, found.height or frame.height
             shown = frame.to_image().crop((0, 0, min(frame.width, size[0]), min(frame.height, size[1])))
             return _turned(shown, getattr(frame, "rotation", 0))
@@ -181,12 +181,12 @@ def _upright(picture: Image.Image, side: int, step: Any) -> Image.Image:
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """How to set a picture upright. Nothing else of its EXIF is looked at: that may be broken, and is not kept."""
+    """Return the transposition that turns a picture upright. The rest of its EXIF may be broken, and is not kept."""
     return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """Bring any mode to RGB or RGBA; what is deeper than 8 bits is scaled, not cut."""
+    """Convert any mode to RGB or RGBA; channels deeper than 8 bits are scaled, not clipped."""
     if picture.mode in ("RGB", "RGBA"):
         return picture
     if picture.mode.startswith(("I", "F")):
@@ -202,7 +202,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _brightest(picture: Image.Image) -> float:
-    """Return the value that stands for white: by the mode, or by what is in a picture whose mode does not tell."""
+    """Return the value of white: by the mode, else by the brightest pixel."""
     if picture.mode.startswith("I;16"):
         return 65535.0
     _, high = picture.getextrema()
@@ -212,7 +212,7 @@ def _brightest(picture: Image.Image) -> float:
 
 
 def _color_managed(picture: Image.Image) -> Image.Image | None:
-    """Return a picture of inks in sRGB by its own profile; None where it has none that can be read."""
+    """Convert a CMYK picture to sRGB by its own profile; None if it has no readable one."""
     profile = picture.info.get("icc_profile")
     if not profile:
         return None
@@ -227,14 +227,14 @@ def _color_managed(picture: Image.Image) -> Image.Image | None:
 
 
 def _is_clear(picture: Image.Image) -> bool:
-    """Whether something of it is transparent."""
+    """Whether any pixel is transparent."""
     return picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] != 255
 
 
 def _stills(
     picture: Image.Image, formats: tuple[str, ...], lossless: bool, side: int, most: int, step: Any
 ) -> Iterator[tuple[bytes, int, int] | int]:
-    """Yield the encoded picture as soon as it fits, and the size of each one that does not."""
+    """Yield the first encoding that fits, and before it the size of each that does not."""
     clear = _is_clear(picture)
     for size in _sizes(picture.size, side):
         step(f"encode at {size[0]} x {size[1]}")
@@ -289,7 +289,7 @@ def _animations(
 
 
 def _repeats(picture: Image.Image) -> dict[str, int]:
-    """Return how often a GIF must say that it repeats. A GIF counts the repeats, APNG and WebP all rounds."""
+    """Return the loop count of the GIF. A GIF counts repetitions, APNG and WebP all rounds."""
     rounds = picture.info.get("loop")
     if picture.format == "GIF":
         return {} if rounds is None else {"loop": int(rounds)}

@@ -1,4 +1,4 @@
-"""From decoded frames to frames as a person sees them: upright, square pixels, standard colors in a limited range.
+"""Shapes decoded frames for display: upright, with square pixels, in standard colors of limited range.
 
 One chain of FFmpeg's filters for films and for their covers.
 """
@@ -40,7 +40,7 @@ _TURNS: dict[tuple[int, int, int, int], list[Filter]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """What a stream's frames say about how they are to be shown."""
+    """The properties of a stream's frames that matter for display."""
 
     width: int
     height: int

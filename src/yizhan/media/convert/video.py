@@ -1,4 +1,4 @@
-"""Videos: H.264 and AAC in an MP4, which every phone plays; copied where the streams already are that."""
+"""Converts videos to MP4 with H.264 and AAC, which every phone plays; fitting streams are copied."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from yizhan.media.convert.shaping import BT709, LIMITED_RANGE, Look, Shaper
 from yizhan.platforms.kit.media_rules import Recipe
 
 MAX_SIDE = 1920
-"""Pixels of the longer side of a video that must be encoded anew."""
+"""Pixels of the longer side of a re-encoded video."""
 LEAST_BITS = 120_000
-"""Bits a second below which a video is not worth looking at."""
+"""Bits a second; a video with less is not worth watching."""
 AUDIO_BITS = 96_000
 _PLAIN_PICTURES = ("yuv420p", "yuvj420p")
 _PLAIN_SOUNDS = ("aac", "mp3")
 _COVER_AT = 1.0
-"""Seconds: films tend to begin black."""
+"""Seconds; many videos begin with black frames."""
 _COVER_TRIES = 60
 _LEAST_SHARE = 0.8
-"""How much of the length that a film claims must be there; some writers claim a little too much."""
+"""The share of the stated duration that must exist; some writers state a little too much."""
 _STEREO = 2
 _TRIES = 4
-"""How often a video is encoded until it is small enough."""
+"""Encodings of one video until it is small enough."""
 
 
 def mp4(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Make an MP4 that plays everywhere; one that does already, and is small enough, stays as it is."""
+    """Make an MP4 that plays everywhere. A small enough one that already does is unchanged."""
     step("open")
     with opened(source) as film:
-        about = _About(film, source, limits, recipe.number("seconds"))
+        about = _SourceInfo(film, source, limits, recipe.number("seconds"))
         most, side = recipe.number("bytes"), recipe.number("side")
         small = (not most or about.size <= most) and (not side or max(about.width, about.height) <= side)
         if small and about.in_mp4 and about.picture_fits and about.sound_fits:
@@ -61,20 +61,20 @@ def mp4(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, st
 def _write(
     source: Path, result: Path, limits: ConversionLimits, step: Any, copy: bool, side: int, bits: int
 ) -> tuple[str, ...]:
-    """Write the film, and return what a person would notice of the change."""
+    """Write the video and return the noticeable changes."""
     with opened(source) as film, av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
-        maker = _Maker(film, out, _About(film, source, limits, 0), copy, side, bits, step)
+        maker = _Transcoder(film, out, _SourceInfo(film, source, limits, 0), copy, side, bits, step)
         maker.run()
         return tuple(maker.changes())
 
 
 def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Make a JPEG of a picture near the beginning."""
+    """Make a JPEG of a frame near the beginning."""
     from yizhan.media.convert import images
 
     step("open")
     with opened(source) as film:
-        about = _About(film, source, limits, 0)
+        about = _SourceInfo(film, source, limits, 0)
         step("decode a picture")
         frame = _cover_frame(film, about)
         look = Look.of(about.video, frame)
@@ -83,8 +83,8 @@ def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
     return images.save_jpeg(picture, result, recipe.number("side", 480), recipe.number("bytes"), step)
 
 
-class _About:
-    """What the container says about its streams."""
+class _SourceInfo:
+    """The streams of a container and their measures."""
 
     def __init__(self, film: Any, source: Path, limits: ConversionLimits, most_seconds: int) -> None:
         self.video = next((one for one in film.streams.video if not _is_attached(one)), None)
@@ -97,7 +97,7 @@ class _About:
         self.width, self.height = self.video.width, self.video.height
         self.duration_ms = int((film.duration or 0) * 1000 // av.time_base)
         self.start = Fraction(max(film.start_time or 0, 0), av.time_base)
-        """Seconds at which it begins by its own clock, which for a recording may be hours."""
+        """Seconds of its own clock at its beginning; hours for some recordings."""
         self.in_mp4 = "mov" in film.format.name and _brand(source) != b"qt  "
         if self.width * self.height > limits.pixels or not self.width:
             raise Refusal(f"it has pictures of {self.width} x {self.height} pixels.", too_large=bool(self.width))
@@ -119,7 +119,7 @@ class _About:
 
 
 def _is_attached(stream: Any) -> bool:
-    """Covers of music files come as a video stream of one picture."""
+    """Whether the stream is the cover of a music file: a video stream of one picture."""
     return bool(stream.disposition & stream.disposition.__class__.attached_pic)
 
 
@@ -129,8 +129,8 @@ def _brand(source: Path) -> bytes:
     return head[8:12] if head[4:8] == b"ftyp" else b"qt  "
 
 
-def _bits(most: int, about: _About) -> int:
-    """Bits a second for the picture so that the whole stays below `most` bytes; 0: as good as it looks."""
+def _bits(most: int, about: _SourceInfo) -> int:
+    """Return bits a second for the video stream so that the file stays below `most` bytes; 0 for constant quality."""
     if not most or about.size <= most or not about.duration_ms:
         return 0
     bits = most * 8 * 1000 * 9 // 10 // about.duration_ms - (AUDIO_BITS if about.audio else 0)
@@ -143,7 +143,7 @@ def _bits(most: int, about: _About) -> int:
     return bits
 
 
-def _check_decodes(film: Any, about: _About, step: Any) -> None:
+def _check_decodes(film: Any, about: _SourceInfo, step: Any) -> None:
     step("decode a picture")
     if next(film.decode(about.video), None) is None:
         raise Refusal("no picture of it can be decoded. The file is broken; give another.")
@@ -153,8 +153,8 @@ def _check_decodes(film: Any, about: _About, step: Any) -> None:
         _check_end(max((_milliseconds(packet) for packet in film.demux()), default=0), about)
 
 
-def _check_end(reached_ms: int, about: _About) -> None:
-    """Refuse what says that it is longer than its bytes are."""
+def _check_end(reached_ms: int, about: _SourceInfo) -> None:
+    """Refuse a video that states a longer duration than it has."""
     if reached_ms < about.duration_ms * _LEAST_SHARE:
         raise Refusal(
             f"it breaks off at {reached_ms / 1000:.1f} s of {about.duration_ms / 1000:.1f} s. The file is not whole; "
@@ -163,14 +163,14 @@ def _check_end(reached_ms: int, about: _About) -> None:
 
 
 def _milliseconds(packet: Any) -> int:
-    """When a packet ends; 0 for the empty one at the end of a stream, and for one without a time."""
+    """Return the end of a packet; 0 for the empty one at the end of a stream, and for one without a time."""
     if packet.pts is None or not packet.size:
         return 0
     return int((packet.pts + (packet.duration or 0)) * packet.time_base * 1000)
 
 
-def _packets(film: Any, about: _About, *streams: Any) -> Iterator[Any]:
-    """Yield the packets of some streams, dated from the beginning of the film."""
+def _packets(film: Any, about: _SourceInfo, *streams: Any) -> Iterator[Any]:
+    """Yield the packets of `streams`, with times from the beginning of the video."""
     for packet in film.demux([one for one in streams if one is not None]):
         if packet.size and about.start:
             early = int(about.start / packet.time_base)
@@ -179,10 +179,12 @@ def _packets(film: Any, about: _About, *streams: Any) -> Iterator[Any]:
         yield packet
 
 
-class _Maker:
-    """Copies or encodes each stream of a film into another."""
+class _Transcoder:
+    """Copies or encodes the streams of one video into another."""
 
-    def __init__(self, film: Any, out: Any, about: _About, copy_picture: bool, side: int, bits: int, step: Any) -> None:
+    def __init__(
+        self, film: Any, out: Any, about: _SourceInfo, copy_picture: bool, side: int, bits: int, step: Any
+    ) -> None:
         self._film, self._out, self._about, self._step = film, out, about, step
         self._copy_picture = copy_picture
         self._copy_sound = about.audio is not None and about.sound_fits
@@ -195,7 +197,7 @@ class _Maker:
         self._count = 0
         self._undated: list[Any] = []
         self._early: list[Any] = []
-        """Sounds that came before the first picture, whose size the container's head is to say."""
+        """Audio packets before the first frame; the header of the container needs the size of that."""
 
     def run(self) -> None:
         about, reached = self._about, 0
@@ -288,7 +290,7 @@ class _Maker:
         self._undated.clear()
 
     def changes(self) -> Iterator[str]:
-        """Yield what a person would notice, beside size and format, in words for the receipt."""
+        """Yield the noticeable changes besides size and format, in words for the receipt."""
         if self._look is not None and self._look.is_hdr:
             yield "its HDR colors became standard ones"
         if any(self._film.streams.subtitles):
@@ -298,7 +300,7 @@ class _Maker:
             yield "its surround sound became stereo"
 
     def _shaped(self, frame: Any) -> Iterator[Any]:
-        """Scale to even sides within the limit, turn upright, and bring the colors to what every phone shows."""
+        """Scale to even sides within the limit, turn upright, and convert to standard colors."""
         if self._shaper is None:
             self._shaper = self._make_shaper(frame)
         for shaped in self._shaper.shaped(frame):
@@ -313,7 +315,7 @@ class _Maker:
         return Shaper(self._about.video, frame, look.filters((width, height), "yuv420p"))
 
     def _tag_colors(self, look: Look) -> None:
-        """Say in the film how its colors are to be read, as they were or as they have become."""
+        """Tag the video with its color properties, original or converted."""
         made, source = self._pictures.codec_context, self._about.video.codec_context  # type: ignore[union-attr]
         made.color_range = LIMITED_RANGE
         if look.is_hdr:
@@ -338,8 +340,8 @@ class _Maker:
             self._mux(self._sounds.encode(None))
 
 
-def _cover_frame(film: Any, about: _About) -> Any:
-    """The first picture after a second, or the last before the film ends."""
+def _cover_frame(film: Any, about: _SourceInfo) -> Any:
+    """Return the first frame after a second, or the last of a shorter video."""
     found = None
     for tries, frame in enumerate(_decoded(film, about)):
         found = frame
@@ -350,6 +352,6 @@ def _cover_frame(film: Any, about: _About) -> Any:
     return found
 
 
-def _decoded(film: Any, about: _About) -> Iterator[Any]:
+def _decoded(film: Any, about: _SourceInfo) -> Iterator[Any]:
     for packet in _packets(film, about, about.video):
         yield from frames_of(packet)
