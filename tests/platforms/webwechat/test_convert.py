@@ -28,6 +28,7 @@ from yizhan.model import (
     Voice,
     message_of,
 )
+from yizhan.platforms.kit.media_rules import MediaRule, choose
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.convert import (
     GIF_NOTE,
@@ -35,15 +36,16 @@ from yizhan.platforms.webwechat.convert import (
     VOICE_NOTE,
     Reader,
     compose,
+    media_rule,
     mentions_of,
     parse,
     recalled_id,
     upload_form,
 )
-from yizhan.platforms.webwechat.convert.book import Book
+from yizhan.platforms.webwechat.convert.address_book import AddressBook
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
-from yizhan.platforms.webwechat.wire.content import escaped
-from yizhan.platforms.webwechat.wire.session import Added, Changed
+from yizhan.platforms.webwechat.wire.content import escape_content
+from yizhan.platforms.webwechat.wire.session import AddMsg, ModContact
 from yizhan.platforms.wechat_xml import parse_card
 
 RULES = PLATFORM.rules()
@@ -83,18 +85,11 @@ def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: s
 @pytest.mark.parametrize(
     ("segment", "error", "says"),
     [
-        (Image(media("webp")), MediaFormat, "image.formats.*PNG or JPEG"),
-        (Image(media("png", 21 << 20)), MediaTooLarge, "image.max_bytes = 20971520 .rules 2022-03"),
-        (Video(media("mp4", 20 << 20, "video")), MediaTooLarge, "video.max_bytes"),
-        (Video(media("mov", kind="video")), MediaFormat, "mp4"),
-        (Sticker(media("png")), MediaFormat, "Image"),
         (Sticker(), MediaFormat, "md5"),
         (Sticker(md5="nothing"), MediaFormat, "32 hex digits.*'nothing'"),
         (Forward("sticker", {"md5": "<x>"}), Unsupported, "send it as a file"),
         (Forward("image", {"aeskey": "ab" * 16}), Unsupported, "send it as a file"),
-        (File(media("pdf", 0, "file")), MediaFormat, "empty"),
-        (File(media("pdf", 51 << 20, "file")), MediaTooLarge, "52428800"),
-        (Link("https://x.y", "t"), Unsupported, "link.fresh"),
+        (Link("https://x.y", "t"), Unsupported, "card.fresh"),
         (MiniProgram("wx1", "gh_1@app", "t"), Unsupported, "mini program"),
         (Quote("7", "x"), Unsupported, "right after it"),
         (Mention("Bob"), Unsupported, "group only"),
@@ -112,6 +107,35 @@ def test_what_cannot_be_carried_is_refused_with_the_remedy(segment: Segment, err
         compose(
             message_of(segment, "x") if isinstance(segment, Mention) else message_of(segment), USER, RULES, "login:1"
         )
+
+
+def rule_for(segment: Segment) -> MediaRule:
+    rule = media_rule(segment, RULES)
+    assert rule is not None
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("segment", "recipe"),
+    [
+        (Image(media("webp")), "image;bytes=20971520;formats=jpeg+png"),
+        (Image(media("png", 21 << 20)), "image;bytes=20971520;formats=jpeg+png"),
+        (Video(media("mp4", 20 << 20, "video")), "mp4;bytes=20971519"),
+        (Video(media("mov", kind="video")), "mp4;bytes=20971519"),
+        (Sticker(media("png")), "image;bytes=10485760;formats=gif"),
+        (Voice(media("silk", kind="voice")), "voice;bytes=52428800;format=mp3"),
+        (File(media("pdf", kind="file")), ""),
+    ],
+)
+def test_media_that_the_wire_does_not_take_are_converted(segment: Any, recipe: str) -> None:
+    assert recipe == choose(segment.media, rule_for(segment)).recipe
+
+
+@pytest.mark.parametrize("size", [51 << 20])
+def test_a_file_over_the_limit_is_refused(size: int) -> None:
+    segment = File(media("pdf", size, "file"))
+    with pytest.raises(MediaTooLarge, match="52428800"):
+        choose(segment.media, rule_for(segment))  # type: ignore[arg-type]
 
 
 def test_a_quote_of_nothing_is_refused_with_the_remedy() -> None:
@@ -133,7 +157,7 @@ def test_text_and_mentions_in_a_row_are_one_part_and_blank_text_is_none() -> Non
 
 
 def test_a_link_is_composed_where_the_profile_lets_it_through() -> None:
-    rules = RULES.overridden({"link.fresh": True})
+    rules = RULES.overridden({"card.fresh": True})
     (part,) = compose(message_of(Link("https://x.y/?a=1&b=2", "T<1>")), USER, rules, "login:1")
 
     assert "<title>T&lt;1&gt;</title>" in part.body.content
@@ -164,7 +188,7 @@ def test_what_is_quoted_is_kept_short_and_shows_no_names_of_the_wire(quote: Quot
 
 
 def test_cards_are_composed_where_the_profile_lets_them_through() -> None:
-    rules = RULES.overridden({"link.fresh": True})
+    rules = RULES.overridden({"card.fresh": True})
     message = message_of(
         Quote("7", "a < b?", "Alice"),
         "yes",
@@ -236,8 +260,8 @@ def test_uploads_are_named_and_typed_as_the_page_does(given: Media, use: str, ex
 # --- names
 
 
-def book(*contacts: Contact) -> Book:
-    found = Book()
+def book(*contacts: Contact) -> AddressBook:
+    found = AddressBook()
     found.add(contacts)
     return found
 
@@ -277,7 +301,7 @@ def test_rooms_and_people_of_one_name_are_two() -> None:
 
 
 def test_nobody_of_that_name_names_who_comes_close() -> None:
-    error = book(Contact(UserName=ALICE, NickName="Alice")).nobody("webwechat.me", "user", "Alcie")
+    error = book(Contact(UserName=ALICE, NickName="Alice")).not_found("webwechat.me", "user", "Alcie")
 
     assert isinstance(error, TargetGone)
     assert "Did you mean Alice?" in str(error)
@@ -318,7 +342,7 @@ READER = Reader(
 
 def arrived(**values: Any) -> Any:
     values.setdefault("FromUserName", ALICE)
-    return parse(Added(MsgId="5", ToUserName=ME, CreateTime=9, **values), READER)
+    return parse(AddMsg(MsgId="5", ToUserName=ME, CreateTime=9, **values), READER)
 
 
 def test_text_of_a_person_and_of_a_member_of_a_room() -> None:
@@ -344,7 +368,7 @@ def test_what_oneself_wrote_on_the_phone_is_no_message_to_answer() -> None:
 
 
 def test_what_oneself_wrote_in_a_room_is_nobody_elses() -> None:
-    own = Added(MsgId="5", FromUserName=ME, ToUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
+    own = AddMsg(MsgId="5", FromUserName=ME, ToUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
     event = parse(own, READER)
 
     assert (EventKind.SENT, ROOM, ME, message_of(f"{BOB}:\nhi")) == (
@@ -360,7 +384,7 @@ def test_a_withdrawal_names_the_message_or_none(msgid: str, newmsgid: str, about
     ids = f"<msgid>{msgid}</msgid><newmsgid>{newmsgid}</newmsgid>"
     xml = f'<sysmsg type="revokemsg"><revokemsg>{ids}</revokemsg></sysmsg>'
 
-    assert about == recalled_id(Added(MsgType=10002, Content=escaped(xml)))
+    assert about == recalled_id(AddMsg(MsgType=10002, Content=escape_content(xml)))
 
 
 @pytest.mark.parametrize(
@@ -448,5 +472,5 @@ def test_what_is_between_service_and_page_is_no_event(type_: int) -> None:
 def test_a_changed_contact_takes_its_place_in_the_book() -> None:
     found = book(Contact(UserName=ALICE, NickName="Alice"))
 
-    assert [] == found.add([Changed(UserName=ALICE, NickName="Alice", RemarkName="Ally")])
+    assert [] == found.add([ModContact(UserName=ALICE, NickName="Alice", RemarkName="Ally")])
     assert (ALICE, "Ally") == (found.find("user", "Ally"), found.id_of(ALICE))

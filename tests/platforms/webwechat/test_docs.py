@@ -1,4 +1,4 @@
-"""The page about web WeChat: its snippet runs, its tables are those of the code."""
+"""The page about web WeChat: its snippets run, and its tables match the code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 
 from tests.platforms.webwechat.support import png
 from yizhan.engine import Engine
-from yizhan.platforms.webwechat import PLATFORM, Settings
-from yizhan.platforms.webwechat.client.calls import WebWx
+from yizhan.platforms.webwechat import PLATFORM, Settings, wire
 from yizhan.testing import RunningSandbox
+from yizhan.wire import Endpoint
 
 PAGE = (Path(__file__).parents[3] / "docs/platforms/webwechat.md").read_text("utf-8")
 
 
-async def test_the_snippet_runs(sandbox: RunningSandbox, tmp_path: Path) -> None:
-    (snippet,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+async def test_the_snippets_run(sandbox: RunningSandbox, tmp_path: Path) -> None:
+    snippets = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
     engine = await Engine.open(tmp_path / "store", clock=sandbox.clock)
     names: dict[str, Any] = {"engine": engine, "sandbox_url": sandbox.url, "picture": png()}
-    exec(f"async def main():\n{indent(snippet, '    ')}", names)
+    exec(f"async def main():\n{indent(snippets, '    ')}", names)
 
     await names["main"]()
 
@@ -41,7 +41,7 @@ def test_every_setting_stands_on_the_page(name: str) -> None:
 
 def test_the_rules_on_the_page_are_those_of_the_file() -> None:
     known = PLATFORM.rules().all().keys() - {"limits"}
-    named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", PAGE)) - {"adapter.raw"}
+    named = set(re.findall(r"`([a-z]+(?:\.[a-z_]+)+)`", PAGE)) - {"adapter.call", "wx.qq.com", "yizhan.platforms.webwechat.wire"}
 
     assert known == named
 
@@ -54,11 +54,12 @@ def test_the_segments_on_the_page_are_those_of_the_capabilities() -> None:
     assert PLATFORM.capabilities["user"].segments == named - {"segment", "mention"}
 
 
-def test_the_raw_calls_on_the_page_exist() -> None:
-    named = set(re.findall(r"`(?:adapter\.raw\.)?(webwx[a-z]+)`", PAGE))
+def test_the_calls_on_the_page_exist() -> None:
+    named = set(re.findall(r"`(webwx[a-z]+)`", PAGE))
+    calls = {value.name for value in vars(wire).values() if isinstance(value, Endpoint)}
 
     assert 8 < len(named)
-    assert set() == {name for name in named if not hasattr(WebWx, name)}
+    assert set() == named - calls
 
 
 def test_every_recorded_request_is_counted() -> None:

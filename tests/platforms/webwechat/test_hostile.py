@@ -25,6 +25,7 @@ POSTED = [
 ]
 EVERY = [value for value in vars(wire).values() if hasattr(value, "envelope")]
 
+DOCTYPE_CARD = "<!DOCTYPE a [<!ENTITY b 'c'>]><appmsg><title>&b;</title><type>5</type><appattach></appattach></appmsg>"
 BODIES: list[tuple[str, bytes]] = [
     ("nothing", b""),
     ("half an object", b'{"BaseRequest":'),
@@ -40,7 +41,7 @@ BODIES: list[tuple[str, bytes]] = [
 
 
 def cookie(me: Account) -> str:
-    return "; ".join(f"{name}={value}" for name, value in me.adapter.raw.ready.cookies.items())
+    return "; ".join(f"{name}={value}" for name, value in me.adapter.webwx.ready.cookies.items())
 
 
 async def post(me: Account, path: str, body: Any, **headers: str) -> tuple[int, bytes]:
@@ -140,11 +141,14 @@ async def test_texts_as_odd_clients_send_them(msg: dict[str, Any], expected: int
         ("webwxsendemoticon", {"EMoticonMd5": "xyz"}, 1),
         ("webwxsendappmsg", {"Content": ""}, 1200),
         ("webwxsendappmsg", {"Content": "no card"}, 1200),
-        ("webwxsendappmsg", {"Content": "<appmsg><type>6</type></appmsg>"}, -1),
-        ("webwxsendappmsg", {"Content": "<appmsg>" * 50_000}, 0),
+        ("webwxsendappmsg", {"Content": "<appmsg><type>6</type></appmsg>"}, 1),
+        ("webwxsendappmsg", {"Content": "<appmsg>" * 50_000}, 1200),
+        ("webwxsendappmsg", {"Content": "<appmsg><title>t</title><type>5</type></appmsg>"}, 1),
+        ("webwxsendappmsg", {"Content": "<appmsg><title>t</title><appattach></appattach></appmsg>"}, 1200),
+        ("webwxsendappmsg", {"Content": DOCTYPE_CARD}, 1200),
     ],
 )
-async def test_media_that_nobody_placed_is_not_sent(path: str, msg: dict[str, Any], expected: int) -> None:
+async def test_media_that_was_not_uploaded_is_not_sent(path: str, msg: dict[str, Any], expected: int) -> None:
     async with account() as me:
         body = json.dumps({"Msg": {"ToUserName": "filehelper", **msg}}).encode()
         _, answer = await post(me, f"{PREFIX}/{path}", body)
@@ -156,7 +160,7 @@ async def test_media_that_nobody_placed_is_not_sent(path: str, msg: dict[str, An
 
 def form(me: Account, data: bytes, **changes: Any) -> bytes:
     """An upload as the page sends it, with some fields changed (None: left out)."""
-    saved = me.adapter.raw.ready
+    saved = me.adapter.webwx.ready
     inside = {
         "UploadType": 2,
         "BaseRequest": {"Uin": saved.uin, "Sid": saved.sid},
@@ -169,6 +173,7 @@ def form(me: Account, data: bytes, **changes: Any) -> bytes:
         "size": len(data),
         "mediatype": "doc",
         "uploadmediarequest": json.dumps(inside),
+        "webwx_data_ticket": saved.cookies["webwx_data_ticket"],
         **changes,
     }
     disposition = fields.pop("disposition", 'form-data; name="filename"; filename="a.txt"')
@@ -190,7 +195,10 @@ def form(me: Account, data: bytes, **changes: Any) -> bytes:
         (b"x", {"inside": {"TotalLen": "1"}}, 0),
         (b"x", {"inside": {"TotalLen": "one"}}, 1),
         (b"x", {"inside": {"FileMd5": "0" * 32}}, 1),
-        (b"x", {"inside": {"BaseRequest": {"Sid": "nobody", "Uin": 1}}}, 0),
+        (b"x", {"inside": {"BaseRequest": {"Sid": "nobody", "Uin": 1}}}, 1100),
+        (b"x", {"webwx_data_ticket": None}, -14),
+        (b"x", {"webwx_data_ticket": "gSinvented"}, -14),
+        (b"x", {"mediatype": "anything"}, 1),
         (b"x", {"uploadmediarequest": "{broken"}, 1),
         (b"x", {"uploadmediarequest": None}, 1),
         (b"x", {"name": None, "mediatype": None, "size": None}, 0),
@@ -288,9 +296,9 @@ async def test_names_lead_nowhere(name: str, kept: str) -> None:
         assert [kept] == [placed.name for placed in next(iter(me.server.sessions.values())).media.values()]
 
 
-async def test_who_asks_is_judged_by_sid_and_uin_alone() -> None:
+async def test_a_session_is_found_by_sid_and_uin_and_refused_under_another_skey() -> None:
     async with account() as me:
-        saved = me.adapter.raw.ready
+        saved = me.adapter.webwx.ready
 
         async def asked(base: Any, cookies: str = "") -> int:
             body = json.dumps({"BaseRequest": base}).encode()
@@ -300,7 +308,10 @@ async def test_who_asks_is_judged_by_sid_and_uin_alone() -> None:
         assert 0 == await asked({"Sid": saved.sid, "Uin": saved.uin, "Skey": "", "DeviceID": "any"})
         assert 0 == await asked({"Sid": saved.sid, "Uin": int(saved.uin)})
         assert 0 == await asked(None, f"wxsid={saved.sid}; wxuin={saved.uin}")
-        assert 0 == await asked({"Sid": "gone", "Uin": 1}, f"wxsid={saved.sid}; wxuin={saved.uin}")
+        assert 0 == await asked({"Sid": "", "Uin": 0}, f"wxsid={saved.sid}; wxuin={saved.uin}")
+        assert 0 == await asked({"Sid": saved.sid, "Uin": saved.uin, "Skey": saved.skey})
+        assert 1100 == await asked({"Sid": "gone", "Uin": 1}, f"wxsid={saved.sid}; wxuin={saved.uin}")
+        assert 1100 == await asked({"Sid": saved.sid, "Uin": saved.uin, "Skey": "@crypt_invented"})
         assert 1100 == await asked({"Sid": saved.sid, "Uin": 7})
         assert 1100 == await asked({"Sid": "nobody", "Uin": 1})
         assert 1102 == await asked(None)
@@ -328,7 +339,7 @@ async def test_a_picture_that_is_a_bomb_or_no_picture_has_a_thumbnail_all_the_sa
 
 async def test_the_file_transfer_pages_upload_is_joined_by_its_own_id() -> None:
     async with account() as me:
-        saved = me.adapter.raw.ready
+        saved = me.adapter.webwx.ready
         pieces, upload_id, answer = [b"a" * 10, b"b" * 10, b"c" * 3], "", {}
         for number, piece in enumerate(pieces):
             inside = {
@@ -385,7 +396,7 @@ async def again(me: Account) -> None:
 async def one_round(me: Account) -> None:
     await me.server.say("wxid_alice", "bot", text="x")
     receiver = me.adapter._receiver
-    async for _ in receiver._one_round(receiver.position()):  # type: ignore[arg-type]
+    async for _ in receiver._sync_once(receiver.position()):  # type: ignore[arg-type]
         pass
 
 
@@ -394,21 +405,21 @@ CALLED: dict[str, Any] = {
     "webwxnewloginpage": again,
     "webwxinit": again,
     "webwxstatusnotify": lambda me: me.adapter.mark_read(target("Alice")),
-    "webwxgetcontact": lambda me: me.adapter._read_contacts(),
-    "webwxbatchgetcontact": lambda me: me.adapter.raw.webwxbatchgetcontact(["@ab"]),
+    "webwxgetcontact": lambda me: me.adapter._contacts.refresh(),
+    "webwxbatchgetcontact": lambda me: me.adapter.webwx.webwxbatchgetcontact(["@ab"]),
     "synccheck": one_round,
     "webwxsync": one_round,
     "webwxsendmsg": lambda me: me.send("hi"),
     "webwxuploadmedia": lambda me: me.send(Image(me.media(png(), "image", "png")), keep=False),
-    "webwxcheckupload": lambda me: me.adapter.raw.webwxcheckupload("a", 1, "0" * 32, "filehelper"),
-    "webwxpushloginurl": lambda me: me.adapter.raw.webwxpushloginurl("1"),
+    "webwxcheckupload": lambda me: me.adapter.webwx.webwxcheckupload("a", 1, "0" * 32, "filehelper"),
+    "webwxpushloginurl": lambda me: me.adapter.webwx.webwxpushloginurl("1"),
 }
 
 
 @pytest.mark.parametrize("endpoint", CALLED)
 async def test_whatever_a_service_answers_is_read_or_is_an_error_of_ours(endpoint: str) -> None:
     async with account() as me:
-        me.adapter.raw.clock = CountedClock()
+        me.adapter.webwx.clock = CountedClock()
         answers = list(ANSWERS)
 
         async def before(exchange: Any) -> HttpResponse | None:

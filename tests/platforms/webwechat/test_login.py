@@ -18,7 +18,7 @@ from yizhan.platforms.adapter import LoginStep
 from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.webwechat import PLATFORM, wire
 from yizhan.platforms.webwechat.client import Adapter
-from yizhan.platforms.webwechat.client.saved import load_saved
+from yizhan.platforms.webwechat.client.session import load_session
 from yizhan.platforms.webwechat.wire.login import JsLogin, LoginPoll
 from yizhan.wire import HttpResponse
 
@@ -114,7 +114,7 @@ async def test_codes_that_nobody_scans_end_in_an_error_that_says_what_to_do() ->
 async def test_a_service_that_holds_no_poll_is_asked_once_in_a_second() -> None:
     async with serving(manual=True, **{"login.hold_seconds": 0}) as served:
         adapter = adapter_at(served)
-        adapter.raw.clock = CountedClock()
+        adapter.webwx.clock = CountedClock()
         with pytest.raises(LoginNeeded, match="600 seconds"):
             await adapter.login(lambda step: None)
         await adapter.close()
@@ -123,20 +123,20 @@ async def test_a_service_that_holds_no_poll_is_asked_once_in_a_second() -> None:
 
 
 async def poll(served: Served, adapter: Adapter, uuid: str) -> int:
-    return (await adapter.raw.caller.call(wire.LOGIN, LoginPoll(uuid=uuid))).code
+    return (await adapter.webwx.caller.call(wire.LOGIN, LoginPoll(uuid=uuid))).code
 
 
 async def test_every_state_of_a_code_as_the_poll_says_it() -> None:
     async with serving(manual=True) as served:
         server: Any = served.server
         adapter = adapter_at(served)
-        uuid = (await adapter.raw.caller.call(wire.JSLOGIN, JsLogin())).uuid
+        uuid = (await adapter.webwx.caller.call(wire.JSLOGIN, JsLogin())).uuid
         codes = [await poll(served, adapter, uuid)]
         for step in ("scan", "none", "cancel", "none"):
             if step != "none":
                 await server.login(uuid, step)
             codes.append(await poll(served, adapter, uuid))
-        other = (await adapter.raw.caller.call(wire.JSLOGIN, JsLogin())).uuid
+        other = (await adapter.webwx.caller.call(wire.JSLOGIN, JsLogin())).uuid
         served.world.clock.advance(301)
         codes += [await poll(served, adapter, other), await poll(served, adapter, "nobody==")]
         await adapter.close()
@@ -150,7 +150,7 @@ async def test_an_older_bundle_is_not_told_of_a_cancel_and_may_scan_again() -> N
     async with serving(manual=True, **{"login.says_cancelled": False}) as served:
         server: Any = served.server
         adapter = adapter_at(served)
-        uuid = await adapter.raw.jslogin()
+        uuid = await adapter.webwx.jslogin()
         await server.login(uuid, "scan")
         first = await poll(served, adapter, uuid)
         await server.login(uuid, "cancel")
@@ -166,15 +166,15 @@ async def test_a_poll_that_waits_is_answered_as_soon_as_the_phone_acts() -> None
     async with serving(manual=True, **{"login.hold_seconds": 20}) as served:
         server: Any = served.server
         adapter = adapter_at(served)
-        uuid = await adapter.raw.jslogin()
+        uuid = await adapter.webwx.jslogin()
         held = asyncio.Event()
-        hold = server.phone.news
+        hold = server.phone.wait_for_step
 
         async def news(attempt: Any) -> None:
             held.set()
             await hold(attempt)
 
-        server.phone.news = news
+        server.phone.wait_for_step = news
         waiting = asyncio.ensure_future(poll(served, adapter, uuid))
         await held.wait()
         await server.login(uuid, "scan")
@@ -247,7 +247,7 @@ async def test_a_known_browser_is_let_in_again_by_the_phone_alone() -> None:
         adapter = adapter_at(served)
         await adapter.login(lambda step: None)
         session = next(iter(server.sessions.values()))
-        server.end(session, wire.FAULTS.find(1100))
+        server.end_session(session, wire.FAULTS.find(1100))
         with pytest.raises(LoginNeeded, match="1100"):
             await send(adapter)
         shown = Shown(served)
@@ -265,13 +265,13 @@ async def test_a_new_login_makes_new_names_and_a_new_scope() -> None:
         adapter = adapter_at(served)
         await adapter.login(lambda step: None)
         alice = Target("webwechat.main", "user", "Alice")
-        before, scope = await send(adapter, target=alice), adapter.raw.ready.scope
-        server.end(next(iter(server.sessions.values())), wire.FAULTS.find(1100))
+        before, scope = await send(adapter, target=alice), adapter.webwx.ready.scope
+        server.end_session(next(iter(server.sessions.values())), wire.FAULTS.find(1100))
         await adapter.login(lambda step: None)
         after = await send(adapter, target=alice, token=2)
 
         assert before.extra["to"] != after.extra["to"]
-        assert scope != adapter.raw.ready.scope
+        assert scope != adapter.webwx.ready.scope
         assert ["Alice", "Alice"] == [post.target for post in served.world.posts]
         with pytest.raises(Exception, match="earlier login"):
             await adapter.recall(before, alice, Receipt("d", str(alice), State.SENT))
@@ -282,12 +282,12 @@ async def test_a_new_login_makes_new_names_and_a_new_scope() -> None:
 
 async def test_an_environment_that_is_refused_says_so() -> None:
     async with serving(**{"login.needs_desktop": True}) as served:
-        plain, desktop = adapter_at(served, desktop=False), adapter_at(served)
+        unescape_content, desktop = adapter_at(served, desktop=False), adapter_at(served)
         shown = Shown(served)
         with pytest.raises(LoginNeeded, match="1203"):
-            await plain.login(shown)
+            await unescape_content.login(shown)
         await desktop.login(lambda step: None)
-        await plain.close()
+        await unescape_content.close()
         await desktop.close()
 
         assert "refused" == shown.states[-1]
@@ -314,7 +314,7 @@ async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
     [
         ("login", b'window.code=200;\nwindow.redirect_uri="/nowhere?ticket=A1";', r"ticket=\*\*\*', no address"),
         ("login", b'window.code=200;\nwindow.redirect_uri="http://[";', "no address"),
-        ("webwxnewloginpage", b"<error><ret>0</ret><skey>x</skey></error>", "no wxsid"),
+        ("webwxnewloginpage", b"<error><ret>0</ret><skey>x</skey></error>", "lacks wxsid"),
         ("webwxnewloginpage", b"<html>", "<ret> is missing"),
     ],
 )
@@ -330,7 +330,7 @@ async def test_a_confirmed_login_that_leads_nowhere_says_so(endpoint: str, answe
             await adapter.login(lambda step: None)
         await adapter.close()
 
-        assert adapter.raw.saved is None
+        assert adapter.webwx.session is None
 
 
 async def test_a_ticket_is_good_for_one_session() -> None:
@@ -340,13 +340,13 @@ async def test_a_ticket_is_good_for_one_session() -> None:
         await adapter.login(lambda step: None)
         page = next(e.http for e in served.exchanges if e.endpoint == "webwxnewloginpage")
         again = f"{served.url}/cgi-bin/mmwebwx-bin/webwxnewloginpage?{urlencode(page.query)}"
-        first = await adapter.raw.webwxnewloginpage(again)
-        server.end(server.sessions[first.sid], wire.FAULTS.find(1100))
+        first = await adapter.webwx.webwxnewloginpage(again)
+        server.end_session(server.sessions[first.sid], wire.FAULTS.find(1100))
         with pytest.raises(LoginNeeded, match="ticket"):
-            await adapter.raw.webwxnewloginpage(again)
+            await adapter.webwx.webwxnewloginpage(again)
         await adapter.close()
 
-        assert adapter.raw.ready.sid == first.sid
+        assert adapter.webwx.ready.sid == first.sid
 
 
 async def test_logging_out_ends_the_session_on_both_sides() -> None:
@@ -354,13 +354,13 @@ async def test_logging_out_ends_the_session_on_both_sides() -> None:
         state_store = MemoryStateStore()
         adapter = adapter_at(served, state_store)
         await adapter.login(lambda step: None)
-        saved = load_saved(state_store.get("session"))
+        saved = load_session(state_store.get("session"))
         await adapter.logout()
 
         assert {} == state_store.values
         with pytest.raises(LoginNeeded, match="there is no login"):
             await send(adapter)
-        adapter.raw.use(saved)
+        adapter.webwx.use(saved)
         with pytest.raises(LoginNeeded, match="1100"):
             await send(adapter)
         await adapter.close()
@@ -385,17 +385,19 @@ async def test_a_kept_session_that_cannot_be_read_counts_as_none() -> None:
     async with serving() as served:
         adapter = adapter_at(served, state_store)
 
-        assert adapter.raw.saved is None
+        assert adapter.webwx.session is None
         await adapter.close()
 
 
 async def test_the_redirect_has_no_slash_behind_the_question_mark_and_a_dotted_host() -> None:
     async with serving() as served:
         adapter = adapter_at(served)
-        uuid = await adapter.raw.jslogin()
-        await adapter.raw.login(uuid, 1)
-        adapter.raw.caller.bases = dict.fromkeys(adapter.raw.caller.bases, served.url.replace("127.0.0.1", "localhost"))
-        redirect = (await adapter.raw.login(uuid, 0)).redirect_uri
+        uuid = await adapter.webwx.jslogin()
+        await adapter.webwx.login(uuid, 1)
+        adapter.webwx.caller.bases = dict.fromkeys(
+            adapter.webwx.caller.bases, served.url.replace("127.0.0.1", "localhost")
+        )
+        redirect = (await adapter.webwx.login(uuid, 0)).redirect_uri
         await adapter.close()
 
         base, _, query = redirect.partition("?")
@@ -409,7 +411,7 @@ async def test_pictures_of_the_code_and_of_people_are_jpegs() -> None:
     async with serving() as served, aiohttp.ClientSession() as http:
         adapter = adapter_at(served)
         await adapter.login(lambda step: None)
-        cookie = {"Cookie": "; ".join(f"{k}={v}" for k, v in adapter.raw.ready.cookies.items())}
+        cookie = {"Cookie": "; ".join(f"{k}={v}" for k, v in adapter.webwx.ready.cookies.items())}
         for path in (
             "/qrcode/x==",
             "/cgi-bin/mmwebwx-bin/webwxgeticon?username=@a",

@@ -15,10 +15,10 @@ from tests.support import MemoryStateStore
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
 from yizhan.platforms.webwechat import wire
-from yizhan.platforms.webwechat.client.saved import load_saved
+from yizhan.platforms.webwechat.client.session import load_session
 from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
-from yizhan.platforms.webwechat.wire.content import is_token, plain
-from yizhan.platforms.webwechat.wire.session import Keys, KeyValue
+from yizhan.platforms.webwechat.wire.content import is_token, unescape_content
+from yizhan.platforms.webwechat.wire.session import KeyValue, SyncKeys
 from yizhan.wire import Fault, HttpResponse
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
@@ -102,7 +102,7 @@ async def test_a_withdrawal_names_the_message() -> None:
         event = await me.next()
 
         assert (EventKind.RECALL, id, target("产品群", "group")) == (event.kind, event.about, event.target)
-        assert '<![CDATA["Alice" 撤回了一条消息]]>' in plain(event.raw["Content"])
+        assert '<![CDATA["Alice" 撤回了一条消息]]>' in unescape_content(event.raw["Content"])
 
 
 async def test_people_and_rooms_that_are_new_are_told() -> None:
@@ -123,7 +123,8 @@ async def test_somebody_who_is_no_contact_asks_to_become_one_and_is_accepted() -
         await me.server.say("wxid_new", "bot", text="I am Newman")
         event = await me.next()
         info = event.raw["RecommendInfo"]
-        await me.adapter.raw.webwxverifyuser(info["UserName"], info["Ticket"])
+        people = [wire.VerifyUserEntry(Value=info["UserName"], VerifyUserTicket=info["Ticket"])]
+        await me.adapter.call(wire.VERIFY_USER, wire.VerifyUser(Opcode=wire.ACCEPT, VerifyUserList=people))
 
         assert (EventKind.OTHER, message_of("I am Newman"), 37) == (event.kind, event.message, event.raw["MsgType"])
         assert me.served.world.network("wechat").people["wxid_new"].friends
@@ -169,7 +170,7 @@ async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:
     async with account() as me:
         other = Account(me.served)
         await other.adapter.login(lambda step: None)
-        await me.adapter._fill_book()
+        await me.adapter._contacts.refresh()
         (sent,) = await me.send("hello <me2>", to="me2")
         room = target("产品群", "group")
         await me.send("to the room", to=room)
@@ -187,7 +188,7 @@ async def between_two(me: Account, *segments: Any, to: Any = "me2") -> Event:
     """What another account of the sandbox receives of a message that `me` sends it."""
     other = Account(me.served)
     await other.adapter.login(lambda step: None)
-    await me.adapter._fill_book()
+    await me.adapter._contacts.refresh()
     await me.send(*segments, to=to)
     event = await other.next()
     await other.adapter.close()
@@ -215,7 +216,7 @@ async def test_a_contact_card_arrives_with_the_person_it_recommends() -> None:
 
 @pytest.mark.parametrize("to", [target("me2"), target("产品群", "group")], ids=["user", "group"])
 async def test_a_quote_that_is_let_through_arrives_as_one(to: Any) -> None:
-    async with account(client_rules={"link.fresh": True}) as me:
+    async with account(client_rules={"card.fresh": True}) as me:
         event = await between_two(me, Quote("7", "three or four?", "Alice", "Ada"), "four", to=to)
         quote, answer = event.message.segments  # type: ignore[union-attr]
 
@@ -225,7 +226,7 @@ async def test_a_quote_that_is_let_through_arrives_as_one(to: Any) -> None:
 
 @pytest.mark.parametrize(("type_", "kind"), [(5, "link"), (33, "mini_program"), (19, "chat_record"), (999, "card")])
 async def test_a_card_arrives_under_its_own_type(type_: int, kind: str) -> None:
-    xml = f"<appmsg><title>T</title><type>{type_}</type><url>https://x.y</url></appmsg>"
+    xml = f"<appmsg><title>T</title><type>{type_}</type><url>https://x.y</url><appattach></appattach></appmsg>"
     async with account() as me:
         event = await between_two(me, Native("webwxsendappmsg", {"Type": type_, "Content": xml}))
         (post,) = me.served.world.posts
@@ -237,7 +238,7 @@ async def test_a_card_arrives_under_its_own_type(type_: int, kind: str) -> None:
 async def held(me: Account, polls: int) -> None:
     """Return once the server holds so many polls."""
     for _ in range(60_000):
-        if me.server.waiting >= polls:
+        if me.server.held_polls >= polls:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("no poll is being held")
@@ -245,9 +246,9 @@ async def held(me: Account, polls: int) -> None:
 
 async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
     async with account(synccheck__hold_seconds=30) as me:
-        inited = await me.adapter.raw.webwxinit()
-        await me.adapter.raw.webwxsync(inited.SyncKey)
-        polls = [asyncio.ensure_future(me.adapter.raw.synccheck(inited.SyncKey)) for _ in range(2)]
+        inited = await me.adapter.webwx.webwxinit()
+        await me.adapter.webwx.webwxsync(inited.SyncKey)
+        polls = [asyncio.ensure_future(me.adapter.webwx.synccheck(inited.SyncKey)) for _ in range(2)]
         await held(me, 2)
         await me.server.say("wxid_alice", "bot", text="wake up")
 
@@ -256,7 +257,7 @@ async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
 
 async def test_a_service_that_holds_no_sync_check_is_asked_once_in_a_second() -> None:
     async with account(synccheck__hold_seconds=0) as me:
-        me.adapter.raw.clock = CountedClock(5)
+        me.adapter.webwx.clock = CountedClock(5)
         with pytest.raises(TimeoutError, match="slept enough"):
             await me.next()
 
@@ -266,18 +267,18 @@ async def test_a_service_that_holds_no_sync_check_is_asked_once_in_a_second() ->
 
 async def test_a_poll_ends_when_nothing_happens_and_names_contact_changes() -> None:
     async with account() as me:
-        key = (await me.adapter.raw.webwxinit()).SyncKey
-        quiet = await me.adapter.raw.synccheck(key)
+        key = (await me.adapter.webwx.webwxinit()).SyncKey
+        quiet = await me.adapter.webwx.synccheck(key)
         me.server.people("user", 1)
-        changed = await me.adapter.raw.synccheck(key)
+        changed = await me.adapter.webwx.synccheck(key)
 
         assert ("0", "4") == (quiet, changed)
 
 
 async def test_a_poll_that_waits_hears_that_the_login_ended() -> None:
     async with account(synccheck__hold_seconds=30, login__same_account=True) as me:
-        inited = await me.adapter.raw.webwxinit()
-        await me.adapter.raw.webwxsync(inited.SyncKey)
+        inited = await me.adapter.webwx.webwxinit()
+        await me.adapter.webwx.webwxsync(inited.SyncKey)
         waiting = asyncio.ensure_future(me.next())
         await held(me, 1)
         other = Account(me.served)
@@ -294,7 +295,7 @@ async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at()
         lost = asyncio.ensure_future(me.next())
         await held(me, 1)
         assert all(finding.ok for finding in await me.adapter.check())
-        me.server.end(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
+        me.server.end_session(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
         assert EventKind.LOGIN_LOST == (await lost).kind
         following = asyncio.ensure_future(me.next())
         await me.adapter.login(lambda step: None)
@@ -305,7 +306,7 @@ async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at()
 
 async def test_receiving_goes_on_after_a_new_login() -> None:
     async with account() as me:
-        me.server.end(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
+        me.server.end_session(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
         lost = await me.next()
         await me.adapter.login(lambda step: None)
         await me.server.say("wxid_alice", "bot", text="back")
@@ -344,9 +345,10 @@ async def test_what_the_service_gives_anew_while_a_login_lasts_is_used_and_kept(
         for text in ("one", "two"):
             await me.server.say("wxid_alice", "bot", text=text)
             await me.next()
+        next(iter(me.server.sessions.values())).skey = "@crypt_new"
         await me.send("answer")
         sent = next(e.http for e in me.served.exchanges if e.endpoint == "webwxsendmsg")
-        kept = load_saved(state_store.get("session"))
+        kept = load_session(state_store.get("session"))
 
         assert b'"Skey":"@crypt_new"' in b"".join(p for p in sent.body if isinstance(p, bytes))
         assert "gSnew" == sent.cookies()["webwx_data_ticket"]
@@ -373,10 +375,10 @@ async def test_a_login_whose_position_is_gone_receives_what_is_new(kept: bytes |
 
 async def test_an_old_sync_key_brings_the_same_again_and_an_absurd_one_nothing() -> None:
     async with account() as me:
-        key = (await me.adapter.raw.webwxinit()).SyncKey
+        key = (await me.adapter.webwx.webwxinit()).SyncKey
         await me.server.say("wxid_alice", "bot", text="one")
-        first, second = await me.adapter.raw.webwxsync(key), await me.adapter.raw.webwxsync(key)
-        absurd = await me.adapter.raw.webwxsync(Keys(1, [KeyValue(2, 10**15)]))
+        first, second = await me.adapter.webwx.webwxsync(key), await me.adapter.webwx.webwxsync(key)
+        absurd = await me.adapter.webwx.webwxsync(SyncKeys(1, [KeyValue(2, 10**15)]))
 
         assert [m.MsgId for m in first.AddMsgList] == [m.MsgId for m in second.AddMsgList]
         assert first.SyncKey == first.SyncCheckKey
@@ -385,11 +387,11 @@ async def test_an_old_sync_key_brings_the_same_again_and_an_absurd_one_nothing()
 
 async def test_many_changes_come_in_pages() -> None:
     async with account() as me:
-        key = (await me.adapter.raw.webwxinit()).SyncKey
+        key = (await me.adapter.webwx.webwxinit()).SyncKey
         me.server.people("user", 250)
         pages = []
         for _ in range(3):
-            page = await me.adapter.raw.webwxsync(key)
+            page = await me.adapter.webwx.webwxsync(key)
             key = page.SyncKey
             pages.append((page.ModContactCount, page.ContinueFlag))
 
@@ -399,9 +401,9 @@ async def test_many_changes_come_in_pages() -> None:
 
 async def test_the_phone_answers_that_the_page_is_ready_with_its_chats() -> None:
     async with account() as me:
-        key = (await me.adapter.raw.webwxinit()).SyncKey
-        await me.adapter.raw.webwxstatusnotify(3, me.adapter.raw.ready.me)
-        (message,) = (await me.adapter.raw.webwxsync(key)).AddMsgList
+        key = (await me.adapter.webwx.webwxinit()).SyncKey
+        await me.adapter.webwx.webwxstatusnotify(3, me.adapter.webwx.ready.me)
+        (message,) = (await me.adapter.webwx.webwxsync(key)).AddMsgList
 
         assert (51, 4) == (message.MsgType, message.StatusNotifyCode)
         assert message.StatusNotifyUserName.startswith("filehelper,@")
@@ -412,7 +414,7 @@ async def test_the_phone_answers_that_the_page_is_ready_with_its_chats() -> None
 
 
 async def get(me: Account, path: str, **headers: str) -> tuple[int, Any, bytes]:
-    saved = me.adapter.raw.ready
+    saved = me.adapter.webwx.ready
     headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
     async with (
         aiohttp.ClientSession() as http,
@@ -482,14 +484,14 @@ async def test_a_video_that_comes_back_empty_is_no_success() -> None:
             return HttpResponse(200, [("Content-Type", "video/mp4")])
 
         me.served.before = before  # type: ignore[method-assign]
-        reference = {"scope": me.adapter.raw.ready.scope, "msg_type": 43, "msg_id": "1"}
-        with pytest.raises(Rejected, match="came back empty"):
+        reference = {"scope": me.adapter.webwx.ready.scope, "msg_type": 43, "msg_id": "1"}
+        with pytest.raises(Rejected, match="returned no bytes"):
             [piece async for piece in me.adapter.open_reference(reference)]
 
 
 async def test_what_cannot_be_fetched_says_so() -> None:
     async with account() as me:
-        scope = me.adapter.raw.ready.scope
+        scope = me.adapter.webwx.ready.scope
         for reference, error in (
             ({"scope": "login:old", "msg_type": 3}, Unsupported),
             ({"scope": scope, "msg_type": 1}, Unsupported),
@@ -511,9 +513,13 @@ async def test_files_and_previews_are_fetched_by_media_id() -> None:
         from urllib.parse import quote
 
         one = await get(me, f"/webwxpreview?fun=preview&mediaid={quote(id, safe='')}")
-        two = await get(me, f"/webwxgetmedia?sender=@x&mediaid={quote(id, safe='')}&filename=x&pass_ticket=undefined")
+        path = f"/webwxgetmedia?sender=@x&mediaid={quote(id, safe='')}&filename=x&pass_ticket=undefined"
+        ticket = quote(me.adapter.webwx.ready.cookies["webwx_data_ticket"], safe="")
+        two = await get(me, f"{path}&webwx_data_ticket={ticket}")
+        refused = [await get(me, path), await get(me, f"{path}&webwx_data_ticket=gSinvented")]
 
         assert png() == one[2] == two[2]
+        assert all(b'"Ret": -14' in answer[2] for answer in refused)
         assert two[1]["Content-Disposition"].startswith('attachment; filename="a')
 
 
@@ -531,15 +537,18 @@ async def test_links_lead_through_the_check() -> None:
 
 async def test_rooms_are_made_changed_and_told() -> None:
     async with account() as me:
-        raw = me.adapter.raw
-        names = {n: me.adapter._book.find("user", n) for n in ("Alice", "Bob", "张伟")}
-        await me.adapter._fill_book()
-        names = {n: str(me.adapter._book.find("user", n)) for n in names}
-        made = await raw.webwxcreatechatroom([names["Alice"], names["Bob"]], "计划")
-        await raw.webwxupdatechatroom(made.ChatRoomName, "addmember", names["张伟"])
-        await raw.webwxupdatechatroom(made.ChatRoomName, "delmember", names["Alice"])
-        await raw.webwxupdatechatroom(made.ChatRoomName, "modtopic", "新计划")
-        (room,) = await raw.webwxbatchgetcontact([made.ChatRoomName])
+        await me.adapter._contacts.refresh()
+        alice, bob, zhang = [await me.adapter._contacts.user_name(target(name)) for name in ("Alice", "Bob", "张工")]
+        members = [wire.MemberName(alice), wire.MemberName(bob)]
+        made = await me.adapter.call(wire.CREATE_ROOM, wire.CreateRoom(MemberList=members, Topic="计划"))
+        for fun, change in (
+            ("addmember", {"AddMemberList": zhang}),
+            ("delmember", {"DelMemberList": alice}),
+            ("modtopic", {"NewTopic": "新计划"}),
+        ):
+            request = wire.UpdateRoom(ChatRoomName=made.ChatRoomName, fun=fun, **change)
+            await me.adapter.call(wire.UPDATE_ROOM, request)
+        (room,) = await me.adapter.webwx.webwxbatchgetcontact([made.ChatRoomName])
         event = await me.next()
 
         assert ("新计划", ["me", "Bob", "张伟"]) == (room.NickName, [m.NickName for m in room.MemberList])
@@ -551,11 +560,11 @@ async def test_rooms_are_made_changed_and_told() -> None:
 async def test_a_remark_is_set_and_a_pin_without_it_wipes_it() -> None:
     async with account() as me:
         await me.send("hi")
-        alice = str(me.adapter._book.find("user", "Alice"))
+        alice = str(me.adapter._contacts.book.find("user", "Alice"))
         people = me.served.world.network("wechat").people
-        await me.adapter.raw.webwxoplog(alice, "爱丽丝")
+        await me.adapter.call(wire.OPLOG, wire.OpLog(UserName=alice, RemarkName="爱丽丝"))
         remark = people["wxid_alice"].remark
-        await me.adapter.raw.webwxoplog(alice, "", pin=True)
+        await me.adapter.call(wire.OPLOG, wire.OpLog(CmdId=wire.PIN, OP=1, UserName=alice))
 
         assert ("爱丽丝", "") == (remark, people["wxid_alice"].remark)
 

@@ -88,7 +88,7 @@ async def test_files_go_in_chunks_of_half_a_mebibyte(size: int, chunks: int) -> 
         data = hashlib.shake_128(b"seed").digest(size)
         left: list[int] = []
         media = me.media(data, "file", "bin")
-        need = MediaNeed(media, me.adapter.raw.ready.scope, "doc")
+        need = MediaNeed(media, me.adapter.webwx.ready.scope, "doc")
         me.handles[need] = await me.adapter.upload(need, BytesContent(data), target("Alice"), left.append)
         await me.send(File(media, "a.bin"))
         (post,) = me.served.world.posts
@@ -134,7 +134,7 @@ async def test_a_big_file_is_asked_for_first_and_known_ones_are_not_uploaded_aga
 async def test_a_check_without_a_digest_is_a_bad_parameter(md5: str) -> None:
     async with account() as me:
         with pytest.raises(Rejected, match="bad parameter"):
-            await me.adapter.raw.webwxcheckupload("a.bin", 30 << 20, md5, "filehelper")
+            await me.adapter.webwx.webwxcheckupload("a.bin", 30 << 20, md5, "filehelper")
 
 
 async def test_a_big_file_that_was_not_asked_for_is_refused() -> None:
@@ -214,7 +214,7 @@ async def test_ret_codes_arrive_as_what_they_mean(code: int, error: Any) -> None
 
 
 async def test_a_media_id_that_ended_is_told_apart_and_made_anew() -> None:
-    async with account(media__seconds=60) as me:
+    async with account(handle__seconds=60) as me:
         image = Image(me.media(png(), "image", "png"))
         await me.send(image)
         me.served.world.clock.advance(61)
@@ -238,17 +238,17 @@ async def test_a_media_id_of_another_login_is_worth_nothing() -> None:
 
 
 async def test_the_client_names_the_end_of_a_handle_where_the_rules_have_one() -> None:
-    async with account(client_rules={"media.seconds": 60}) as me:
+    async with account(client_rules={"handle.seconds": 60}) as me:
         media = me.media(png(), "image", "png")
         await me.send(Image(media))
         (handle,) = me.handles.values()
 
         assert handle.expires_at == pytest.approx(me.served.world.now() + 60, abs=5)
-        assert me.adapter.raw.ready.scope == handle.scope
+        assert me.adapter.webwx.ready.scope == handle.scope
 
 
 async def test_too_many_pictures_in_a_row_are_refused_by_the_older_profile() -> None:
-    async with account(pictures__count=3, pictures__seconds=60) as me:
+    async with account(limit__pictures__count=3, limit__pictures__seconds=60) as me:
         image = Image(me.media(png(), "image", "png"))
         for _ in range(3):
             await me.send(image)
@@ -301,7 +301,7 @@ async def test_a_name_of_nobody_and_one_of_two_people() -> None:
         with pytest.raises(TargetGone, match=r"no contact called 'Alcie'.*Did you mean Alice"):
             await me.send("hi", to="Alcie")
         me.served.world.network("wechat").add_person("wxid_alice2", "Alice")
-        await me.adapter._fill_book()
+        await me.adapter._contacts.refresh()
         with pytest.raises(UnknownTarget, match="2 contacts are called 'Alice'"):
             await me.send("hi")
 
@@ -385,7 +385,7 @@ async def test_nobody_elses_message_can_be_withdrawn() -> None:
     async with account() as me:
         id = await me.server.say("wxid_alice", "bot", text="mine")
         with pytest.raises(Unavailable):
-            await me.adapter.raw.webwxrevokemsg(id, "filehelper", "1")
+            await me.adapter.webwx.webwxrevokemsg(id, "filehelper", "1")
 
         assert not me.served.world.posts[0].recalled
 
@@ -422,7 +422,7 @@ async def test_a_withdrawn_picture_can_still_be_sent_on_also_in_a_later_login() 
         id, forward = await received(me, media=blob, kind="image")
         await me.server.take_back(id)
         await me.send(forward, to="Bob")
-        me.server.end(next(iter(me.server.sessions.values())), me.server.router.envelope.faults.find(1100))
+        me.server.end_session(next(iter(me.server.sessions.values())), me.server.router.envelope.faults.find(1100))
         await me.adapter.login(lambda step: None)
         await me.send(forward, to="Bob")
 
@@ -474,7 +474,7 @@ async def test_the_media_id_of_a_received_file_is_no_picture() -> None:
         _, file = await received(me, media=blob, kind="file", name="a.png")
         msg = Outgoing(Type=3, MediaId=file.reference["media_id"], Content="", ToUserName="filehelper")
         with pytest.raises(Unavailable):
-            await me.adapter.raw.webwxsendmsgimg(msg)
+            await me.adapter.webwx.send("webwxsendmsgimg", msg)
 
 
 async def test_mark_read_names_the_chat() -> None:
@@ -484,4 +484,4 @@ async def test_mark_read_names_the_chat() -> None:
         body = b"".join(p for p in exchange.http.body if isinstance(p, bytes))
 
         assert b'"Code":1' in body
-        assert me.adapter._book.find("user", "Alice").encode() in body  # type: ignore[union-attr]
+        assert str(me.adapter._contacts.book.find("user", "Alice")).encode() in body

@@ -9,12 +9,12 @@ import pytest
 
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.wire.base import LOGIN_ELSEWHERE, LOGIN_REFUSED, SYSTEM_ERROR
+from yizhan.platforms.webwechat.wire.foreign import CreateRoomResponse
 from yizhan.platforms.webwechat.wire.hosts import bases
-from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPolled, QrLogin
-from yizhan.platforms.webwechat.wire.media import UploadedMedia
-from yizhan.platforms.webwechat.wire.other import CreatedRoom
-from yizhan.platforms.webwechat.wire.sending import Sent
-from yizhan.platforms.webwechat.wire.session import Added, Keys, KeyValue, SyncChecked
+from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPollResponse, QrLogin
+from yizhan.platforms.webwechat.wire.media import UploadMediaResponse
+from yizhan.platforms.webwechat.wire.sending import SendResponse
+from yizhan.platforms.webwechat.wire.session import AddMsg, KeyValue, SyncCheckResponse, SyncKeys
 from yizhan.wire import Fault, HttpResponse, decode_response, encode_response, mask_text
 
 
@@ -22,19 +22,19 @@ from yizhan.wire import Fault, HttpResponse, decode_response, encode_response, m
     ("endpoint", "answer", "expected"),
     [
         (wire.JSLOGIN, QrLogin("QHJC=="), b'window.QRLogin.code = 200; window.QRLogin.uuid = "QHJC==";'),
-        (wire.LOGIN, LoginPolled(408), b"window.code=408;"),
-        (wire.LOGIN, LoginPolled(400), b"window.code=400;"),
+        (wire.LOGIN, LoginPollResponse(408), b"window.code=408;"),
+        (wire.LOGIN, LoginPollResponse(400), b"window.code=400;"),
         (
             wire.LOGIN,
-            LoginPolled(201, "data:img/jpg;base64,x="),
+            LoginPollResponse(201, "data:img/jpg;base64,x="),
             b"window.code=201;window.userAvatar = 'data:img/jpg;base64,x=';",
         ),
         (
             wire.LOGIN,
-            LoginPolled(200, redirect_uri="http://127.0.0.1/p?ticket=A@qrticket_0&uuid=x==&lang=zh_CN&scan=1"),
+            LoginPollResponse(200, redirect_uri="http://127.0.0.1/p?ticket=A@qrticket_0&uuid=x==&lang=zh_CN&scan=1"),
             b'window.code=200;\nwindow.redirect_uri="http://127.0.0.1/p?ticket=A@qrticket_0&uuid=x==&lang=zh_CN&scan=1";',
         ),
-        (wire.SYNC_CHECK, SyncChecked("0", "2"), b'window.synccheck={retcode:"0",selector:"2"}'),
+        (wire.SYNC_CHECK, SyncCheckResponse("0", "2"), b'window.synccheck={retcode:"0",selector:"2"}'),
         (
             wire.NEW_LOGIN_PAGE,
             LoginPage("@crypt_1", "a/b+", "7", "x%2F"),
@@ -43,7 +43,7 @@ from yizhan.wire import Fault, HttpResponse, decode_response, encode_response, m
         ),
         (
             wire.SEND_MSG,
-            Sent("12", "3"),
+            SendResponse("12", "3"),
             b'{\n"BaseResponse": {\n"Ret": 0,\n"ErrMsg": ""\n},\n"MsgID": "12",\n"LocalID": "3"\n}\n',
         ),
     ],
@@ -56,7 +56,7 @@ def test_answers_are_written_to_the_byte_and_read_back(endpoint: Any, answer: An
 
 
 def test_a_synccheck_answer_has_43_bytes_in_all() -> None:
-    assert 43 == len(encode_response(wire.SYNC_CHECK, SyncChecked()).data)
+    assert 43 == len(encode_response(wire.SYNC_CHECK, SyncCheckResponse()).data)
 
 
 def test_a_failure_has_the_members_of_the_answer_empty() -> None:
@@ -78,13 +78,13 @@ def test_a_refused_login_says_why_in_the_services_words() -> None:
 def test_a_room_whose_members_must_agree_first_was_made() -> None:
     http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":-2013,"ErrMsg":""},"ChatRoomName":"@@1"}')
 
-    assert CreatedRoom(ChatRoomName="@@1") == decode_response(wire.CREATE_ROOM, http)
+    assert CreateRoomResponse(ChatRoomName="@@1") == decode_response(wire.CREATE_ROOM, http)
 
 
 def test_ids_that_come_as_numbers_are_read() -> None:
     http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":"0","ErrMsg":""},"MediaId":"@crypt_1","StartPos":"7","x":1}')
 
-    assert UploadedMedia("@crypt_1", 7) == decode_response(wire.UPLOAD_MEDIA, http)
+    assert UploadMediaResponse("@crypt_1", 7) == decode_response(wire.UPLOAD_MEDIA, http)
 
 
 def test_an_odd_member_of_a_message_does_not_keep_the_others_from_arriving() -> None:
@@ -92,12 +92,12 @@ def test_an_odd_member_of_a_message_does_not_keep_the_others_from_arriving() -> 
     body = {"BaseResponse": {"Ret": 0}, "AddMsgList": [odd, "x", {"MsgId": "6"}], "SyncKey": {"List": None}}
     synced = decode_response(wire.SYNC, HttpResponse(200, body=json.dumps(body).encode()))
 
-    assert [Added(MsgId="5", FileSize="7", MsgType=49), Added(MsgId="6")] == synced.AddMsgList
+    assert [AddMsg(MsgId="5", FileSize="7", MsgType=49), AddMsg(MsgId="6")] == synced.AddMsgList
     assert [] == synced.SyncKey.List
 
 
 def test_a_sync_key_is_written_as_pairs() -> None:
-    assert "1_5|2_7" == str(Keys(2, [KeyValue(1, 5), KeyValue(2, 7)]))
+    assert "1_5|2_7" == str(SyncKeys(2, [KeyValue(1, 5), KeyValue(2, 7)]))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_sync_key_is_written_as_pairs() -> None:
     ],
 )
 def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
-    assert written == wire.escaped(shown)
-    assert shown.replace("\r\n", "\n") == wire.plain(written)
+    assert written == wire.escape_content(shown)
+    assert shown.replace("\r\n", "\n") == wire.unescape_content(written)
 
 
 @pytest.mark.parametrize(
@@ -119,27 +119,27 @@ def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
     [("1f604", "😄"), ("2764", "❤"), ("1f1e81f1f3", "🇨🇳"), ("003120e3", "1⃣"), ("110000", "")],
 )
 def test_emoji_stand_as_spans(span: str, emoji: str) -> None:
-    assert f"Bob {emoji}" == wire.shown_name(f'Bob <span class="emoji emoji{span}"></span>')
+    assert f"Bob {emoji}" == wire.display_name(f'Bob <span class="emoji emoji{span}"></span>')
 
 
 def test_a_room_message_names_its_speaker_and_an_own_one_does_not() -> None:
-    assert ("@ab12", "hi: there") == wire.split_room("@ab12:<br/>hi: there")
-    assert ("", "x:<br/>hi") == wire.split_room("x:<br/>hi")
+    assert ("@ab12", "hi: there") == wire.split_speaker("@ab12:<br/>hi: there")
+    assert ("", "x:<br/>hi") == wire.split_speaker("x:<br/>hi")
 
 
 def test_every_character_of_a_name_but_letters_and_digits_is_escaped() -> None:
-    assert "a1%2Eb%2Dc%20%E6%8A%A5" == wire.encry_name("a1.b-c 报")
+    assert "a1%2Eb%2Dc%20%E6%8A%A5" == wire.encry_file_name("a1.b-c 报")
 
 
 @pytest.mark.parametrize("title", ["note.txt", "a & b.txt", "1 < 2.txt", "</title><type>2000", "报告 1.txt"])
 def test_a_file_card_is_read_back_whatever_the_name(title: str) -> None:
-    card = wire.read_card(wire.file_card(title, 22, "@crypt_1"))
+    card = wire.summarize_card(wire.compose_file_card(title, 22, "@crypt_1"))
 
     assert (title, 6, "file", "@crypt_1") == (card.title, card.type, card.kind, card.attachid)
 
 
 def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
-    card = wire.read_card(
+    card = wire.summarize_card(
         '<appmsg appid="x"><type>6</type><title>a & b <1>.txt</title>'
         "<appattach><attachid>@c</attachid></appattach></appmsg>"
     )
@@ -148,34 +148,48 @@ def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
 
 
 def test_a_card_is_what_its_own_type_says_not_what_it_quotes() -> None:
-    card = wire.read_card(
+    card = wire.summarize_card(
         "<appmsg><title><![CDATA[a & b]]></title><refermsg><type>6</type></refermsg><type>57</type></appmsg>"
     )
 
     assert ("a & b", 57, "quote") == (card.title, card.type, card.kind)
 
 
-def test_a_card_that_is_no_xml_is_read_by_patterns() -> None:
-    card = wire.read_card("<appmsg><appmsg><title>t</title><type>5</type><url>https://x.y</url>")
+def test_a_card_that_is_not_xml_is_read_by_text_search() -> None:
+    card = wire.summarize_card("<appmsg><b><title>t</title><type>5</type><url>https://x.y</url></appmsg>")
 
-    assert wire.ReadCard(5, "link", "t", "", "https://x.y") == card
-    assert 0 == wire.read_card("<appmsg><appmsg><type>five</type>").type
+    assert wire.CardSummary(5, "link", "t", "", "https://x.y", has_attachment=False) == card
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "",
+        "<appmsg><appmsg><title>t</title><type>5</type>",
+        "<appmsg><b><type>five</type></appmsg>",
+        "<!DOCTYPE a><appmsg><b><type>5</type></appmsg>",
+        "<!ENTITY a 'b'><appmsg><type>5</type></appmsg>",
+    ],
+)
+def test_a_card_without_a_type_or_with_a_declaration_is_refused(xml: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|declares"):
+        wire.summarize_card(xml)
 
 
 def test_the_keys_of_a_picture_are_not_shown() -> None:
-    shown = mask_text(wire.image_xml(wire.Cdn("ab" * 16, "3057" * 8, "cd" * 16), 100))
+    shown = mask_text(wire.image_xml(wire.CdnReference("ab" * 16, "3057" * 8, "cd" * 16), 100))
 
     assert "ab" * 16 not in shown
     assert 'cdnthumbaeskey="***"' in shown
 
 
 def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:
-    cdn = wire.Cdn("ab" * 16, "3057" * 8, "cd" * 16)
+    cdn = wire.CdnReference("ab" * 16, "3057" * 8, "cd" * 16)
 
-    assert cdn == wire.read_cdn(wire.image_xml(cdn, 100))
-    assert cdn == wire.read_cdn(wire.video_xml(cdn, 100, 2, "@x"))
-    assert wire.read_cdn("not xml") is None
-    assert wire.read_cdn("<msg><img/></msg>") is None
+    assert cdn == wire.cdn_reference(wire.image_xml(cdn, 100))
+    assert cdn == wire.cdn_reference(wire.video_xml(cdn, 100, 2, "@x"))
+    assert wire.cdn_reference("not xml") is None
+    assert wire.cdn_reference("<msg><img/></msg>") is None
 
 
 @pytest.mark.parametrize(

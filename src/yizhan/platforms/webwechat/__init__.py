@@ -1,10 +1,10 @@
 """Web WeChat: a personal account through the HTTP API behind the browser edition.
 
-wire/     every call, struct and Ret code, by the chapters of the page's own script; what stands inside of messages
-convert/  message → parts and limits; what arrives → events; who is called what in a login
-client/   `WebWx` (the raw calls) and `Adapter` (what the engine drives)
-server/   the same wire over a world, for the sandbox
-rules.toml  the limits, by date
+wire/       every call, struct and Ret code, and the content of messages
+convert/    messages to parts, received messages to events, names to UserNames; pure
+client/     the adapter, and the calls and session that it uses
+server/     the same wire over a world, for the sandbox
+rules.toml  limits by date
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """One account. It is logged in by scanning a code (`yizhan login`); there is no secret to enter."""
 
     base_url: str = VENDOR
-    """Where logins begin. With the vendor's own hosts the login decides which of them serves the account; any other
-    address serves every role itself."""
+    """The address at which logins begin. At the vendor's, the login assigns the account to one of its hosts; any other
+    address serves all roles."""
     proxy: Proxy = ""
-    """An HTTP proxy that everything of this account goes through, such as `http://host:3128`."""
+    """An HTTP proxy for all traffic of this account, such as `http://host:3128`."""
     lang: str = "zh_CN"
     """Language of the service's own texts."""
     desktop: bool = True
     """Log in as the packaged desktop edition, without which many accounts are refused (1203)."""
     rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the usual one."""
+    """The dated profile of limits; empty: the newest."""
     rules: dict[str, bool | int | float | str] = {}
-    """Numbers of the profile to override, by dotted name."""
+    """Values that override the profile's, by dotted name."""
 
     @property
     def api_base(self) -> str:
@@ -42,8 +42,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 _SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "native"}) | MEDIA
 _NOTE = (
-    "Voice goes as a file; an animated picture as a sticker; a sticker is a gif; what is quoted stands above the text "
-    "that answers it."
+    "A voice message goes as a file, an animated picture as a sticker; a sticker is a gif; quoted text stands above "
+    "its answer."
 )
 
 PLATFORM = Platform(

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from tests.support import PATIENCE
 from yizhan.platforms.webwechat.client.calls import WebWx
-from yizhan.platforms.webwechat.client.saved import Saved
+from yizhan.platforms.webwechat.client.session import Session
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(path.stem for path in DATA.glob("*.json"))
@@ -49,7 +49,7 @@ class Answer:
 class Login:
     """What stands in our server where the recording has the stub's."""
 
-    saved: Saved
+    session: Session
     person: str
     room: str
     uuid: str = ""
@@ -81,17 +81,17 @@ def substitutions(recorded: Mapping[str, Any], login: Login) -> dict[str, str]:
         if old not in (None, "", 0):
             found[str(old)] = str(new)
 
-    put(cookies.get("wxsid") or base.get("Sid"), login.saved.sid)
-    put(cookies.get("wxuin") or base.get("Uin"), login.saved.uin)
+    put(cookies.get("wxsid") or base.get("Sid"), login.session.sid)
+    put(cookies.get("wxuin") or base.get("Uin"), login.session.uin)
     for name in ("webwx_data_ticket", "webwxuvid", "webwx_auth_ticket"):
-        put(cookies.get(name), login.saved.cookies[name])
+        put(cookies.get(name), login.session.cookies[name])
     me = _me(body)
-    put(me, login.saved.me)
+    put(me, login.session.me)
     for old in set(MEDIA_ID.findall(text)):
         media = login.received_id if recorded["operation"] == "webwxgetmedia" else login.media_id
         put(old, media)
     for old in set(SKEY.findall(text)) - set(MEDIA_ID.findall(text)):
-        put(old, login.saved.skey)
+        put(old, login.session.skey)
     for old in set(ROOM.findall(text)):
         put(old, login.room)
     for old in set(PERSON.findall(text.replace("@@", "##"))) - {me}:

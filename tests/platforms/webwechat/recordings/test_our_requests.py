@@ -27,7 +27,7 @@ from yizhan.model import (
     Video,
     message_of,
 )
-from yizhan.platforms.webwechat import PLATFORM
+from yizhan.platforms.webwechat import PLATFORM, wire
 from yizhan.platforms.webwechat.client import Adapter
 
 ALLOWED = {
@@ -148,24 +148,27 @@ async def _download(adapter: Adapter, reference: dict[str, Any]) -> None:
 
 
 async def _other(adapter: Adapter, take: Any) -> None:
-    raw = adapter.raw
-    alice = await adapter._user_name(Target("webwechat.main", "user", "Alice"))
-    bob = await adapter._user_name(Target("webwechat.main", "user", "Bob"))
-    await raw.webwxoplog(alice, "爱丽丝")
+    webwx, call = adapter.webwx, adapter.call
+    alice = await adapter._contacts.user_name(Target("webwechat.main", "user", "Alice"))
+    bob = await adapter._contacts.user_name(Target("webwechat.main", "user", "Bob"))
+    await call(wire.OPLOG, wire.OpLog(UserName=alice, RemarkName="爱丽丝"))
     take("webwxoplog_cmd2")
-    await raw.webwxoplog(alice, "爱丽丝", pin=True)
+    await call(wire.OPLOG, wire.OpLog(CmdId=wire.PIN, OP=1, UserName=alice, RemarkName="爱丽丝"))
     take("webwxoplog_cmd3")
-    await raw.webwxverifyuser(alice, "ticket", "hi")
+    people = [wire.VerifyUserEntry(Value=alice, VerifyUserTicket="ticket")]
+    await call(wire.VERIFY_USER, wire.VerifyUser(Opcode=wire.ACCEPT, VerifyUserList=people, VerifyContent="hi", r=1))
     take("webwxverifyuser")
-    room = (await raw.webwxcreatechatroom([alice, bob], "topic")).ChatRoomName
+    members = [wire.MemberName(alice), wire.MemberName(bob)]
+    made = await call(wire.CREATE_ROOM, wire.CreateRoom(MemberCount=2, MemberList=members, Topic="topic", r=1))
     take("webwxcreatechatroom")
-    await raw.webwxupdatechatroom(room, "addmember", alice)
+    room = made.ChatRoomName
+    await call(wire.UPDATE_ROOM, wire.UpdateRoom(ChatRoomName=room, fun="addmember", AddMemberList=alice))
     take("webwxupdatechatroom_addmember")
-    await raw.webwxupdatechatroom(room, "modtopic", "new name")
+    await call(wire.UPDATE_ROOM, wire.UpdateRoom(ChatRoomName=room, fun="modtopic", NewTopic="new name"))
     take("webwxupdatechatroom_modtopic")
-    await raw.webwxbatchgetcontact([room])
+    await webwx.webwxbatchgetcontact([room])
     take("webwxbatchgetcontact")
-    await raw.webwxpushloginurl(raw.ready.uin)
+    await webwx.webwxpushloginurl(webwx.ready.uin)
     take("webwxpushloginurl")
 
 
@@ -245,7 +248,9 @@ async def test_our_upload_has_the_recorded_fields_in_the_recorded_order(what: st
         assert theirs[name]["value"] == mine[name].value, name
     inside = json.loads(str(mine["uploadmediarequest"].value))
     assert list(theirs["uploadmediarequest"]["value_json"]) == list(inside)
-    constant = ("UploadType", "StartPos", "MediaType", "ToUserName")
+    # The recorded clients name the file helper; the protocol's page, like ours, the receiver.
+    assert inside["ToUserName"].startswith("@")
+    constant = ("UploadType", "StartPos", "MediaType")
     assert [theirs["uploadmediarequest"]["value_json"][n] for n in constant] == [inside[n] for n in constant]
     assert mine["size"].value == str(inside["TotalLen"]) == str(inside["DataLen"])
     assert [["f", "json"]] == [list(pair) for pair in exchange.http.query] == recorded["query"]

@@ -25,12 +25,12 @@ from tests.platforms.webwechat.recordings.replay import (
     substitutions,
 )
 from tests.support import Served, context, serve
-from yizhan.model import BytesContent, Media
+from yizhan.model import BytesContent, Media, Target
 from yizhan.platforms.adapter import MediaNeed
 from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.client import Adapter
-from yizhan.platforms.webwechat.wire.content import plain, read_cdn
+from yizhan.platforms.webwechat.wire.content import cdn_reference, unescape_content
 
 QUICK = {"synccheck.hold_seconds": 0.05, "login.hold_seconds": 0.05}
 MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + bytes(2000)
@@ -47,17 +47,17 @@ class Stage:
 
     async def login(self) -> Login:
         await self.adapter.login(lambda step: None)
-        saved = self.adapter.raw.ready
+        saved = self.adapter.webwx.ready
         names = self.server.sessions[saved.sid].names
         return Login(saved, names.of("person", "wxid_alice"), names.of("room", "10001@chatroom"))
 
     async def prepare(self, recorded: dict[str, Any], login: Login) -> None:
         """Make true what the recorded request takes for granted."""
         operation = recorded["operation"]
-        session = self.server.sessions[login.saved.sid]
+        session = self.server.sessions[login.session.sid]
         login.sync_at = 700000000 + session.end
         if operation.startswith(("webwxsendmsgimg", "webwxsendvideo", "webwxsendapp", "webwxsendemoticon_gif")):
-            login.media_id = await self._placed()
+            login.media_id = await self._placed(operation)
         if operation == "webwxrevokemsg":
             login.message_id = await self._sent(login)
         if operation.startswith(("webwxgetmsgimg", "webwxgetvideo", "webwxgetvoice", "webwxgetmedia")):
@@ -66,11 +66,11 @@ class Stage:
             login.received_id = next((i for i, placed in session.media.items() if placed.received), "")
         if operation.endswith("_forward"):
             await self._said("image")
-            found = read_cdn(plain(session.since(session.end - 1)[0].Content))
+            found = cdn_reference(unescape_content(session.since(session.end - 1)[0].Content))
             assert found is not None
             login.image = (found.aeskey, found.url, found.md5)
         if operation in ("webwxsync", "synccheck_selector2"):
-            await self.adapter.raw.webwxstatusnotify(3, login.saved.me)
+            await self.adapter.webwx.webwxstatusnotify(3, login.session.me)
             await self.server.say("wxid_alice", "bot", text="hello")
         if operation.startswith(("login_poll", "webwxnewloginpage")):
             await self._code(operation, login)
@@ -78,7 +78,7 @@ class Stage:
             await self._chunks(recorded, login)
 
     async def _code(self, operation: str, login: Login) -> None:
-        login.uuid = await self.adapter.raw.jslogin()
+        login.uuid = await self.adapter.webwx.jslogin()
         match operation:
             case "login_poll_201":
                 await self.server.login(login.uuid, "scan")
@@ -86,7 +86,7 @@ class Stage:
                 await self.server.login(login.uuid, "confirm")
             case "webwxnewloginpage":
                 await self.server.login(login.uuid, "confirm")
-                polled = await self.adapter.raw.login(login.uuid, 1)
+                polled = await self.adapter.webwx.login(login.uuid, 1)
                 login.ticket = parse_qs(urlsplit(polled.redirect_uri).query)["ticket"][0]
 
     async def _chunks(self, recorded: dict[str, Any], login: Login) -> None:
@@ -110,18 +110,21 @@ class Stage:
             answer = await exchange(self.port, wire)
             assert b'"MediaId": ""' in answer.body, answer.body
 
-    async def _placed(self) -> str:
+    async def _placed(self, operation: str) -> str:
+        uses = {"webwxsendmsgimg": "pic", "webwxsendvideomsg_video": "video"}
+        use = uses.get(operation, "doc")
         data = b"any bytes"
         md5 = hashlib.md5(data).hexdigest()
         media = Media(hashlib.sha256(data).hexdigest(), md5, 0, len(data), "file", "text/plain", "", name="note.txt")
-        handle = await self.adapter.upload(MediaNeed(media, "x", "doc"), BytesContent(data), None)  # type: ignore[arg-type]
+        alice = Target("webwechat.main", "user", "Alice")
+        handle = await self.adapter.upload(MediaNeed(media, "x", use), BytesContent(data), alice)
         return re.search(r"@crypt_[0-9a-f_]+", handle.token)[0]  # type: ignore[index]
 
     async def _sent(self, login: Login) -> str:
         from yizhan.platforms.webwechat.wire.sending import Outgoing
 
-        msg = Outgoing(Content="x", FromUserName=login.saved.me, ToUserName=login.person, ClientMsgId=1)
-        return (await self.adapter.raw.webwxsendmsg(msg)).MsgID
+        msg = Outgoing(Content="x", FromUserName=login.session.me, ToUserName=login.person, ClientMsgId=1)
+        return (await self.adapter.webwx.send("webwxsendmsg", msg)).MsgID
 
     async def _said(self, kind: Any) -> str:
         blob = await self.served.world.blobs.add(MP4 if kind == "video" else b"ID3 some bytes")
@@ -176,10 +179,10 @@ def _compare(expected: dict[str, Any], answer: Answer) -> None:
 
 def test_the_substitutions_leave_no_identity_of_the_stub() -> None:
     recorded = load("wechat4u__webwxsendmsgimg_forward")
-    from yizhan.platforms.webwechat.client.saved import Saved
+    from yizhan.platforms.webwechat.client.session import Session
 
     cookies = dict.fromkeys(("webwx_data_ticket", "webwxuvid", "webwx_auth_ticket"), "c")
-    login = Login(Saved("", cookies, "SKEY", "SID", "UIN", "", "", me="ME"), "PERSON", "ROOM", image=("K", "U", "M"))
+    login = Login(Session("", cookies, "SKEY", "SID", "UIN", "", "", me="ME"), "PERSON", "ROOM", image=("K", "U", "M"))
     text = replaced(recorded["request"]["body"]["text"], substitutions(recorded, login))
 
     for ours in ('"Sid":"SID"', '"Skey":"SKEY"', '"FromUserName":"ME"', '=\\"K\\"', 'imgurl=\\"U\\"', 'md5=\\"M\\"'):

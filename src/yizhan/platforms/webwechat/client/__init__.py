@@ -1,7 +1,7 @@
-"""The client end of one account: `Adapter` is what the engine drives, `WebWx` the raw calls.
+"""The client end of one account.
 
-connection (what they go out over, under one login) · login (by the phone) · saved (how a login is kept) · receive (the
-sync loop)
+`adapter` is driven by the engine. `connection` sends calls under a `session`, `calls` names them; `login`, `contacts`,
+`uploads`, `downloads` and `receive` use them.
 """
 
 from yizhan.platforms.webwechat.client.adapter import Adapter

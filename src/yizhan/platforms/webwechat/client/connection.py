@@ -1,139 +1,183 @@
-"""What all calls of one account share: the login under which they go out, and keeping it fresh."""
+"""The connection of one account: hosts, session, cookies and time."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
-from yizhan.errors import LoginNeeded, Rejected
+import msgspec
+from msgspec import UNSET, Struct
+
+from yizhan.errors import LoginNeeded, Rejected, WireMismatch
 from yizhan.http.client import Caller, Progress
 from yizhan.model import Clock
 from yizhan.platforms.webwechat import Settings, wire
-from yizhan.platforms.webwechat.client.saved import Saved, cookies_of
+from yizhan.platforms.webwechat.client.session import Session, cookies_of
 from yizhan.wire import Endpoint, HttpResponse
 
+Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
-AT_ONCE = 0.02
-"""Seconds below which a long poll was not held at all."""
-PAUSE = 1.0
-"""Seconds between polls that are not held, or do not reach the service."""
+UNHELD_SECONDS = 0.02
+"""A long poll that returns sooner was not held by the service."""
+POLL_PAUSE = 1.0
+"""Seconds between polls that the service does not hold or that do not reach it."""
 
-AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/111.0.0.0 Safari/537.36"
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/111.0.0.0 Safari/537.36"
 
 
 class Connection:
-    """Whatever a call goes out with: hosts, identity, cookies, time."""
+    """Sends calls under the current session and keeps the session fresh."""
 
     def __init__(self, account: str, settings: Settings, clock: Clock) -> None:
         self.account = account
         self.settings = settings
         self.clock = clock
-        self.saved: Saved | None = None
+        self.session: Session | None = None
+        self.unsaved = False
+        """Whether the session has changed since it was last stored."""
         self.caller = Caller(
-            account, wire.bases(settings.api_base), headers={"User-Agent": AGENT}, proxy=settings.proxy
+            account, wire.bases(settings.api_base), headers={"User-Agent": USER_AGENT}, proxy=settings.proxy
         )
-        self._base: wire.Base | None = None
+        self._identity: dict[str, Any] = {}
         self._cookie = ""
         self._last_id = 0
-        self.unkept = False
-        """Whether the login has changed since it was last stored."""
 
-    # --- the login that is used ---
+    # --- the session ---
 
-    def use(self, saved: Saved | None) -> None:
-        """Send everything from now on as this login."""
-        self.saved = saved
-        self._base = None
-        self._cookie = ""
-        api = saved.api if saved is not None else self.settings.api_base
-        self.caller.bases = dict(wire.bases(api))
-        if saved is not None:
-            self._identify(saved)
+    def use(self, session: Session | None) -> None:
+        """Send all further calls under `session`."""
+        self.session = session
+        self._identity, self._cookie = {}, ""
+        self.caller.bases = dict(wire.bases(session.api if session is not None else self.settings.api_base))
+        if session is not None:
+            self.identify(session)
 
-    def _identify(self, saved: Saved) -> None:
-        self._base = wire.Base(_number(saved.uin), saved.sid, saved.skey, saved.device_id)
-        self._cookie = "; ".join(f"{name}={value}" for name, value in saved.cookies.items())
+    def identify(self, session: Session) -> None:
+        """Read cookies and the fields that identify a call from `session`."""
+        self._cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+        uin = int(session.uin) if session.uin.isdecimal() else session.uin
+        self._identity = {
+            "BaseRequest": wire.Credentials(uin, session.sid, session.skey, session.device_id),
+            "FromUserName": session.me,
+            "pass_ticket": session.pass_ticket,
+            "lang": self.settings.lang,
+            "skey": session.skey,
+            "sid": session.sid,
+            "uin": session.uin,
+            "deviceid": session.device_id,
+            "webwx_data_ticket": session.cookies.get("webwx_data_ticket", ""),
+        }
 
     @property
-    def ready(self) -> Saved:
-        """The login. LoginNeeded when there is none."""
-        if self.saved is None:
+    def ready(self) -> Session:
+        """The session.
+
+        Raises:
+            LoginNeeded: there is none.
+        """
+        if self.session is None:
             raise self.login_needed("there is no login")
-        return self.saved
+        return self.session
+
+    @property
+    def credentials(self) -> wire.Credentials:
+        """The BaseRequest of the session, for requests that carry it inside of another field."""
+        credentials: wire.Credentials = self._identity["BaseRequest"]
+        return credentials
 
     def login_needed(self, why: str) -> LoginNeeded:
         return LoginNeeded(
             f"{self.account}: {why}. Log in by scanning a code: yizhan login {self.account}", account=self.account
         )
 
-    async def call(self, endpoint: Endpoint[Any, Res], request: Any, *, progress: Progress | None = None) -> Res:
-        """Carry out one call with the session's cookies, and keep the cookies that come back."""
+    def unexpected(self, endpoint: Endpoint[Any, Any], why: str) -> WireMismatch:
+        return WireMismatch(f"{self.account}: {endpoint.name}: {why}.", account=self.account, endpoint=endpoint.name)
+
+    # --- calls ---
+
+    async def call(self, endpoint: Endpoint[Req, Res], request: Req, *, progress: Progress | None = None) -> Res:
+        """Send one call and return its response.
+
+        Fields that identify the session (BaseRequest, FromUserName, skey, pass_ticket …) are filled in where `request`
+        leaves them empty. Cookies of the response replace those of the session.
+
+        Raises:
+            LoginNeeded: the call needs a session and there is none, or the session has ended.
+            PlatformError: the service refused the call, or did not answer.
+        """
+        signed = self.signed(request)
         headers = {"Cookie": self._cookie} if self._cookie else None
-        answer = await self.caller.exchange(endpoint, request, headers=headers, progress=progress)
-        self._renew(cookies_of(answer))
+        response = await self.caller.exchange(endpoint, signed, headers=headers, progress=progress)
+        self.renew(cookies_of(response))
         try:
-            return self.caller.read(endpoint, answer)
+            return self.caller.read(endpoint, response)
         except LoginNeeded as error:
             needed = self.login_needed(str(error.fault or error).rstrip("."))
             needed.fault, needed.endpoint = error.fault, endpoint.name
             raise needed from error
 
-    def _renew(self, cookies: Mapping[str, str], skey: str = "") -> None:
-        """Take over what the service gives anew while a login lasts."""
-        saved = self.saved
-        if saved is None or (cookies.items() <= saved.cookies.items() and skey in ("", saved.skey)):
-            return
-        saved.cookies.update(cookies)
-        saved.skey = skey or saved.skey
-        self._identify(saved)
-        self.unkept = True
+    def signed(self, request: Req) -> Req:
+        """Return `request` with the fields that identify the session filled in."""
+        fields = request.__struct_fields__
+        if self.session is None:
+            if "BaseRequest" in fields or "skey" in fields:
+                raise self.login_needed("there is no login")
+            return request
+        empty = {
+            name: value
+            for name, value in self._identity.items()
+            if name in fields and getattr(request, name) in (None, UNSET, "")
+        }
+        return msgspec.structs.replace(request, **empty) if empty else request
 
-    async def download(self, endpoint: Endpoint[Any, Any], request: Any) -> AsyncIterator[bytes]:
-        """Yield the bytes that a download call answers with.
+    def renew(self, cookies: Mapping[str, str], skey: str = "") -> None:
+        """Replace cookies and skey that the service issued anew during the session."""
+        session = self.session
+        if session is None or (cookies.items() <= session.cookies.items() and skey in ("", session.skey)):
+            return
+        session.cookies.update(cookies)
+        session.skey = skey or session.skey
+        self.identify(session)
+        self.unsaved = True
+
+    async def download(self, endpoint: Endpoint[Req, Any], request: Req) -> AsyncIterator[bytes]:
+        """Yield the bytes of a download call.
 
         Raises:
-            Rejected: the service has no bytes for it.
+            Rejected: the response is empty.
         """
-        saved = self.ready
-        async with self.caller.stream(endpoint, request, headers={"Cookie": self._cookie}) as (head, chunks):
+        session, empty = self.ready, True
+        signed = self.signed(request)
+        async with self.caller.stream(endpoint, signed, headers={"Cookie": self._cookie}) as (head, chunks):
             refused = head.content_type == "text/plain" and not head.header("content-disposition")
             if head.status >= 400 or refused:
                 body = b"".join([chunk async for chunk in chunks])
                 self.caller.read(endpoint, HttpResponse(head.status, head.headers, body))
                 yield body
                 return
-            some = False
             async for chunk in chunks:
-                some = True
+                empty = False
                 yield chunk
-        if not some:
+        if empty:
             raise Rejected(
-                f"{self.account}: {endpoint.name} came back empty, as it does for some media of phones and for store "
-                f"stickers (logged in as {saved.nick}).",
+                f"{self.account}: {endpoint.name} returned no bytes (logged in as {session.nick}). The service does so "
+                "for store stickers and for some media from phones; open them on the phone.",
                 account=self.account,
                 endpoint=endpoint.name,
             )
 
     # --- time ---
 
-    async def rest(self, began: float) -> None:
-        """Wait a little if a poll that `began` then came back at once: one that nobody holds is not asked endlessly."""
-        if self.clock.now() - began < AT_ONCE:
-            await self.clock.sleep(PAUSE)
+    async def pause_if_unheld(self, began: float) -> None:
+        """Pause if the poll that started at `began` was not held, so that polling never becomes a busy loop."""
+        if self.clock.now() - began < UNHELD_SECONDS:
+            await self.clock.sleep(POLL_PAUSE)
 
     def milliseconds(self) -> int:
         return int(self.clock.now() * 1000)
 
     def unique_milliseconds(self) -> int:
-        """Return now, or the number after the last one given."""
+        """Return the time in milliseconds, or one more than the last result if that is larger."""
         self._last_id = max(self._last_id + 1, self.milliseconds())
         return self._last_id
-
-    @property
-    def _lang(self) -> str:
-        return self.settings.lang
-
-
-def _number(uin: str) -> int | str:
-    return int(uin) if uin.isdecimal() else uin

@@ -1,149 +1,168 @@
-"""What comes in, for as long as the account is open: synccheck, webwxsync, and again."""
+"""Receiving: synccheck and webwxsync in a loop for as long as the account is open."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import msgspec
+from msgspec import Struct
 
-from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.errors import LoginNeeded, PlatformError, Rejected, WireMismatch
 from yizhan.model import Event, EventKind
 from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.webwechat.client.calls import WebWx
-from yizhan.platforms.webwechat.client.saved import dump_saved
+from yizhan.platforms.webwechat.client.contacts import Contacts
+from yizhan.platforms.webwechat.client.session import dump_session
 from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, target_of
-from yizhan.platforms.webwechat.convert.book import Book
-from yizhan.platforms.webwechat.wire.session import Changed, Keys, Synced
+from yizhan.platforms.webwechat.wire.contacts import Contact
+from yizhan.platforms.webwechat.wire.session import ModContact, SyncKeys, SyncResponse
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 50
-"""Most contacts that one call may ask for."""
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
+MAX_REFUSED_SYNCS = 5
+"""After so many refusals in a row the stored position is given up, and receiving starts at the present."""
+
+
+class Position(Struct):
+    """The position in the stream of one login, as it is stored."""
+
+    scope: str
+    key: SyncKeys
 
 
 class Receiver:
-    """The position in the stream, kept over restarts, and the loop that moves it."""
+    """Yields the events of one account and stores the position in its stream."""
 
-    def __init__(
-        self, wx: WebWx, state_store: StateStore, book: Callable[[], Book], fill: Callable[[], Awaitable[None]]
-    ) -> None:
-        self._wx = wx
-        self._keeper = state_store
-        self._book = book
-        self._fill = fill
-        self._met: set[str] = set()
-        self.logged_in = asyncio.Event()
+    def __init__(self, webwx: WebWx, state_store: StateStore, contacts: Contacts) -> None:
+        self._webwx = webwx
+        self._state_store = state_store
+        self._contacts = contacts
+        self._logged_in = asyncio.Event()
 
-    async def start_at(self, key: Keys) -> None:
-        """Receive what happens after `key`; called once for every new login."""
-        await self._keeper.put("sync", msgspec.json.encode(key))
-        self.logged_in.set()
+    def login_changed(self) -> None:
+        """Continue after a lost login."""
+        self._logged_in.set()
 
-    def position(self) -> Keys | None:
-        data = self._keeper.get("sync")
+    async def start_at(self, key: SyncKeys) -> None:
+        """Receive from `key` on; called once per login."""
+        await self._store_position(key)
+        self._logged_in.set()
+
+    def position(self) -> SyncKeys | None:
+        """Return the stored position in the current login; None if there is none or it is another login's."""
+        data = self._state_store.get("sync")
         try:
-            return msgspec.json.decode(data, type=Keys) if data else None
+            stored = msgspec.json.decode(data, type=Position) if data else None
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
+        session = self._webwx.session
+        return stored.key if stored is not None and session is not None and stored.scope == session.scope else None
+
+    async def _store_position(self, key: SyncKeys) -> None:
+        await self._state_store.put("sync", msgspec.json.encode(Position(self._webwx.ready.scope, key)))
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens; what was not taken before a stop comes again after it."""
-        pause = FIRST_PAUSE
+        """Yield events. Those not consumed before a stop are yielded again after it."""
+        pause, refused = FIRST_PAUSE, 0
         while True:
-            saved = self._wx.saved
-            if saved is None:
-                self.logged_in.clear()
-                await self.logged_in.wait()
+            session = self._webwx.session
+            if session is None:
+                await self._wait_for_login()
                 continue
             try:
-                async for event in self._one_round(await self._where()):
+                async for event in self._sync_once(await self._current_position()):
                     yield event
-                pause = FIRST_PAUSE
+                pause, refused = FIRST_PAUSE, 0
             except LoginNeeded as error:
-                if self._wx.saved is saved:
-                    self.logged_in.clear()
-                    yield self._lost(error)
-                    await self.logged_in.wait()
-            except PlatformError:
-                await self._wx.clock.sleep(pause)
+                if self._webwx.session is session:
+                    self._logged_in.clear()
+                    yield self._login_lost(error)
+                    await self._logged_in.wait()
+            except PlatformError as error:
+                refused += isinstance(error, (Rejected, WireMismatch))
+                if refused >= MAX_REFUSED_SYNCS:
+                    await self._give_up_position(error)
+                    refused = 0
+                await self._webwx.clock.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 
-    async def _where(self) -> Keys:
-        """Return the position; if there is none, as after a stop in the middle of a login, begin with what is new."""
+    async def _wait_for_login(self) -> None:
+        self._logged_in.clear()
+        await self._logged_in.wait()
+
+    async def _give_up_position(self, error: PlatformError) -> None:
+        log.warning(
+            "stored sync position given up",
+            extra={"account": self._webwx.account, "error": str(error), "refusals": MAX_REFUSED_SYNCS},
+        )
+        await self._state_store.put("sync", None)
+
+    async def _current_position(self) -> SyncKeys:
+        """Return the stored position; without one, as after a crash during a login, start at the present."""
         if self.position() is None:
-            await self.start_at((await self._wx.webwxinit()).SyncKey)
-        return self.position() or Keys()
+            await self.start_at((await self._webwx.webwxinit()).SyncKey)
+        return self.position() or SyncKeys()
 
-    async def _one_round(self, key: Keys) -> AsyncIterator[Event]:
-        scope = self._wx.ready.scope
-        if not self._book().complete:
-            # Before anything is synced: who is new can be told from who is only not known yet.
-            await self._fill()
-        began = self._wx.clock.now()
-        if await self._wx.synccheck(key) == "0":
-            await self._wx.rest(began)
+    async def _sync_once(self, key: SyncKeys) -> AsyncIterator[Event]:
+        scope = self._webwx.ready.scope
+        if not self._contacts.book.complete:
+            # Before the first sync, so that a new contact can be told from one not read yet.
+            await self._contacts.refresh()
+        began = self._webwx.clock.now()
+        if await self._webwx.synccheck(key) == "0":
+            await self._webwx.pause_if_unheld(began)
             return
-        synced = await self._wx.webwxsync(key)
-        for event in await self._understood(synced):
+        synced = await self._webwx.webwxsync(key)
+        for event in await self._events_of(synced):
             yield event
-        if self._wx.saved is not None and self._wx.saved.scope == scope:
-            if self._wx.unkept:
-                self._wx.unkept = False
-                await self._keeper.put("session", dump_saved(self._wx.saved))
-            next_key = synced.SyncKey if synced.SyncKey.List else synced.SyncCheckKey
-            if next_key.List and next_key.List != key.List:
-                # Only after the events were taken: what is lost between comes again.
-                await self._keeper.put("sync", msgspec.json.encode(next_key))
-            elif not synced.AddMsgList:
-                await self._wx.clock.sleep(FIRST_PAUSE)
+        session = self._webwx.session
+        if session is not None and session.scope == scope:
+            if self._webwx.unsaved:
+                self._webwx.unsaved = False
+                await self._state_store.put("session", dump_session(session))
+            await self._advance(key, synced)
 
-    async def _understood(self, synced: Synced) -> list[Event]:
-        saved, book = self._wx.ready, self._book()
-        reader = Reader(self._wx.account, saved.me, saved.scope, book)
-        events = self._contacts(synced, reader)
-        await self._meet_strangers(synced, book)
-        for added in synced.AddMsgList:
-            event = parse(added, reader)
+    async def _advance(self, key: SyncKeys, synced: SyncResponse) -> None:
+        """Store the next position, after all events were consumed: a crash before that yields them again."""
+        next_key = synced.SyncKey if synced.SyncKey.List else synced.SyncCheckKey
+        if next_key.List and next_key.List != key.List:
+            await self._store_position(next_key)
+        elif not synced.AddMsgList:
+            await self._webwx.clock.sleep(FIRST_PAUSE)
+
+    async def _events_of(self, synced: SyncResponse) -> list[Event]:
+        session, book = self._webwx.ready, self._contacts.book
+        reader = Reader(self._webwx.account, session.me, session.scope, book)
+        events = self._contact_events(synced, reader)
+        speakers = {name for message in synced.AddMsgList for name in (message.FromUserName, message.ToUserName)}
+        await self._contacts.read_strangers(speakers - {session.me, ""})
+        for message in synced.AddMsgList:
+            event = parse(message, reader)
             if event is not None and event.kind is EventKind.RECALL:
-                event = msgspec.structs.replace(event, about=recalled_id(added))
+                event = msgspec.structs.replace(event, about=recalled_id(message))
             if event is not None:
                 events.append(event)
         return events
 
-    async def _meet_strangers(self, synced: Synced, book: Book) -> None:
-        """Learn who is speaking and where, if the address book does not say. Everybody is asked about once."""
-        names = {name for added in synced.AddMsgList for name in (added.FromUserName, added.ToUserName)}
-        unknown = [name for name in names - self._met - {self._wx.ready.me, ""} if book.lacks(name)]
-        self._met.update(unknown)
-        for start in range(0, len(unknown), AT_ONCE):
-            try:
-                book.add(await self._wx.webwxbatchgetcontact(unknown[start : start + AT_ONCE]))
-            except LoginNeeded:
-                raise
-            except PlatformError as error:
-                # What was said counts for more than how its speaker is called.
-                log.warning("contacts not read", extra={"account": self._wx.account, "error": str(error)})
-
-    def _contacts(self, synced: Synced, reader: Reader) -> list[Event]:
-        book, at = reader.book, self._wx.clock.now()
-        events = [self._contact_event(c, reader, at, is_new=True) for c in book.add(synced.ModContactList)]
+    def _contact_events(self, synced: SyncResponse, reader: Reader) -> list[Event]:
+        book = reader.book
+        events = [self._contact_event(contact, reader, added=True) for contact in book.add(synced.ModContactList)]
         for deleted in synced.DelContactList:
             if book.knows(deleted.UserName):
-                gone = Changed(UserName=deleted.UserName)
-                events.append(self._contact_event(gone, reader, at, is_new=False))
+                events.append(self._contact_event(ModContact(UserName=deleted.UserName), reader, added=False))
                 book.remove(deleted.UserName)
         return events
 
-    def _contact_event(self, contact: object, reader: Reader, at: float, *, is_new: bool) -> Event:
-        name: str = contact.UserName  # type: ignore[attr-defined]
+    def _contact_event(self, contact: Contact | ModContact, reader: Reader, *, added: bool) -> Event:
+        name, at = contact.UserName, self._webwx.clock.now()
         if name.startswith("@@"):
-            kind = EventKind.GROUP_ADDED if is_new else EventKind.GROUP_REMOVED
+            kind = EventKind.GROUP_ADDED if added else EventKind.GROUP_REMOVED
         else:
-            kind = EventKind.FRIEND_ADDED if is_new else EventKind.FRIEND_REMOVED
+            kind = EventKind.FRIEND_ADDED if added else EventKind.FRIEND_REMOVED
         return Event(
             id=f"{kind}:{name}:{at:.0f}",
             kind=kind,
@@ -154,13 +173,13 @@ class Receiver:
             sender_name=reader.book.name_of(name),
         )
 
-    def _lost(self, error: LoginNeeded) -> Event:
-        at = self._wx.clock.now()
-        scope = self._wx.saved.scope if self._wx.saved is not None else "none"
+    def _login_lost(self, error: LoginNeeded) -> Event:
+        at = self._webwx.clock.now()
+        scope = self._webwx.session.scope if self._webwx.session is not None else "none"
         return Event(
             id=f"login_lost:{scope}:{at:.0f}",
             kind=EventKind.LOGIN_LOST,
-            account=self._wx.account,
+            account=self._webwx.account,
             at=at,
             raw={"reason": str(error)},
         )

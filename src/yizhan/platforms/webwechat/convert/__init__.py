@@ -1,16 +1,16 @@
-"""Messages to what the wire carries, and what arrived to events. Pure."""
+"""Messages to drafts of `Msg`, and received messages to events. Pure."""
 
 from yizhan.platforms.webwechat.convert.compose import (
     GIF_NOTE,
     QUOTE_NOTE,
     VOICE_NOTE,
-    Draft,
     compose,
     default_name,
     limits,
     mentions_of,
     upload_form,
 )
+from yizhan.platforms.webwechat.convert.draft import Draft
 from yizhan.platforms.webwechat.convert.media import media_rule
 from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id, target_of
 

@@ -1,4 +1,4 @@
-"""What web WeChat takes of media, from the rules: everything else is made to fit before compose sees it. Pure."""
+"""The media that web WeChat takes, by the rules; other media are converted before `compose` sees them. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from yizhan.platforms.rules import Rules
 
 
 def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
-    """Return what is taken of the media in `segment`. What is too large to be shown may still go as a file."""
+    """Return the rule for the media of `segment`. Media too large for their kind may go as a file."""
     most, source = rules.number("file.max_bytes"), f"rules {rules.profile}"
     match segment:
         case Sticker() | Image(Media(format="gif")):
@@ -21,7 +21,7 @@ def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
             limit = rules.number("video.max_bytes")
             return MediaRule("video", rules.words("video.formats"), limit, most, as_file=True, source=source)
         case Voice():
-            # Voices go as files here; what only WeChat itself plays is made into something that opens.
+            # Voice messages go as files, so a format that only WeChat plays becomes one that opens anywhere.
             return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=source)
         case File():
             return MediaRule("file", hard_bytes=most, source=source)

@@ -1,116 +1,109 @@
-"""The sandbox end of web WeChat: answers the same wire over a simulated world.
+"""The sandbox end of web WeChat: the same wire over a simulated world.
 
-One module per chapter of the vendor's: `login`, `sync`, `people` (contacts, rooms), `sending`, `files`; `desk` is what
-they share, `session` and `names` one login, `messages` what arrives in it, `pictures` thumbnails.
+Each chapter of calls is a class: `login`, `sync`, `contacts`, `rooms`, `sending`, `uploads`, `downloads`. They share
+`state`; `session` and `names` hold one login, `messages` writes received messages, `cdn` keeps media for forwarding,
+`phone` plays the person who logs in, `pictures` makes thumbnails.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from yizhan.errors import did_you_mean
 from yizhan.model import Kind
-from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
-from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
-from yizhan.platforms.webwechat.server.desk import Desk, Spoken, find_group
-from yizhan.platforms.webwechat.server.files import serve_downloads, serve_uploads
-from yizhan.platforms.webwechat.server.login import Phone, serve_login
-from yizhan.platforms.webwechat.server.messages import added, link_xml, recalled
-from yizhan.platforms.webwechat.server.people import serve_people, serve_rooms, tell_changed
-from yizhan.platforms.webwechat.server.sending import serve_sending
-from yizhan.platforms.webwechat.server.session import Session
-from yizhan.platforms.webwechat.server.sync import serve_sync
-from yizhan.platforms.webwechat.wire.session import Added, Recommended
+from yizhan.platforms.webwechat.server.contacts import ContactCalls, push_changed
+from yizhan.platforms.webwechat.server.downloads import DownloadCalls
+from yizhan.platforms.webwechat.server.login import LoginCalls
+from yizhan.platforms.webwechat.server.messages import friend_request, link_xml, recall_notice, received
+from yizhan.platforms.webwechat.server.rooms import RoomCalls
+from yizhan.platforms.webwechat.server.sending import SendingCalls
+from yizhan.platforms.webwechat.server.state import SandboxMessage, find_group
+from yizhan.platforms.webwechat.server.sync import SyncCalls
+from yizhan.platforms.webwechat.server.uploads import UploadCalls
 from yizhan.wire.filename import safe_name
-from yizhan.world import Blob, Person, World
+from yizhan.world import Blob, Person
+
+DEFAULT_MILLISECONDS = 1000
+"""Length of a simulated person's voice message or video."""
 
 
-class Server(Desk):
-    """Answers web WeChat. Every fresh login is a user of its own (`me`, `me2` …) who knows everybody in the world."""
-
-    def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
-        super().__init__(world, rules, options)
-        self.phone = Phone(self)
-        serve_login(self, self.phone)
-        serve_sync(self)
-        serve_people(self)
-        serve_rooms(self)
-        serve_sending(self)
-        serve_uploads(self)
-        serve_downloads(self)
+class Server(LoginCalls, SyncCalls, ContactCalls, RoomCalls, SendingCalls, UploadCalls, DownloadCalls):
+    """The sandbox of web WeChat. Every new login is a user of its own (`me`, `me2` …) who knows the whole world."""
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
-        """Let a person say something: to every login (`to="bot"`), or in a room. Text and media are two messages.
+        """Let a person write to every login (`to="bot"`) or in a room; text and media are two messages.
 
         `kind` may also be `link` (`text` is the address, `name` the title) or `sticker`.
 
         Raises:
-            LookupError: there is no such person or room; the text names close ones.
+            LookupError: there is no such person or room; the text suggests close names.
         """
         person = self._person(sender)
         group = None if to == "bot" else find_group(self.network, to)
-        where = ("account", "*") if group is None else ("room", group.id)
         message_id = ""
-        for spoken in await self._spoken(person, where, text, media, kind, name):
-            self.keep(
-                spoken,
+        for message in self._messages(person, group.id if group else "", text, media, kind, name):
+            if message.blob is not None and kind in ("image", "video"):
+                size = self.thumb_sizes[message.blob.sha256] = await pictures.thumb_size(message.blob)
+                message.thumb_size = size
+            self.record(
+                message,
                 call="say",
                 account=next(iter(self.accounts), "me"),
                 target=group.name if group else "bot",
                 target_kind="group" if group else "user",
             )
             heard = person.friends or group is not None
-            for session in self.readers(spoken):
-                session.push(added(self, session, spoken) if heard else self._request(session, person, spoken))
-            message_id = spoken.id
+            for session in self.readers(message):
+                session.push(received(self, session, message) if heard else friend_request(session, person, message))
+            message_id = message.id
         return message_id
 
     async def take_back(self, message_id: str) -> None:
-        """Let the person who said it withdraw a message. The bytes stay reachable for whoever kept its Content.
+        """Let the sender recall a message. Its file stays on the CDN.
 
         Raises:
-            LookupError: nobody said that.
+            LookupError: there is no such message.
         """
-        spoken = self.messages.get(message_id)
-        if spoken is None or spoken.post is None:
+        message = self.messages.get(message_id)
+        if message is None or message.post is None:
             raise LookupError(f"there is no message '{message_id}'")
-        spoken.post.recalled = True
-        for session in self.readers(spoken):
-            session.push(recalled(session, spoken, self.message_id(), self.now()))
+        message.post.recalled = True
+        for session in self.readers(message):
+            session.push(recall_notice(session, message, self.new_message_id(), self.now()))
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
-        """Make people or rooms and return their names, by which targets call them; every login is told."""
+        """Add people or rooms, tell every session, and return their names, which are target ids."""
         if kind == "group":
             members = list(self.network.people)[:3]
-            # Other platforms make rooms on the same network; ids with this beginning are ours alone.
+            # Other platforms add rooms to the same network; only ours have ids that begin with 7.
             groups = [
                 self.network.add_group(f"7{n:09d}@chatroom", f"群{n:05d}", members)
-                for n in self._numbers(count, len(self.network.groups))
+                for n in _numbers(count, len(self.network.groups))
             ]
-            tell_changed(self, *groups)
+            push_changed(self, *groups)
             return [group.name for group in groups]
         people = [
             self.network.add_person(f"wxid_friend{n:06d}", f"friend{n:06d}")
-            for n in self._numbers(count, len(self.network.people))
+            for n in _numbers(count, len(self.network.people))
         ]
-        tell_changed(self, *people)
+        push_changed(self, *people)
         return [person.name for person in people]
 
     async def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"]) -> None:
-        """Play the phone at a QR login."""
+        """Play one step of the phone at a QR login."""
         self.phone.play(uuid, step)
 
     async def webhook(self, url: str) -> None:
-        """There are none: everything arrives by the page's own long poll."""
-        raise LookupError("web WeChat has no webhooks; its clients ask by synccheck and webwxsync")
+        """Raise LookupError: this platform has no webhooks."""
+        raise LookupError("web WeChat has no webhooks; its clients poll by synccheck and webwxsync")
 
     def reset(self) -> None:
-        self.forget()
-        self.phone.forget()
+        super().reset()
+        self.phone.reset()
 
     async def close(self) -> None:
         self.closing = True
@@ -118,56 +111,37 @@ class Server(Desk):
         for session in list(self.sessions.values()):
             session.wake()
 
-    def _person(self, words: str) -> Person:
+    def _person(self, text: str) -> Person:
         people = self.network.people
-        found = people.get(words) or next((p for p in people.values() if words in (p.name, p.remark)), None)
+        found = people.get(text) or next((p for p in people.values() if text in (p.name, p.remark)), None)
         if found is None:
             known = [*people, *(p.name for p in people.values())]
-            raise LookupError(f"nobody called '{words}' on the wechat network.{did_you_mean(words, known)}")
+            raise LookupError(f"nobody called '{text}' on the wechat network.{did_you_mean(text, known)}")
         return found
 
-    async def _spoken(
-        self, person: Person, to: tuple[str, str], text: str, media: Blob | None, kind: str, name: str
-    ) -> list[Spoken]:
-        found: list[Spoken] = []
-        where = ("room", to[1]) if to[0] == "room" else ("account", to[1])
-
-        def one(kind: str, **more: object) -> Spoken:
-            spoken = Spoken(self.message_id(), kind, self.now(), ("person", person.id), where, **more)  # type: ignore[arg-type]
-            found.append(spoken)
-            return spoken
-
-        if kind == "link" and text:
-            one("link", xml=link_xml(text, name), text=name or text, name=name or text)
-        elif text:
-            one("text", text=text)
+    def _messages(
+        self, person: Person, room: str, text: str, media: Blob | None, kind: str, name: str
+    ) -> Iterator[SandboxMessage]:
+        if text:
+            message = self._message(person, room, "text")
+            message.text = text
+            if kind == "link":
+                message.kind, message.xml = "link", link_xml(text, name)
+                message.text = message.name = name or text
+            yield message
         if media is not None:
-            spoken = one(kind, blob=media, name=safe_name(name, "file"), md5=media.md5)
-            if kind in ("image", "video"):
-                spoken.size = self.sizes[media.sha256] = await pictures.thumb_size(media)
-            spoken.milliseconds = 1000 if kind in ("voice", "video") else 0
-        return found
+            message = self._message(person, room, kind)
+            message.blob, message.md5, message.name = media, media.md5, safe_name(name, "file")
+            message.milliseconds = DEFAULT_MILLISECONDS if kind in ("voice", "video") else 0
+            yield message
 
-    def _request(self, session: Session, person: Person, spoken: Spoken) -> Added:
-        """Who is no contact yet can only ask to become one."""
-        who = Recommended(
-            UserName=session.names.of("person", person.id),
-            NickName=person.name,
-            Content=spoken.text,
-            Ticket=f"v2_{person.id}@stranger",
-            Scene=30,
-            OpCode=2,
-        )
-        return Added(
-            MsgId=spoken.id,
-            NewMsgId=int(spoken.id),
-            FromUserName="fmessage",
-            ToUserName=session.me,
-            MsgType=wire.FRIEND_REQUEST,
-            CreateTime=int(spoken.at),
-            RecommendInfo=who,
-        )
+    def _message(self, person: Person, room: str, kind: str) -> SandboxMessage:
+        """Return an empty message from `person`, in a room or (`room` empty) to every login."""
+        id, now = self.new_message_id(), self.now()
+        if room:
+            return SandboxMessage(id, kind, now, ("person", person.id), ("room", room))
+        return SandboxMessage(id, kind, now, ("person", person.id), ("account", "*"))
 
-    @staticmethod
-    def _numbers(count: int, start: int) -> range:
-        return range(start, start + max(0, count))
+
+def _numbers(count: int, start: int) -> range:
+    return range(start, start + max(0, count))

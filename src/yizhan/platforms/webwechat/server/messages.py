@@ -1,157 +1,187 @@
-"""A message in the names of one login: what webwxsync hands out."""
+"""Messages in the UserNames of one login, as webwxsync returns them."""
 
 from __future__ import annotations
 
 from yizhan.model import Link
 from yizhan.platforms.webwechat import wire
-from yizhan.platforms.webwechat.server.desk import Desk, Spoken
+from yizhan.platforms.webwechat.server.names import Sort
 from yizhan.platforms.webwechat.server.session import Placed, Session
+from yizhan.platforms.webwechat.server.state import SandboxMessage, ServerState
 from yizhan.platforms.webwechat.wire.content import (
+    compose_file_card,
     emoticon_xml,
-    encry_name,
-    escaped,
-    file_card,
+    encry_file_name,
+    escape_content,
     image_xml,
     location_content,
-    read_card,
     recall_xml,
+    summarize_card,
     video_xml,
     voice_xml,
 )
-from yizhan.platforms.webwechat.wire.session import Added, Recommended
+from yizhan.platforms.webwechat.wire.session import AddMsg, AppMessageType, MessageType, RecommendedPerson
 from yizhan.platforms.wechat_xml import WEBWECHAT, as_received, compose_link, parse_contact
+from yizhan.world import Person
 
 
-def added(desk: Desk, session: Session, spoken: Spoken) -> Added:
-    """Return `spoken` as `session` receives it: escaped, in a room with the speaker before it."""
-    sender = session.names.of(*spoken.sender)
-    sort, id = spoken.to
-    room = session.names.of("room", id) if sort == "room" else ""
-    message = Added(
-        MsgId=spoken.id,
-        NewMsgId=int(spoken.id),
+def received(state: ServerState, session: Session, message: SandboxMessage) -> AddMsg:
+    """Return `message` as `session` receives it: Content escaped, in a room with the speaker in front."""
+    sender = session.names.of(*message.sender)
+    room = _room_of(session, message.to)
+    msg = AddMsg(
+        MsgId=message.id,
+        NewMsgId=int(message.id),
         FromUserName=room or sender,
         ToUserName=session.me,
-        CreateTime=int(spoken.at),
+        CreateTime=int(message.at),
     )
-    content = _fill(desk, session, spoken, message, sender)
-    message.Content = f"{sender}:<br/>{content}" if room else content
-    return message
+    content = _fill(state, session, message, msg, sender)
+    msg.Content = f"{sender}:<br/>{content}" if room else content
+    return msg
 
 
-def _fill(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: str) -> str:
-    """Set what the kind of message asks for; return its Content, escaped."""
-    match spoken.kind:
+def _room_of(session: Session, to: tuple[Sort, str]) -> str:
+    sort, id = to
+    return session.names.of("room", id) if sort == "room" else ""
+
+
+def _fill(state: ServerState, session: Session, message: SandboxMessage, msg: AddMsg, sender: str) -> str:
+    """Set the members that depend on the kind of message; return its escaped Content."""
+    match message.kind:
         case "image":
-            return _image(desk, spoken, message)
+            return _image(state, message, msg)
         case "video":
-            return _video(desk, spoken, message, sender)
+            return _video(state, message, msg, sender)
         case "voice":
-            message.MsgType = wire.VOICE
-            message.VoiceLength = spoken.milliseconds
-            if spoken.blob is not None and desk.rules["content.media"] == "token":
-                return desk.token_of(spoken.blob)
-            return escaped(voice_xml(spoken.milliseconds, _size(spoken), sender))
+            return _voice(state, message, msg, sender)
         case "sticker":
-            message.MsgType, message.ImgStatus = wire.EMOTICON, 2
-            md5 = spoken.blob.md5 if spoken.blob else spoken.md5
-            return escaped(emoticon_xml(md5, _size(spoken), sender, session.me))
+            msg.MsgType, msg.ImgStatus = MessageType.EMOTICON, 2
+            md5 = message.blob.md5 if message.blob else message.md5
+            return escape_content(emoticon_xml(md5, _size(message), sender, session.me))
         case "file":
-            return _file(desk, session, spoken, message, sender)
+            return _file(state, session, message, msg, sender)
         case "contact_card":
-            return _contact(spoken, message)
+            return _contact(message, msg)
         case "location":
-            message.SubMsgType, message.OriContent = wire.LOCATION, spoken.xml
-            return location_content(spoken.xml, spoken.id)
+            msg.SubMsgType, msg.OriContent = MessageType.LOCATION, message.xml
+            return location_content(message.xml, message.id)
         case "text":
-            return escaped(spoken.text)
-    return _card(spoken, message, sender)
+            return escape_content(message.text)
+    return _card(message, msg, sender)
 
 
-def _image(desk: Desk, spoken: Spoken, message: Added) -> str:
-    message.MsgType, message.ImgStatus = wire.IMAGE, 2
-    message.ImgWidth, message.ImgHeight = spoken.size
-    if spoken.blob is None:
+def _image(state: ServerState, message: SandboxMessage, msg: AddMsg) -> str:
+    msg.MsgType, msg.ImgStatus = MessageType.IMAGE, 2
+    msg.ImgWidth, msg.ImgHeight = message.thumb_size
+    if message.blob is None:
         return ""
-    cdn = desk.on_cdn(spoken.blob)
-    if desk.rules["content.media"] == "token":
-        return desk.token_of(spoken.blob)
-    return escaped(image_xml(cdn, spoken.blob.size, spoken.size))
+    reference = state.cdn.place(message.blob)
+    if state.rules["content.media"] == "token":
+        return state.cdn.token_of(message.blob)
+    return escape_content(image_xml(reference, message.blob.size, message.thumb_size))
 
 
-def _video(desk: Desk, spoken: Spoken, message: Added, sender: str) -> str:
-    message.MsgType = wire.VIDEO
-    message.ImgWidth, message.ImgHeight = spoken.size
-    message.PlayLength = spoken.milliseconds // 1000
-    if spoken.blob is None:
+def _video(state: ServerState, message: SandboxMessage, msg: AddMsg, sender: str) -> str:
+    msg.MsgType = MessageType.VIDEO
+    msg.ImgWidth, msg.ImgHeight = message.thumb_size
+    msg.PlayLength = message.milliseconds // 1000
+    if message.blob is None:
         return ""
-    cdn = desk.on_cdn(spoken.blob)
-    if desk.rules["content.media"] == "token":
-        return desk.token_of(spoken.blob)
-    return escaped(video_xml(cdn, spoken.blob.size, message.PlayLength, sender, spoken.size))
+    reference = state.cdn.place(message.blob)
+    if state.rules["content.media"] == "token":
+        return state.cdn.token_of(message.blob)
+    return escape_content(video_xml(reference, message.blob.size, msg.PlayLength, sender, message.thumb_size))
 
 
-def _file(desk: Desk, session: Session, spoken: Spoken, message: Added, sender: str) -> str:
-    message.MsgType, message.AppMsgType = wire.APP, wire.APP_FILE
-    message.FileName, message.FileSize = spoken.name, str(_size(spoken))
-    message.EncryFileName = encry_name(spoken.name)
-    message.AppInfo.AppID = WEBWECHAT.file_appid
-    attach = ""
-    if spoken.blob is not None:
-        message.MediaId = spoken.media_ids[session.sid] = session.media_id(f"received/{spoken.id}", 160)
-        session.media[message.MediaId] = Placed(spoken.blob, spoken.name, spoken.at, "doc", received=True)
-        cdn = desk.on_cdn(spoken.blob)
-        # What arrives is not the MediaId: sending the card on asks for putting that in its place.
-        attach = f"@cdn_{cdn.url}_{cdn.aeskey}_1"
-    return escaped(as_received(file_card(spoken.name, _size(spoken), attach), sender))
+def _voice(state: ServerState, message: SandboxMessage, msg: AddMsg, sender: str) -> str:
+    msg.MsgType = MessageType.VOICE
+    msg.VoiceLength = message.milliseconds
+    if message.blob is not None and state.rules["content.media"] == "token":
+        return state.cdn.token_of(message.blob)
+    return escape_content(voice_xml(message.milliseconds, _size(message), sender))
 
 
-def _card(spoken: Spoken, message: Added, sender: str) -> str:
-    card = read_card(spoken.xml)
-    message.MsgType, message.ImgStatus = wire.APP, 2
-    # Merged chat records arrive without a type of their own.
-    message.AppMsgType = 0 if card.kind == "chat_record" else card.type
-    message.FileName, message.Url = card.title, card.url
-    return escaped(as_received(spoken.xml, sender))
+def _file(state: ServerState, session: Session, message: SandboxMessage, msg: AddMsg, sender: str) -> str:
+    msg.MsgType, msg.AppMsgType = MessageType.APP, AppMessageType.FILE
+    msg.FileName, msg.FileSize = message.name, str(_size(message))
+    msg.EncryFileName = encry_file_name(message.name)
+    msg.AppInfo.AppID = WEBWECHAT.file_appid
+    attachment = ""
+    if message.blob is not None:
+        msg.MediaId = session.media_id(f"received/{message.id}", 160)
+        session.media[msg.MediaId] = Placed(message.blob, message.name, message.at, wire.DOCUMENT, received=True)
+        reference = state.cdn.place(message.blob)
+        # A received card has a CDN id here; to forward the card, a client must put the MediaId in its place.
+        attachment = f"@cdn_{reference.url}_{reference.aeskey}_1"
+    return escape_content(as_received(compose_file_card(message.name, _size(message), attachment), sender))
 
 
-def _contact(spoken: Spoken, message: Added) -> str:
-    message.MsgType = wire.CARD
+def _card(message: SandboxMessage, msg: AddMsg, sender: str) -> str:
+    card = summarize_card(message.xml)
+    msg.MsgType, msg.ImgStatus = MessageType.APP, 2
+    # Chat records have no type of their own on this wire.
+    msg.AppMsgType = 0 if card.kind == "chat_record" else card.type
+    msg.FileName, msg.Url = card.title, card.url
+    return escape_content(as_received(message.xml, sender))
+
+
+def _contact(message: SandboxMessage, msg: AddMsg) -> str:
+    msg.MsgType = MessageType.CARD
     try:
-        card = parse_contact(spoken.xml)
+        card = parse_contact(message.xml)
     except ValueError:
-        return escaped(spoken.xml)
-    message.RecommendInfo = Recommended(UserName=card.username, NickName=escaped(card.nickname), Alias=card.alias)
-    return escaped(spoken.xml)
+        return escape_content(message.xml)
+    name = escape_content(card.nickname)
+    msg.RecommendInfo = RecommendedPerson(UserName=card.username, NickName=name, Alias=card.alias)
+    return escape_content(message.xml)
+
+
+def friend_request(session: Session, person: Person, message: SandboxMessage) -> AddMsg:
+    """Return the friend request that a person sends who is not a contact."""
+    return AddMsg(
+        MsgId=message.id,
+        NewMsgId=int(message.id),
+        FromUserName="fmessage",
+        ToUserName=session.me,
+        MsgType=MessageType.FRIEND_REQUEST,
+        CreateTime=int(message.at),
+        RecommendInfo=RecommendedPerson(
+            UserName=session.names.of("person", person.id),
+            NickName=person.name,
+            Content=message.text,
+            Ticket=f"v2_{person.id}@stranger",
+            Scene=30,
+            OpCode=2,
+        ),
+    )
 
 
 def link_xml(url: str, title: str) -> str:
-    """Return the card of a link that a simulated person sends.
+    """Return the link card that a simulated person sends.
 
     Raises:
-        ValueError: it is not an http or https address.
+        ValueError: `url` is not an http or https address.
     """
     return compose_link(Link(url, title or url), WEBWECHAT)
 
 
-def recalled(session: Session, spoken: Spoken, notice_id: str, now: float) -> Added:
-    """Return the notice (MsgType 10002) that `spoken` was withdrawn."""
-    sender = session.names.of(*spoken.sender)
-    sort, id = spoken.to
-    chat = session.names.of("room", id) if sort == "room" else sender
-    whom = session.names.whom(sender)
-    words = f'"{whom.shown if whom else ""}" 撤回了一条消息'
-    return Added(
+def recall_notice(session: Session, message: SandboxMessage, notice_id: str, now: float) -> AddMsg:
+    """Return the notice (MsgType 10002) that `message` was recalled."""
+    sender = session.names.of(*message.sender)
+    chat = _room_of(session, message.to) or sender
+    recipient = session.names.recipient(sender)
+    text = f'"{recipient.shown if recipient else ""}" 撤回了一条消息'
+    return AddMsg(
         MsgId=notice_id,
         NewMsgId=int(notice_id),
         FromUserName=chat,
         ToUserName=session.me,
-        MsgType=wire.RECALL,
-        Content=escaped(recall_xml(chat, spoken.id, words)),
+        MsgType=MessageType.RECALL,
+        Content=escape_content(recall_xml(chat, message.id, text)),
         Status=4,
         CreateTime=int(now),
     )
 
 
-def _size(spoken: Spoken) -> int:
-    return spoken.blob.size if spoken.blob is not None else 0
+def _size(message: SandboxMessage) -> int:
+    return message.blob.size if message.blob is not None else 0

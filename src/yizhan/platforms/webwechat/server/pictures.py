@@ -1,4 +1,4 @@
-"""Thumbnails, avatars and QR pictures. What cannot be read gets a grey square; nothing here fails on hostile bytes."""
+"""Thumbnails, avatars and QR codes. Unreadable or hostile bytes get a gray square, never an error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 THUMB = 100
-"""Pixels: thumbnails are fitted into a square of that side."""
+"""Pixels of the square into which a thumbnail fits."""
 MAX_PIXELS = 64_000_000
 
 
 async def thumb_size(blob: Blob) -> tuple[int, int]:
-    """Return width and height of the thumbnail; (0, 0) for what is neither a picture nor a video."""
+    """Return width and height of the thumbnail; (0, 0) if the file is neither a picture nor a video."""
     return await asyncio.to_thread(_size, blob.path)
 
 
@@ -57,11 +57,11 @@ def qr_picture(text: str) -> bytes:
     return image.getvalue()
 
 
-def _square(colour: tuple[int, int, int], side: int) -> bytes:
+def _square(color: tuple[int, int, int], side: int) -> bytes:
     from PIL import Image
 
     data = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(data, "JPEG")
+    Image.new("RGB", (side, side), color).save(data, "JPEG")
     return data.getvalue()
 
 
@@ -83,7 +83,7 @@ def _picture_size(path: Path) -> tuple[int, int] | None:
         with Image.open(path) as image:
             return image.size
     except Exception:
-        # Decoders raise whatever they like on bytes that are no picture; there is nothing to tell apart.
+        # Decoders raise errors of any kind on bytes that are not a picture.
         return None
 
 
@@ -114,7 +114,7 @@ def _thumbnail(path: Path) -> bytes:
 
 
 def _frame(path: Path) -> bytes | None:
-    """The first picture of a video."""
+    """Return a thumbnail of the first frame of a video."""
     try:
         with path.open("rb") as file:
             if b"ftyp" not in file.read(12):

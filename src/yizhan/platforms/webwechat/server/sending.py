@@ -1,16 +1,16 @@
-"""Sending, and taking back."""
+"""Sending and recalling."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from yizhan.http.router import Call
 from yizhan.platforms.webwechat import wire
-from yizhan.platforms.webwechat.server.desk import Desk, Spoken
-from yizhan.platforms.webwechat.server.messages import added, recalled
-from yizhan.platforms.webwechat.server.names import Whom
+from yizhan.platforms.webwechat.server.messages import recall_notice, received
+from yizhan.platforms.webwechat.server.names import Recipient
 from yizhan.platforms.webwechat.server.session import Placed, Session
+from yizhan.platforms.webwechat.server.state import Calls, SandboxMessage, ServerState
 from yizhan.platforms.webwechat.wire.base import (
     BAD_PARAMETER,
     SELF_REFUSED,
@@ -19,187 +19,211 @@ from yizhan.platforms.webwechat.wire.base import (
     TOO_FREQUENT,
     UNREADABLE,
 )
-from yizhan.platforms.webwechat.wire.content import MD5, is_token, read_card, read_cdn, split_room
-from yizhan.platforms.webwechat.wire.sending import Outgoing, Sent
-from yizhan.wire import Endpoint, Fault
+from yizhan.platforms.webwechat.wire.content import MD5, cdn_reference, is_token, split_speaker, summarize_card
+from yizhan.platforms.webwechat.wire.sending import Outgoing, SendResponse
+from yizhan.wire import Fault
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
 
 INTRODUCTION = "你可以撤回2分钟内发送的消息（部分旧版本微信不支持这个功能）。"
 TOO_LATE = "该消息发送超过2分钟，不能撤回。"
+CARDS_WITHOUT_ATTACHMENT = frozenset({19, 51, 57})
+"""Types of appmsg (chat record, channel video, quote) that exist without `appattach`."""
 
-Make = Callable[[Desk, Session, Outgoing, Spoken], None]
+Fill: TypeAlias = Callable[[Session, Outgoing, SandboxMessage], None]
 
 
-def serve_sending(desk: Desk) -> None:
-    """Register the calls of this chapter."""
-    for endpoint, make in _MAKERS.items():
-        desk.router.add(wire.SENDING[endpoint], _sender(desk, wire.SENDING[endpoint], make))
+class SendingCalls(ServerState):
+    """webwxsendmsg, webwxsendmsgimg, webwxsendvideomsg, webwxsendemoticon, webwxsendappmsg, webwxrevokemsg."""
 
-    @desk.router.on(wire.REVOKE)
-    async def revoke(call: Call[wire.Revoke]) -> wire.Revoked:
-        session = desk.session(call.http, call.request.BaseRequest)
-        spoken = desk.messages.get(str(call.request.SvrMsgId))
-        if spoken is None or spoken.sender != ("account", session.account.id):
+    calls: ClassVar[Calls] = {
+        "send_msg": wire.SEND_MSG,
+        "send_image": wire.SEND_IMAGE,
+        "send_video": wire.SEND_VIDEO,
+        "send_emoticon": wire.SEND_EMOTICON,
+        "send_app": wire.SEND_APP,
+        "revoke": wire.REVOKE,
+    }
+
+    async def send_msg(self, call: Call[wire.SendText]) -> SendResponse:
+        return self._send(call, self._fill_text)
+
+    async def send_image(self, call: Call[wire.SendMedia]) -> SendResponse:
+        return self._send(call, self._fill_image)
+
+    async def send_video(self, call: Call[wire.SendMedia]) -> SendResponse:
+        return self._send(call, self._fill_video)
+
+    async def send_emoticon(self, call: Call[wire.SendEmoticon]) -> SendResponse:
+        return self._send(call, self._fill_emoticon)
+
+    async def send_app(self, call: Call[wire.SendMedia]) -> SendResponse:
+        return self._send(call, self._fill_app)
+
+    async def revoke(self, call: Call[wire.Revoke]) -> wire.RevokeResponse:
+        request = call.request
+        session = self.session_of(call.http, request.BaseRequest)
+        message = self.messages.get(str(request.SvrMsgId))
+        if message is None or message.sender != ("account", session.account.id):
             raise Fault(SYSTEM_ERROR)
-        if desk.now() - spoken.at > desk.rules["recall.seconds"]:
+        recipient = session.names.recipient(request.ToUserName)
+        if recipient is None:
+            raise Fault(TARGET_GONE)
+        if (recipient.sort, recipient.id) != message.to:
+            raise Fault(SYSTEM_ERROR)
+        if self.now() - message.at > self.rules["recall.seconds"]:
             raise Fault(SYSTEM_ERROR, TOO_LATE)
-        if spoken.post is not None and not spoken.post.recalled:
-            spoken.post.recalled = True
-            for reader in desk.readers(spoken):
-                reader.push(recalled(reader, spoken, desk.message_id(), desk.now()))
-        return wire.Revoked(INTRODUCTION)
+        if message.post is not None and not message.post.recalled:
+            message.post.recalled = True
+            for reader in self.readers(message):
+                reader.push(recall_notice(reader, message, self.new_message_id(), self.now()))
+        return wire.RevokeResponse(INTRODUCTION)
 
+    # --- one send ---
 
-def _sender(desk: Desk, endpoint: Endpoint[Any, Sent], make: Make) -> Callable[[Call[Any]], Any]:
-    async def send(call: Call[Any]) -> Sent:
-        session = desk.session(call.http, call.request.BaseRequest)
-        message: Outgoing = call.request.Msg
-        local, client = _word(message.LocalID), _word(message.ClientMsgId)
-        seconds = desk.rules["send.repeat_seconds"]
-        earlier = session.repeated(message.ToUserName, client, desk.now(), seconds) if client else None
+    def _send(self, call: Call[Any], fill: Fill) -> SendResponse:
+        """Send `Msg`: `fill` reads from it the content of the message."""
+        session = self.session_of(call.http, call.request.BaseRequest)
+        msg: Outgoing = call.request.Msg
+        local_id, client_id = _text_of(msg.LocalID), _text_of(msg.ClientMsgId)
+        seconds = self.rules["send.repeat_seconds"]
+        earlier = session.repeated(msg.ToUserName, client_id, self.now(), seconds) if client_id else None
         if earlier is not None:
-            return Sent(earlier, local)
-        whom = _receiver(desk, session, message.ToUserName)
-        spoken = Spoken(desk.message_id(), "text", desk.now(), ("account", session.account.id), (whom.sort, whom.id))
-        make(desk, session, message, spoken)
-        _count(desk, session, spoken)
-        # From here to the answer nothing waits, so that a repeat cannot come in between.
-        if client:
-            session.remember(message.ToUserName, client, spoken.id, desk.now(), seconds)
-        desk.keep(
-            spoken,
-            call=endpoint.name,
-            account=session.account.id,
-            target=whom.shown,
-            target_kind=whom.kind,
-            extra={
-                "to": message.ToUserName,
-                "scene": str(call.request.Scene or 0),
-                "md5": spoken.md5,
-                **({"xml": spoken.xml} if spoken.xml else {}),
-            },
+            return SendResponse(earlier, local_id)
+        recipient = self._recipient(session, msg.ToUserName)
+        message = SandboxMessage(
+            self.new_message_id(),
+            "text",
+            self.now(),
+            ("account", session.account.id),
+            (recipient.sort, recipient.id),
         )
-        for reader in desk.readers(spoken):
-            reader.push(added(desk, reader, spoken))
-        return Sent(spoken.id, local)
+        fill(session, msg, message)
+        self._count_picture(session, message)
+        if client_id:
+            session.remember(msg.ToUserName, client_id, message.id, self.now(), seconds)
+        extra = {"to": msg.ToUserName, "scene": str(call.request.Scene or 0), "md5": message.md5}
+        if message.xml:
+            extra["xml"] = message.xml
+        self.record(
+            message,
+            call=call.endpoint.name,
+            account=session.account.id,
+            target=recipient.shown,
+            target_kind=recipient.kind,
+            extra=extra,
+        )
+        for reader in self.readers(message):
+            reader.push(received(self, reader, message))
+        return SendResponse(message.id, local_id)
 
-    return send
+    def _recipient(self, session: Session, user_name: str) -> Recipient:
+        recipient = session.names.recipient(user_name)
+        if recipient is None:
+            raise Fault(TARGET_GONE)
+        if user_name == session.me and not self.rules["send.to_self"]:
+            raise Fault(SELF_REFUSED)
+        return recipient
+
+    def _count_picture(self, session: Session, message: SandboxMessage) -> None:
+        """Refuse pictures over the limit."""
+        count, seconds = self.rules["limit.pictures.count"], self.rules["limit.pictures.seconds"]
+        if message.kind != "image" or not count or not self.rules.limited:
+            return
+        while session.pictures and session.pictures[0] <= message.at - seconds:
+            session.pictures.popleft()
+        if len(session.pictures) >= count:
+            raise Fault(TOO_FREQUENT)
+        session.pictures.append(message.at)
+
+    # --- the content of `Msg`, one method per call ---
+
+    def _fill_text(self, _session: Session, msg: Outgoing, message: SandboxMessage) -> None:
+        content = _content(msg)
+        if not content or len(content) > self.rules["text.max_chars"]:
+            raise Fault(BAD_PARAMETER)
+        message.text = content
+        match str(msg.Type):
+            case "42":
+                message.kind, message.xml = "contact_card", content
+            case "48":
+                message.kind, message.xml = "location", content
+
+    def _fill_image(self, session: Session, msg: Outgoing, message: SandboxMessage) -> None:
+        self._fill_media(session, msg, message, "image", wire.PICTURE)
+
+    def _fill_video(self, session: Session, msg: Outgoing, message: SandboxMessage) -> None:
+        self._fill_media(session, msg, message, "video", wire.MOVIE)
+
+    def _fill_media(self, session: Session, msg: Outgoing, message: SandboxMessage, kind: str, media_type: str) -> None:
+        blob = self._blob(session, msg, media_type)
+        message.kind, message.blob, message.md5 = kind, blob, blob.md5
+        message.thumb_size = self.thumb_sizes.get(blob.sha256, (0, 0))
+
+    def _fill_emoticon(self, session: Session, msg: Outgoing, message: SandboxMessage) -> None:
+        message.kind = "sticker"
+        if isinstance(msg.MediaId, str) and msg.MediaId:
+            # One client uploads gifs as pictures, the others as documents.
+            message.blob = self._placed(session, msg.MediaId, wire.DOCUMENT, wire.PICTURE).blob
+            message.md5 = message.blob.md5
+            return
+        md5 = msg.EMoticonMd5 if isinstance(msg.EMoticonMd5, str) else ""
+        if not MD5.fullmatch(md5):
+            raise Fault(BAD_PARAMETER)
+        message.md5 = md5.lower()
+        message.blob = self.uploads.get(message.md5)
+
+    def _fill_app(self, session: Session, msg: Outgoing, message: SandboxMessage) -> None:
+        content = _content(msg)
+        try:
+            card = summarize_card(content)
+        except ValueError as error:
+            raise Fault(UNREADABLE) from error
+        if not card.has_attachment and card.type not in CARDS_WITHOUT_ATTACHMENT:
+            raise Fault(BAD_PARAMETER)
+        if card.kind != "file":
+            message.kind, message.xml, message.text, message.name = card.kind, content, card.title, card.title
+            return
+        placed = self._placed(session, card.attachid, received=True)
+        big = placed.blob.size > self.rules["checkupload.required_above_bytes"]
+        if big and not placed.received and msg.Signature != placed.signature:
+            raise Fault(BAD_PARAMETER)
+        message.kind, message.blob, message.md5 = "file", placed.blob, placed.blob.md5
+        message.name = safe_name(card.title)
+
+    def _placed(self, session: Session, media_id: str, *media_types: str, received: bool = False) -> Placed:
+        """Return the file of a MediaId.
+
+        `media_types`: the uploads that the call takes, all if empty. `received`: whether it takes received files.
+        """
+        placed = session.media.get(media_id)
+        if placed is None or (placed.received and not received):
+            raise Fault(SYSTEM_ERROR)
+        if media_types and placed.media_type not in media_types:
+            raise Fault(SYSTEM_ERROR)
+        seconds = self.rules["handle.seconds"]
+        if seconds and not placed.received and self.now() - placed.at > seconds:
+            raise Fault(SYSTEM_ERROR)
+        return placed
+
+    def _blob(self, session: Session, msg: Outgoing, media_type: str) -> Blob:
+        """Return the uploaded file, or the received one that `Content` forwards."""
+        if isinstance(msg.MediaId, str) and msg.MediaId:
+            return self._placed(session, msg.MediaId, media_type).blob
+        content = split_speaker(_content(msg))[1].strip()
+        if is_token(content):
+            blob = self.cdn.find_token(content)
+        else:
+            reference = cdn_reference(content) if "<" in content else None
+            blob = self.cdn.find(reference) if reference is not None else None
+        if blob is None:
+            raise Fault(SYSTEM_ERROR)
+        return blob
 
 
-def _receiver(desk: Desk, session: Session, user_name: str) -> Whom:
-    whom = session.names.whom(user_name)
-    if whom is None:
-        raise Fault(TARGET_GONE)
-    if user_name == session.me and not desk.rules["send.to_self"]:
-        raise Fault(SELF_REFUSED)
-    return whom
+def _content(msg: Outgoing) -> str:
+    return msg.Content if isinstance(msg.Content, str) else ""
 
 
-def _count(desk: Desk, session: Session, spoken: Spoken) -> None:
-    """Pictures in a row are counted; past the limit nothing is delivered."""
-    count, seconds = desk.rules["pictures.count"], desk.rules["pictures.seconds"]
-    if spoken.kind != "image" or not count or not desk.rules.limited:
-        return
-    while session.pictures and session.pictures[0] <= spoken.at - seconds:
-        session.pictures.popleft()
-    if len(session.pictures) >= count:
-        raise Fault(TOO_FREQUENT)
-    session.pictures.append(spoken.at)
-
-
-# --- one function per path: what `Msg` says becomes what was spoken ---------------------------------------------------
-
-
-def _text(desk: Desk, _session: Session, message: Outgoing, spoken: Spoken) -> None:
-    content = _content(message)
-    if not content or len(content) > desk.rules["text.max_characters"]:
-        raise Fault(BAD_PARAMETER)
-    spoken.text = content
-    match str(message.Type):
-        case "42":
-            spoken.kind, spoken.xml = "contact_card", content
-        case "48":
-            spoken.kind, spoken.xml = "location", content
-
-
-def _image(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> None:
-    spoken.kind = "image"
-    spoken.blob = _placed_or_forwarded(desk, session, message)
-    spoken.md5 = spoken.blob.md5
-    spoken.size = desk.sizes.get(spoken.blob.sha256, (0, 0))
-
-
-def _video(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> None:
-    _image(desk, session, message, spoken)
-    spoken.kind = "video"
-
-
-def _emoticon(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> None:
-    spoken.kind = "sticker"
-    if isinstance(message.MediaId, str) and message.MediaId:
-        spoken.blob = _placed(desk, session, message.MediaId).blob
-        spoken.md5 = spoken.blob.md5
-        return
-    md5 = message.EMoticonMd5 if isinstance(message.EMoticonMd5, str) else ""
-    if not MD5.fullmatch(md5):
-        raise Fault(BAD_PARAMETER)
-    spoken.md5 = md5.lower()
-    spoken.blob = desk.uploads.get(spoken.md5)
-
-
-def _app(desk: Desk, session: Session, message: Outgoing, spoken: Spoken) -> None:
-    content = _content(message)
-    card = read_card(content)
-    if not content or "<appmsg" not in content:
-        raise Fault(UNREADABLE)
-    if card.kind != "file":
-        spoken.kind, spoken.xml, spoken.text, spoken.name = card.kind, content, card.title, card.title
-        return
-    placed = _placed(desk, session, card.attachid, received=True)
-    big = placed.blob.size > desk.rules["checkupload.required_above_bytes"]
-    if big and not placed.received and message.Signature != placed.signature:
-        raise Fault(BAD_PARAMETER)
-    spoken.kind, spoken.blob, spoken.md5 = "file", placed.blob, placed.blob.md5
-    spoken.name = safe_name(card.title)
-
-
-_MAKERS: dict[str, Make] = {
-    "webwxsendmsg": _text,
-    "webwxsendmsgimg": _image,
-    "webwxsendvideomsg": _video,
-    "webwxsendemoticon": _emoticon,
-    "webwxsendappmsg": _app,
-}
-
-
-def _placed(desk: Desk, session: Session, media_id: str, *, received: bool = False) -> Placed:
-    """Return what a MediaId of this login stands for; received ones can be sent on as files only."""
-    placed = session.media.get(media_id)
-    if placed is None or (placed.received and not received):
-        raise Fault(SYSTEM_ERROR)
-    seconds = desk.rules["media.seconds"]
-    if seconds and not placed.received and desk.now() - placed.at > seconds:
-        raise Fault(SYSTEM_ERROR)
-    return placed
-
-
-def _placed_or_forwarded(desk: Desk, session: Session, message: Outgoing) -> Blob:
-    if isinstance(message.MediaId, str) and message.MediaId:
-        return _placed(desk, session, message.MediaId).blob
-    content = split_room(_content(message))[1].strip()
-    if is_token(content) and content in desk.tokens:
-        return desk.tokens[content]
-    cdn = read_cdn(content) if "<" in content else None
-    blob = desk.from_cdn(cdn) if cdn is not None else None
-    if blob is None:
-        raise Fault(SYSTEM_ERROR)
-    return blob
-
-
-def _content(message: Outgoing) -> str:
-    return message.Content if isinstance(message.Content, str) else ""
-
-
-def _word(value: object) -> str:
+def _text_of(value: object) -> str:
     return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""One login as the sandbox keeps it: identity, names, the stream of what happened, placed files."""
+"""One login in the sandbox: identity, UserNames, the stream of its news, uploaded files."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from yizhan.platforms.webwechat.server.names import Account, Names
-from yizhan.platforms.webwechat.wire.session import Added, Changed, Deleted, Keys, KeyValue
+from yizhan.platforms.webwechat.server.names import Account, UserNames
+from yizhan.platforms.webwechat.wire.session import AddMsg, DelContact, KeyValue, ModContact, SyncKeys
 from yizhan.world import Blob, World
 
-Item: TypeAlias = Added | Changed | Deleted
-ORIGIN = 700_000_000
+NewsItem: TypeAlias = AddMsg | ModContact | DelContact
+SYNC_ORIGIN = 700_000_000
 """Val of key 2 in a SyncKey at position 0 of the stream."""
-MOST_ITEMS = 20_000
-PAGE = 100
+MAX_ITEMS = 20_000
+PAGE_SIZE = 100
 
 
 @dataclass(slots=True)
 class Placed:
-    """Bytes behind a MediaId. `received`: came with a message, and can be sent on as a file only."""
+    """The file of a MediaId. `received`: it came with a message, and can be forwarded as a file only."""
 
     blob: Blob
     name: str
     at: float
-    kind: str = ""
+    media_type: str = ""
+    """The form field `mediatype` of its upload."""
     signature: str = ""
     received: bool = False
 
 
 @dataclass(slots=True)
-class Joining:
-    """A file whose chunks are coming in."""
+class ChunkedUpload:
+    """An upload whose chunks are still arriving."""
 
     chunks: int
     parts: dict[int, Blob] = field(default_factory=dict)
 
 
 class Session:
-    """One login. The stream is what webwxsync hands out; a SyncKey says how far a client has read."""
+    """One login. webwxsync returns its stream of news; a SyncKey is a position in it."""
 
     def __init__(self, world: World, account: Account, accounts: dict[str, Account]) -> None:
         self.account = account
@@ -50,15 +51,16 @@ class Session:
         self.data_ticket = f"gS{world.hex(20)}+/"
         self.auth_ticket = f"CIsB{world.hex(16)}+/{world.hex(16)}="
         self.browser = world.hex(96)
-        self.names = Names(self.sid, world, accounts, account)
+        self.names = UserNames(self.sid, world, accounts, account)
         self.started = int(world.now())
         self.media: dict[str, Placed] = {}
-        self.joining: dict[str, Joining] = {}
-        self.joined: dict[str, tuple[int, str, Blob]] = {}
-        """By what it was joined under: the chunk that completed it, that chunk's SHA-256, the whole file."""
+        self.chunked: dict[str, ChunkedUpload] = {}
+        """Incomplete uploads by client id."""
+        self.completed: dict[str, tuple[int, str, Blob]] = {}
+        """Complete uploads by client id: number and SHA-256 of the chunk that completed them, the whole file."""
         self.pictures: deque[float] = deque()
         self.news = asyncio.Event()
-        self._stream: list[Item] = []
+        self._stream: list[NewsItem] = []
         self._dropped = 0
         self._sent: dict[tuple[str, str], tuple[str, float]] = {}
 
@@ -72,11 +74,11 @@ class Session:
     def end(self) -> int:
         return self._dropped + len(self._stream)
 
-    def push(self, *items: Item) -> None:
-        """Add to the stream and wake whoever waits for news."""
+    def push(self, *items: NewsItem) -> None:
+        """Append to the stream and wake the polls that wait for news."""
         self._stream.extend(items)
-        if len(self._stream) > MOST_ITEMS:
-            over = len(self._stream) - MOST_ITEMS // 2
+        if len(self._stream) > MAX_ITEMS:
+            over = len(self._stream) - MAX_ITEMS // 2
             del self._stream[:over]
             self._dropped += over
         self.wake()
@@ -85,28 +87,33 @@ class Session:
         self.news.set()
         self.news = asyncio.Event()
 
-    def since(self, position: int) -> list[Item]:
-        """Return up to a hundred items from `position` on."""
+    def since(self, position: int) -> list[NewsItem]:
+        """Return one page of items from `position` on."""
         start = max(0, min(position - self._dropped, len(self._stream)))
-        return self._stream[start : start + PAGE]
+        return self._stream[start : start + PAGE_SIZE]
 
     def after(self, position: int, count: int) -> int:
-        """Return the position behind `count` items read from `position` on; what was dropped is skipped."""
+        """Return the position after `count` items from `position` on; dropped items are skipped."""
         return max(position, self._dropped) + count
 
-    def key_at(self, position: int, now: float) -> Keys:
-        pairs = [(1, ORIGIN - 3 + position), (2, ORIGIN + position), (3, ORIGIN - 2 + position), (1000, int(now))]
-        return Keys(len(pairs), [KeyValue(key, value) for key, value in pairs])
+    def key_at(self, position: int, now: float) -> SyncKeys:
+        pairs = [
+            (1, SYNC_ORIGIN - 3 + position),
+            (2, SYNC_ORIGIN + position),
+            (3, SYNC_ORIGIN - 2 + position),
+            (1000, int(now)),
+        ]
+        return SyncKeys(len(pairs), [KeyValue(key, value) for key, value in pairs])
 
     def position(self, value: int | None) -> int:
-        """Return the position that a SyncKey's key 2 stands for; the end when it is missing or absurd."""
-        position = self.end if value is None else value - ORIGIN
+        """Return the position of a SyncKey's key 2; the end of the stream if it is missing or out of range."""
+        position = self.end if value is None else value - SYNC_ORIGIN
         return position if 0 <= position <= self.end else self.end
 
-    # --- sends that were seen before ---
+    # --- repeated sends ---
 
     def repeated(self, to: str, client_id: str, now: float, seconds: float) -> str | None:
-        """Return the MsgID that an earlier try under the same key got."""
+        """Return the MsgID of an earlier send under the same key."""
         found = self._sent.get((to, client_id))
         return found[0] if found and now - found[1] <= seconds else None
 
@@ -118,6 +125,6 @@ class Session:
     # --- files ---
 
     def media_id(self, of: str, digits: int) -> str:
-        """Return a MediaId of this login; the same for the same `of`."""
+        """Return the MediaId of `of` in this login."""
         digest = hashlib.shake_256(f"{self.sid}/{of}".encode()).hexdigest(digits // 2 + 4)
         return f"@crypt_{digest[:8]}_{digest[8 : 8 + digits]}"

@@ -9,14 +9,15 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
-from yizhan.platforms.webwechat.wire.base import JSON_ANSWER, PREFIX, WEB_JSON, Base, Loose
-from yizhan.wire import NO_BODY, Endpoint, Query
+from yizhan.platforms.webwechat.wire.base import Credentials, NumberOrText
+from yizhan.platforms.webwechat.wire.endpoints import get, post
+from yizhan.wire import Query
 
 CONTACT_DOC = "iKuiki/wwdk: doc/protocol/contact.md"
 
 
 class Member(Struct):
-    """A member of a room, as it stands in the room's MemberList."""
+    """A member of a room, in the room's MemberList."""
 
     Uin: int = 0
     UserName: str = ""
@@ -32,7 +33,7 @@ class Member(Struct):
 
 
 class Contact(Struct, kw_only=True):
-    """A person, official account (`VerifyFlag & 8`) or room (`@@…`). Names hold good for one login only."""
+    """A person, official account (`VerifyFlag & 8`) or room (`@@…`). UserNames are valid for one login only."""
 
     Uin: int = 0
     UserName: str = ""
@@ -54,7 +55,7 @@ class Contact(Struct, kw_only=True):
     StarFriend: int = 0
     AppAccountFlag: int = 0
     Statues: int = 0
-    """The vendor's spelling. For rooms 1 = notifications on."""
+    """The vendor's spelling. In rooms: 1 if notifications are on."""
     AttrStatus: int = 0
     Province: str = ""
     City: str = ""
@@ -69,7 +70,7 @@ class Contact(Struct, kw_only=True):
 
 
 class GetContact(Struct, kw_only=True):
-    """Read the address book. `seq` 0 first; then what the answer's Seq says, until that is 0."""
+    """Read a page of the address book. `seq`: 0, then the Seq of each response, until that is 0."""
 
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
@@ -78,54 +79,35 @@ class GetContact(Struct, kw_only=True):
     skey: Annotated[str, Query()] = ""
 
 
-class GotContact(Struct, kw_only=True):
+class ContactPage(Struct, kw_only=True):
     MemberCount: int = 0
     MemberList: list[Contact] = []
     Seq: int = 0
 
 
-class Wanted(Struct, kw_only=True):
-    """One entry of a batch: a room, or a member of the room that EncryChatRoomId names."""
+class ContactQuery(Struct, kw_only=True):
+    """A room, or a member of the room EncryChatRoomId."""
 
     UserName: str = ""
-    EncryChatRoomId: Loose = ""
+    EncryChatRoomId: NumberOrText = ""
 
 
 class BatchGetContact(Struct, kw_only=True):
     """At most 50 entries."""
 
-    BaseRequest: Base | None = None
-    Count: Loose = 0
-    List: list[Wanted] = []
+    BaseRequest: Credentials | None = None
+    Count: NumberOrText = 0
+    List: list[ContactQuery] = []
     type: Annotated[str, Query()] = "ex"
     r: Annotated[str | int, Query()] = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class GotBatch(Struct, kw_only=True):
+class BatchResponse(Struct, kw_only=True):
     Count: int = 0
     ContactList: list[Contact] = []
 
 
-GET_CONTACT = Endpoint(
-    "webwxgetcontact",
-    "GET",
-    f"{PREFIX}/webwxgetcontact",
-    GetContact,
-    GotContact,
-    JSON_ANSWER,
-    CONTACT_DOC,
-    codec=NO_BODY,
-    also=("POST",),
-)
-BATCH_GET_CONTACT = Endpoint(
-    "webwxbatchgetcontact",
-    "POST",
-    f"{PREFIX}/webwxbatchgetcontact",
-    BatchGetContact,
-    GotBatch,
-    JSON_ANSWER,
-    CONTACT_DOC,
-    codec=WEB_JSON,
-)
+GET_CONTACT = get("webwxgetcontact", GetContact, ContactPage, CONTACT_DOC, also=("POST",))
+BATCH_GET_CONTACT = post("webwxbatchgetcontact", BatchGetContact, BatchResponse, CONTACT_DOC)

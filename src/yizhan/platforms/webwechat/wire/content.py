@@ -1,4 +1,4 @@
-"""What stands in `Content`: escaped text, small XML, emoji as spans. Pure text to text.
+"""The `Content` of a message: escaped text, the XML of media and cards, emoji as spans. Pure functions on text.
 
 Sources: iKuiki/wwdk doc/protocol/receive.md and datastruct/; littlecodersh/ItChat components/messages.py (emoji,
 mentions); the browser bundle of 2022-03-01 (msgsource, file names).
@@ -23,7 +23,7 @@ from yizhan.platforms.wechat_xml import (
     parse_card,
     parse_media,
 )
-from yizhan.platforms.wechat_xml.xml import CData, Nodes, write
+from yizhan.platforms.wechat_xml.xml import CData, Nodes, find, refuse_hostile, write
 
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -33,62 +33,62 @@ _TOKEN = re.compile(r"@[0-9a-f]{64,}")
 _ROOM_SENDER = re.compile(r"(@[0-9a-f]+):<br/>")
 
 
-def escaped(text: str) -> str:
-    """Return `text` as received Content writes it: `< > &` escaped, line breaks as `<br/>`."""
+def escape_content(text: str) -> str:
+    """Return `text` in the form of received Content: `< > &` escaped, line breaks as `<br/>`."""
     return html.escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br/>")
 
 
-def plain(content: str) -> str:
-    """Read Content: the reverse of `escaped`, emoji spans as characters."""
+def unescape_content(content: str) -> str:
+    """Return the text of received Content: the reverse of `escape_content`, with emoji spans as characters."""
     return html.unescape(_EMOJI.sub(_emoji, _BREAK.sub("\n", content)))
 
 
-def shown_name(name: str) -> str:
-    """Return a NickName or RemarkName as people see it."""
+def display_name(name: str) -> str:
+    """Return a NickName or RemarkName as it is displayed."""
     return html.unescape(_EMOJI.sub(_emoji, name))
 
 
-def split_room(content: str) -> tuple[str, str]:
-    """Return the UserName of the member who speaks and the rest; own messages have no prefix."""
+def split_speaker(content: str) -> tuple[str, str]:
+    """Split a room message into the speaker's UserName and the text; own messages have no speaker in front."""
     match = _ROOM_SENDER.match(content)
     return (match[1], content[match.end() :]) if match else ("", content)
 
 
 def is_token(content: str) -> bool:
-    """Whether the whole Content is the opaque form (`@` and long hex) of a picture or video."""
+    """Whether Content is the opaque token (`@` and long hex) of a picture or video."""
     return _TOKEN.fullmatch(content) is not None
 
 
 def mention_source(members: Sequence[str], room: str) -> str:
-    """Return `Msg.MsgSource` for a text that mentions members of a room, all by UserName."""
+    """Return `Msg.MsgSource` of a text that mentions `members` of `room`; all are UserNames."""
     names = ",".join(members)
     return f"<msgsource><atusername>{names}</atusername><atchatroomname>{room}</atchatroomname></msgsource>"
 
 
-def encry_name(name: str) -> str:
-    """Return EncryFileName: UTF-8 percent-encoded, everything but letters and digits."""
+def encry_file_name(name: str) -> str:
+    """Return EncryFileName: UTF-8, with every byte but ASCII letters and digits percent-encoded."""
     return "".join(chr(b) if chr(b).isascii() and chr(b).isalnum() else f"%{b:02X}" for b in name.encode())
 
 
-def decoded_name(name: str) -> str:
-    """Return a file name that a client may have percent-encoded."""
+def decode_file_name(name: str) -> str:
+    """Return a file name, decoded if the client percent-encoded it."""
     return unquote(name, errors="replace") if re.search(r"%[0-9A-Fa-f]{2}", name) else name
 
 
-# --- small XML --------------------------------------------------------------------------------------------------------
+# --- XML of media and cards ---
 
 
-class Cdn(Struct, frozen=True):
-    """The three values that find a picture or video again, also after it was withdrawn."""
+class CdnReference(Struct, frozen=True):
+    """The three values that locate a picture or video on the CDN, even after its message was recalled."""
 
     aeskey: str
     url: str
     md5: str
 
 
-def image_xml(cdn: Cdn, size: int, thumb: tuple[int, int] = (0, 0)) -> str:
+def image_xml(cdn: CdnReference, size: int, thumb: tuple[int, int] = (0, 0)) -> str:
     """Return the Content of a received picture."""
-    return _document(
+    return _xml_document(
         compose_media(
             "img",
             {
@@ -111,9 +111,9 @@ def image_xml(cdn: Cdn, size: int, thumb: tuple[int, int] = (0, 0)) -> str:
     )
 
 
-def video_xml(cdn: Cdn, size: int, seconds: int, sender: str, thumb: tuple[int, int] = (0, 0)) -> str:
+def video_xml(cdn: CdnReference, size: int, seconds: int, sender: str, thumb: tuple[int, int] = (0, 0)) -> str:
     """Return the Content of a received video."""
-    return _document(
+    return _xml_document(
         compose_media(
             "videomsg",
             {
@@ -137,7 +137,7 @@ def video_xml(cdn: Cdn, size: int, seconds: int, sender: str, thumb: tuple[int, 
 
 def voice_xml(milliseconds: int, size: int, sender: str) -> str:
     """Return the Content of a received voice message."""
-    return _document(
+    return _xml_document(
         compose_media(
             "voicemsg",
             {
@@ -172,81 +172,105 @@ def emoticon_xml(md5: str, size: int, sender: str, receiver: str) -> str:
     return compose_media("emoji", values)
 
 
-def read_cdn(content: str) -> Cdn | None:
-    """Return what finds the picture or video that `content` (decoded XML) describes; None when it does not say."""
+def cdn_reference(content: str) -> CdnReference | None:
+    """Return the CDN reference in the XML of a picture or video; None if it has none."""
     try:
         found: MediaXml = parse_media(content)
     except ValueError:
         return None
     aeskey = found.get("aeskey") or found.get("cdnthumbaeskey")
     url = found.get("cdnmidimgurl") or found.get("cdnvideourl") or found.get("cdnthumburl")
-    return Cdn(aeskey, url, found.get("md5")) if url and aeskey else None
+    return CdnReference(aeskey, url, found.get("md5")) if url and aeskey else None
 
 
-def read_md5(content: str) -> str:
-    """Return the `md5` attribute of a received sticker (decoded XML); empty when there is none."""
+def emoticon_md5(content: str) -> str:
+    """Return the `md5` attribute in the XML of a sticker; empty if it has none."""
     try:
         return parse_media(content).get("md5")
     except ValueError:
         return ""
 
 
-def file_card(title: str, size: int, media_id: str) -> str:
-    """Return the appmsg of a file: `Msg.Content` of webwxsendappmsg."""
+def compose_file_card(title: str, size: int, media_id: str) -> str:
+    """Return the appmsg of a file, `Msg.Content` of webwxsendappmsg."""
     return compose_file(FileCard(title, size, attachid=media_id), WEBWECHAT)
 
 
-class ReadCard(Struct, frozen=True):
-    """The few values of an appmsg that decide what is sent, and how it is shown."""
+class CardSummary(Struct, frozen=True):
+    """The values of an appmsg that matter to the service."""
 
     type: int
     kind: str
     title: str
     attachid: str
     url: str
+    has_attachment: bool
+    """Whether there is an `appattach` element."""
 
 
-def read_card(xml: str) -> ReadCard:
-    """Read an appmsg; by patterns where it is no XML: real clients leave names unescaped."""
+def summarize_card(xml: str) -> CardSummary:
+    """Read an appmsg, by text search where it is not XML: real clients leave file names unescaped.
+
+    Raises:
+        ValueError: there is no `<appmsg>` with a numeric `type`, or the XML is hostile.
+    """
+    refuse_hostile(xml)
     try:
         card = parse_card(xml)
     except ValueError:
-        type_ = _inside(xml, "type")
-        number = int(type_) if re.fullmatch("[0-9]{1,9}", type_) else 0
-        return ReadCard(number, card_kind(number), _inside(xml, "title"), _inside(xml, "attachid"), _inside(xml, "url"))
-    return ReadCard(card.type, card.kind, card.title, card.text("appattach/attachid"), card.text("url"))
+        return _search_card(xml)
+    if not card.type:
+        raise ValueError("expected an <appmsg> with a numeric <type>")
+    has_attachment = find(card.root, "appattach") is not None
+    return CardSummary(
+        card.type, card.kind, card.title, card.text("appattach/attachid"), card.text("url"), has_attachment
+    )
+
+
+def _search_card(xml: str) -> CardSummary:
+    type_ = _text_between(xml, "type")
+    if "<appmsg" not in xml or "</appmsg>" not in xml or not re.fullmatch("[0-9]{1,9}", type_):
+        raise ValueError("expected an <appmsg> with a numeric <type>")
+    return CardSummary(
+        int(type_),
+        card_kind(int(type_)),
+        _text_between(xml, "title"),
+        _text_between(xml, "attachid"),
+        _text_between(xml, "url"),
+        "<appattach>" in xml,
+    )
 
 
 def location_content(xml: str, message_id: str) -> str:
-    """Return the Content of a location, escaped: its label, and where a map is; `xml` is its OriContent."""
+    """Return the escaped Content of a location, its label and the path of a map. `xml`: its OriContent."""
     try:
         place = parse_media(xml)
     except ValueError:
-        return escaped(xml)
+        return escape_content(xml)
     label = place.get("label") or place.get("poiname")
     query = f"url=xxx&msgid={message_id}&pictype=location"
-    return f"{escaped(label)}:<br/>/cgi-bin/mmwebwx-bin/webwxgetpubliclinkimg?{escaped(query)}"
+    return f"{escape_content(label)}:<br/>/cgi-bin/mmwebwx-bin/webwxgetpubliclinkimg?{escape_content(query)}"
 
 
 def recall_xml(session: str, message_id: str, words: str) -> str:
-    """Return the Content (before escaping) of a recall notice."""
+    """Return the unescaped Content of a recall notice."""
     named: Nodes = [("session", session), ("oldmsgid", "0"), ("msgid", message_id), ("replacemsg", CData(words))]
     return f'<sysmsg type="revokemsg">{write([("revokemsg", named)])}</sysmsg>'
 
 
-def _inside(xml: str, name: str) -> str:
+def _text_between(xml: str, name: str) -> str:
     start = xml.find(f"<{name}>")
     end = xml.find(f"</{name}>", start)
     return html.unescape(xml[start + len(name) + 2 : end]) if 0 <= start < end else ""
 
 
-def _document(element: str) -> str:
+def _xml_document(element: str) -> str:
     return f'<?xml version="1.0"?>\n{element}\n'
 
 
 def _emoji(match: re.Match[str]) -> str:
     code = match[1]
-    # Two code points stand in one run of digits: flags (1f1e81f1f3) and keycaps (003120e3).
+    # One run of digits may hold two code points: flags (1f1e81f1f3) and keycaps (003120e3).
     sizes = {10: (5, 5), 8: (4, 4), 9: (5, 4)}.get(len(code), (len(code),))
     characters, at = "", 0
     for size in sizes:

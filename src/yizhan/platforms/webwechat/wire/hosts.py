@@ -1,4 +1,4 @@
-"""Which host serves which role. An account lives on one apiHost, learnt when it logs in; the others follow from it.
+"""The host of each role. A login assigns the account to one API host; the other hosts follow from it.
 
 Sources: the browser bundle of 2022-03-01; why2lyj/ItChat-UOS components/login.py; issue thread liuwons/wxBot#130
 (mixing the sets gives 1100 on synccheck and empty MediaIds).
@@ -15,7 +15,7 @@ _OTHERWISE = {"login": "login.weixin.qq.com", "file": "file.wx.qq.com", "push": 
 def bases(api: str) -> Mapping[str, str]:
     """Return the base URL of every role for an api base such as `https://wx2.qq.com`.
 
-    A host that is not the vendor's (a sandbox, a proxy) serves every role itself.
+    Any other host than the vendor's (a sandbox, a proxy) serves all roles.
     """
     scheme, _, host = api.rstrip("/").partition("://")
     if not is_vendor(api):

@@ -5,24 +5,25 @@ Sources: iKuiki/wwdk doc/protocol/login.md; the browser bundle of 2022-03-01; ho
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
-from yizhan.platforms.webwechat.wire.base import (
-    LOGIN_PAGE_ANSWER,
-    LOGIN_POLL_ANSWER,
-    PREFIX,
-    QR_LOGIN_ANSWER,
-    RAW_ANSWER,
-    RET_ANSWER,
+from yizhan.platforms.webwechat.wire.endpoints import get
+from yizhan.platforms.webwechat.wire.envelopes import (
+    LOGIN_PAGE_ENVELOPE,
+    LOGIN_POLL_ENVELOPE,
+    QR_LOGIN_ENVELOPE,
+    RAW_ENVELOPE,
+    RET_ENVELOPE,
 )
-from yizhan.wire import NO_BODY, Endpoint, Header, Path, Query, RawAnswer
+from yizhan.wire import Header, Query, RawAnswer
 
 LOGIN_DOC = "iKuiki/wwdk: doc/protocol/login.md"
 APPID = "wx782c26e4c19acffb"
 QR_TEXT = "https://login.weixin.qq.com/l/"
-"""The QR code encodes this text and the uuid behind it."""
+"""The QR code encodes this text, followed by the uuid."""
 DESKTOP_REDIRECT = "https://wx.qq.com/cgi-bin/mmwebwx-bin/webwxnewloginpage?mod=desktop"
 DESKTOP_REFERER = "https://wx.qq.com/?&lang=zh_CN&target=t"
 DESKTOP_VERSION = "2.0.0"
@@ -37,7 +38,7 @@ EXTSPAM = (
     "/C1Qpdhzznh0ExAVJ6dwzNg7qIEBaw+BzTJTUuRcPk92Sn6QDn2Pu3mpONaEumacjW4w6ipPnPw+g2TfywJjeEcpSZaP4Q3YV5HG"
     "8D6UjWA4GSkBKculWpdCMadx0usMomsSS/74QgpYqcPkmamB4nVv1JxczYITIqItIKjD35IGKAUwAA=="
 )
-"""The constant that the packaged desktop edition sends, the newer of two; without it many accounts get 1203.
+"""A constant of the packaged desktop edition, the newer of two; many accounts get 1203 without it.
 
 Source: nodeWechat/wechat4u src/util/conf.js; issue thread wechaty/puppet-wechat#127."""
 
@@ -45,7 +46,7 @@ SCANNED, CONFIRMED, CANCELLED, EXPIRED, WAITING = 201, 200, 202, 400, 408
 
 
 class JsLogin(Struct, kw_only=True):
-    """Ask for a code. `redirect_uri` is given by clients that pose as the desktop edition."""
+    """Request a QR code. Clients that pose as the desktop edition send `redirect_uri`."""
 
     appid: Annotated[str, Query()] = APPID
     fun: Annotated[str, Query()] = "new"
@@ -56,11 +57,7 @@ class JsLogin(Struct, kw_only=True):
 
 class QrLogin(Struct):
     uuid: str = ""
-    """Ten url-safe characters and `==`; one client pastes it unencoded into the next query."""
-
-
-class Uuid(Struct):
-    uuid: Annotated[str, Path()]
+    """Ten URL-safe characters and `==`; one client pastes it unencoded into the next query."""
 
 
 class LoginPoll(Struct, kw_only=True):
@@ -73,8 +70,8 @@ class LoginPoll(Struct, kw_only=True):
     now: Annotated[str | int, Query("_")] = ""
 
 
-class LoginPolled(Struct):
-    """408 nothing yet, 201 scanned, 200 confirmed, 202 cancelled on the phone, 400 (500, 0) expired."""
+class LoginPollResponse(Struct):
+    """`code`: 408 not scanned yet, 201 scanned, 200 confirmed, 202 cancelled on the phone, 400 (500, 0) expired."""
 
     code: int = EXPIRED
     userAvatar: str = ""
@@ -94,7 +91,7 @@ class NewLoginPage(Struct, kw_only=True):
 
 
 class LoginPage(Struct):
-    """What a login gives, beside seven cookies. `pass_ticket` is percent-encoded already."""
+    """The keys of a new session, beside seven cookies. `pass_ticket` comes percent-encoded."""
 
     skey: str = ""
     wxsid: str = ""
@@ -104,12 +101,12 @@ class LoginPage(Struct):
 
 
 class PushLogin(Struct):
-    """Login without a code: the long-lived cookies name the browser, the phone has only to confirm."""
+    """Request a login without a QR code: long-lived cookies identify the browser, and the phone only confirms."""
 
     uin: Annotated[str | int, Query()] = ""
 
 
-class PushedLogin(Struct):
+class PushLoginResponse(Struct):
     ret: str = "0"
     msg: str = "all ok"
     uuid: str = ""
@@ -118,68 +115,18 @@ class PushedLogin(Struct):
 class Logout(Struct, kw_only=True):
     redirect: Annotated[str | int, Query()] = 1
     type: Annotated[str | int, Query()] = 1
-    """0 or 1; the bundle sends both, one after the other."""
+    """0 or 1; the page's script sends both, one after the other."""
     skey: Annotated[str, Query()] = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
 
 
-JSLOGIN = Endpoint(
-    "jslogin",
-    "GET",
-    "/jslogin",
-    JsLogin,
-    QrLogin,
-    QR_LOGIN_ANSWER,
-    LOGIN_DOC,
-    codec=NO_BODY,
-    also=("POST",),
-    role="login",
+JSLOGIN = get("jslogin", JsLogin, QrLogin, LOGIN_DOC, QR_LOGIN_ENVELOPE, "/jslogin", also=("POST",), role="login")
+LOGIN = get(
+    "login", LoginPoll, LoginPollResponse, LOGIN_DOC, LOGIN_POLL_ENVELOPE, also=("POST",), role="login", timeout=35
 )
-QRCODE = Endpoint(
-    "qrcode", "GET", "/qrcode/{uuid}", Uuid, RawAnswer, RAW_ANSWER, LOGIN_DOC, codec=NO_BODY, role="login"
-)
-PHONE_PAGE = Endpoint("l", "GET", "/l/{uuid}", Uuid, RawAnswer, RAW_ANSWER, LOGIN_DOC, codec=NO_BODY, role="login")
-LOGIN = Endpoint(
-    "login",
-    "GET",
-    f"{PREFIX}/login",
-    LoginPoll,
-    LoginPolled,
-    LOGIN_POLL_ANSWER,
-    LOGIN_DOC,
-    codec=NO_BODY,
-    also=("POST",),
-    role="login",
-    timeout=35,
-)
-NEW_LOGIN_PAGE = Endpoint(
-    "webwxnewloginpage",
-    "GET",
-    f"{PREFIX}/webwxnewloginpage",
-    NewLoginPage,
-    LoginPage,
-    LOGIN_PAGE_ANSWER,
-    LOGIN_DOC,
-    codec=NO_BODY,
-)
-PUSH_LOGIN_URL = Endpoint(
-    "webwxpushloginurl",
-    "GET",
-    f"{PREFIX}/webwxpushloginurl",
-    PushLogin,
-    PushedLogin,
-    RET_ANSWER,
-    LOGIN_DOC,
-    codec=NO_BODY,
-)
-LOGOUT = Endpoint(
-    "webwxlogout",
-    "POST",
-    f"{PREFIX}/webwxlogout",
-    Logout,
-    RawAnswer,
-    RAW_ANSWER,
-    "hotlcc/wechat4j: doc/web-weixin-api.md",
-    codec=NO_BODY,
-    also=("GET",),
+NEW_LOGIN_PAGE = get("webwxnewloginpage", NewLoginPage, LoginPage, LOGIN_DOC, LOGIN_PAGE_ENVELOPE)
+PUSH_LOGIN_URL = get("webwxpushloginurl", PushLogin, PushLoginResponse, LOGIN_DOC, RET_ENVELOPE)
+LOGOUT = replace(
+    get("webwxlogout", Logout, RawAnswer, "hotlcc/wechat4j: doc/web-weixin-api.md", RAW_ENVELOPE, also=("GET",)),
+    method="POST",
 )

@@ -1,7 +1,7 @@
-"""Files up and down.
+"""Uploads and downloads.
 
 Sources: iKuiki/wwdk doc/protocol/send.md ("上传文件"), receive.md; the browser bundle of 2022-03-01;
-the upload capture that the same repository keeps; leeskyler-top/MMFileTrans for the File Transfer page.
+the upload capture in the same repository.
 """
 
 from __future__ import annotations
@@ -10,24 +10,16 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from yizhan.platforms.webwechat.wire.base import (
-    JSON_ANSWER,
-    PREFIX,
-    RAW_ANSWER,
-    UPLOAD_ANSWER,
-    WEB_JSON,
-    Base,
-    Loose,
-    MaybeText,
-)
+from yizhan.platforms.webwechat.wire.base import Credentials, NumberOrText, OptionalText
+from yizhan.platforms.webwechat.wire.endpoints import download, post, upload
 from yizhan.platforms.webwechat.wire.sending import SEND_DOC
-from yizhan.wire import MULTIPART, NO_BODY, Endpoint, Header, Query, RawAnswer
+from yizhan.wire import Header, Query
 
 RECEIVE_DOC = "iKuiki/wwdk: doc/protocol/receive.md"
 PICTURE, MOVIE, DOCUMENT = "pic", "video", "doc"
-"""The form field `mediatype`. A gif is a `doc` on purpose: as `pic` the wrong picture arrives."""
+"""The form field `mediatype`. A gif must be a `doc`: uploaded as `pic`, another picture arrives."""
 ATTACHMENT = 4
-"""MediaType of every upload, whatever it is."""
+"""MediaType of every upload, whatever its kind."""
 UPLOAD_TYPE = 2
 CHECK_FILE_TYPE = 7
 
@@ -42,23 +34,23 @@ TYPES = {
     "mp4": ("video/mp4", MOVIE),
     "zip": ("application/zip", DOCUMENT),
 }
-"""Form fields `type` and `mediatype` by extension; anything else is its own type, or octet-stream, and a `doc`."""
+"""Form fields `type` and `mediatype` by extension; other files keep their MIME type and are a `doc`."""
 
 
 class CheckUpload(Struct, kw_only=True):
-    """Ask before a big file: the service may have it already. Without FileType 7 the call fails."""
+    """Announce a big file; the service may have it already. Without FileType 7 the call fails."""
 
-    BaseRequest: Base | None = None
+    BaseRequest: Credentials | None = None
     FileMd5: str = ""
     FileName: str = ""
     FileSize: int = 0
-    FileType: Loose = 0
+    FileType: NumberOrText = 0
     FromUserName: str = ""
     ToUserName: str = ""
 
 
-class CheckedUpload(Struct):
-    """`MediaId` not empty: nothing to upload. Otherwise AESKey and Signature go into the upload, Signature into Msg."""
+class CheckUploadResponse(Struct):
+    """With a `MediaId` there is nothing to upload. Else AESKey and Signature go into the upload, Signature into Msg."""
 
     MediaId: str = ""
     AESKey: str = ""
@@ -67,24 +59,24 @@ class CheckedUpload(Struct):
 
 
 class UploadMediaRequest(Struct, kw_only=True):
-    """The JSON in the form. Every chunk of a file repeats it unchanged: StartPos 0, DataLen the whole size."""
+    """The JSON in the form. Every chunk of a file repeats it: StartPos 0, DataLen the size of the whole file."""
 
-    UploadType: Loose = UPLOAD_TYPE
-    BaseRequest: Base | None = None
-    ClientMediaId: Loose = ""
+    UploadType: NumberOrText = UPLOAD_TYPE
+    BaseRequest: Credentials | None = None
+    ClientMediaId: NumberOrText = ""
     TotalLen: int
-    StartPos: Loose = 0
-    DataLen: Loose = 0
-    MediaType: Loose = ATTACHMENT
+    StartPos: NumberOrText = 0
+    DataLen: NumberOrText = 0
+    MediaType: NumberOrText = ATTACHMENT
     FromUserName: str = ""
     ToUserName: str = ""
-    FileMd5: MaybeText = UNSET
-    AESKey: MaybeText = UNSET
-    Signature: MaybeText = UNSET
+    FileMd5: OptionalText = UNSET
+    AESKey: OptionalText = UNSET
+    Signature: OptionalText = UNSET
 
 
 class UploadMedia(Struct, kw_only=True):
-    """The form, fields in the order of the browser. `chunks` and `chunk` only when there are several."""
+    """The form, its fields in the browser's order. `chunks` and `chunk` appear only if there are several."""
 
     id: Any = UNSET
     name: Any = ""
@@ -101,8 +93,8 @@ class UploadMedia(Struct, kw_only=True):
     f: Annotated[str, Query()] = "json"
 
 
-class UploadedMedia(Struct):
-    """Only the answer to the last chunk has a MediaId. It is good for any receiver, inside this login."""
+class UploadMediaResponse(Struct):
+    """Only the response to the last chunk has a MediaId. It is valid for any receiver within this login."""
 
     MediaId: str = ""
     StartPos: int = 0
@@ -111,37 +103,8 @@ class UploadedMedia(Struct):
     EncryFileName: str = ""
 
 
-class ParallelRequest(Struct, kw_only=True):
-    BaseRequest: Base | None = None
-    Signature: MaybeText = UNSET
-    AESKey: MaybeText = UNSET
-    FileMD5: MaybeText = UNSET
-    TotalLen: int
-    Chunks: int = 1
-    Chunk: int = 0
-    Name: Any = ""
-    UploadID: MaybeText = UNSET
-
-
-class UploadParallel(Struct, kw_only=True):
-    """The File Transfer page's own upload, above 25 MB. The first answer gives the UploadID for the rest."""
-
-    UploadMediaParallelRequest: ParallelRequest
-    webwx_data_ticket: Any = ""
-    pass_ticket: Any = ""
-    filename: Any
-    f: Annotated[str, Query()] = "json"
-    random: Annotated[str, Query()] = ""
-    mmweb_appid: Annotated[str | UnsetType, Header("mmweb_appid")] = UNSET
-
-
-class UploadedParallel(Struct):
-    UploadID: str = ""
-    MediaId: str = ""
-
-
 class GetImage(Struct, kw_only=True):
-    """`type`: `slave` for the thumbnail (of videos too), `big` for emoticons, absent for the picture itself."""
+    """`type`: `slave` for a thumbnail (of videos, too), `big` for an emoticon, absent for the picture itself."""
 
     MsgID: Annotated[str | int, Query()] = ""
     skey: Annotated[str, Query()] = ""
@@ -149,7 +112,7 @@ class GetImage(Struct, kw_only=True):
 
 
 class GetVideo(Struct, kw_only=True):
-    """Without `Range: bytes=0-` the answer is empty."""
+    """Without `Range: bytes=0-` the response is empty."""
 
     msgid: Annotated[str | int, Query()] = ""
     skey: Annotated[str, Query()] = ""
@@ -163,7 +126,7 @@ class GetVoice(Struct, kw_only=True):
 
 
 class GetMedia(Struct, kw_only=True):
-    """A received file. `fromuser` is the own Uin; several clients name the file `filename` instead."""
+    """A received file. `fromuser`: the own Uin. Some clients send `filename` in place of `encryfilename`."""
 
     sender: Annotated[str, Query()] = ""
     mediaid: Annotated[str, Query()] = ""
@@ -175,72 +138,9 @@ class GetMedia(Struct, kw_only=True):
     range: Annotated[str | UnsetType, Header("Range")] = UNSET
 
 
-class GetHead(Struct, kw_only=True):
-    userName: Annotated[str, Query()] = ""
-    skey: Annotated[str, Query()] = ""
-    type: Annotated[str | UnsetType, Query()] = UNSET
-    chatroomid: Annotated[str | UnsetType, Query()] = UNSET
-    seq: Annotated[str | int | UnsetType, Query()] = UNSET
-
-
-class GetMap(Struct, kw_only=True):
-    url: Annotated[str, Query()] = ""
-    msgid: Annotated[str | int, Query()] = ""
-    pictype: Annotated[str, Query()] = "location"
-
-
-class Preview(Struct, kw_only=True):
-    fun: Annotated[str, Query()] = "preview"
-    mediaid: Annotated[str, Query()] = ""
-
-
-CHECK_UPLOAD = Endpoint(
-    "webwxcheckupload",
-    "POST",
-    f"{PREFIX}/webwxcheckupload",
-    CheckUpload,
-    CheckedUpload,
-    JSON_ANSWER,
-    "eatmoreapple/openwechat: client.go",
-    codec=WEB_JSON,
-)
-UPLOAD_MEDIA = Endpoint(
-    "webwxuploadmedia",
-    "POST",
-    f"{PREFIX}/webwxuploadmedia",
-    UploadMedia,
-    UploadedMedia,
-    UPLOAD_ANSWER,
-    SEND_DOC,
-    codec=MULTIPART,
-    also=("OPTIONS",),
-    role="file",
-    timeout=120,
-)
-UPLOAD_PARALLEL = Endpoint(
-    "webwxuploadmediaparallel",
-    "POST",
-    f"{PREFIX}/webwxuploadmediaparallel",
-    UploadParallel,
-    UploadedParallel,
-    UPLOAD_ANSWER,
-    "leeskyler-top/MMFileTrans",
-    codec=MULTIPART,
-    also=("OPTIONS",),
-    role="file",
-    timeout=120,
-)
-
-
-def _download(name: str, request: type[Any], role: str = "api", source: str = RECEIVE_DOC) -> Endpoint[Any, RawAnswer]:
-    return Endpoint(name, "GET", f"{PREFIX}/{name}", request, RawAnswer, RAW_ANSWER, source, codec=NO_BODY, role=role)
-
-
-GET_IMAGE = _download("webwxgetmsgimg", GetImage)
-GET_VIDEO = _download("webwxgetvideo", GetVideo)
-GET_VOICE = _download("webwxgetvoice", GetVoice)
-GET_MEDIA = _download("webwxgetmedia", GetMedia, role="file")
-GET_ICON = _download("webwxgeticon", GetHead)
-GET_HEAD_IMAGE = _download("webwxgetheadimg", GetHead)
-GET_MAP = _download("webwxgetpubliclinkimg", GetMap)
-PREVIEW = _download("webwxpreview", Preview, role="file", source="wechaty/webwx-app-tracker: formatted/webwxApp.js")
+CHECK_UPLOAD = post("webwxcheckupload", CheckUpload, CheckUploadResponse, "eatmoreapple/openwechat: client.go")
+UPLOAD_MEDIA = upload("webwxuploadmedia", UploadMedia, UploadMediaResponse, SEND_DOC)
+GET_IMAGE = download("webwxgetmsgimg", GetImage, RECEIVE_DOC)
+GET_VIDEO = download("webwxgetvideo", GetVideo, RECEIVE_DOC)
+GET_VOICE = download("webwxgetvoice", GetVoice, RECEIVE_DOC)
+GET_MEDIA = download("webwxgetmedia", GetMedia, RECEIVE_DOC, role="file")

@@ -1,4 +1,4 @@
-"""Sending, and taking back.
+"""Sending and recalling.
 
 Sources: iKuiki/wwdk doc/protocol/send.md; the browser bundle of 2022-03-01.
 """
@@ -9,38 +9,39 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from yizhan.platforms.webwechat.wire.base import JSON_ANSWER, PREFIX, WEB_JSON, Base, Loose, MaybeText
+from yizhan.platforms.webwechat.wire.base import Credentials, NumberOrText, OptionalText
+from yizhan.platforms.webwechat.wire.endpoints import post
 from yizhan.wire import Endpoint, Query
 
 SEND_DOC = "iKuiki/wwdk: doc/protocol/send.md"
 FORWARDED = 2
-"""Scene of something received that is sent on; 0 otherwise."""
+"""Scene of a forwarded message; 0 otherwise."""
 EMOJI_FLAG = 2
 
 
 class Outgoing(Struct, kw_only=True):
-    """`Msg` of every sending call. Told apart by the path: one client sends stickers with Type 1."""
+    """`Msg` of every sending call. The path decides the kind, not Type: one client sends stickers with Type 1."""
 
-    Type: Loose = 1
-    MediaId: MaybeText = UNSET
-    Content: MaybeText = UNSET
-    EmojiFlag: Loose | UnsetType = UNSET
-    EMoticonMd5: MaybeText = UNSET
-    Signature: MaybeText = UNSET
-    MsgSource: MaybeText = UNSET
+    Type: NumberOrText = 1
+    MediaId: OptionalText = UNSET
+    Content: OptionalText = UNSET
+    EmojiFlag: NumberOrText | UnsetType = UNSET
+    EMoticonMd5: OptionalText = UNSET
+    Signature: OptionalText = UNSET
+    MsgSource: OptionalText = UNSET
     FromUserName: str = ""
     ToUserName: str
-    LocalID: Loose = ""
-    ClientMsgId: Loose = ""
-    """With ToUserName the key under which a repeat is recognised."""
+    LocalID: NumberOrText = ""
+    ClientMsgId: NumberOrText = ""
+    """Identifies a repeat, together with ToUserName."""
 
 
 class SendText(Struct, kw_only=True):
     """Text (Type 1), a card (42) or a location (48)."""
 
-    BaseRequest: Base | None = None
+    BaseRequest: Credentials | None = None
     Msg: Outgoing
-    Scene: Loose = 0
+    Scene: NumberOrText = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
@@ -48,9 +49,9 @@ class SendText(Struct, kw_only=True):
 class SendMedia(Struct, kw_only=True):
     """Picture, video, file or link."""
 
-    BaseRequest: Base | None = None
+    BaseRequest: Credentials | None = None
     Msg: Outgoing
-    Scene: Loose = 0
+    Scene: NumberOrText = 0
     fun: Annotated[str, Query()] = "async"
     f: Annotated[str, Query()] = "json"
     lang: Annotated[str | UnsetType, Query()] = UNSET
@@ -58,70 +59,47 @@ class SendMedia(Struct, kw_only=True):
 
 
 class SendEmoticon(Struct, kw_only=True):
-    """A gif, by its MediaId or by the md5 of one that the service knows; EmojiFlag 2."""
+    """A gif by its MediaId, or a known emoticon by its md5; EmojiFlag 2."""
 
-    BaseRequest: Base | None = None
+    BaseRequest: Credentials | None = None
     Msg: Outgoing
-    Scene: Loose = 0
+    Scene: NumberOrText = 0
     fun: Annotated[str, Query()] = "sys"
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class Sent(Struct):
-    """Both are strings. `MsgID` is empty or `0` when nothing was sent."""
+class SendResponse(Struct):
+    """Both are strings. `MsgID` is empty or `0` if nothing was sent."""
 
     MsgID: str = ""
     LocalID: str = ""
 
 
 class Revoke(Struct, kw_only=True):
-    """Take a message back, within two minutes. `SvrMsgId` is the MsgID of the answer to sending it."""
+    """Recall a message within two minutes. `SvrMsgId`: the MsgID in the response to its send."""
 
-    BaseRequest: Base | None = None
-    SvrMsgId: Loose = ""
+    BaseRequest: Credentials | None = None
+    SvrMsgId: NumberOrText = ""
     ToUserName: str = ""
-    ClientMsgId: Loose = ""
+    ClientMsgId: NumberOrText = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class Revoked(Struct):
+class RevokeResponse(Struct):
     Introduction: str = ""
     SysWording: str = ""
 
 
-def _sending(name: str, request: type[Any]) -> Endpoint[Any, Sent]:
-    """A call that sends: all are alike but for the path, and recognise a repeat by ClientMsgId."""
-    return Endpoint(
-        name,
-        "POST",
-        f"{PREFIX}/{name}",
-        request,
-        Sent,
-        JSON_ANSWER,
-        SEND_DOC,
-        codec=WEB_JSON,
-        acts=True,
-        target="Msg.ToUserName",
-    )
+def _send(name: str, request: type[Any]) -> Endpoint[Any, SendResponse]:
+    return post(name, request, SendResponse, SEND_DOC, acts=True, target="Msg.ToUserName")
 
 
-SEND_MSG = _sending("webwxsendmsg", SendText)
-SEND_IMAGE = _sending("webwxsendmsgimg", SendMedia)
-SEND_VIDEO = _sending("webwxsendvideomsg", SendMedia)
-SEND_EMOTICON = _sending("webwxsendemoticon", SendEmoticon)
-SEND_APP = _sending("webwxsendappmsg", SendMedia)
-REVOKE = Endpoint(
-    "webwxrevokemsg",
-    "POST",
-    f"{PREFIX}/webwxrevokemsg",
-    Revoke,
-    Revoked,
-    JSON_ANSWER,
-    SEND_DOC,
-    codec=WEB_JSON,
-    acts=True,
-    target="ToUserName",
-)
+SEND_MSG = _send("webwxsendmsg", SendText)
+SEND_IMAGE = _send("webwxsendmsgimg", SendMedia)
+SEND_VIDEO = _send("webwxsendvideomsg", SendMedia)
+SEND_EMOTICON = _send("webwxsendemoticon", SendEmoticon)
+SEND_APP = _send("webwxsendappmsg", SendMedia)
+REVOKE = post("webwxrevokemsg", Revoke, RevokeResponse, SEND_DOC, acts=True, target="ToUserName")
 SENDING = {endpoint.name: endpoint for endpoint in (SEND_MSG, SEND_IMAGE, SEND_VIDEO, SEND_EMOTICON, SEND_APP)}

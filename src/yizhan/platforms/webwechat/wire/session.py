@@ -1,4 +1,4 @@
-"""Start of a session, and the two calls by which everything arrives.
+"""The start of a session, and the two calls that deliver messages.
 
 Sources: iKuiki/wwdk doc/protocol/{sync,receive}.md and message/messageType.md; the browser bundle of
 2022-03-01.
@@ -6,32 +6,67 @@ Sources: iKuiki/wwdk doc/protocol/{sync,receive}.md and message/messageType.md; 
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from yizhan.platforms.webwechat.wire.base import JSON_ANSWER, PREFIX, SYNC_CHECK_ANSWER, WEB_JSON, Base, Loose
+from yizhan.platforms.webwechat.wire.base import Credentials, NumberOrText
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
-from yizhan.wire import NO_BODY, Endpoint, Query
+from yizhan.platforms.webwechat.wire.endpoints import get, post
+from yizhan.platforms.webwechat.wire.envelopes import SYNC_CHECK_ENVELOPE
+from yizhan.platforms.webwechat.wire.sending import SEND_DOC
+from yizhan.wire import Query
 
 SYNC_DOC = "iKuiki/wwdk: doc/protocol/sync.md"
 
 BUILT_IN = frozenset(
     {"filehelper", "fmessage", "weixin", "newsapp", "medianote", "weixinreminder", "floatbottle", "qqmail", "tmessage"}
 )
-"""Accounts without `@`, the same in every login."""
+"""UserNames without `@`, the same in every login."""
 
-READ, ENTERED, INITED, SYNC_CHATS, LEFT = 1, 2, 3, 4, 5
-"""Codes of webwxstatusnotify."""
 NEW_MESSAGE, CONTACT_CHANGED = "2", "4"
-"""Selectors of synccheck; any other that is not 0 means: sync."""
+"""Selectors of synccheck; any selector but 0 means: call webwxsync."""
 
-TEXT, IMAGE, VOICE, FRIEND_REQUEST, CARD, VIDEO, EMOTICON, LOCATION = 1, 3, 34, 37, 42, 43, 47, 48
-APP, STATUS_NOTIFY, SHORT_VIDEO, NOTICE, SYSTEM, RECALL = 49, 51, 62, 9999, 10000, 10002
-"""MsgType."""
-APP_LINK, APP_FILE, APP_MINI_PROGRAM, APP_CHANNEL_VIDEO, APP_QUOTE = 5, 6, 33, 51, 57
-"""AppMsgType."""
+
+class NotifyCode(IntEnum):
+    """`Code` of webwxstatusnotify."""
+
+    READ = 1
+    ENTER_CHAT = 2
+    INITED = 3
+    SYNC_CHATS = 4
+    LEAVE_CHAT = 5
+
+
+class MessageType(IntEnum):
+    """`MsgType`."""
+
+    TEXT = 1
+    IMAGE = 3
+    VOICE = 34
+    FRIEND_REQUEST = 37
+    CARD = 42
+    VIDEO = 43
+    EMOTICON = 47
+    LOCATION = 48
+    APP = 49
+    STATUS_NOTIFY = 51
+    SHORT_VIDEO = 62
+    NOTICE = 9999
+    SYSTEM = 10000
+    RECALL = 10002
+
+
+class AppMessageType(IntEnum):
+    """`AppMsgType`, the type of the card in a message of type APP."""
+
+    LINK = 5
+    FILE = 6
+    MINI_PROGRAM = 33
+    CHANNEL_VIDEO = 51
+    QUOTE = 57
 
 
 class KeyValue(Struct):
@@ -39,8 +74,8 @@ class KeyValue(Struct):
     Val: int
 
 
-class Keys(Struct):
-    """A SyncKey: where in the stream a client stands. Written `Key_Val|Key_Val` in a query."""
+class SyncKeys(Struct):
+    """A SyncKey: the client's position in the stream. In a query it is written `Key_Val|Key_Val`."""
 
     Count: int = 0
     List: list[KeyValue] = []
@@ -75,18 +110,18 @@ class Me(Struct, kw_only=True):
 
 
 class Init(Struct, kw_only=True):
-    BaseRequest: Base | None = None
+    BaseRequest: Credentials | None = None
     r: Annotated[str | int, Query()] = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class Inited(Struct, kw_only=True):
-    """State of the account: some recent contacts, where the stream stands, and oneself."""
+class InitResponse(Struct, kw_only=True):
+    """Some recent contacts, the position of the stream, and the own account."""
 
     Count: int = 0
     ContactList: list[Contact] = []
-    SyncKey: Keys = msgspec.field(default_factory=Keys)
+    SyncKey: SyncKeys = msgspec.field(default_factory=SyncKeys)
     User: Me = msgspec.field(default_factory=Me)
     ChatSet: str = ""
     SKey: str = ""
@@ -100,23 +135,23 @@ class Inited(Struct, kw_only=True):
 
 
 class StatusNotify(Struct, kw_only=True):
-    """Say that a chat was read (1), entered (2) or left (5), or that the page is ready (3, to oneself)."""
+    """Report a chat as read (1), entered (2) or left (5), or the page as ready (3, to the own UserName)."""
 
-    BaseRequest: Base | None = None
-    Code: Loose = INITED
+    BaseRequest: Credentials | None = None
+    Code: NumberOrText = NotifyCode.INITED
     FromUserName: str = ""
     ToUserName: str = ""
-    ClientMsgId: Loose = 0
+    ClientMsgId: NumberOrText = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class Notified(Struct):
+class StatusNotifyResponse(Struct):
     MsgID: str = ""
 
 
 class SyncCheck(Struct, kw_only=True):
-    """Long poll: returns when there is something to sync, or after about 25 seconds."""
+    """Long poll: returns when something happened, or after about 25 seconds."""
 
     r: Annotated[str | int, Query()] = 0
     skey: Annotated[str, Query()] = ""
@@ -127,23 +162,23 @@ class SyncCheck(Struct, kw_only=True):
     now: Annotated[str | int, Query("_")] = 0
 
 
-class SyncChecked(Struct):
+class SyncCheckResponse(Struct):
     retcode: str = "0"
     selector: str = "0"
 
 
 class Sync(Struct, kw_only=True):
-    BaseRequest: Base | None = None
-    SyncKey: Keys = msgspec.field(default_factory=Keys)
-    rr: Loose = 0
+    BaseRequest: Credentials | None = None
+    SyncKey: SyncKeys = msgspec.field(default_factory=SyncKeys)
+    rr: NumberOrText = 0
     sid: Annotated[str, Query()] = ""
     skey: Annotated[str, Query()] = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
     pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
 
 
-class Recommended(Struct, kw_only=True):
-    """The person of a card or a friend request; `UserName` and `Ticket` are what webwxverifyuser wants."""
+class RecommendedPerson(Struct, kw_only=True):
+    """The person in a card or friend request; webwxverifyuser takes `UserName` and `Ticket`."""
 
     UserName: str = ""
     NickName: str = ""
@@ -166,13 +201,13 @@ class AppInfo(Struct):
     Type: int = 0
 
 
-class Added(Struct, kw_only=True):
-    """A message as it arrives. Which members mean something depends on MsgType and AppMsgType."""
+class AddMsg(Struct, kw_only=True):
+    """A received message. MsgType and AppMsgType decide which members have a meaning."""
 
     MsgId: str = ""
     FromUserName: str = ""
     ToUserName: str = ""
-    MsgType: int = TEXT
+    MsgType: int = MessageType.TEXT
     Content: str = ""
     Status: int = 3
     ImgStatus: int = 1
@@ -188,7 +223,7 @@ class Added(Struct, kw_only=True):
     AppMsgType: int = 0
     StatusNotifyCode: int = 0
     StatusNotifyUserName: str = ""
-    RecommendInfo: Recommended = msgspec.field(default_factory=Recommended)
+    RecommendInfo: RecommendedPerson = msgspec.field(default_factory=RecommendedPerson)
     ForwardFlag: int = 0
     AppInfo: Any = msgspec.field(default_factory=AppInfo)
     HasProductId: int = 0
@@ -201,8 +236,8 @@ class Added(Struct, kw_only=True):
     EncryFileName: str = ""
 
 
-class Changed(Struct, kw_only=True):
-    """A contact in the shorter form of ModContactList."""
+class ModContact(Struct, kw_only=True):
+    """A new or changed contact, in the short form of ModContactList."""
 
     UserName: str = ""
     NickName: str = ""
@@ -227,7 +262,7 @@ class Changed(Struct, kw_only=True):
     KeyWord: str = ""
 
 
-class Deleted(Struct):
+class DelContact(Struct):
     UserName: str = ""
     ContactFlag: int = 0
 
@@ -252,46 +287,25 @@ class Profile(Struct, kw_only=True):
     Signature: str = ""
 
 
-class Synced(Struct, kw_only=True):
-    """What happened. SyncKey and SyncCheckKey are equal here: some clients send one back, some the other."""
+class SyncResponse(Struct, kw_only=True):
+    """News of a session. SyncKey and SyncCheckKey are equal: some clients send back one, some the other."""
 
     AddMsgCount: int = 0
-    AddMsgList: list[Added] = []
+    AddMsgList: list[AddMsg] = []
     ModContactCount: int = 0
-    ModContactList: list[Changed] = []
+    ModContactList: list[ModContact] = []
     DelContactCount: int = 0
-    DelContactList: list[Deleted] = []
+    DelContactList: list[DelContact] = []
     ModChatRoomMemberCount: int = 0
     ModChatRoomMemberList: list[Any] = []
     Profile: Any = msgspec.field(default_factory=Profile)
     ContinueFlag: int = 0
-    SyncKey: Keys = msgspec.field(default_factory=Keys)
+    SyncKey: SyncKeys = msgspec.field(default_factory=SyncKeys)
     SKey: str = ""
-    SyncCheckKey: Keys = msgspec.field(default_factory=Keys)
+    SyncCheckKey: SyncKeys = msgspec.field(default_factory=SyncKeys)
 
 
-INIT = Endpoint("webwxinit", "POST", f"{PREFIX}/webwxinit", Init, Inited, JSON_ANSWER, SYNC_DOC, codec=WEB_JSON)
-STATUS_NOTIFY_CALL = Endpoint(
-    "webwxstatusnotify",
-    "POST",
-    f"{PREFIX}/webwxstatusnotify",
-    StatusNotify,
-    Notified,
-    JSON_ANSWER,
-    "iKuiki/wwdk: doc/protocol/send.md",
-    codec=WEB_JSON,
-    target="ToUserName",
-)
-SYNC_CHECK = Endpoint(
-    "synccheck",
-    "GET",
-    f"{PREFIX}/synccheck",
-    SyncCheck,
-    SyncChecked,
-    SYNC_CHECK_ANSWER,
-    SYNC_DOC,
-    codec=NO_BODY,
-    role="push",
-    timeout=35,
-)
-SYNC = Endpoint("webwxsync", "POST", f"{PREFIX}/webwxsync", Sync, Synced, JSON_ANSWER, SYNC_DOC, codec=WEB_JSON)
+INIT = post("webwxinit", Init, InitResponse, SYNC_DOC)
+STATUS_NOTIFY = post("webwxstatusnotify", StatusNotify, StatusNotifyResponse, SEND_DOC, target="ToUserName")
+SYNC_CHECK = get("synccheck", SyncCheck, SyncCheckResponse, SYNC_DOC, SYNC_CHECK_ENVELOPE, role="push", timeout=35)
+SYNC = post("webwxsync", Sync, SyncResponse, SYNC_DOC)
