@@ -16,9 +16,9 @@ from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded
 from yizhan.model import EventKind, State, Target
 from yizhan.platforms.ohwxapi.wire import frames
-from yizhan.platforms.webwechat.server.people import tell_gone
+from yizhan.platforms.webwechat.server.contacts import push_gone
 from yizhan.platforms.webwechat.wire.base import LOGGED_OUT
-from yizhan.platforms.webwechat.wire.session import Deleted
+from yizhan.platforms.webwechat.wire.session import DelContact
 from yizhan.platforms.wechatsdk.wire import PUSH_GROUP
 from yizhan.testing import RunningSandbox
 
@@ -63,11 +63,11 @@ async def turning(sandbox: RunningSandbox, wanted: Awaitable[Any], step: float =
 
 
 def _unfriend(server: Any) -> None:
-    server.tell_all(lambda session: [Deleted(session.names.of("person", "wxid_alice"), 0)])
+    server.push_to_all(lambda session: [DelContact(session.names.of("person", "wxid_alice"), 0)])
 
 
 def _leave_room(server: Any) -> None:
-    tell_gone(server, server.network.groups[ROOM])
+    push_gone(server, server.network.groups[ROOM])
 
 
 def _sdk_group(change: int) -> Act:
@@ -183,7 +183,9 @@ async def _end_login(sandbox: RunningSandbox, engine: Engine, platform: str) -> 
             await act(sandbox, platform, lambda server: server.gateway.close())
         case "webwechat":
             await act(
-                sandbox, platform, lambda server: [server.end(s, LOGGED_OUT) for s in [*server.sessions.values()]]
+                sandbox,
+                platform,
+                lambda server: [server.end_session(s, LOGGED_OUT) for s in [*server.sessions.values()]],
             )
         case "wechatsdk":
             from yizhan.platforms.wechatsdk import wire as sdk
