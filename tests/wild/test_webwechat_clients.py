@@ -1,4 +1,4 @@
-"""Published web WeChat clients, as they come, against the sandbox."""
+"""Published web WeChat clients, unmodified, against the sandbox."""
 
 from __future__ import annotations
 

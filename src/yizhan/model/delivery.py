@@ -49,6 +49,10 @@ class SendKey(Struct, frozen=True):
 
     For a message that answers nothing it is 1 plus the index of the part.
     """
+    at: float = 0.0
+    """When the part was first sent, seconds since the epoch; for wires whose client message ids are times."""
+    serial: int = 0
+    """Counts up over the deliveries and parts of a store; tells sends of the same moment apart."""
 
 
 class Handle(Struct, frozen=True, omit_defaults=True):

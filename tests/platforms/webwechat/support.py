@@ -1,4 +1,4 @@
-"""What the tests of web WeChat share: one logged-in account at our own server, and short ways to use it."""
+"""A logged-in account at the sandbox, and short ways to use it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def png(width: int = 300, height: int = 200) -> bytes:
 
 
 class CountedClock:
-    """Time that passes only while somebody sleeps; tells how often, and ends the test after `most`."""
+    """A clock that advances only in `sleep`; counts the sleeps and raises after `most`."""
 
     def __init__(self, most: int = 1000) -> None:
         self.at = 1_000_000.0
@@ -60,6 +60,7 @@ class Account:
         self.adapter = Adapter(context(PLATFORM, served, {"base_url": served.url}, state_store=state_store, **more))
         self.contents: dict[str, bytes] = {}
         self.tokens = 0
+        self.started = served.world.now()
         self.handles: dict[MediaNeed, Handle] = {}
         self.events = self.adapter.events()
 
@@ -82,12 +83,13 @@ class Account:
                     content = BytesContent(self.contents[need.media.sha256])
                     self.handles[need] = await self.adapter.upload(need, content, whom)
             self.tokens += 1
-            key = SendKey(token or self.tokens, 1)
+            number = token or self.tokens
+            key = SendKey(number, 1, at=self.started, serial=number)
             sent.append(await self.adapter.send(part, self.handles, whom, key, message))
         return sent
 
     async def next(self) -> Event:
-        """The next event; what was taken once does not come again."""
+        """Return the next event."""
         return await asyncio.wait_for(anext(self.events), 60)
 
 

@@ -1,4 +1,4 @@
-"""Messages to parts, names to UserNames, and what arrived to events: pure."""
+"""Messages to parts, names to UserNames, received messages to events."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from yizhan.model import (
     Native,
     Quote,
     Segment,
+    SendKey,
     Sticker,
     Target,
     Text,
@@ -35,6 +36,7 @@ from yizhan.platforms.webwechat.convert import (
     QUOTE_NOTE,
     VOICE_NOTE,
     Reader,
+    client_message_id,
     compose,
     media_rule,
     mentions_of,
@@ -75,7 +77,7 @@ def parts(*segments: Segment | str, target: Target = USER) -> Any:
         (File(media("png")), "webwxsendappmsg", "doc", ""),
     ],
 )
-def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: str, note: str) -> None:
+def test_each_kind_of_media_has_its_own_call(segment: Segment, call: str, use: str, note: str) -> None:
     (part,) = parts(segment)
 
     assert (call, note, True) == (part.call, part.note, part.repeatable)
@@ -102,7 +104,7 @@ def test_media_go_by_the_call_for_their_kind(segment: Segment, call: str, use: s
         (Native("webwxsendmsg", {"Msg": {"Content": "x"}, "Scene": "two"}), Unsupported, "Scene"),
     ],
 )
-def test_what_cannot_be_carried_is_refused_with_the_remedy(segment: Segment, error: Any, says: str) -> None:
+def test_a_segment_that_cannot_be_sent_is_refused_with_a_remedy(segment: Segment, error: Any, says: str) -> None:
     with pytest.raises(error, match=says):
         compose(
             message_of(segment, "x") if isinstance(segment, Mention) else message_of(segment), USER, RULES, "login:1"
@@ -127,7 +129,7 @@ def rule_for(segment: Segment) -> MediaRule:
         (File(media("pdf", kind="file")), ""),
     ],
 )
-def test_media_that_the_wire_does_not_take_are_converted(segment: Any, recipe: str) -> None:
+def test_media_of_another_format_or_size_are_converted(segment: Any, recipe: str) -> None:
     assert recipe == choose(segment.media, rule_for(segment)).recipe
 
 
@@ -138,12 +140,12 @@ def test_a_file_over_the_limit_is_refused(size: int) -> None:
         choose(segment.media, rule_for(segment))  # type: ignore[arg-type]
 
 
-def test_a_quote_of_nothing_is_refused_with_the_remedy() -> None:
+def test_a_quote_without_text_is_refused_with_a_remedy() -> None:
     with pytest.raises(Unsupported, match="text=…"):
         parts(Quote("7"), "yes")
 
 
-def test_other_kinds_of_target_do_not_exist() -> None:
+def test_targets_other_than_users_and_groups_are_refused() -> None:
     with pytest.raises(Unsupported, match="'user' and 'group'"):
         parts("x", target=Target("webwechat.me", "channel", "1"))
 
@@ -156,7 +158,7 @@ def test_text_and_mentions_in_a_row_are_one_part_and_blank_text_is_none() -> Non
     assert ("Bob",) == found[0].body.mentions
 
 
-def test_a_link_is_composed_where_the_profile_lets_it_through() -> None:
+def test_a_link_is_composed_if_the_profile_allows_cards() -> None:
     rules = RULES.overridden({"card.fresh": True})
     (part,) = compose(message_of(Link("https://x.y/?a=1&b=2", "T<1>")), USER, rules, "login:1")
 
@@ -164,7 +166,7 @@ def test_a_link_is_composed_where_the_profile_lets_it_through() -> None:
     assert "webwxsendappmsg" == part.call
 
 
-def test_a_quote_stands_above_the_text_that_answers_it() -> None:
+def test_quoted_text_stands_above_its_answer() -> None:
     quote = Quote("7", "three or four?", "Alice", "Ada")
     before, answer, picture = parts("hi", quote, "four ", Mention("Bob"), Image(media("png")), target=ROOM)
 
@@ -181,13 +183,13 @@ def test_a_quote_stands_above_the_text_that_answers_it() -> None:
         (Quote("7", "y" * 300, "", "Ada"), f"「Ada：{'y' * 200}…」"),
     ],
 )
-def test_what_is_quoted_is_kept_short_and_shows_no_names_of_the_wire(quote: Quote, above: str) -> None:
+def test_quoted_text_is_cut_and_shows_no_usernames(quote: Quote, above: str) -> None:
     (part,) = parts(quote, "yes")
 
     assert above == part.body.content.partition("\n")[0]
 
 
-def test_cards_are_composed_where_the_profile_lets_them_through() -> None:
+def test_cards_are_composed_if_the_profile_allows_them() -> None:
     rules = RULES.overridden({"card.fresh": True})
     message = message_of(
         Quote("7", "a < b?", "Alice"),
@@ -210,7 +212,7 @@ def test_the_same_bytes_under_two_names_share_one_upload_and_keep_their_titles()
     assert ["一.pdf", "二.pdf"] == [one.body.title, two.body.title]
 
 
-def test_msg_holds_what_only_the_sending_knows() -> None:
+def test_outgoing_adds_sender_receiver_ids_and_media_id() -> None:
     (text,) = parts("hi")
     (file,) = parts(File(media("pdf", kind="file"), "a.pdf"))
     (card,) = parts(ContactCard("wxid_bob", "Bob"))
@@ -236,7 +238,7 @@ def test_msg_holds_what_only_the_sending_knows() -> None:
     )
 
 
-def test_the_platforms_own_body_is_sent_as_it_is_but_for_the_ids() -> None:
+def test_a_native_body_is_sent_unchanged_except_for_the_ids() -> None:
     (part,) = parts(Native("webwxsendmsg", {"Msg": {"Type": 48, "Content": "<x/>", "ToUserName": "evil"}, "Scene": 2}))
     msg = part.body.outgoing(ME, ALICE, "1")
 
@@ -253,8 +255,24 @@ def test_the_platforms_own_body_is_sent_as_it_is_but_for_the_ids() -> None:
         (media("", kind="file", mime="application/x-thing", name="x/../y z"), "doc", ("y z", "application/x-thing")),
     ],
 )
-def test_uploads_are_named_and_typed_as_the_page_does(given: Media, use: str, expected: tuple[str, str]) -> None:
+def test_uploads_have_the_page_script_s_names_and_types(given: Media, use: str, expected: tuple[str, str]) -> None:
     assert expected == upload_form(given, use)
+
+
+@pytest.mark.parametrize("at", [1_700_000_000.0, 1_700_000_000.0005, 1_899_999_999.999])
+def test_a_client_message_id_looks_like_a_time_and_is_the_same_at_every_attempt(at: float) -> None:
+    id = client_message_id(SendKey(2**52, 1, at=at, serial=4203))
+
+    assert 17 == len(id)
+    assert -0.001 <= int(id) / 1e7 - at < 100
+    assert id == client_message_id(SendKey(2**52, 1, at=at, serial=4203))
+
+
+def test_sends_of_one_moment_have_different_client_message_ids() -> None:
+    keys = [SendKey(7, 1, at=1_700_000_000.0, serial=serial) for serial in range(20_000)]
+    later = [SendKey(7, 1, at=1_700_000_000.0 + n / 1000, serial=20_000 + 10 * n) for n in range(5000)]
+
+    assert 25_000 == len({client_message_id(key) for key in (*keys, *later)})
 
 
 # --- names
@@ -271,10 +289,10 @@ def test_a_remark_is_found_before_a_nickname() -> None:
 
     assert BOB == found.find("user", "Bob")
     assert "Bob" == found.id_of(BOB)
-    assert ALICE == found.id_of(ALICE), "its nickname leads to somebody else"
+    assert ALICE == found.id_of(ALICE), "its nickname belongs to another contact"
 
 
-def test_a_name_that_several_have_is_refused_with_the_candidates() -> None:
+def test_an_ambiguous_name_is_refused_with_the_candidates() -> None:
     found = book(
         Contact(UserName=ALICE, NickName="Al"), Contact(UserName=BOB, NickName="Al", RemarkName="Al from work")
     )
@@ -284,7 +302,7 @@ def test_a_name_that_several_have_is_refused_with_the_candidates() -> None:
     assert BOB == found.find("user", "Al from work")
 
 
-def test_session_names_built_in_accounts_and_odd_nicknames() -> None:
+def test_usernames_built_in_accounts_and_odd_nicknames_resolve() -> None:
     found = book(Contact(UserName=ALICE, NickName="@home"), Contact(UserName=BOB, NickName="filehelper"))
 
     assert "@abc" == found.find("user", "@abc")
@@ -294,20 +312,20 @@ def test_session_names_built_in_accounts_and_odd_nicknames() -> None:
     assert found.find("group", "Nobody") is None
 
 
-def test_rooms_and_people_of_one_name_are_two() -> None:
+def test_a_room_and_a_person_may_share_a_name() -> None:
     found = book(Contact(UserName=ALICE, NickName="X"), Contact(UserName=ROOM_NAME, NickName="X"))
 
     assert (ALICE, ROOM_NAME) == (found.find("user", "X"), found.find("group", "X"))
 
 
-def test_nobody_of_that_name_names_who_comes_close() -> None:
+def test_an_unknown_name_suggests_a_close_one() -> None:
     error = book(Contact(UserName=ALICE, NickName="Alice")).not_found("webwechat.me", "user", "Alcie")
 
     assert isinstance(error, TargetGone)
     assert "Did you mean Alice?" in str(error)
 
 
-def test_members_stay_known_when_the_address_book_lists_the_room_without_them() -> None:
+def test_members_stay_known_when_the_room_is_listed_without_them() -> None:
     found = book(Contact(UserName=ROOM_NAME, NickName="r", MemberList=[Member(UserName=BOB, NickName="Bob")]))
     found.add([Contact(UserName=ROOM_NAME, NickName="r")])
 
@@ -345,7 +363,7 @@ def arrived(**values: Any) -> Any:
     return parse(AddMsg(MsgId="5", ToUserName=ME, CreateTime=9, **values), READER)
 
 
-def test_text_of_a_person_and_of_a_member_of_a_room() -> None:
+def test_text_arrives_from_a_person_and_from_a_member_of_a_room() -> None:
     one = arrived(Content="a&lt;b<br/>c")
     two = arrived(FromUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
 
@@ -361,13 +379,13 @@ def test_text_of_a_person_and_of_a_member_of_a_room() -> None:
     assert (ROOM, BOB, "Bobby", message_of("hi")) == (two.target, two.sender, two.sender_name, two.message)
 
 
-def test_what_oneself_wrote_on_the_phone_is_no_message_to_answer() -> None:
+def test_an_own_message_from_the_phone_is_a_sent_event() -> None:
     event = arrived(FromUserName=ME, Content="hi")
 
     assert EventKind.SENT == event.kind
 
 
-def test_what_oneself_wrote_in_a_room_is_nobody_elses() -> None:
+def test_an_own_message_in_a_room_has_no_other_speaker() -> None:
     own = AddMsg(MsgId="5", FromUserName=ME, ToUserName=ROOM_NAME, Content=f"{BOB}:<br/>hi")
     event = parse(own, READER)
 
@@ -380,7 +398,7 @@ def test_what_oneself_wrote_in_a_room_is_nobody_elses() -> None:
 
 
 @pytest.mark.parametrize(("msgid", "newmsgid", "about"), [("7", "", "7"), ("0", "8", "8"), ("0", "", ""), ("", "", "")])
-def test_a_withdrawal_names_the_message_or_none(msgid: str, newmsgid: str, about: str) -> None:
+def test_a_recall_notice_names_a_message_or_none(msgid: str, newmsgid: str, about: str) -> None:
     ids = f"<msgid>{msgid}</msgid><newmsgid>{newmsgid}</newmsgid>"
     xml = f'<sysmsg type="revokemsg"><revokemsg>{ids}</revokemsg></sysmsg>'
 
@@ -390,7 +408,7 @@ def test_a_withdrawal_names_the_message_or_none(msgid: str, newmsgid: str, about
 @pytest.mark.parametrize(
     ("type_", "kind"), [(3, "image"), (34, "voice"), (43, "video"), (62, "video"), (47, "sticker")]
 )
-def test_media_arrive_as_something_to_forward(type_: int, kind: str) -> None:
+def test_media_arrive_as_forward_segments(type_: int, kind: str) -> None:
     event = arrived(MsgType=type_, Content='&lt;msg&gt;&lt;emoji md5="abc"/&gt;&lt;/msg&gt;')
     (segment,) = event.message.segments
 
@@ -398,7 +416,7 @@ def test_media_arrive_as_something_to_forward(type_: int, kind: str) -> None:
     assert ("abc" if kind == "sticker" else None) == segment.reference.get("md5")
 
 
-def test_a_file_arrives_with_its_name_and_what_fetching_it_wants() -> None:
+def test_a_file_arrives_with_its_name_and_download_values() -> None:
     event = arrived(MsgType=49, AppMsgType=6, FileName="a&amp;b.pdf", FileSize="12", MediaId="@crypt_1", Content="x")
     (segment,) = event.message.segments
 
@@ -411,7 +429,7 @@ def test_a_file_arrives_with_its_name_and_what_fetching_it_wants() -> None:
 
 
 @pytest.mark.parametrize("size", ["", "1.5", "-3", "9" * 40, "many"])
-def test_a_file_is_sent_on_whatever_its_sender_says_of_name_and_size(size: str) -> None:
+def test_a_file_with_a_hostile_name_or_size_can_be_forwarded(size: str) -> None:
     name = "..\\..\\evil\u202e.lnk"
     event = arrived(MsgType=49, AppMsgType=6, FileName=name, FileSize=size, MediaId="@crypt_1")
     (segment,) = event.message.segments
@@ -422,7 +440,7 @@ def test_a_file_is_sent_on_whatever_its_sender_says_of_name_and_size(size: str) 
     assert "<totallen>0</totallen>" in part.body.content
 
 
-def test_cards_arrive_as_what_they_say() -> None:
+def test_cards_arrive_as_their_segments() -> None:
     link = "<msg><appmsg><title>T</title><des>D</des><type>5</type><url>https://x.y</url></appmsg></msg>"
     event = arrived(MsgType=49, AppMsgType=5, FileName="T", Content=link.replace("<", "&lt;").replace(">", "&gt;"))
     person = arrived(MsgType=42, Content='&lt;msg username="wxid_b" nickname="Bob"/&gt;')
@@ -438,7 +456,7 @@ def test_a_broken_card_still_shows_its_title(content: str) -> None:
     assert message_of("title") == event.message
 
 
-def test_a_location_shows_its_label_and_can_be_sent_on() -> None:
+def test_a_location_shows_its_label_and_can_be_forwarded() -> None:
     event = arrived(SubMsgType=48, Content="街道1号:<br/>/cgi-bin/x", OriContent="<msg><location/></msg>")
 
     assert Text("街道1号") == event.message.segments[0]
@@ -460,16 +478,16 @@ def test_a_location_shows_its_label_and_can_be_sent_on() -> None:
         ({"MsgType": 50}, EventKind.OTHER),
     ],
 )
-def test_notices_are_events_of_their_own(values: dict[str, Any], kind: EventKind) -> None:
+def test_notices_have_their_own_event_kinds(values: dict[str, Any], kind: EventKind) -> None:
     assert kind == arrived(**values).kind
 
 
 @pytest.mark.parametrize("type_", [51, 9999])
-def test_what_is_between_service_and_page_is_no_event(type_: int) -> None:
+def test_messages_for_the_page_script_are_not_events(type_: int) -> None:
     assert arrived(MsgType=type_) is None
 
 
-def test_a_changed_contact_takes_its_place_in_the_book() -> None:
+def test_a_changed_contact_is_found_under_its_new_name() -> None:
     found = book(Contact(UserName=ALICE, NickName="Alice"))
 
     assert [] == found.add([ModContact(UserName=ALICE, NickName="Alice", RemarkName="Ally")])

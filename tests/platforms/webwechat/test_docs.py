@@ -35,11 +35,11 @@ async def test_the_snippets_run(sandbox: RunningSandbox, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Settings)])
-def test_every_setting_stands_on_the_page(name: str) -> None:
+def test_the_page_documents_every_setting(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
-def test_the_rules_on_the_page_are_those_of_the_file() -> None:
+def test_the_page_documents_the_rules_of_the_file() -> None:
     known = PLATFORM.rules().all().keys() - {"limits"}
     not_rules = {"adapter.call", "wx.qq.com", "yizhan.platforms.webwechat.wire"}
     named = set(re.findall(r"`([a-z]+(?:\.[a-z_]+)+)`", PAGE)) - not_rules
@@ -47,7 +47,7 @@ def test_the_rules_on_the_page_are_those_of_the_file() -> None:
     assert known == named
 
 
-def test_the_segments_on_the_page_are_those_of_the_capabilities() -> None:
+def test_the_page_documents_the_segments_of_the_capabilities() -> None:
     table = PAGE.partition("## What can be sent")[2].partition("Links, mini")[0]
     named = {word for row in re.findall(r"^\| ([a-z_, ]+?) \|", table, re.MULTILINE) for word in row.split(", ")}
 
@@ -63,7 +63,7 @@ def test_the_calls_on_the_page_exist() -> None:
     assert set() == named - calls
 
 
-def test_every_recorded_request_is_counted() -> None:
+def test_the_page_counts_the_recorded_requests() -> None:
     recorded = len(list((Path(__file__).parent / "recordings/data").glob("*.json")))
 
     assert f"{recorded} recorded requests" in PAGE

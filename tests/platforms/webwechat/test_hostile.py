@@ -1,4 +1,4 @@
-"""Whatever a client sends, our server answers in the service's own shape: never a 500, nothing outside its folder."""
+"""Malformed requests get a Ret code, malformed responses one of our errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def ret(body: bytes) -> int:
 
 
 @pytest.mark.parametrize("endpoint", POSTED, ids=lambda endpoint: endpoint.name)
-async def test_bodies_that_make_no_sense_get_the_services_own_refusal(endpoint: Any) -> None:
+async def test_malformed_bodies_get_a_ret_code(endpoint: Any) -> None:
     async with account() as me:
         for what, body in BODIES:
             status, answer = await post(me, endpoint.path, body)
@@ -75,7 +75,7 @@ async def test_bodies_that_make_no_sense_get_the_services_own_refusal(endpoint: 
 
 
 @pytest.mark.parametrize("endpoint", EVERY, ids=lambda endpoint: endpoint.name)
-async def test_every_call_stands_random_queries(endpoint: Any) -> None:
+async def test_no_call_fails_on_random_queries(endpoint: Any) -> None:
     chance = random.Random(endpoint.name)
     letters = "aA0@=&%/\\+\x00\x7f é中💥'\";<>"
     async with account() as me, aiohttp.ClientSession() as http:
@@ -120,7 +120,7 @@ async def test_every_call_stands_random_queries(endpoint: Any) -> None:
         ({"Type": "1", "Content": "x", "ToUserName": "filehelper", "extra": [1]}, 0),
     ],
 )
-async def test_texts_as_odd_clients_send_them(msg: dict[str, Any], expected: int) -> None:
+async def test_texts_of_unusual_clients_get_the_right_ret(msg: dict[str, Any], expected: int) -> None:
     async with account() as me:
         body = json.dumps({"Msg": msg}).encode()
         _, answer = await post(me, f"{PREFIX}/webwxsendmsg", body, **{"Content-Type": "text/plain"})
@@ -214,7 +214,7 @@ def form(me: Account, data: bytes, **changes: Any) -> bytes:
         (b"x", {"disposition": 'form-data; name="filename"'}, 1),
     ],
 )
-async def test_uploads_as_they_should_not_be(data: bytes, changes: dict[str, Any], expected: int) -> None:
+async def test_malformed_uploads_get_the_right_ret(data: bytes, changes: dict[str, Any], expected: int) -> None:
     async with account() as me:
         body = form(me, data, **changes)
         status, answer = await post(
@@ -239,7 +239,7 @@ async def test_uploads_as_they_should_not_be(data: bytes, changes: dict[str, Any
         (b"{}", "application/json"),
     ],
 )
-async def test_forms_that_are_none(body: bytes, kind: str) -> None:
+async def test_bodies_that_are_not_forms_are_refused(body: bytes, kind: str) -> None:
     async with account() as me:
         status, answer = await post(me, f"{PREFIX}/webwxuploadmedia", body, **{"Content-Type": kind})
 
@@ -247,7 +247,7 @@ async def test_forms_that_are_none(body: bytes, kind: str) -> None:
         assert "" == json.loads(answer)["MediaId"]
 
 
-async def test_a_body_that_is_too_large_or_too_slow_gets_the_members_of_the_call_empty() -> None:
+async def test_a_refused_body_gets_a_response_with_empty_members() -> None:
     async with account() as me:
         _, large = await post(me, f"{PREFIX}/webwxsync", b'{"x":"' + b"y" * (2 << 20) + b'"}')
         me.server.router.body_reader.seconds = 0.01
@@ -260,7 +260,7 @@ async def test_a_body_that_is_too_large_or_too_slow_gets_the_members_of_the_call
         assert "" == json.loads(slow.partition(b"\r\n\r\n")[2])["MsgID"]
 
 
-async def test_a_browser_may_ask_first_and_gets_the_services_answer() -> None:
+async def test_an_options_request_gets_the_service_s_response() -> None:
     async with account() as me, aiohttp.ClientSession() as http:
         async with http.options(me.served.url + f"{PREFIX}/webwxuploadmedia?f=json") as answer:
             data = await answer.read()
@@ -279,7 +279,7 @@ async def test_a_browser_may_ask_first_and_gets_the_services_answer() -> None:
         ("/", "file"),
     ],
 )
-async def test_names_lead_nowhere(name: str, kept: str) -> None:
+async def test_file_names_never_leave_their_folder(name: str, kept: str) -> None:
     async with account() as me:
         body = form(me, b"x", name=name.replace("\r\n", "%0D%0A").replace("\x00", "%00"))
         _, answer = await post(
@@ -318,7 +318,7 @@ async def test_a_session_is_found_by_sid_and_uin_and_refused_under_another_skey(
         assert 1102 == await asked({"Sid": "", "Uin": 0})
 
 
-async def test_a_picture_that_is_a_bomb_or_no_picture_has_a_thumbnail_all_the_same() -> None:
+async def test_a_bomb_or_broken_picture_still_gets_a_thumbnail() -> None:
     import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -337,7 +337,7 @@ async def test_a_picture_that_is_a_bomb_or_no_picture_has_a_thumbnail_all_the_sa
                 assert (200, b"\xff\xd8\xff") == (answer.status, found[:3]), data[:8]
 
 
-async def test_the_file_transfer_pages_upload_is_joined_by_its_own_id() -> None:
+async def test_the_file_transfer_page_s_upload_is_joined_by_its_upload_id() -> None:
     async with account() as me:
         saved = me.adapter.webwx.ready
         pieces, upload_id, answer = [b"a" * 10, b"b" * 10, b"c" * 3], "", {}
@@ -364,7 +364,7 @@ async def test_the_file_transfer_pages_upload_is_joined_by_its_own_id() -> None:
         assert b"".join(pieces) == placed.blob.read()
 
 
-# --- the other way round: what a service answers that is none ---------------------------------------------------------
+# --- malformed responses ---
 
 ANSWERS = [
     b"",
@@ -417,7 +417,7 @@ CALLED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("endpoint", CALLED)
-async def test_whatever_a_service_answers_is_read_or_is_an_error_of_ours(endpoint: str) -> None:
+async def test_malformed_responses_raise_only_our_errors(endpoint: str) -> None:
     async with account() as me:
         me.adapter.webwx.clock = CountedClock()
         answers = list(ANSWERS)

@@ -1,4 +1,4 @@
-"""Logging in to our own server: every state of the code, and a session that outlives the program."""
+"""Login at our sandbox: every state of a QR code, and sessions that survive a restart."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def adapter_at(served: Served, state_store: MemoryStateStore | None = None, **se
 
 
 class Shown:
-    """The steps of a login, and somebody with a phone who acts on them."""
+    """Records the steps of a login and plays the phone."""
 
     def __init__(self, served: Served, *plan: str) -> None:
         self.steps: list[LoginStep] = []
@@ -65,7 +65,7 @@ async def send(adapter: Adapter, text: str = "hi", target: Target = HELPER, toke
     return await adapter.send(part, {}, target, SendKey(token, 1), message)
 
 
-async def test_a_login_confirms_by_itself_where_nobody_plays_the_phone() -> None:
+async def test_a_login_confirms_itself_unless_a_test_plays_the_phone() -> None:
     async with serving() as served:
         shown = Shown(served)
         adapter = adapter_at(served)
@@ -90,7 +90,7 @@ async def test_the_phone_scans_and_confirms() -> None:
 
 
 @pytest.mark.parametrize(("step", "state"), [("expire", "expired"), ("cancel", "cancelled")])
-async def test_a_code_that_is_no_longer_good_is_followed_by_a_new_one(step: str, state: str) -> None:
+async def test_an_expired_or_cancelled_code_is_followed_by_a_new_one(step: str, state: str) -> None:
     async with serving(manual=True) as served:
         shown = Shown(served, step, "scan", "confirm")
         adapter = adapter_at(served)
@@ -101,7 +101,7 @@ async def test_a_code_that_is_no_longer_good_is_followed_by_a_new_one(step: str,
         assert 2 == served.calls("jslogin")
 
 
-async def test_codes_that_nobody_scans_end_in_an_error_that_says_what_to_do() -> None:
+async def test_a_login_without_a_scan_ends_with_a_remedy() -> None:
     async with serving(manual=True) as served:
         adapter = adapter_at(served)
         with pytest.raises(LoginNeeded, match=r"none of the codes.*yizhan login webwechat.main"):
@@ -111,7 +111,7 @@ async def test_codes_that_nobody_scans_end_in_an_error_that_says_what_to_do() ->
         assert 6 == served.calls("jslogin")
 
 
-async def test_a_service_that_holds_no_poll_is_asked_once_in_a_second() -> None:
+async def test_a_login_poll_that_is_not_held_repeats_once_a_second() -> None:
     async with serving(manual=True, **{"login.hold_seconds": 0}) as served:
         adapter = adapter_at(served)
         adapter.webwx.clock = CountedClock()
@@ -126,7 +126,7 @@ async def poll(served: Served, adapter: Adapter, uuid: str) -> int:
     return (await adapter.webwx.caller.call(wire.LOGIN, LoginPoll(uuid=uuid))).code
 
 
-async def test_every_state_of_a_code_as_the_poll_says_it() -> None:
+async def test_the_poll_reports_every_state_of_a_code() -> None:
     async with serving(manual=True) as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -146,7 +146,7 @@ async def test_every_state_of_a_code_as_the_poll_says_it() -> None:
             await server.login("nobody", "scan")
 
 
-async def test_an_older_bundle_is_not_told_of_a_cancel_and_may_scan_again() -> None:
+async def test_an_older_page_is_not_told_of_a_cancel_and_may_scan_again() -> None:
     async with serving(manual=True, **{"login.says_cancelled": False}) as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -162,7 +162,7 @@ async def test_an_older_bundle_is_not_told_of_a_cancel_and_may_scan_again() -> N
         assert [201, 408, 200] == [first, second, third]
 
 
-async def test_a_poll_that_waits_is_answered_as_soon_as_the_phone_acts() -> None:
+async def test_a_held_poll_returns_as_soon_as_the_phone_acts() -> None:
     async with serving(manual=True, **{"login.hold_seconds": 20}) as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -201,7 +201,7 @@ async def test_a_session_survives_a_restart_without_a_code() -> None:
         assert 1 == served.calls("jslogin")
 
 
-async def test_a_login_is_not_shown_to_another_address() -> None:
+async def test_a_session_is_never_sent_to_another_address() -> None:
     state_store = MemoryStateStore()
     async with serving() as real:
         first = adapter_at(real, state_store)
@@ -214,6 +214,38 @@ async def test_a_login_is_not_shown_to_another_address() -> None:
         await second.close()
 
         assert [] == sandbox.exchanges
+
+
+async def test_the_session_digest_survives_a_restart_and_changes_with_the_login() -> None:
+    async with serving() as served:
+        server: Any = served.server
+        state_store = MemoryStateStore()
+        first = adapter_at(served, state_store)
+        before = first.session()
+        await first.login(lambda step: None)
+        logged_in = first.session()
+        await first.close()
+        second = adapter_at(served, state_store)
+        restarted = second.session()
+        server.end_session(next(iter(server.sessions.values())), wire.FAULTS.find(1100))
+        await second.login(lambda step: None)
+        anew = second.session()
+        await second.close()
+
+        assert logged_in == restarted
+        assert 3 == len({before, logged_in, anew})
+        assert second.webwx.ready.sid not in anew
+
+
+async def test_the_session_digest_changes_with_the_address() -> None:
+    async with serving() as served:
+        adapter = adapter_at(served)
+        await adapter.login(lambda step: None)
+        here = adapter.session()
+        adapter.webwx.ready.home = "https://wx.qq.com"
+        await adapter.close()
+
+        assert here != adapter.session()
 
 
 async def test_a_second_login_of_the_account_ends_the_first() -> None:
@@ -229,7 +261,7 @@ async def test_a_second_login_of_the_account_ends_the_first() -> None:
         await second.close()
 
 
-async def test_every_fresh_login_is_an_account_of_its_own() -> None:
+async def test_every_new_login_is_an_account_of_its_own() -> None:
     async with serving() as served:
         adapters = [adapter_at(served) for _ in range(3)]
         names = [await adapter.login(lambda step: None) for adapter in adapters]
@@ -241,7 +273,7 @@ async def test_every_fresh_login_is_an_account_of_its_own() -> None:
         assert {"me", "me2", "me3"} == {post.account for post in served.world.posts}
 
 
-async def test_a_known_browser_is_let_in_again_by_the_phone_alone() -> None:
+async def test_a_known_browser_logs_in_again_without_a_code() -> None:
     async with serving() as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -280,7 +312,7 @@ async def test_a_new_login_makes_new_names_and_a_new_scope() -> None:
         await adapter.close()
 
 
-async def test_an_environment_that_is_refused_says_so() -> None:
+async def test_a_refused_login_shows_the_service_s_text() -> None:
     async with serving(**{"login.needs_desktop": True}) as served:
         unescape_content, desktop = adapter_at(served, desktop=False), adapter_at(served)
         shown = Shown(served)
@@ -294,7 +326,7 @@ async def test_an_environment_that_is_refused_says_so() -> None:
         assert "web微信" in shown.steps[-1].text
 
 
-async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
+async def test_a_refusal_inside_a_redirect_counts() -> None:
     async with serving() as served:
 
         async def before(exchange: Any) -> HttpResponse | None:
@@ -318,7 +350,7 @@ async def test_a_refusal_counts_also_when_it_comes_with_a_redirect() -> None:
         ("webwxnewloginpage", b"<html>", "<ret> is missing"),
     ],
 )
-async def test_a_confirmed_login_that_leads_nowhere_says_so(endpoint: str, answer: bytes, says: str) -> None:
+async def test_a_malformed_answer_to_a_login_raises_wire_mismatch(endpoint: str, answer: bytes, says: str) -> None:
     async with serving() as served:
 
         async def before(exchange: Any) -> HttpResponse | None:
@@ -333,7 +365,7 @@ async def test_a_confirmed_login_that_leads_nowhere_says_so(endpoint: str, answe
         assert adapter.webwx.session is None
 
 
-async def test_a_ticket_is_good_for_one_session() -> None:
+async def test_a_ticket_is_valid_for_one_session() -> None:
     async with serving() as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -379,7 +411,7 @@ async def test_an_account_that_never_logged_in_says_what_to_do() -> None:
         await adapter.close()
 
 
-async def test_a_kept_session_that_cannot_be_read_counts_as_none() -> None:
+async def test_an_unreadable_stored_session_is_ignored() -> None:
     state_store = MemoryStateStore()
     await state_store.put("session", b"{broken")
     async with serving() as served:

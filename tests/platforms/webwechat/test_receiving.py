@@ -1,4 +1,4 @@
-"""What our server lets arrive, by the long poll and the sync, and how it is fetched."""
+"""Our client receives from our sandbox, and other clients download from it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import io
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from PIL import Image as Picture
 
 from tests.platforms.webwechat.support import MP4, Account, CountedClock, account, png, target
-from tests.support import MemoryStateStore
+from tests.support import MemoryStateStore, until
 from yizhan.errors import Rejected, Unavailable, Unsupported
 from yizhan.model import ContactCard, Event, EventKind, Forward, Link, Native, Quote, Text, message_of
 from yizhan.platforms.webwechat import wire
+from yizhan.platforms.webwechat.client.receive import MAX_REFUSED_SYNCS, Position
 from yizhan.platforms.webwechat.client.session import load_session
-from yizhan.platforms.webwechat.wire.base import TOO_FREQUENT
+from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, TOO_FREQUENT
 from yizhan.platforms.webwechat.wire.content import is_token, unescape_content
 from yizhan.platforms.webwechat.wire.session import KeyValue, SyncKeys
 from yizhan.wire import Fault, HttpResponse
@@ -24,7 +26,7 @@ from yizhan.wire import Fault, HttpResponse
 PREFIX = "/cgi-bin/mmwebwx-bin"
 
 
-async def test_what_people_say_arrives_as_events_in_order() -> None:
+async def test_messages_arrive_as_events_in_order() -> None:
     async with account() as me:
         one = await me.server.say("wxid_alice", "bot", text="hi <b>\n&")
         two = await me.server.say("wxid_bob", "10001@chatroom", text="to all")
@@ -37,7 +39,7 @@ async def test_what_people_say_arrives_as_events_in_order() -> None:
         assert "Alice" == third.sender
 
 
-async def test_a_remark_is_how_somebody_is_named() -> None:
+async def test_a_person_with_a_remark_is_named_by_it() -> None:
     async with account() as me:
         await me.server.say("wxid_zhangwei", "bot", text="hi")
         event = await me.next()
@@ -50,7 +52,7 @@ async def test_a_remark_is_how_somebody_is_named() -> None:
 @pytest.mark.parametrize(
     ("kind", "data"), [("image", png()), ("video", MP4), ("voice", b"ID3 speech"), ("file", "内容".encode() * 99)]
 )
-async def test_media_of_an_event_can_be_fetched(kind: Any, data: bytes) -> None:
+async def test_media_of_an_event_can_be_downloaded(kind: Any, data: bytes) -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(data)
         await me.server.say("wxid_alice", "bot", media=blob, kind=kind, name="../报告 1.txt")
@@ -64,7 +66,7 @@ async def test_media_of_an_event_can_be_fetched(kind: Any, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "voice"])
-async def test_media_whose_content_is_a_token_are_fetched_all_the_same(kind: Any) -> None:
+async def test_media_with_an_opaque_token_can_be_downloaded(kind: Any) -> None:
     async with account(content__media="token") as me:
         blob = await me.served.world.blobs.add(b"some bytes")
         await me.server.say("wxid_alice", "bot", media=blob, kind=kind)
@@ -76,7 +78,7 @@ async def test_media_whose_content_is_a_token_are_fetched_all_the_same(kind: Any
         assert b"some bytes" == fetched
 
 
-async def test_text_and_media_said_at_once_are_two_messages() -> None:
+async def test_text_and_media_of_one_person_are_two_messages() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(png())
         await me.server.say("wxid_alice", "bot", text="look", media=blob, kind="image")
@@ -86,7 +88,7 @@ async def test_text_and_media_said_at_once_are_two_messages() -> None:
         assert "image" == second.message.segments[0].kind  # type: ignore[union-attr]
 
 
-async def test_a_link_arrives_as_what_it_says() -> None:
+async def test_a_link_arrives_as_a_link_segment() -> None:
     async with account() as me:
         await me.server.say("wxid_alice", "bot", text="https://x.y/?a=1&b=2", kind="link", name="A & B")
         event = await me.next()
@@ -94,7 +96,7 @@ async def test_a_link_arrives_as_what_it_says() -> None:
         assert (Link("https://x.y/?a=1&b=2", "A & B"),) == event.message.segments  # type: ignore[union-attr]
 
 
-async def test_a_withdrawal_names_the_message() -> None:
+async def test_a_recall_event_names_the_message() -> None:
     async with account() as me:
         id = await me.server.say("wxid_alice", "10001@chatroom", text="oops")
         await me.next()
@@ -105,7 +107,7 @@ async def test_a_withdrawal_names_the_message() -> None:
         assert '<![CDATA["Alice" 撤回了一条消息]]>' in unescape_content(event.raw["Content"])
 
 
-async def test_people_and_rooms_that_are_new_are_told() -> None:
+async def test_new_people_and_rooms_are_events() -> None:
     async with account() as me:
         await me.server.say("wxid_alice", "bot", text="receiving has begun")
         await me.next()
@@ -117,7 +119,7 @@ async def test_people_and_rooms_that_are_new_are_told() -> None:
         assert (EventKind.GROUP_ADDED, target(room, "group")) == (second.kind, second.target)
 
 
-async def test_somebody_who_is_no_contact_asks_to_become_one_and_is_accepted() -> None:
+async def test_a_stranger_s_friend_request_arrives_and_can_be_accepted() -> None:
     async with account() as me:
         me.served.world.network("wechat").add_person("wxid_new", "Newman", friends=False)
         await me.server.say("wxid_new", "bot", text="I am Newman")
@@ -139,7 +141,7 @@ async def far_room(me: Account) -> str:
     return network.add_group("79@chatroom", "far", ["wxid_far", "wxid_bob"]).id
 
 
-async def test_a_member_of_a_room_is_named_also_where_the_address_book_lists_no_members() -> None:
+async def test_a_speaker_is_named_even_if_the_room_is_listed_without_members() -> None:
     async with account() as me:
         room = await far_room(me)
         for text in ("one", "two"):
@@ -151,7 +153,7 @@ async def test_a_member_of_a_room_is_named_also_where_the_address_book_lists_no_
         assert 1 == me.served.calls("webwxbatchgetcontact")
 
 
-async def test_what_was_said_arrives_even_when_nobody_says_who_the_speaker_is() -> None:
+async def test_a_message_arrives_even_if_its_speaker_cannot_be_looked_up() -> None:
     async with account() as me:
         room = await far_room(me)
 
@@ -185,7 +187,7 @@ async def test_accounts_of_the_sandbox_can_write_to_each_other() -> None:
 
 
 async def between_two(me: Account, *segments: Any, to: Any = "me2") -> Event:
-    """What another account of the sandbox receives of a message that `me` sends it."""
+    """Return the event at another account of a message that `me` sends."""
     other = Account(me.served)
     await other.adapter.login(lambda step: None)
     await me.adapter._contacts.refresh()
@@ -195,7 +197,7 @@ async def between_two(me: Account, *segments: Any, to: Any = "me2") -> Event:
     return event
 
 
-async def test_a_location_arrives_as_its_label_and_something_to_send_on() -> None:
+async def test_a_location_arrives_as_its_label_and_a_forward_segment() -> None:
     xml = '<msg><location x="31.2" y="121.4" scale="16" label="街道1号 &amp; 2号" poiname="Park"/></msg>'
     async with account() as me:
         event = await between_two(me, Forward("location", {"content": xml}))
@@ -215,7 +217,7 @@ async def test_a_contact_card_arrives_with_the_person_it_recommends() -> None:
 
 
 @pytest.mark.parametrize("to", [target("me2"), target("产品群", "group")], ids=["user", "group"])
-async def test_a_quote_that_is_let_through_arrives_as_one(to: Any) -> None:
+async def test_a_quote_card_arrives_as_a_quote(to: Any) -> None:
     async with account(client_rules={"card.fresh": True}) as me:
         event = await between_two(me, Quote("7", "three or four?", "Alice", "Ada"), "four", to=to)
         quote, answer = event.message.segments  # type: ignore[union-attr]
@@ -244,7 +246,7 @@ async def held(me: Account, polls: int) -> None:
     raise AssertionError("no poll is being held")
 
 
-async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
+async def test_a_held_poll_returns_on_a_new_message() -> None:
     async with account(synccheck__hold_seconds=30) as me:
         inited = await me.adapter.webwx.webwxinit()
         await me.adapter.webwx.webwxsync(inited.SyncKey)
@@ -255,7 +257,7 @@ async def test_a_poll_that_waits_is_woken_by_what_happens() -> None:
         assert ["2", "2"] == await asyncio.wait_for(asyncio.gather(*polls), 60)
 
 
-async def test_a_service_that_holds_no_sync_check_is_asked_once_in_a_second() -> None:
+async def test_a_sync_check_that_is_not_held_repeats_once_a_second() -> None:
     async with account(synccheck__hold_seconds=0) as me:
         me.adapter.webwx.clock = CountedClock(5)
         with pytest.raises(TimeoutError, match="slept enough"):
@@ -265,7 +267,7 @@ async def test_a_service_that_holds_no_sync_check_is_asked_once_in_a_second() ->
         assert 1 + 5 == me.served.calls("synccheck")
 
 
-async def test_a_poll_ends_when_nothing_happens_and_names_contact_changes() -> None:
+async def test_a_poll_times_out_and_reports_contact_changes() -> None:
     async with account() as me:
         key = (await me.adapter.webwx.webwxinit()).SyncKey
         quiet = await me.adapter.webwx.synccheck(key)
@@ -275,7 +277,7 @@ async def test_a_poll_ends_when_nothing_happens_and_names_contact_changes() -> N
         assert ("0", "4") == (quiet, changed)
 
 
-async def test_a_poll_that_waits_hears_that_the_login_ended() -> None:
+async def test_a_held_poll_reports_that_the_login_ended() -> None:
     async with account(synccheck__hold_seconds=30, login__same_account=True) as me:
         inited = await me.adapter.webwx.webwxinit()
         await me.adapter.webwx.webwxsync(inited.SyncKey)
@@ -290,7 +292,7 @@ async def test_a_poll_that_waits_hears_that_the_login_ended() -> None:
         assert "1101" in event.raw["reason"]
 
 
-async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at() -> None:
+async def test_a_lost_login_is_reported_once_even_after_a_recent_check() -> None:
     async with account(synccheck__hold_seconds=600) as me:
         lost = asyncio.ensure_future(me.next())
         await held(me, 1)
@@ -304,7 +306,7 @@ async def test_a_login_that_ended_is_told_once_however_lately_it_was_looked_at()
         assert message_of("after") == (await following).message
 
 
-async def test_receiving_goes_on_after_a_new_login() -> None:
+async def test_receiving_continues_after_a_new_login() -> None:
     async with account() as me:
         me.server.end_session(next(iter(me.server.sessions.values())), wire.FAULTS.find(1100))
         lost = await me.next()
@@ -315,7 +317,7 @@ async def test_receiving_goes_on_after_a_new_login() -> None:
         assert (EventKind.LOGIN_LOST, message_of("back")) == (lost.kind, event.message)
 
 
-async def test_what_arrived_while_the_program_was_away_is_not_lost() -> None:
+async def test_messages_that_arrive_while_the_program_is_down_are_received() -> None:
     state_store = MemoryStateStore()
     async with account(state_store=state_store) as me:
         await me.server.say("wxid_alice", "bot", text="one")
@@ -331,7 +333,7 @@ async def test_what_arrived_while_the_program_was_away_is_not_lost() -> None:
         assert message_of("two") == events[1].message
 
 
-async def test_what_the_service_gives_anew_while_a_login_lasts_is_used_and_kept() -> None:
+async def test_renewed_cookies_and_skeys_are_used_and_stored() -> None:
     state_store = MemoryStateStore()
     async with account(state_store=state_store) as me:
 
@@ -357,7 +359,7 @@ async def test_what_the_service_gives_anew_while_a_login_lasts_is_used_and_kept(
 
 
 @pytest.mark.parametrize("kept", [None, b"{broken", b"\xff"])
-async def test_a_login_whose_position_is_gone_receives_what_is_new(kept: bytes | None) -> None:
+async def test_a_session_without_a_position_receives_from_now_on(kept: bytes | None) -> None:
     state_store = MemoryStateStore()
     async with account(state_store=state_store, synccheck__hold_seconds=600) as me:
         await me.adapter.close()
@@ -373,7 +375,40 @@ async def test_a_login_whose_position_is_gone_receives_what_is_new(kept: bytes |
         assert state_store.get("sync")
 
 
-async def test_an_old_sync_key_brings_the_same_again_and_an_absurd_one_nothing() -> None:
+async def test_a_position_that_is_refused_again_and_again_is_given_up() -> None:
+    state_store = MemoryStateStore()
+    async with account(state_store=state_store) as me:
+        await me.server.say("wxid_alice", "bot", text="first")
+        await me.next()
+        me.adapter.webwx.clock = CountedClock()
+
+        async def before(exchange: Any) -> None:
+            if exchange.endpoint == "webwxsync" and refused["left"]:
+                refused["left"] -= 1
+                raise Fault(BAD_PARAMETER)
+
+        refused = {"left": MAX_REFUSED_SYNCS}
+        me.served.before = before  # type: ignore[method-assign]
+        await me.server.say("wxid_alice", "bot", text="blocked")
+        following = asyncio.ensure_future(me.next())
+        await until(lambda: not refused["left"] and state_store.get("sync") and me.server.held_polls)
+        await me.server.say("wxid_alice", "bot", text="after")
+
+        assert message_of("after") == (await following).message
+
+
+async def test_a_position_of_another_login_is_not_used() -> None:
+    state_store = MemoryStateStore()
+    async with account(state_store=state_store) as me:
+        key = me.adapter._receiver.position()
+        await state_store.put("sync", msgspec.json.encode(Position("login:other", SyncKeys(1, [KeyValue(2, 1)]))))
+        unused = me.adapter._receiver.position()
+        await state_store.put("sync", msgspec.json.encode(Position(me.adapter.webwx.ready.scope, key or SyncKeys())))
+
+        assert (None, key) == (unused, me.adapter._receiver.position())
+
+
+async def test_an_old_sync_key_repeats_messages_and_an_invalid_one_returns_none() -> None:
     async with account() as me:
         key = (await me.adapter.webwx.webwxinit()).SyncKey
         await me.server.say("wxid_alice", "bot", text="one")
@@ -399,7 +434,7 @@ async def test_many_changes_come_in_pages() -> None:
         assert [1, 1, 0] == [more for _, more in pages]
 
 
-async def test_the_phone_answers_that_the_page_is_ready_with_its_chats() -> None:
+async def test_the_phone_replies_to_a_ready_page_with_its_chats() -> None:
     async with account() as me:
         key = (await me.adapter.webwx.webwxinit()).SyncKey
         await me.adapter.webwx.webwxstatusnotify(3, me.adapter.webwx.ready.me)
@@ -445,7 +480,7 @@ async def test_thumbnails_fit_into_a_hundred_pixels(size: tuple[int, int], expec
         assert expected == (event.raw["ImgWidth"], event.raw["ImgHeight"])
 
 
-async def test_the_thumbnail_of_what_is_no_picture_is_a_grey_square() -> None:
+async def test_a_file_that_is_not_a_picture_has_a_gray_thumbnail() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(MP4)
         id = await me.server.say("wxid_alice", "bot", media=blob, kind="video")
@@ -466,7 +501,7 @@ async def test_the_thumbnail_of_what_is_no_picture_is_a_grey_square() -> None:
         (None, 200, None, slice(0, 0)),
     ],
 )
-async def test_video_is_served_in_ranges_and_empty_without(
+async def test_a_video_is_served_in_ranges_and_empty_without_one(
     asked: str | None, status: int, content_range: str | None, part: slice
 ) -> None:
     async with account() as me:
@@ -477,7 +512,7 @@ async def test_video_is_served_in_ranges_and_empty_without(
         assert (status, content_range, MP4[part]) == (given[0], given[1].get("Content-Range"), given[2])
 
 
-async def test_a_video_that_comes_back_empty_is_no_success() -> None:
+async def test_an_empty_download_is_an_error() -> None:
     async with account() as me:
 
         async def before(exchange: Any) -> HttpResponse:
@@ -489,7 +524,7 @@ async def test_a_video_that_comes_back_empty_is_no_success() -> None:
             [piece async for piece in me.adapter.open_reference(reference)]
 
 
-async def test_what_cannot_be_fetched_says_so() -> None:
+async def test_references_without_bytes_are_refused() -> None:
     async with account() as me:
         scope = me.adapter.webwx.ready.scope
         for reference, error in (
@@ -502,7 +537,7 @@ async def test_what_cannot_be_fetched_says_so() -> None:
                 [piece async for piece in me.adapter.open_reference(reference)]
 
 
-async def test_files_and_previews_are_fetched_by_media_id() -> None:
+async def test_files_need_the_data_ticket_and_previews_the_media_id() -> None:
     async with account() as me:
         media = me.media(png(), "image", "png", name='a"b.png')
         from yizhan.model import Image
@@ -523,7 +558,7 @@ async def test_files_and_previews_are_fetched_by_media_id() -> None:
         assert two[1]["Content-Disposition"].startswith('attachment; filename="a')
 
 
-async def test_links_lead_through_the_check() -> None:
+async def test_link_checks_redirect_to_the_link() -> None:
     async with account() as me:
         status, headers, _ = await get(me, "/webwxcheckurl?requrl=https%3A%2F%2Fexample.com%2Fa&skey=x")
         refused = await get(me, "/webwxcheckurl?requrl=javascript:alert(1)")
@@ -535,7 +570,7 @@ async def test_links_lead_through_the_check() -> None:
 # --- rooms and remarks
 
 
-async def test_rooms_are_made_changed_and_told() -> None:
+async def test_rooms_can_be_created_and_changed() -> None:
     async with account() as me:
         await me.adapter._contacts.refresh()
         alice, bob, zhang = [await me.adapter._contacts.user_name(target(name)) for name in ("Alice", "Bob", "张工")]
@@ -557,7 +592,7 @@ async def test_rooms_are_made_changed_and_told() -> None:
         assert "新计划" == me.served.world.posts[-1].target
 
 
-async def test_a_remark_is_set_and_a_pin_without_it_wipes_it() -> None:
+async def test_a_pin_without_a_remark_erases_the_remark() -> None:
     async with account() as me:
         await me.send("hi")
         alice = str(me.adapter._contacts.book.find("user", "Alice"))
@@ -569,7 +604,7 @@ async def test_a_remark_is_set_and_a_pin_without_it_wipes_it() -> None:
         assert ("爱丽丝", "") == (remark, people["wxid_alice"].remark)
 
 
-async def test_the_world_can_be_put_back_to_its_start() -> None:
+async def test_a_reset_ends_all_sessions() -> None:
     async with account() as me:
         await me.send("hi")
         me.server.reset()

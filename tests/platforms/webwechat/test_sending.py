@@ -1,8 +1,9 @@
-"""Sending from our client to our server, over a socket: what arrives, what is refused, what is recognised."""
+"""Our client sends to our sandbox over a socket."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ from yizhan.model import (
     message_of,
 )
 from yizhan.platforms.adapter import MediaNeed
+from yizhan.platforms.webwechat.wire.base import LOGGED_OUT
 from yizhan.platforms.webwechat.wire.sending import Outgoing
+from yizhan.platforms.webwechat.wire.session import NotifyCode
 from yizhan.platforms.wechat_xml import parse_media
 
 
@@ -44,7 +47,7 @@ def receipt(sent: Any) -> Receipt:
     return Receipt("d1", "webwechat.main/user/Alice", State.SENT, (sent,))
 
 
-async def test_every_kind_arrives_as_it_was_sent() -> None:
+async def test_every_kind_of_segment_arrives() -> None:
     async with account() as me:
         picture, paper, speech = png(), "报告内容\n".encode(), b"ID3 speech"
         await me.send(
@@ -116,7 +119,7 @@ async def test_a_chunk_whose_answer_is_lost_is_sent_again(chunk: int) -> None:
         assert data == me.served.world.posts[0].blob.read()  # type: ignore[union-attr]
 
 
-async def test_a_big_file_is_asked_for_first_and_known_ones_are_not_uploaded_again() -> None:
+async def test_a_big_file_is_announced_and_a_known_one_not_uploaded_again() -> None:
     async with account(checkupload__required_above_bytes=1000) as me:
         rules = {"checkupload.ask_above_bytes": 900}
         clients = [Account(me.served, rules=rules) for _ in range(2)]
@@ -131,13 +134,13 @@ async def test_a_big_file_is_asked_for_first_and_known_ones_are_not_uploaded_aga
 
 
 @pytest.mark.parametrize("md5", ["", "abc", "g" * 32, "../" * 11, "0" * 33])
-async def test_a_check_without_a_digest_is_a_bad_parameter(md5: str) -> None:
+async def test_a_checkupload_without_an_md5_is_refused(md5: str) -> None:
     async with account() as me:
         with pytest.raises(Rejected, match="bad parameter"):
             await me.adapter.webwx.webwxcheckupload("a.bin", 30 << 20, md5, "filehelper")
 
 
-async def test_a_big_file_that_was_not_asked_for_is_refused() -> None:
+async def test_a_big_file_without_checkupload_is_refused() -> None:
     async with account(checkupload__required_above_bytes=1000) as me:
         with pytest.raises(Rejected, match="webwxcheckupload comes first"):
             await me.send(File(me.media(bytes(1001), "file", "bin"), "big.bin"))
@@ -172,7 +175,7 @@ async def test_a_send_whose_answer_is_lost_may_be_repeated_under_its_key() -> No
         assert [sent.id] == [post.message_id for post in me.served.world.posts]
 
 
-async def test_an_answer_without_an_id_is_no_success() -> None:
+async def test_a_send_response_without_an_id_is_an_unknown_outcome() -> None:
     from yizhan.wire import HttpResponse
 
     async with account() as me:
@@ -198,7 +201,7 @@ async def test_an_answer_without_an_id_is_no_success() -> None:
         (1, Rejected),
     ],
 )
-async def test_ret_codes_arrive_as_what_they_mean(code: int, error: Any) -> None:
+async def test_each_ret_code_raises_its_error(code: int, error: Any) -> None:
     from yizhan.platforms.webwechat.wire.base import FAULTS
     from yizhan.wire import Fault
 
@@ -213,7 +216,7 @@ async def test_ret_codes_arrive_as_what_they_mean(code: int, error: Any) -> None
         assert [] == me.served.world.posts
 
 
-async def test_a_media_id_that_ended_is_told_apart_and_made_anew() -> None:
+async def test_an_expired_media_id_raises_handle_expired() -> None:
     async with account(handle__seconds=60) as me:
         image = Image(me.media(png(), "image", "png"))
         await me.send(image)
@@ -225,7 +228,7 @@ async def test_a_media_id_that_ended_is_told_apart_and_made_anew() -> None:
         assert 2 == me.served.calls("webwxuploadmedia")
 
 
-async def test_a_media_id_of_another_login_is_worth_nothing() -> None:
+async def test_a_media_id_of_another_login_is_refused() -> None:
     async with account() as me:
         other = Account(me.served)
         await other.adapter.login(lambda step: None)
@@ -237,7 +240,7 @@ async def test_a_media_id_of_another_login_is_worth_nothing() -> None:
         await other.adapter.close()
 
 
-async def test_the_client_names_the_end_of_a_handle_where_the_rules_have_one() -> None:
+async def test_a_handle_expires_if_the_rules_say_so() -> None:
     async with account(client_rules={"handle.seconds": 60}) as me:
         media = me.media(png(), "image", "png")
         await me.send(Image(media))
@@ -261,7 +264,7 @@ async def test_too_many_pictures_in_a_row_are_refused_by_the_older_profile() -> 
         assert 5 == len(me.served.world.posts)
 
 
-async def test_the_limit_that_the_client_keeps_is_that_of_the_profile() -> None:
+async def test_the_client_s_limit_is_the_profile_s() -> None:
     async with account() as me:
         assert () == tuple(me.adapter.limits(message_of("hi"), target("Alice")))
         older = Account(me.served, profile="2018-01")
@@ -287,7 +290,7 @@ async def test_targets_are_remarks_nicknames_rooms_and_built_in_accounts() -> No
         assert ["user"] * 4 + ["group"] == [post.target_kind for post in me.served.world.posts]
 
 
-async def test_whoever_watches_sees_targets_by_their_stable_names() -> None:
+async def test_observers_see_stable_target_names() -> None:
     async with account() as me:
         await me.send("hi")
         await me.send("hi", to=target("产品群", "group"))
@@ -296,7 +299,7 @@ async def test_whoever_watches_sees_targets_by_their_stable_names() -> None:
         assert ["Alice", "产品群"] == seen
 
 
-async def test_a_name_of_nobody_and_one_of_two_people() -> None:
+async def test_unknown_and_ambiguous_names_are_refused() -> None:
     async with account() as me:
         with pytest.raises(TargetGone, match=r"no contact called 'Alcie'.*Did you mean Alice"):
             await me.send("hi", to="Alcie")
@@ -306,7 +309,7 @@ async def test_a_name_of_nobody_and_one_of_two_people() -> None:
             await me.send("hi")
 
 
-async def test_somebody_who_is_new_is_found_without_a_new_login() -> None:
+async def test_a_new_contact_is_found_without_a_new_login() -> None:
     async with account() as me:
         await me.send("hi")
         (name,) = me.server.people("user", 1)
@@ -315,7 +318,7 @@ async def test_somebody_who_is_new_is_found_without_a_new_login() -> None:
         assert [name] == [post.target for post in me.served.world.posts][1:]
 
 
-async def test_names_of_nobody_do_not_read_the_address_book_again_and_again() -> None:
+async def test_unknown_names_do_not_reread_the_address_book_endlessly() -> None:
     async with account() as me:
         for number in range(10):
             with pytest.raises(TargetGone):
@@ -324,7 +327,7 @@ async def test_names_of_nobody_do_not_read_the_address_book_again_and_again() ->
         assert 3 == me.served.calls("webwxgetcontact")
 
 
-async def test_a_room_that_no_longer_exists() -> None:
+async def test_a_room_that_is_gone_raises_target_gone() -> None:
     async with account() as me:
         room = target("产品群", "group")
         await me.send("hi", to=room)
@@ -333,7 +336,7 @@ async def test_a_room_that_no_longer_exists() -> None:
             await me.send("hi", to=room)
 
 
-async def test_an_address_book_of_many_pages_is_read_to_the_end() -> None:
+async def test_all_pages_of_an_address_book_are_read() -> None:
     async with account(contacts__page=7) as me:
         names = me.server.people("user", 40)
         await me.send("hi", to=names[-1])
@@ -351,7 +354,7 @@ async def test_a_mention_names_the_member_in_the_message_source() -> None:
         assert "<atchatroomname>@@" in body
 
 
-async def test_a_mention_finds_the_member_of_a_room_that_the_address_book_lists_without_members() -> None:
+async def test_a_mention_finds_a_member_of_a_room_listed_without_members() -> None:
     async with account() as me:
         network = me.served.world.network("wechat")
         network.add_person("wxid_far", "Farah", friends=False)
@@ -368,7 +371,7 @@ async def test_a_mention_finds_the_member_of_a_room_that_the_address_book_lists_
 # --- taking back
 
 
-async def test_a_message_is_withdrawn_within_two_minutes() -> None:
+async def test_a_message_can_be_recalled_within_two_minutes() -> None:
     async with account() as me:
         (first,), (second,) = await me.send("one"), await me.send("two")
         me.served.world.clock.advance(110)
@@ -381,7 +384,7 @@ async def test_a_message_is_withdrawn_within_two_minutes() -> None:
         assert [True, False] == [post.recalled for post in me.served.world.posts]
 
 
-async def test_nobody_elses_message_can_be_withdrawn() -> None:
+async def test_a_message_of_another_account_cannot_be_recalled() -> None:
     async with account() as me:
         id = await me.server.say("wxid_alice", "bot", text="mine")
         with pytest.raises(Unavailable):
@@ -402,7 +405,7 @@ async def received(me: Account, **said: Any) -> Any:
 
 @pytest.mark.parametrize("kind", ["image", "video"])
 @pytest.mark.parametrize("form", ["xml", "token"])
-async def test_a_received_picture_or_video_is_sent_on_without_an_upload(kind: Any, form: str) -> None:
+async def test_a_received_picture_or_video_is_forwarded_without_an_upload(kind: Any, form: str) -> None:
     async with account(content__media=form) as me:
         blob = await me.served.world.blobs.add(png() if kind == "image" else MP4)
         _, forward = await received(me, media=blob, kind=kind)
@@ -416,7 +419,7 @@ async def test_a_received_picture_or_video_is_sent_on_without_an_upload(kind: An
         ]
 
 
-async def test_a_withdrawn_picture_can_still_be_sent_on_also_in_a_later_login() -> None:
+async def test_a_recalled_picture_can_be_forwarded_in_a_later_login() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(png())
         id, forward = await received(me, media=blob, kind="image")
@@ -429,7 +432,7 @@ async def test_a_withdrawn_picture_can_still_be_sent_on_also_in_a_later_login() 
         assert [blob.sha256] * 2 == [p.blob.sha256 for p in me.served.world.posts if p.call != "say" and p.blob]
 
 
-async def test_three_values_are_enough_to_send_a_withdrawn_picture_on() -> None:
+async def test_three_values_are_enough_to_forward_a_recalled_picture() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(png())
         id, forward = await received(me, media=blob, kind="image")
@@ -450,7 +453,7 @@ async def test_a_picture_with_another_key_or_digest_is_not_found() -> None:
                 await me.send(Forward("image", {**forward.reference, "content": content}))
 
 
-async def test_a_received_file_sticker_and_link_are_sent_on_by_reference() -> None:
+async def test_a_received_file_sticker_and_link_are_forwarded_by_reference() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(b"a paper")
         _, file = await received(me, media=blob, kind="file", name="报告.pdf")
@@ -468,7 +471,7 @@ async def test_a_received_file_sticker_and_link_are_sent_on_by_reference() -> No
         assert 0 == me.served.calls("webwxuploadmedia")
 
 
-async def test_the_media_id_of_a_received_file_is_no_picture() -> None:
+async def test_the_media_id_of_a_received_file_is_refused_as_a_picture() -> None:
     async with account() as me:
         blob = await me.served.world.blobs.add(png())
         _, file = await received(me, media=blob, kind="file", name="a.png")
@@ -485,3 +488,114 @@ async def test_mark_read_names_the_chat() -> None:
 
         assert b'"Code":1' in body
         assert str(me.adapter._contacts.book.find("user", "Alice")).encode() in body
+
+
+# --- fidelity of the sandbox
+
+
+async def test_an_upload_names_its_first_receiver() -> None:
+    async with account() as me:
+        image = me.media(png(), "image", "png")
+        await me.send(Image(image), to="Alice")
+        need = MediaNeed(me.media(png(10, 10), "image", "png"), me.adapter.webwx.ready.scope, "pic")
+        await me.adapter.upload(need, BytesContent(png(10, 10)), target("Nobody at all"))
+        forms = [e.http.parts for e in me.served.exchanges if e.endpoint == "webwxuploadmedia"]
+        named = [
+            json.loads(str(p.value))["ToUserName"] for form in forms for p in form if p.name == "uploadmediarequest"
+        ]
+
+        assert [me.adapter._contacts.book.find("user", "Alice"), "filehelper"] == named
+
+
+async def test_a_message_carries_a_time_as_its_ids() -> None:
+    async with account() as me:
+        await me.send("one", to="filehelper")
+        await me.send("two", to="filehelper")
+        bodies = [
+            json.loads(b"".join(p for p in e.http.body if isinstance(p, bytes)))["Msg"]
+            for e in me.served.exchanges
+            if e.endpoint == "webwxsendmsg"
+        ]
+
+        assert all(msg["LocalID"] == msg["ClientMsgId"] for msg in bodies)
+        assert all(abs(int(msg["LocalID"]) / 1e7 - me.served.world.now()) < 100 for msg in bodies)
+        assert 2 == len({msg["LocalID"] for msg in bodies})
+
+
+@pytest.mark.parametrize(
+    ("use", "call"),
+    [
+        ("video", "webwxsendmsgimg"),
+        ("doc", "webwxsendmsgimg"),
+        ("pic", "webwxsendvideomsg"),
+        ("doc", "webwxsendvideomsg"),
+        ("video", "webwxsendemoticon"),
+    ],
+)
+async def test_a_media_id_of_another_media_type_is_refused(use: str, call: str) -> None:
+    async with account() as me:
+        media = me.media(MP4, "video", "mp4")
+        need = MediaNeed(media, me.adapter.webwx.ready.scope, use)
+        handle = await me.adapter.upload(need, BytesContent(MP4), target("Alice"))
+        media_id = json.loads(handle.token)["media_id"]
+        with pytest.raises(Unavailable, match="system error"):
+            await me.adapter.webwx.send(call, Outgoing(MediaId=media_id, EmojiFlag=2, ToUserName="filehelper"))
+        assert [] == me.served.world.posts
+
+
+async def test_a_recall_needs_the_receiver_s_name() -> None:
+    async with account() as me:
+        (sent,) = await me.send("hi", to="Alice")
+        bob = await me.adapter._contacts.user_name(target("Bob"))
+        for wrong, error in ((bob, Unavailable), ("@" + "0" * 64, TargetGone), ("", TargetGone)):
+            with pytest.raises(error):
+                await me.adapter.webwx.webwxrevokemsg(sent.id, wrong, "1")
+        recalled_before = me.served.world.posts[0].recalled
+        await me.adapter.recall(sent, target("Alice"), receipt(sent))
+
+        assert (False, True) == (recalled_before, me.served.world.posts[0].recalled)
+
+
+async def test_a_recall_in_a_room_that_is_gone_is_refused() -> None:
+    async with account() as me:
+        room = target("产品群", "group")
+        (sent,) = await me.send("hi", to=room)
+        me.served.world.network("wechat").groups["10001@chatroom"].gone = True
+        with pytest.raises(TargetGone):
+            await me.adapter.recall(sent, room, receipt(sent))
+
+        assert not me.served.world.posts[0].recalled
+
+
+@pytest.mark.parametrize(("code", "accepted"), [(1, True), (2, True), (5, True), (0, False), (6, False), (-1, False)])
+async def test_status_notices_have_the_documented_codes(code: Any, accepted: bool) -> None:
+    async with account() as me:
+        if accepted:
+            assert await me.adapter.webwx.webwxstatusnotify(code, "filehelper")
+        else:
+            with pytest.raises(Rejected, match="bad parameter"):
+                await me.adapter.webwx.webwxstatusnotify(code, "filehelper")
+
+
+async def test_a_status_notice_about_an_unknown_chat_is_refused() -> None:
+    async with account() as me:
+        with pytest.raises(TargetGone):
+            await me.adapter.webwx.webwxstatusnotify(NotifyCode.READ, "@" + "0" * 64)
+
+
+async def test_a_login_during_a_send_keeps_the_old_usernames_from_the_new_session() -> None:
+    async with account() as me:
+        old = me.adapter.webwx.ready
+        refresh = me.adapter._contacts.refresh
+
+        async def refresh_and_log_in() -> None:
+            await refresh()
+            me.server.end_session(me.server.sessions[old.sid], LOGGED_OUT)
+            await me.adapter.login(lambda step: None)
+
+        me.server.people("user", 30)
+        me.adapter._contacts.refresh = refresh_and_log_in  # type: ignore[method-assign]
+        with pytest.raises(Unavailable, match="a new login began"):
+            await me.send("hi", to="friend000025")
+
+        assert [] == me.served.world.posts

@@ -1,4 +1,4 @@
-"""The wire of web WeChat: answers that clients cut apart by pattern, and what stands inside of messages."""
+"""The exact bytes of responses, and the content of messages."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ from yizhan.wire import Fault, HttpResponse, decode_response, encode_response, m
         ),
     ],
 )
-def test_answers_are_written_to_the_byte_and_read_back(endpoint: Any, answer: Any, expected: bytes) -> None:
+def test_responses_have_the_exact_bytes_and_decode_again(endpoint: Any, answer: Any, expected: bytes) -> None:
     http = encode_response(endpoint, answer)
 
     assert expected == http.data
     assert answer == decode_response(endpoint, http)
 
 
-def test_a_synccheck_answer_has_43_bytes_in_all() -> None:
+def test_a_synccheck_response_has_43_bytes() -> None:
     assert 43 == len(encode_response(wire.SYNC_CHECK, SyncCheckResponse()).data)
 
 
-def test_a_failure_has_the_members_of_the_answer_empty() -> None:
+def test_a_failure_has_the_response_s_members_empty() -> None:
     body = wire.UPLOAD_MEDIA.envelope.fail(wire.UPLOAD_MEDIA, Fault(SYSTEM_ERROR)).data
 
     assert b'"Ret": -1' in body
@@ -67,7 +67,7 @@ def test_a_failure_has_the_members_of_the_answer_empty() -> None:
     assert b'"SyncKey": {\n"Count": 0' in wire.SYNC.envelope.fail(wire.SYNC, Fault(LOGIN_ELSEWHERE)).data
 
 
-def test_a_refused_login_says_why_in_the_services_words() -> None:
+def test_a_refused_login_has_the_service_s_words() -> None:
     http = HttpResponse(200, (), "<error><ret>1203</ret><message>暂时不能登录</message></error>".encode())
 
     with pytest.raises(Fault, match="暂时不能登录") as caught:
@@ -75,19 +75,19 @@ def test_a_refused_login_says_why_in_the_services_words() -> None:
     assert LOGIN_REFUSED is caught.value.row
 
 
-def test_a_room_whose_members_must_agree_first_was_made() -> None:
+def test_a_room_with_unconfirmed_members_counts_as_created() -> None:
     http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":-2013,"ErrMsg":""},"ChatRoomName":"@@1"}')
 
     assert CreateRoomResponse(ChatRoomName="@@1") == decode_response(wire.CREATE_ROOM, http)
 
 
-def test_ids_that_come_as_numbers_are_read() -> None:
+def test_numeric_ids_are_read_as_text() -> None:
     http = HttpResponse(200, (), b'{"BaseResponse":{"Ret":"0","ErrMsg":""},"MediaId":"@crypt_1","StartPos":"7","x":1}')
 
     assert UploadMediaResponse("@crypt_1", 7) == decode_response(wire.UPLOAD_MEDIA, http)
 
 
-def test_an_odd_member_of_a_message_does_not_keep_the_others_from_arriving() -> None:
+def test_one_malformed_member_does_not_block_the_stream() -> None:
     odd = {"MsgId": 5, "FileSize": 7, "Content": None, "MsgType": "49", "RecommendInfo": None, "CreateTime": "soon"}
     body = {"BaseResponse": {"Ret": 0}, "AddMsgList": [odd, "x", {"MsgId": "6"}], "SyncKey": {"List": None}}
     synced = decode_response(wire.SYNC, HttpResponse(200, body=json.dumps(body).encode()))
@@ -118,27 +118,27 @@ def test_content_is_escaped_and_read_back(shown: str, written: str) -> None:
     ("span", "emoji"),
     [("1f604", "😄"), ("2764", "❤"), ("1f1e81f1f3", "🇨🇳"), ("003120e3", "1⃣"), ("110000", "")],
 )
-def test_emoji_stand_as_spans(span: str, emoji: str) -> None:
+def test_emoji_are_written_as_spans(span: str, emoji: str) -> None:
     assert f"Bob {emoji}" == wire.display_name(f'Bob <span class="emoji emoji{span}"></span>')
 
 
-def test_a_room_message_names_its_speaker_and_an_own_one_does_not() -> None:
+def test_a_room_message_is_split_into_speaker_and_text() -> None:
     assert ("@ab12", "hi: there") == wire.split_speaker("@ab12:<br/>hi: there")
     assert ("", "x:<br/>hi") == wire.split_speaker("x:<br/>hi")
 
 
-def test_every_character_of_a_name_but_letters_and_digits_is_escaped() -> None:
+def test_an_encoded_file_name_keeps_letters_and_digits_only() -> None:
     assert "a1%2Eb%2Dc%20%E6%8A%A5" == wire.encry_file_name("a1.b-c 报")
 
 
 @pytest.mark.parametrize("title", ["note.txt", "a & b.txt", "1 < 2.txt", "</title><type>2000", "报告 1.txt"])
-def test_a_file_card_is_read_back_whatever_the_name(title: str) -> None:
+def test_a_file_card_with_any_name_parses_back(title: str) -> None:
     card = wire.summarize_card(wire.compose_file_card(title, 22, "@crypt_1"))
 
     assert (title, 6, "file", "@crypt_1") == (card.title, card.type, card.kind, card.attachid)
 
 
-def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
+def test_a_card_with_an_unescaped_name_is_read() -> None:
     card = wire.summarize_card(
         '<appmsg appid="x"><type>6</type><title>a & b <1>.txt</title>'
         "<appattach><attachid>@c</attachid></appattach></appmsg>"
@@ -147,7 +147,7 @@ def test_cards_of_clients_that_leave_names_unescaped_are_read() -> None:
     assert ("a & b <1>.txt", 6, "@c") == (card.title, card.type, card.attachid)
 
 
-def test_a_card_is_what_its_own_type_says_not_what_it_quotes() -> None:
+def test_the_type_of_a_quoted_card_does_not_count() -> None:
     card = wire.summarize_card(
         "<appmsg><title><![CDATA[a & b]]></title><refermsg><type>6</type></refermsg><type>57</type></appmsg>"
     )
@@ -176,14 +176,14 @@ def test_a_card_without_a_type_or_with_a_declaration_is_refused(xml: str) -> Non
         wire.summarize_card(xml)
 
 
-def test_the_keys_of_a_picture_are_not_shown() -> None:
+def test_the_keys_of_a_picture_are_masked() -> None:
     shown = mask_text(wire.image_xml(wire.CdnReference("ab" * 16, "3057" * 8, "cd" * 16), 100))
 
     assert "ab" * 16 not in shown
     assert 'cdnthumbaeskey="***"' in shown
 
 
-def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:
+def test_the_cdn_reference_of_pictures_and_videos_is_found() -> None:
     cdn = wire.CdnReference("ab" * 16, "3057" * 8, "cd" * 16)
 
     assert cdn == wire.cdn_reference(wire.image_xml(cdn, 100))
@@ -200,7 +200,7 @@ def test_the_three_values_of_a_picture_are_found_in_either_order() -> None:
         ("https://wx9.qq.com", "file.wx.qq.com", "webpush.weixin.qq.com", "login.weixin.qq.com"),
     ],
 )
-def test_hosts_follow_from_the_one_that_the_account_lives_on(api: str, file: str, push: str, login: str) -> None:
+def test_all_hosts_follow_from_the_api_host(api: str, file: str, push: str, login: str) -> None:
     found = bases(api)
 
     assert [api, f"https://{file}", f"https://{push}", f"https://{login}"] == [
@@ -208,5 +208,5 @@ def test_hosts_follow_from_the_one_that_the_account_lives_on(api: str, file: str
     ]
 
 
-def test_a_host_that_is_not_the_vendors_serves_every_role() -> None:
+def test_any_other_host_serves_all_roles() -> None:
     assert {"http://127.0.0.1:8791"} == set(bases("http://127.0.0.1:8791/").values())

@@ -1,4 +1,4 @@
-"""Recorded requests sent again, byte for byte but for what belongs to a login: ids, tickets, names, lengths."""
+"""Recorded requests, sent again with the ids, tickets, names and lengths of a sandbox login."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass
 class Login:
-    """What stands in our server where the recording has the stub's."""
+    """The values of a sandbox login that replace those of the recording."""
 
     session: Session
     person: str
@@ -64,7 +64,7 @@ class Login:
 
 
 def substitutions(recorded: Mapping[str, Any], login: Login) -> dict[str, str]:
-    """What to write in place of what, for this recording."""
+    """Return the replacement of every login-specific value in the recording."""
     request = recorded["request"]
     text = json.dumps([request["query"], request["body"]], ensure_ascii=False)
     cookies = dict(
@@ -211,7 +211,7 @@ def lacking(expected: Any, given: Any, path: str = "$") -> list[str]:
 
 
 def form_of(text: str) -> str:
-    """JavaScript or XML with the values taken out: what stands between the quotes and the tags."""
+    """Return JavaScript or XML without its values."""
     bare = re.sub(r'"[^"]*"', '""', re.sub(r"'[^']*'", "''", text))
     return re.sub(r">[^<]+<", "><", bare)
 

@@ -1,4 +1,4 @@
-"""What our client puts on the wire, held field by field against what the published clients put there."""
+"""The requests of our client, compared field by field with those of published clients."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def members(value: Any, prefix: str = "") -> set[str]:
     return set().union(*({f"{prefix}{k}"} | members(v, f"{prefix}{k}.") for k, v in value.items()))
 
 
-async def test_every_recorded_operation_is_one_that_our_client_has(ours: dict[str, Exchange]) -> None:
+async def test_our_client_makes_every_recorded_call(ours: dict[str, Exchange]) -> None:
     recorded = {name.partition("__")[2] for name in FILES}
     recorded = {"login_poll" if name.startswith("login_poll") else name for name in recorded}
     # Pictures of contacts and the page's statistics are of no use to a sender; the variants differ in their bytes only.
@@ -209,7 +209,7 @@ async def test_every_recorded_operation_is_one_that_our_client_has(ours: dict[st
     assert set() == recorded - others - variants - set(ours)
 
 
-async def test_our_fields_are_those_of_the_recorded_clients(ours: dict[str, Exchange]) -> None:
+async def test_our_requests_have_the_recorded_fields(ours: dict[str, Exchange]) -> None:
     wrong = []
     for operation, exchange in ours.items():
         found = recorded_of(operation)
@@ -225,7 +225,7 @@ async def test_our_fields_are_those_of_the_recorded_clients(ours: dict[str, Exch
     assert "" == "\n".join(wrong)
 
 
-async def test_values_are_of_the_kinds_that_the_recorded_clients_send(ours: dict[str, Exchange]) -> None:
+async def test_our_constants_equal_the_recorded_ones(ours: dict[str, Exchange]) -> None:
     for operation, exchange in ours.items():
         for recorded in recorded_of(operation):
             theirs = recorded["request"]["body"].get("json")
@@ -264,13 +264,13 @@ async def test_all_chunks_of_a_file_repeat_the_same_request(ours: dict[str, Exch
     ]
 
 
-async def test_names_outside_ascii_travel_plainly(ours: dict[str, Exchange]) -> None:
+async def test_a_file_name_outside_ascii_is_sent_unencoded(ours: dict[str, Exchange]) -> None:
     (part,) = [p for p in ours["webwxuploadmedia_file_cjk_name"].http.parts if p.name == "filename"]
 
     assert 'form-data; name="filename"; filename="报告 1.txt"' == part.disposition
 
 
-async def test_the_file_card_is_the_recorded_one_but_for_its_values(ours: dict[str, Exchange]) -> None:
+async def test_our_file_card_has_the_recorded_elements(ours: dict[str, Exchange]) -> None:
     import re
 
     def bare(card: str) -> str:

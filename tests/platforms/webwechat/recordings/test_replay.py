@@ -1,4 +1,4 @@
-"""What three published clients sent is answered by our server with at least what they were content to get."""
+"""Recorded requests of three published clients get responses with at least the recorded members."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MP4 = b"\0\0\0\x18ftypisom\0\0\2\0isommp41" + bytes(2000)
 
 
 class Stage:
-    """Our server with one login, and whatever a recording needs to be there before it."""
+    """The sandbox with one login, prepared for a recording."""
 
     def __init__(self, served: Served, adapter: Adapter) -> None:
         self.served = served
@@ -52,7 +52,7 @@ class Stage:
         return Login(saved, names.of("person", "wxid_alice"), names.of("room", "10001@chatroom"))
 
     async def prepare(self, recorded: dict[str, Any], login: Login) -> None:
-        """Make true what the recorded request takes for granted."""
+        """Create the messages and files that the recorded request names."""
         operation = recorded["operation"]
         session = self.server.sessions[login.session.sid]
         login.sync_at = 700000000 + session.end
@@ -143,7 +143,7 @@ async def staged() -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_a_recorded_request_gets_at_least_the_recorded_answer(name: str) -> None:
+async def test_a_recorded_request_gets_the_recorded_response(name: str) -> None:
     recorded = load(name)
     async with staged() as stage:
         login = await stage.login()

@@ -30,7 +30,7 @@ from yizhan.platforms.webwechat.client.login import QrLogin
 from yizhan.platforms.webwechat.client.receive import Receiver
 from yizhan.platforms.webwechat.client.session import dump_session, load_session
 from yizhan.platforms.webwechat.client.uploads import UploadedMedia, Uploads
-from yizhan.platforms.webwechat.convert import Draft
+from yizhan.platforms.webwechat.convert import Draft, client_message_id
 from yizhan.platforms.webwechat.wire.base import SYSTEM_ERROR
 from yizhan.platforms.webwechat.wire.sending import Outgoing
 from yizhan.platforms.webwechat.wire.session import NotifyCode
@@ -75,9 +75,9 @@ class Adapter:
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return convert.limits(message, self._context.rules)
 
-    def repeat_scope(self) -> str:
-        """The login within which a repeat under the same SendKey is recognized; see `Adapter.repeat_scope`."""
-        return self.webwx.session.repeat_scope if self.webwx.session is not None else NO_LOGIN
+    def session(self) -> str:
+        """Return a digest of the login: a repeat under the same SendKey is recognized only within the same one."""
+        return self.webwx.session.identity if self.webwx.session is not None else NO_LOGIN
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -109,7 +109,7 @@ class Adapter:
         placed = UploadedMedia("")
         if part.needs:
             placed = msgspec.json.decode(handles[part.needs[0]].token, type=UploadedMedia)
-        client_id = str(key.token)
+        client_id = client_message_id(key)
         msg = draft.outgoing(session.me, to, client_id, placed.media_id, placed.signature)
         if mentions:
             msg.MsgSource = mentions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.errors import LoginNeeded, PlatformError, Unavailable
 from yizhan.model import Target
 from yizhan.platforms.webwechat.client.calls import WebWx
 from yizhan.platforms.webwechat.convert.address_book import AddressBook
@@ -44,14 +44,18 @@ class Contacts:
         Raises:
             UnknownTarget: several contacts have that name.
             TargetGone: no contact has that name.
+            Unavailable: a new login began meanwhile, so the name must be looked up again.
         """
-        found = self.book.find(target.kind, target.id)
+        book = self.book
+        found = book.find(target.kind, target.id)
         if found is None and self._may_refresh():
             await self.refresh()
-            found = self.book.find(target.kind, target.id)
+            if self.book is not book:
+                raise Unavailable(f"{self._webwx.account}: a new login began before {target} was found; try again.")
+            found = book.find(target.kind, target.id)
             self._fruitless_refreshes = 0 if found is not None else self._fruitless_refreshes + 1
         if found is None:
-            raise self.book.not_found(self._webwx.account, target.kind, target.id)
+            raise book.not_found(self._webwx.account, target.kind, target.id)
         return found
 
     def _may_refresh(self) -> bool:

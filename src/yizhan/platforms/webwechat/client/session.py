@@ -33,8 +33,8 @@ class Session(Struct, omit_defaults=True):
         return "login:" + hashlib.sha256(self.sid.encode()).hexdigest()[:16]
 
     @property
-    def repeat_scope(self) -> str:
-        """The address, account and login within which the service recognizes a repeated ClientMsgId."""
+    def identity(self) -> str:
+        """A digest of address, account and login: the service recognizes a repeated ClientMsgId only within them."""
         return hashlib.sha256(f"{self.home}\n{self.api}\n{self.uin}\n{self.sid}".encode()).hexdigest()[:32]
 
 

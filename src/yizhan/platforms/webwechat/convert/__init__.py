@@ -10,7 +10,7 @@ from yizhan.platforms.webwechat.convert.compose import (
     mentions_of,
     upload_form,
 )
-from yizhan.platforms.webwechat.convert.draft import Draft
+from yizhan.platforms.webwechat.convert.draft import Draft, client_message_id
 from yizhan.platforms.webwechat.convert.media import media_rule
 from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id, target_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "VOICE_NOTE",
     "Draft",
     "Reader",
+    "client_message_id",
     "compose",
     "default_name",
     "limits",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from yizhan.model import Quote
+from yizhan.model import Quote, SendKey
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.wire.content import compose_file_card
 from yizhan.platforms.webwechat.wire.sending import Outgoing
@@ -17,6 +17,21 @@ from yizhan.platforms.wechat_xml import WEBWECHAT, compose_quote
 
 FROM_THE_SEND = ("FromUserName", "ToUserName", "LocalID", "ClientMsgId")
 """Members of `Msg` that a native body cannot set."""
+TICKS_PER_MILLISECOND = 10_000
+SERIALS = 1_000_000_000
+"""Serial numbers before they repeat, in ticks: 100 seconds."""
+
+
+def client_message_id(key: SendKey) -> str:
+    """Return LocalID and ClientMsgId of one send: 17 digits, a time in units of 100 ns.
+
+    The page's script sends 17 digits, too: milliseconds and four more. The serial number of the part is added to the
+    time, so that two sends of one moment have different ids; the id is up to 100 seconds ahead of the clock. It is the
+    same at every attempt. A key without a time gives its token.
+    """
+    if not key.at:
+        return str(key.token)
+    return str(int(key.at * 1000) * TICKS_PER_MILLISECOND + key.serial % SERIALS)
 
 
 @dataclass(frozen=True, slots=True)
