@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
+import msgspec
 import pytest
 
 from yizhan.errors import MediaFormat, MediaTooLarge, TargetGone, UnknownTarget, Unsupported
 from yizhan.model import (
+    Card,
+    CardLine,
     ChannelVideo,
     ContactCard,
     EventKind,
@@ -32,6 +36,7 @@ from yizhan.model import (
 from yizhan.platforms.kit.media_rules import MediaRule, choose
 from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.convert import (
+    CARD_NOTE,
     GIF_NOTE,
     QUOTE_NOTE,
     VOICE_NOTE,
@@ -46,8 +51,8 @@ from yizhan.platforms.webwechat.convert import (
 )
 from yizhan.platforms.webwechat.convert.address_book import AddressBook
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
-from yizhan.platforms.webwechat.wire.content import escape_content
-from yizhan.platforms.webwechat.wire.session import AddMsg, ModContact
+from yizhan.platforms.webwechat.wire.content import CdnReference, escape_content, image_xml
+from yizhan.platforms.webwechat.wire.session import AddMsg, ModContact, RecommendedPerson
 from yizhan.platforms.wechat_xml import parse_card
 
 RULES = PLATFORM.rules()
@@ -449,6 +454,93 @@ def test_cards_arrive_as_their_segments() -> None:
     assert "wxid_b" == person.message.segments[0].username
 
 
+def test_a_chat_record_arrives_with_its_lines_whatever_its_app_type() -> None:
+    item = "<dataitem datatype='1'><sourcename>Ada</sourcename><datadesc>see the plan</datadesc></dataitem>"
+    inner = f"<recordinfo><datalist>{item}</datalist></recordinfo>"
+    xml = f"<appmsg><title>T</title><type>19</type><recorditem><![CDATA[{inner}]]></recorditem></appmsg>"
+    event = arrived(MsgType=49, AppMsgType=0, FileName="T", Content=escape_content(f"<msg>{xml}</msg>"))
+
+    assert (Card("T", kind="chat_record", xml=xml, lines=(CardLine("see the plan", "Ada"),)),) == event.message.segments
+
+
+def test_a_quoted_picture_can_be_forwarded() -> None:
+    picture = image_xml(CdnReference("ab" * 16, "3057" * 8, "cd" * 16), 100)
+    refer = f"<type>3</type><svrid>7</svrid><createtime>9</createtime><content>{escape(picture)}</content>"
+    xml = f"<msg><appmsg><title>nice</title><type>57</type><refermsg>{refer}</refermsg></appmsg></msg>"
+    event = arrived(MsgType=49, AppMsgType=57, Content=escape_content(xml))
+    quote, answer = event.message.segments
+    (part,) = compose(message_of(quote.media[0]), USER, RULES, "login:2")
+
+    assert ("7", "[图片]", 9.0, Text("nice")) == (quote.message_id, quote.text, quote.at, answer)
+    assert ("webwxsendmsgimg", 2) == (part.call, part.body.scene)
+    assert "3057" * 8 in part.body.content
+
+
+OWN_ROOM = Contact(
+    UserName=ROOM_NAME,
+    NickName="产品群",
+    MemberList=[Member(UserName=BOB, NickName="Bob B."), Member(UserName=ME, NickName="I", DisplayName="Me here")],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "segments", "mentioned"),
+    [
+        ("hi @Bob B.\u2005and all", (Text("hi "), Mention("Bob B.", "Bob B."), Text("and all")), False),
+        ("@Me here\u2005look", (Mention("Me here", "Me here", own=True), Text("look")), True),
+        ("@I\u2005look", (Mention("I", "I", own=True), Text("look")), True),
+        ("@所有人\u2005look", (Mention("all", "所有人"), Text("look")), True),
+        ("@Nobody\u2005look", (Text("@Nobody\u2005look"),), False),
+        ("me@example.com", (Text("me@example.com"),), False),
+    ],
+)
+def test_mentions_in_a_room_are_segments(text: str, segments: Any, mentioned: bool) -> None:
+    reader = Reader("webwechat.me", ME, "login:1", book(OWN_ROOM))
+    event = parse(AddMsg(MsgId="5", FromUserName=ROOM_NAME, ToUserName=ME, Content=f"{BOB}:<br/>{text}"), reader)
+
+    assert event is not None
+    assert (segments, mentioned) == (event.message.segments, event.mentioned)  # type: ignore[union-attr]
+
+
+def test_a_friend_request_names_the_person_and_what_accepts_it() -> None:
+    info = {"UserName": ALICE, "NickName": "Al &amp; Co", "Ticket": "v2_x@stranger", "Content": "hi"}
+    event = arrived(FromUserName="fmessage", MsgType=37, RecommendInfo=msgspec.convert(info, RecommendedPerson))
+
+    assert (ALICE, "Al & Co", message_of("hi")) == (event.person, event.person_name, event.message)
+    assert f'{{"Value":"{ALICE}","VerifyUserTicket":"v2_x@stranger"}}' == event.data
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ('a<span class="emoji emoji1f604"></span>b', "a😄b"),
+        ('<span class="emoji emoji1f1e81f1f3"></span>', "🇨🇳"),
+        ("[微笑]", "[微笑]"),
+    ],
+)
+def test_emoji_codes_arrive_as_characters(given: str, shown: str) -> None:
+    assert message_of(shown) == arrived(Content=given).message
+
+
+def test_a_card_goes_as_its_words_and_the_receipt_says_so() -> None:
+    card = Card("T", "D", "https://x.y", lines=(CardLine("see the plan", "Ada"),), xml="<appmsg></appmsg>")
+    (part,) = parts(card)
+
+    assert ("webwxsendmsg", "T\nD\nhttps://x.y\nAda: see the plan", CARD_NOTE) == (
+        part.call,
+        part.body.content,
+        part.note,
+    )
+
+
+def test_a_card_with_xml_goes_unchanged_if_the_profile_allows_cards() -> None:
+    rules = RULES.overridden({"card.fresh": True})
+    xml = "<appmsg><title>T</title><type>19</type></appmsg>"
+    (part,) = compose(message_of(Card("T", xml=xml)), USER, rules, "login:1")
+
+    assert ("webwxsendappmsg", 19, xml) == (part.call, part.body.type, part.body.content)
+
+
 @pytest.mark.parametrize("content", ["&lt;msg&gt;&lt;appmsg&gt;", "&lt;!DOCTYPE x&gt;&lt;appmsg/&gt;", "", "x" * 100])
 def test_a_broken_card_still_shows_its_title(content: str) -> None:
     event = arrived(MsgType=49, AppMsgType=33, FileName="title", Content=content)
@@ -474,7 +566,7 @@ def test_a_location_shows_its_label_and_can_be_forwarded() -> None:
     [
         ({"MsgType": 10002, "Content": "x"}, EventKind.RECALL),
         ({"MsgType": 10000, "Content": "red packet"}, EventKind.OTHER),
-        ({"MsgType": 37}, EventKind.OTHER),
+        ({"MsgType": 37}, EventKind.FRIEND_REQUESTED),
         ({"MsgType": 50}, EventKind.OTHER),
     ],
 )

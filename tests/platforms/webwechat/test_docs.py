@@ -41,7 +41,7 @@ def test_the_page_documents_every_setting(name: str) -> None:
 
 def test_the_page_documents_the_rules_of_the_file() -> None:
     known = PLATFORM.rules().all().keys() - {"limits"}
-    not_rules = {"adapter.call", "wx.qq.com", "yizhan.platforms.webwechat.wire"}
+    not_rules = {"adapter.call", "event.mentioned", "wx.qq.com", "yizhan.platforms.webwechat.wire"}
     named = set(re.findall(r"`([a-z]+(?:\.[a-z_]+)+)`", PAGE)) - not_rules
 
     assert known == named

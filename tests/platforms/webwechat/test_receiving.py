@@ -124,11 +124,14 @@ async def test_a_stranger_s_friend_request_arrives_and_can_be_accepted() -> None
         me.served.world.network("wechat").add_person("wxid_new", "Newman", friends=False)
         await me.server.say("wxid_new", "bot", text="I am Newman")
         event = await me.next()
-        info = event.raw["RecommendInfo"]
-        people = [wire.VerifyUserEntry(Value=info["UserName"], VerifyUserTicket=info["Ticket"])]
+        people = [msgspec.json.decode(event.data, type=wire.VerifyUserEntry)]
         await me.adapter.call(wire.VERIFY_USER, wire.VerifyUser(Opcode=wire.ACCEPT, VerifyUserList=people))
 
-        assert (EventKind.OTHER, message_of("I am Newman"), 37) == (event.kind, event.message, event.raw["MsgType"])
+        assert (EventKind.FRIEND_REQUESTED, message_of("I am Newman"), 37) == (
+            event.kind,
+            event.message,
+            event.raw["MsgType"],
+        )
         assert me.served.world.network("wechat").people["wxid_new"].friends
         await me.send("welcome", to="Newman")
 

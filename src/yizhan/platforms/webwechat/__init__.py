@@ -40,7 +40,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         return (self.base_url or VENDOR).rstrip("/")
 
 
-_SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "native"}) | MEDIA
+_SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "card", "native"}) | MEDIA
 _NOTE = (
     "A voice message goes as a file, an animated picture as a sticker; a sticker is a gif; quoted text stands above "
     "its answer."

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, tostring
 
+from yizhan.model import Card as CardSegment
 from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote, Segment, Text
 from yizhan.platforms.wechat_xml.compose import FileCard
+from yizhan.platforms.wechat_xml.record import record_lines
 from yizhan.platforms.wechat_xml.xml import find, parse_fragment, refuse_hostile, repaired_source, text_of
 
 _SENDER = re.compile(r"^([^\s:<>]{1,128}):(?:\r?\n|<br/>)")
@@ -17,6 +19,8 @@ _HEX_KEY = re.compile(r"[0-9a-fA-F]{32}")
 _FILE_ID = re.compile(r"[0-9a-fA-F]{20,1024}")
 _KINDS = {3: "music", 4: "link", 5: "link", 6: "file", 19: "chat_record", 33: "mini_program", 36: "mini_program"}
 _KINDS |= {51: "channel_video", 57: "quote", 68: "link"}
+CHAT_RECORD = 19
+_CARD_SEGMENTS = {3: "song", CHAT_RECORD: "chat_record"}
 _QUOTED_WORDS = {3: "[图片]", 34: "[语音]", 42: "[名片]", 43: "[视频]", 47: "[动画表情]", 48: "[位置]", 62: "[视频]"}
 MAX_ORDINARY = 512 << 10
 """Characters of a card; only a chat record (type 19) may be larger, up to `xml.MAX_CHARS`."""
@@ -73,11 +77,15 @@ class Card:
             fileuploadtoken=self.text(attach + "fileuploadtoken"),
         )
 
-    def segments(self) -> tuple[Segment, ...]:
-        """Return the card as segments; a type without a segment of its own becomes its title and description as text.
+    def segments(self, *, as_cards: bool = False) -> tuple[Segment, ...]:
+        """Return the card as segments.
 
-        A file card returns nothing: fetching its bytes is up to the platform that received it.
+        Songs, chat records and types without a segment of their own become a `Card` segment with `as_cards`, else a
+        link, or title and description as text. A file card returns nothing: fetching its bytes is up to the platform
+        that received it.
         """
+        if as_cards and (self.type in _CARD_SEGMENTS or self.kind == "card"):
+            return (self.as_card(),)
         match self.type:
             case 6:
                 return ()
@@ -91,6 +99,18 @@ class Card:
                 return (self._quote(), Text(self.title))
         lines = [line for line in (self.title, self.text("des")) if line]
         return (Text("\n".join(lines)),) if lines else ()
+
+    def as_card(self) -> CardSegment:
+        """Return the card as a `Card` segment; a chat record with its lines."""
+        url = self.text("url") or self.text("dataurl")
+        return CardSegment(
+            title=self.title,
+            description=self.text("des"),
+            url=url if re.match(r"https?://", url, re.IGNORECASE) else "",
+            kind=_CARD_SEGMENTS.get(self.type, str(self.type)),
+            xml=self.xml,
+            lines=record_lines(self.root) if self.type == CHAT_RECORD else (),
+        )
 
     def _link(self) -> tuple[Segment, ...]:
         url, thumb = self.text("url") or self.text("dataurl"), self.text("thumburl") or self.text("songalbumurl")
@@ -137,7 +157,13 @@ class Card:
             text=_quoted_text(self.number(refer + "type"), self.text(refer + "content")),
             sender=author,
             sender_name=self.text(refer + "displayname"),
+            at=float(self.number(refer + "createtime")),
         )
+
+    def quoted(self) -> tuple[int, str]:
+        """Return message type and content of the message that a quote card answers; media are their XML."""
+        content = self.text("refermsg/content")
+        return self.number("refermsg/type"), _SIMPLE_SENDER.sub("", split_sender(content)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +229,7 @@ def parse_card(text: str) -> Card:
         raise ValueError(f"expected one <appmsg>, found {len(found)}")
     root = found[0]
     kind = _number(text_of(find(root, "type")))
-    if kind != 19 and len(body) > MAX_ORDINARY:
+    if kind != CHAT_RECORD and len(body) > MAX_ORDINARY:
         raise ValueError(f"the card has {len(body)} characters, the limit is {MAX_ORDINARY}")
     return Card(kind, text_of(find(root, "title")), _slice(body, root), root, text_of(find(holder, "fromusername")))
 

@@ -1,6 +1,7 @@
 """Messages to drafts of `Msg`, and received messages to events. Pure."""
 
 from yizhan.platforms.webwechat.convert.compose import (
+    CARD_NOTE,
     GIF_NOTE,
     QUOTE_NOTE,
     VOICE_NOTE,
@@ -15,6 +16,7 @@ from yizhan.platforms.webwechat.convert.media import media_rule
 from yizhan.platforms.webwechat.convert.parse import Reader, parse, recalled_id, target_of
 
 __all__ = [
+    "CARD_NOTE",
     "GIF_NOTE",
     "QUOTE_NOTE",
     "VOICE_NOTE",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from yizhan.errors import MediaFormat, Refused, Unsupported
 from yizhan.model import (
+    Card,
     ChannelVideo,
     ContactCard,
     File,
@@ -40,6 +41,7 @@ from yizhan.platforms.wechat_xml import (
     compose_contact,
     compose_link,
     compose_mini_program,
+    parse_card,
     runs,
 )
 from yizhan.wire.filename import safe_name
@@ -49,6 +51,7 @@ QUOTE_RULE = "- - - - - - - - - - - - - - -"
 MAX_QUOTED_CHARS = 200
 VOICE_NOTE = "Web WeChat cannot send voice messages; it was sent as a file."
 QUOTE_NOTE = "Web WeChat drops quotes; the quoted text stands above the answer."
+CARD_NOTE = "Web WeChat drops cards that a client sends; its words were sent as text."
 GIF_NOTE = "Web WeChat sends an animated picture as a sticker."
 
 
@@ -79,6 +82,8 @@ class _Composer:
                 yield from self._text(Words.of(run, self._target))
             case Quote() as quote:
                 yield from self._answer(quote, Words.of(run, self._target))
+            case Card() as card if not (card.xml and self._rules["card.fresh"]):
+                yield from self._text(Words(card.words), note=CARD_NOTE)
             case other:
                 yield self._one(other)
 
@@ -99,6 +104,8 @@ class _Composer:
                 return _part(draft, f"card of {segment.nickname or segment.username}")
             case Link() | MiniProgram() | ChannelVideo():
                 return self._card(segment)
+            case Card(xml=xml):
+                return _part(Draft("webwxsendappmsg", _card_type(xml), xml), f"card '{segment.title[:40]}'")
             case Forward():
                 return self._forward(segment)
             case Native(call, body):
@@ -200,6 +207,13 @@ class _Composer:
                 f"{self._target}: web WeChat cannot forward a received {forward.kind}. Save it and send it as a file."
             )
         return _part(draft, f"forward {forward.kind}")
+
+
+def _card_type(xml: str) -> int:
+    try:
+        return parse_card(xml).type
+    except ValueError:
+        return 0
 
 
 def limits(message: Message, rules: Rules) -> Sequence[Limit]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
-from yizhan.model import Event, EventKind, Forward, Message, Segment, Target, Text
+from yizhan.model import Event, EventKind, Forward, Mention, Message, Quote, Segment, Target, Text
 from yizhan.platforms.webwechat.convert.address_book import AddressBook
-from yizhan.platforms.webwechat.wire.content import emoticon_md5, split_speaker, unescape_content
+from yizhan.platforms.webwechat.wire.content import (
+    cdn_reference,
+    display_name,
+    emoticon_md5,
+    split_speaker,
+    unescape_content,
+)
+from yizhan.platforms.webwechat.wire.foreign import VerifyUserEntry
 from yizhan.platforms.webwechat.wire.session import AddMsg, AppMessageType, MessageType
-from yizhan.platforms.wechat_xml import parse_card, parse_contact, parse_revoked
+from yizhan.platforms.wechat_xml import MENTION_END, Card, parse_card, parse_contact, parse_revoked
 from yizhan.wire.filename import safe_name
+
+EVERYONE_NAMES = ("所有人", "all")
+"""The displayed names of a mention of everybody."""
+_MENTION = re.compile(f"@([^@{MENTION_END}]{{1,64}}){MENTION_END}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ def parse(added: AddMsg, reader: Reader) -> Event | None:
     kind, message = _content_of(added, content, reader)
     if own and kind is EventKind.MESSAGE:
         kind = EventKind.SENT
-    return Event(
+    event = Event(
         id=added.MsgId,
         kind=kind,
         account=reader.account,
@@ -48,8 +60,22 @@ def parse(added: AddMsg, reader: Reader) -> Event | None:
         sender=reader.book.id_of(speaker),
         sender_name=reader.book.name_of(speaker, chat if chat.startswith("@@") else ""),
         message=message,
+        mentioned=not own and message is not None and any(map(_addresses_me, message.segments)),
         raw=msgspec.to_builtins(added),
     )
+    return _with_request(event, added) if kind is EventKind.FRIEND_REQUESTED else event
+
+
+def _addresses_me(segment: Segment) -> bool:
+    return isinstance(segment, Mention) and (segment.own or segment.user == "all")
+
+
+def _with_request(event: Event, added: AddMsg) -> Event:
+    """Add person and data of a friend request; `data` is an entry of webwxverifyuser's VerifyUserList."""
+    info = added.RecommendInfo
+    entry = VerifyUserEntry(Value=info.UserName, VerifyUserTicket=info.Ticket)
+    data = msgspec.json.encode(entry).decode()
+    return msgspec.structs.replace(event, person=info.UserName, person_name=display_name(info.NickName), data=data)
 
 
 def target_of(user_name: str, reader: Reader) -> Target:
@@ -63,7 +89,7 @@ def _content_of(added: AddMsg, content: str, reader: Reader) -> tuple[EventKind,
         case MessageType.TEXT if added.SubMsgType == MessageType.LOCATION:
             return EventKind.MESSAGE, _location(added, text, reader)
         case MessageType.TEXT:
-            return EventKind.MESSAGE, _message(Text(text))
+            return EventKind.MESSAGE, _message(*_text(added, text, reader))
         case MessageType.CARD:
             return EventKind.MESSAGE, _message(*_contact(text))
         case MessageType.APP:
@@ -71,11 +97,34 @@ def _content_of(added: AddMsg, content: str, reader: Reader) -> tuple[EventKind,
         case MessageType.RECALL:
             return EventKind.RECALL, None
         case MessageType.FRIEND_REQUEST:
-            return EventKind.OTHER, _message(Text(added.RecommendInfo.Content))
+            return EventKind.FRIEND_REQUESTED, _message(Text(added.RecommendInfo.Content))
         case MessageType.SYSTEM:
             return EventKind.OTHER, _message(Text(text))
     forward = _media(added, text, reader)
     return (EventKind.MESSAGE, _message(forward)) if forward else (EventKind.OTHER, None)
+
+
+def _text(added: AddMsg, text: str, reader: Reader) -> tuple[Segment, ...]:
+    """Return the text of a room with its mentions, which are `@name` and a narrow space."""
+    room = added.FromUserName if added.FromUserName.startswith("@@") else added.ToUserName
+    if not room.startswith("@@"):
+        return (Text(text),)
+    segments: list[Segment] = []
+    position = 0
+    for match in _MENTION.finditer(text):
+        mention = _mention(match[1], room, reader)
+        if mention is not None:
+            segments += [Text(text[position : match.start()]), mention]
+            position = match.end()
+    return (*segments, Text(text[position:]))
+
+
+def _mention(name: str, room: str, reader: Reader) -> Mention | None:
+    """Return the mention of a member called `name`; None if the room has none."""
+    if name in EVERYONE_NAMES:
+        return Mention("all", name)
+    member = reader.book.member(room, name) if not name.startswith("@") else None
+    return Mention(name, name, own=member == reader.me) if member is not None else None
 
 
 _MEDIA_KINDS: dict[int, str] = {
@@ -108,9 +157,23 @@ def _app(added: AddMsg, content: str, reader: Reader) -> Sequence[Segment]:
         reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}
         return (Forward("file", reference, safe_name(name)),)
     try:
-        return parse_card(content).segments() or (Text(unescape_content(added.FileName)),)
+        card = parse_card(content)
     except ValueError:
         return (Text(unescape_content(added.FileName)),)
+    segments = tuple(_with_media(segment, card) for segment in card.segments(as_cards=True))
+    return segments or (Text(unescape_content(added.FileName)),)
+
+
+def _with_media(segment: Segment, card: Card) -> Segment:
+    """Add the picture or video to a quote of one; its CDN reference is valid in every login."""
+    if not isinstance(segment, Quote):
+        return segment
+    type_, content = card.quoted()
+    kind = _MEDIA_KINDS.get(type_)
+    if kind not in ("image", "video") or cdn_reference(content) is None:
+        return segment
+    media = Forward(kind, {"msg_type": type_, "content": content, "lasts": True})
+    return msgspec.structs.replace(segment, media=(media,))
 
 
 def _contact(content: str) -> Sequence[Segment]:
