@@ -176,13 +176,11 @@ def compose_channel_video(video: ChannelVideo, dialect: Dialect = WECHATSDK) -> 
     return dialect.wrap(dialect.appid, write(nodes))
 
 
-def compose_quote(
-    text: str, quote: Quote, dialect: Dialect = WECHATSDK, *, chat: str = "", kind: int = 1, created_at: int = 0
-) -> str:
+def compose_quote(text: str, quote: Quote, dialect: Dialect = WECHATSDK, *, chat: str = "", kind: int = 1) -> str:
     """Return a quote card (type 57): `text` answers `quote`.
 
     `chat`: the group's id, empty in a private chat. `kind`: the quoted message's type (1 text, 3 picture, 49 card); for
-    49 `quote.text` is the quoted card's XML, written escaped. `created_at`: seconds since the epoch.
+    49 `quote.text` is the quoted card's XML, written escaped.
     """
     refer: list[tuple[str, str | CData | Nodes]] = [
         ("type", str(kind)),
@@ -192,8 +190,8 @@ def compose_quote(
         ("displayname", quote.sender_name or quote.sender),
         ("content", quote.text),
     ]
-    if created_at:
-        refer.append(("createtime", str(created_at)))
+    if quote.at:
+        refer.append(("createtime", str(int(quote.at))))
     nodes: Nodes = [*_head(text, "", 57), ("url", ""), ("appattach", _NO_ATTACHMENT), ("refermsg", refer)]
     return dialect.wrap(dialect.appid, write(nodes))
 

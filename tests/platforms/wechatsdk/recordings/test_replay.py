@@ -334,7 +334,7 @@ def test_recorded_cards_read_as_what_they_are() -> None:
     assert ("plan.txt", 7777, wire.CDN_FILE) == (file.name, file.reference["size"], file.reference["fileType"])
     (program,) = segments("push1_mini_program")
     assert PROGRAM == msgspec.structs.replace(program, thumb_url="")
-    quote = Quote("5245109014869740841", "the plan is in the files", SELF, "Yizhan Bot")
+    quote = Quote("5245109014869740841", "the plan is in the files", SELF, "Yizhan Bot", at=1721549700.0)
     assert (quote, Text("thanks")) == segments("push1_quote")
 
 
