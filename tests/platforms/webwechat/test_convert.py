@@ -217,6 +217,21 @@ def test_the_same_bytes_under_two_names_share_one_upload_and_keep_their_titles()
     assert ["一.pdf", "二.pdf"] == [one.body.title, two.body.title]
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("报告 1 & 2.pdf", "报告 1 & 2.pdf"),
+        ("会议 2026|终稿.docx", "会议 2026_终稿.docx"),
+        ("../a\u202eb.pdf", "ab.pdf"),
+    ],
+)
+def test_a_changed_file_name_is_noted(name: str, title: str) -> None:
+    (part,) = parts(File(media("pdf", kind="file"), name))
+
+    assert title == part.body.title
+    assert (title != name) == (name in part.note and title in part.note)
+
+
 def test_outgoing_adds_sender_receiver_ids_and_media_id() -> None:
     (text,) = parts("hi")
     (file,) = parts(File(media("pdf", kind="file"), "a.pdf"))
@@ -421,9 +436,19 @@ def test_media_arrive_as_forward_segments(type_: int, kind: str) -> None:
     assert ("abc" if kind == "sticker" else None) == segment.reference.get("md5")
 
 
+@pytest.mark.parametrize(
+    ("values", "ms"), [({"MsgType": 34, "VoiceLength": 2350}, 2350), ({"MsgType": 43, "PlayLength": 12}, 12000)]
+)
+def test_voice_messages_and_videos_arrive_with_their_duration(values: dict[str, Any], ms: int) -> None:
+    (segment,) = arrived(**values).message.segments
+
+    assert ms == segment.duration_ms
+
+
 def test_a_file_arrives_with_its_name_and_download_values() -> None:
     event = arrived(MsgType=49, AppMsgType=6, FileName="a&amp;b.pdf", FileSize="12", MediaId="@crypt_1", Content="x")
     (segment,) = event.message.segments
+    assert 12 == segment.size
 
     assert ("file", "a&b.pdf", "@crypt_1", "12") == (
         segment.kind,

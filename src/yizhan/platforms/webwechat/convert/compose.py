@@ -152,7 +152,10 @@ class _Composer:
         return _part(draft, f"video {_amount(media.size)}", self._need(media, wire.MOVIE))
 
     def _file(self, media: Media, name: str, label: str, note: str = "") -> Part:
-        title = safe_name(name or media.name or default_name(media))
+        given = name or media.name or default_name(media)
+        title = safe_name(given)
+        if title != given:
+            note = " ".join(filter(None, (note, f"The name '{given[:80]}' was changed to '{title[:80]}'.")))
         draft = Draft("webwxsendappmsg", AppMessageType.FILE, title=title, size=media.size)
         return _part(draft, f"{label} {_amount(media.size)}", self._need(media, wire.DOCUMENT), note)
 

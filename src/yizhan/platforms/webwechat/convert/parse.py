@@ -147,7 +147,7 @@ def _media(added: AddMsg, content: str, reader: Reader) -> Forward | None:
     if kind == "sticker":
         reference["md5"] = emoticon_md5(content)
         reference["lasts"] = True
-    return Forward(kind, reference)
+    return Forward(kind, reference, duration_ms=added.VoiceLength if kind == "voice" else added.PlayLength * 1000)
 
 
 def _app(added: AddMsg, content: str, reader: Reader) -> Sequence[Segment]:
@@ -155,7 +155,8 @@ def _app(added: AddMsg, content: str, reader: Reader) -> Sequence[Segment]:
         name = unescape_content(added.FileName)
         reference = _reference(added, content, reader)
         reference |= {"media_id": added.MediaId, "file_name": name, "file_size": added.FileSize}
-        return (Forward("file", reference, safe_name(name)),)
+        size = int(added.FileSize) if re.fullmatch("[0-9]{1,15}", added.FileSize) else 0
+        return (Forward("file", reference, safe_name(name), size=size),)
     try:
         card = parse_card(content)
     except ValueError:
