@@ -73,19 +73,19 @@ class Account:
     async def send(
         self, *segments: SegmentLike, to: Target | str = "Alice", token: int = 0, keep: bool = True
     ) -> Sequence[PlatformId]:
-        """Send as a runner would: handles kept, every part under a key of its own."""
-        whom = target(to) if isinstance(to, str) else to
+        """Send every part under a key of its own; `keep` reuses handles."""
+        receiver = target(to) if isinstance(to, str) else to
         message = message_of(*segments)
         sent = []
-        for part in self.adapter.compose(message, whom):
+        for part in self.adapter.compose(message, receiver):
             for need in part.needs:
                 if not keep or need not in self.handles:
                     content = BytesContent(self.contents[need.media.sha256])
-                    self.handles[need] = await self.adapter.upload(need, content, whom)
+                    self.handles[need] = await self.adapter.upload(need, content, receiver)
             self.tokens += 1
             number = token or self.tokens
             key = SendKey(number, 1, at=self.started, serial=number)
-            sent.append(await self.adapter.send(part, self.handles, whom, key, message))
+            sent.append(await self.adapter.send(part, self.handles, receiver, key, message))
         return sent
 
     async def next(self) -> Event:

@@ -13,7 +13,7 @@ from yizhan.http.client import Progress
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.client.connection import Connection
 from yizhan.platforms.webwechat.client.session import Session, cookies_of
-from yizhan.wire import Endpoint, HttpResponse, mask_text
+from yizhan.wire import Endpoint, mask_text
 
 
 class WebWx(Connection):
@@ -49,10 +49,7 @@ class WebWx(Connection):
         headers = {"Cookie": self._cookie} if self._cookie else None
         request = self._login_page_request(dict(parse_qsl(parts.query)))
         response = await self.caller.exchange(wire.NEW_LOGIN_PAGE, request, headers=headers)
-        # This call answers in the body of a redirect, refusals included, so the status says nothing.
-        has_page = b"<ret>" in response.data
-        read = HttpResponse(200, response.headers, response.data) if has_page else response
-        page = self.caller.read(wire.NEW_LOGIN_PAGE, read)
+        page = self.caller.read(wire.NEW_LOGIN_PAGE, response)
         if not page.wxsid or not page.wxuin:
             raise self.unexpected(wire.NEW_LOGIN_PAGE, "the page of a confirmed login lacks wxsid or wxuin")
         cookies = {**(self.session.cookies if self.session else {}), **cookies_of(response)}
