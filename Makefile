@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench mutants setup lock clean
+.PHONY: demo test quick check bench mutants setup lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/yizhan demo $(ARGS)
@@ -12,6 +12,9 @@ setup: $(VENV)/.dev
 
 test: check
 	$(BIN)/python -m pytest tests -n 2 --dist loadgroup -q $(ARGS)
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest tests -m fast -n 2 -q $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

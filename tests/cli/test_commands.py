@@ -179,8 +179,8 @@ def test_files_go_once_to_all_and_arrive_under_their_name(both: Run, sandbox: Sa
     assert 0 == said.code, said
     assert {"照片.dat"} == {post.name for post in posts(sandbox) if post.kind == "file"}
     assert 3 == len(posts(sandbox))
-    assert 1 == sandbox.record.count(endpoint="uploadToGroup")
-    assert 1 == sandbox.record.count(endpoint="webwxuploadmedia")
+    assert 1 == sandbox.request_log.count(endpoint="uploadToGroup")
+    assert 1 == sandbox.request_log.count(endpoint="webwxuploadmedia")
 
 
 def test_what_is_attached_goes_as_what_it_is(qq: Run, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -535,14 +535,14 @@ def test_an_upload_makes_the_send_need_none(qq: Run, sandbox: Sandbox, tmp_path:
     (tmp_path / "a.png").write_bytes(picture("PNG"))
 
     (uploaded,) = qq("upload", "a.png", "--to", GROUP, "--json").objects
-    assert 1 == sandbox.record.count(endpoint="uploadToGroup")
+    assert 1 == sandbox.request_log.count(endpoint="uploadToGroup")
     sent = qq("send", GROUP, "--image", "a.png")
     (listed,) = qq("library", "list", "--json").objects
     (shown,) = qq("library", "show", uploaded["sha256"][:8], "--json").objects
     (verified,) = qq("library", "verify", "--json").objects
 
     assert 0 == sent.code
-    assert 1 == sandbox.record.count(endpoint="uploadToGroup")
+    assert 1 == sandbox.request_log.count(endpoint="uploadToGroup")
     assert uploaded["sha256"] == listed["media"]["sha256"]
     assert ["group"] == [row["scope"] for row in shown["handles"]]
     assert {"media": 1, "wrong": 0} == verified

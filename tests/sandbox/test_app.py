@@ -82,7 +82,7 @@ async def test_unknown_paths_are_in_the_record(http: Any) -> None:
     async with Sandbox(platforms=[PIGEON]) as sandbox:
         await http.get(f"{sandbox.url}/pigeon/x/nothing")
 
-        assert ["/pigeon/x/nothing"] == [entry.exchange.http.path for entry in sandbox.record.select(status=404)]
+        assert ["/pigeon/x/nothing"] == [entry.exchange.http.path for entry in sandbox.request_log.select(status=404)]
 
 
 def test_two_platforms_at_one_path_are_refused() -> None:
@@ -111,7 +111,7 @@ def test_an_unknown_platform_is_named_with_close_ones() -> None:
 
 def test_a_platform_that_does_not_load_is_left_out_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(PIGEON, name="broken", server="tests.pigeon:Missing")
-    monkeypatch.setattr("yizhan.sandbox.app.platforms", lambda: {"broken": broken, "pigeon": PIGEON})
+    monkeypatch.setattr("yizhan.sandbox.state.platforms", lambda: {"broken": broken, "pigeon": PIGEON})
 
     assert ["pigeon"] == list(Sandbox().servers)
     with pytest.raises(ConfigError, match="'broken' cannot be served"):
@@ -158,7 +158,7 @@ async def test_the_second_listener_serves_the_type_api_alone(http: Any, monkeypa
             control = answer.status
 
         assert (200, 404) == (status, control)
-        assert 1 == sandbox.record.count(endpoint="sendLetter")
+        assert 1 == sandbox.request_log.count(endpoint="sendLetter")
 
 
 def test_a_world_file_takes_the_place_of_the_default(tmp_path: Path) -> None:

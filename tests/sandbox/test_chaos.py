@@ -165,7 +165,7 @@ async def test_a_socket_that_is_being_opened_can_be_refused_or_cut(loft: Loft) -
             await socket.send_str("coo")
             assert "coo" == await socket.receive_str()
 
-    statuses = [entry.status for entry in loft.sandbox.record.select(endpoint="socket")]
+    statuses = [entry.status for entry in loft.sandbox.request_log.select(endpoint="socket")]
     # The client tries once more by itself when the line breaks before an answer.
     assert [503, 0, 0, 0, 101] == statuses
 
@@ -175,7 +175,7 @@ async def test_the_record_says_which_rule_struck(loft: Loft) -> None:
         loft.meet(**rule)
     for _ in range(3):
         await loft.write()
-    notes = [(entry.exchange.note, entry.status) for entry in loft.sandbox.record.select()]
+    notes = [(entry.exchange.note, entry.status) for entry in loft.sandbox.request_log.select()]
 
     assert [("chaos 1: fault tired", 429), ("chaos 2; chaos 3: status 500: cut after", 0), ("", 200)] == notes
 

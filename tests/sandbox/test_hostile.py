@@ -17,7 +17,7 @@ from yarl import URL
 
 from yizhan.platforms.spec import platforms
 from yizhan.sandbox import Sandbox
-from yizhan.sandbox.record import view
+from yizhan.sandbox.request_log import view
 from yizhan.wire import MULTIPART, Endpoint, FormPart, HttpRequest
 
 _MULTIPART = "multipart/form-data; boundary=cut"
@@ -296,7 +296,7 @@ async def test_no_secret_of_any_platform_stands_in_the_request_log(sandbox: Sand
         http = next(_requests(endpoint, badge, USERS.get(platform, "wxid_alice"), 1))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(router.answer(http), 0.05)
-    log = msgspec.json.encode([view(entry) for entry in sandbox.record.select()]).decode()
+    log = msgspec.json.encode([view(entry) for entry in sandbox.request_log.select()]).decode()
 
     assert [] == [secret for secret in secrets if secret in log]
-    assert len(sandbox.record) >= len(router.endpoints)
+    assert len(sandbox.request_log) >= len(router.endpoints)

@@ -1,4 +1,4 @@
-"""How a command runs: a loop that ends in good order on SIGTERM, and a store that is opened."""
+"""Running a command: an event loop that signals end in good order, and the store."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; SIGTERM, or a terminal that is closed, ends it as Ctrl-C does.
+    """Run a command's coroutine; SIGTERM and the end of the terminal stop it as Ctrl-C does.
 
-    What is under way is finished and recorded.
+    Sends in progress are finished and recorded. The signal handlers of the caller are restored.
     """
     from yizhan.runtime import event_loop
+    from yizhan.runtime.signals import restored_handlers
 
     async def stoppable() -> T:
         task = asyncio.current_task()
         assert task is not None
-        for number in _endings():
+        for number in numbers:
             with suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         return await work
 
-    return event_loop.run(stoppable())
+    numbers = _stop_signals()
+    with restored_handlers(signal.SIGINT, *numbers):
+        return event_loop.run(stoppable())
 
 
-def _endings() -> list[signal.Signals]:
-    """The signals that end a command; `nohup` has the terminal's ignored, and that stays so."""
+def _stop_signals() -> list[signal.Signals]:
+    """Return the signals that stop a command; `nohup` ignores the one of the terminal, and that stays so."""
     hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
     if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
         return [signal.SIGTERM]

@@ -1,4 +1,4 @@
-"""Faults on demand: what an exchange meets before or after the platform acts. Chance comes from the world's seed."""
+"""Faults on demand, before or after the platform acts. Randomness comes from the world's seed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from yizhan.sandbox.wire import ChaosRule, ChaosView
 from yizhan.wire import Endpoint, Fault, FaultCode, FaultTable, HttpResponse
 
 SOCKET = "socket"
-"""The endpoint name under which the opening of a WebSocket is addressed."""
+"""The endpoint name that addresses the opening of a WebSocket."""
 
 
-class Standing:
-    """A rule that stands, and how often it has struck."""
+class ActiveRule:
+    """A rule in force, with the number of times that it fired."""
 
     def __init__(self, number: int, rule: ChaosRule) -> None:
         self.number = number
@@ -29,12 +29,12 @@ class Standing:
         self.fired = 0
         self._names = tuple(_glob(text) for text in (rule.platform, rule.endpoint, rule.target))
 
-    def fits(self, exchange: Exchange) -> bool:
+    def matches(self, exchange: Exchange) -> bool:
         given = exchange.platform, exchange.endpoint, exchange.target
         return all(glob is None or glob(name) is not None for glob, name in zip(self._names, given, strict=True))
 
     @property
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         return self.rule.times is not None and self.fired >= self.rule.times
 
     def view(self) -> ChaosView:
@@ -42,61 +42,61 @@ class Standing:
 
 
 class Chaos:
-    """The rules that stand. Stands around every exchange as an observer; each exchange is held against every rule.
+    """The rules in force. As an observer it sees every exchange and applies each rule that matches.
 
-    `calls`: the endpoints that are served, by platform; a rule that could never strike is refused.
+    `endpoints`: the served endpoints by platform; a rule that could never fire is refused.
     """
 
-    def __init__(self, seed: int, calls: Callable[[], Iterable[tuple[str, Sequence[Endpoint[Any, Any]]]]]) -> None:
+    def __init__(self, seed: int, endpoints: Callable[[], Iterable[tuple[str, Sequence[Endpoint[Any, Any]]]]]) -> None:
         self._seed = seed
-        self._calls = calls
-        self._standing: list[Standing] = []
+        self._endpoints = endpoints
+        self._active: list[ActiveRule] = []
         self._number = 0
         self._random = random.Random(f"chaos {seed}")
 
     def set(self, rules: Sequence[ChaosRule], *, replace: bool = False) -> None:
-        """Add `rules`, or put them in the place of all others.
+        """Add `rules`, or replace all others by them.
 
         Raises:
-            ValueError: a rule asks for nothing, or no call, or a fault that its platforms do not have.
+            ValueError: a rule has no effect, matches no call, or names a fault that its platforms do not have.
         """
         for rule in rules:
             self._check(rule)
-        kept = [] if replace else self._standing
-        added = [Standing(self._number + n, rule) for n, rule in enumerate(rules, 1)]
+        kept = [] if replace else self._active
+        added = [ActiveRule(self._number + n, rule) for n, rule in enumerate(rules, 1)]
         self._number += len(added)
-        self._standing = [*kept, *added]
+        self._active = [*kept, *added]
 
     def clear(self, number: int | None = None) -> None:
-        """Take away the rule of that number, or all of them.
+        """Remove the rule of that number, or all of them.
 
         Raises:
             LookupError: there is no rule of that number.
         """
-        if number is not None and all(s.number != number for s in self._standing):
+        if number is not None and all(s.number != number for s in self._active):
             raise LookupError(f"there is no chaos rule {number}")
-        self._standing = [s for s in self._standing if number not in (None, s.number)]
+        self._active = [s for s in self._active if number not in (None, s.number)]
 
     def reset(self) -> None:
-        """Forget all rules, and begin the same row of chances again."""
-        self._standing = []
+        """Remove all rules, and restart the same sequence of random numbers."""
+        self._active = []
         self._number = 0
         self._random = random.Random(f"chaos {self._seed}")
 
     def views(self) -> list[ChaosView]:
-        return [standing.view() for standing in self._standing]
+        return [active.view() for active in self._active]
 
     async def before(self, exchange: Exchange) -> HttpResponse | None:
-        """Meet the exchange before the platform acts; raises Fault or Cut, or returns a bare answer."""
-        for standing in self._standing:
-            rule = standing.rule
-            if standing.spent or not standing.fits(exchange) or self._random.random() >= rule.rate:
+        """Apply the rules before the platform acts: raise Fault or Cut, or return a bare answer."""
+        for active in self._active:
+            rule = active.rule
+            if active.exhausted or not active.matches(exchange) or self._random.random() >= rule.rate:
                 continue
             row = None if rule.fault is None or exchange.table is None else exchange.table.faults.find(rule.fault)
             if rule.fault is not None and row is None:
                 continue
-            standing.fired += 1
-            exchange.note += f"{'; ' if exchange.note else ''}chaos {standing.number}"
+            active.fired += 1
+            exchange.note += f"{'; ' if exchange.note else ''}chaos {active.number}"
             if rule.delay:
                 await asyncio.sleep(rule.delay)
             if rule.cut == "before":
@@ -113,13 +113,13 @@ class Chaos:
         return None
 
     async def after(self, exchange: Exchange) -> None:
-        """Cut the line when `before` decided so."""
+        """Cut the connection if `before` decided so."""
         if exchange.extra.pop("cut after", False):
             exchange.note += ": cut after"
             raise Cut
 
     def done(self, exchange: Exchange) -> None:
-        """Nothing is left to do."""
+        """Do nothing; an observer has this method."""
 
     def _check(self, rule: ChaosRule) -> None:
         if rule.fault is None and rule.status is None and rule.cut is None and not rule.delay:
@@ -127,9 +127,9 @@ class Chaos:
         if rule.fault is not None and rule.status is not None:
             raise ValueError("a rule has a fault (in the platform's own words) or a bare status, not both")
         platform, endpoint = _glob(rule.platform), _glob(rule.endpoint)
-        served = [(name, calls) for name, calls in self._calls() if platform is None or platform(name)]
+        served = [(name, calls) for name, calls in self._endpoints() if platform is None or platform(name)]
         if not served:
-            names = [name for name, _ in self._calls()]
+            names = [name for name, _ in self._endpoints()]
             raise ValueError(f"no platform is called '{rule.platform}'.{did_you_mean(rule.platform, names)}")
         hit = [call for _, calls in served for call in calls if endpoint is None or endpoint(call.name)]
         if not hit and not (endpoint and endpoint(SOCKET)):
@@ -151,6 +151,6 @@ def _rows(tables: Iterable[FaultTable]) -> str:
 
 
 def _bare(status: int) -> HttpResponse:
-    # What a gateway in front of a platform says has another shape than the platform's own words.
+    # A gateway in front of a platform answers in HTML, not in the platform's envelope.
     body = f"<html><body><h1>{status}</h1></body></html>\n".encode()
     return HttpResponse(status, [("Content-Type", "text/html")], b"" if status in (204, 304) else body)

@@ -1,4 +1,4 @@
-"""The handlers of the control calls: what is asked over HTTP, done to the sandbox."""
+"""The handlers of the control calls: each maps a request to a method of the sandbox."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from yizhan.http.router import Call, Router
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
 from yizhan.sandbox import wire
-from yizhan.sandbox.guard import why_not
-from yizhan.sandbox.record import view
+from yizhan.sandbox.access import refusal
+from yizhan.sandbox.request_log import view
 from yizhan.version import __version__
 from yizhan.wire import Endpoint, Fault, HttpResponse, mask_value
 from yizhan.world import Blob, Post, World
 
 if TYPE_CHECKING:
-    from yizhan.sandbox.app import Sandbox
+    from yizhan.sandbox.state import SandboxState
 
 T = TypeVar("T")
 
 
-def control_router(sandbox: Sandbox) -> Router:
+def control_router(sandbox: SandboxState) -> Router:
     """Return the control calls of `sandbox`, ready to be mounted."""
     router = Router("", wire.CONTROL, sandbox.world.blobs)
     router.prefixes = (wire.PREFIX,)
@@ -40,11 +40,11 @@ def control_router(sandbox: Sandbox) -> Router:
 
 
 def _guarded(handler: Callable[[Any], Awaitable[Any]], host: str) -> Callable[[Call[Any]], Awaitable[Any]]:
-    """Refuse the web pages of others, and turn what can go wrong into the answer that says so."""
+    """Refuse pages of other sites, and turn errors into the answers of the control calls."""
 
     async def answer(call: Call[Any]) -> Any:
-        if refusal := why_not(call.http, host):
-            raise Fault(wire.FORBIDDEN, refusal[0], data=refusal[1])
+        if refused := refusal(call.http, host):
+            raise Fault(wire.FORBIDDEN, refused[0], data=refused[1])
         try:
             return await handler(call.request)
         except LookupError as error:
@@ -58,7 +58,7 @@ def _guarded(handler: Callable[[Any], Awaitable[Any]], host: str) -> Callable[[C
 class Control:
     """One method per control call; each takes the call's request struct and returns its answer."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: SandboxState) -> None:
         self.sandbox = sandbox
 
     def handlers(self) -> list[tuple[Endpoint[Any, Any], Callable[[Any], Awaitable[Any]]]]:
@@ -106,7 +106,7 @@ class Control:
                 "groups": sum(len(network.groups) for network in world.networks.values()),
                 "posts": len(world.posts),
                 "blobs": len(world.blobs),
-                "requests": len(sandbox.record),
+                "requests": len(sandbox.request_log),
                 "chaos": len(sandbox.chaos.views()),
             },
             clock=_clock(world),
@@ -125,7 +125,7 @@ class Control:
         media = wire.SaidMedia(request.media) if isinstance(request.media, str) else request.media
         blob, kind, name = None, request.kind, request.name
         if media is not None:
-            blob, guessed = await _taken_in(self.sandbox.world, media)
+            blob, guessed = await _add_media(self.sandbox.world, media)
             name = media.name or name
             kind = media.kind or kind or guessed or _kind_of(mimetypes.guess_type(name)[0] or "")
         said = await self.sandbox.say(
@@ -153,14 +153,14 @@ class Control:
         return wire.BlobView(request.body.sha256, request.body.size)
 
     async def requests(self, request: wire.RequestQuery) -> list[wire.RequestView]:
-        found = self.sandbox.record.select(**_filters(request))
+        found = self.sandbox.request_log.select(**_filters(request))
         return [view(entry) for entry in _newest(found, request.limit)]
 
     async def count_requests(self, request: wire.RequestQuery) -> wire.Count:
-        return wire.Count(self.sandbox.record.count(**_filters(request)))
+        return wire.Count(self.sandbox.request_log.count(**_filters(request)))
 
     async def clear_requests(self, _: wire.Nothing) -> wire.Done:
-        self.sandbox.record.clear()
+        self.sandbox.request_log.clear()
         return wire.Done()
 
     async def rules(self, request: wire.RulesQuery) -> wire.RulesView:
@@ -175,7 +175,7 @@ class Control:
 
     async def turn_clock(self, request: wire.TurnClock) -> wire.ClockView:
         if (request.advance is None) == (request.at is None):
-            raise ValueError('the clock is turned by {"advance": seconds} or to {"at": time}, one of the two')
+            raise ValueError('turn the clock by {"advance": seconds} or to {"at": time}, one of the two')
         if request.advance is not None:
             self.sandbox.clock.advance(request.advance)
         else:
@@ -199,7 +199,7 @@ class Control:
 
 
 def select_posts(world: World, query: wire.PostQuery) -> Iterable[Post]:
-    """Yield the posts that fit, in order; what simulated people said only when asked for."""
+    """Yield the matching posts in order; posts of simulated people only if the query asks for them."""
     wanted = {n: getattr(query, n) for n in ("kind", "call", "account", "message_id") if getattr(query, n)}
     if query.recalled is not None:
         wanted["recalled"] = query.recalled
@@ -231,7 +231,7 @@ def post_view(post: Post) -> wire.PostView:
     )
 
 
-async def _taken_in(world: World, media: wire.SaidMedia) -> tuple[Blob, Kind | None]:
+async def _add_media(world: World, media: wire.SaidMedia) -> tuple[Blob, Kind | None]:
     """Return the bytes of `media`, and the kind that a data URI names."""
     if bool(media.data) == bool(media.sha256):
         raise ValueError("media need data (base64 or a data URI) or a sha256, one of the two")

@@ -1,4 +1,4 @@
-"""The control calls of a sandbox, below `/_sandbox/`: described once, like any platform's calls.
+"""The control calls of a sandbox, below `/_sandbox/`, declared like a platform's calls.
 
 Every failure has one shape: `{"error", "detail", "expected"}` with status 400, 403 or 404; `expected` says what to do.
 """
@@ -33,16 +33,16 @@ from yizhan.wire import (
 
 PREFIX = "/_sandbox"
 MAX_DELAY = 30.0
-"""Seconds that chaos may hold a request."""
+"""Seconds; the longest delay of a chaos rule."""
 MAX_PEOPLE = 100_000
-"""People or groups made by one call."""
+"""People or groups that one call makes at most."""
 MAX_TIME = 3_155_760_000.0
 """Seconds since the epoch; the end of 2069."""
 _PAGE = "docs/sandbox.md"
 
 BAD_REQUEST = FaultCode("bad_request", "the request cannot be carried out", http=400, means=Rejected)
-NOT_FOUND = FaultCode("not_found", "there is no such thing", http=404, means=Rejected)
-FORBIDDEN = FaultCode("forbidden", "who asks may not drive the sandbox", http=403, means=NotAllowed)
+NOT_FOUND = FaultCode("not_found", "not found", http=404, means=Rejected)
+FORBIDDEN = FaultCode("forbidden", "this caller may not control the sandbox", http=403, means=NotAllowed)
 FAULTS = FaultTable([BAD_REQUEST, NOT_FOUND, FORBIDDEN])
 
 
@@ -72,13 +72,13 @@ class ControlEnvelope:
 
 
 def _json(status: int, value: Any) -> HttpResponse:
-    # Whatever a platform keeps beside a post must not break the listing of posts.
+    # Extra data that a platform keeps with a post must not break the listing of posts.
     data = msgspec.json.encode(value, enc_hook=str)
     return HttpResponse(status, [("Content-Type", "application/json")], data)
 
 
 def expected_of(endpoint: Endpoint[Any, Any] | None) -> str:
-    """Say in words what a call takes; for the `expected` of a refusal."""
+    """Return in words what a call takes, for the `expected` of a refusal."""
     if endpoint is None:
         return "one of: " + ", ".join(f"{e.method} {e.path}" for e in CALLS)
     fields = {f.encode_name: f.required for f in msgspec.structs.fields(endpoint.request)}
@@ -108,7 +108,7 @@ class ClockView(Struct):
     text: str
     """The same in ISO 8601, UTC."""
     turned: float
-    """Seconds by which it differs from the machine's clock."""
+    """Seconds ahead of the machine's clock."""
 
 
 class PlatformView(Struct):
@@ -129,7 +129,7 @@ class Status(Struct):
     clock: ClockView
     manual_logins: bool
     type_api: str = ""
-    """Address of the second listener, where one was asked for."""
+    """Address of the second listener; empty without one."""
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class Ids(Struct):
 
 
 class SaidMedia(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Media that somebody says: bytes as base64 or a data URI, or the SHA-256 of bytes that the world has."""
+    """Media that a person sends: bytes as base64 or a data URI, or the SHA-256 of bytes in the world."""
 
     data: str = ""
     sha256: str = ""
@@ -175,7 +175,7 @@ class Login(Struct):
     platform: Annotated[str, Query()] = ""
 
 
-# --- what arrived -----------------------------------------------------------------------------------------------------
+# --- posts and bytes --------------------------------------------------------------------------------------------------
 
 
 class PostQuery(Struct):
@@ -187,10 +187,10 @@ class PostQuery(Struct):
     message_id: Annotated[str, Query()] = ""
     recalled: Annotated[bool | None, Query()] = None
     said: Annotated[bool, Query()] = False
-    """Whether to list what simulated people said, too."""
+    """Whether to include the posts of simulated people."""
     since: Annotated[int, Query(), Meta(ge=0)] = 0
     limit: Annotated[int, Query(), Meta(ge=0)] = 0
-    """At most so many, the newest; 0 for all."""
+    """The number of newest posts to return; 0 for all."""
 
 
 class PostView(Struct):
@@ -245,14 +245,14 @@ class RequestQuery(Struct):
 
 class Answered(Struct):
     status: int
-    """0 when the line was cut."""
+    """0 if the connection was cut."""
     headers: list[tuple[str, str]]
     body: Any
     size: int
 
 
 class RequestView(Struct):
-    """One exchange, secrets masked. A body over 16 KiB is left out; `size` still tells its length."""
+    """One exchange, secrets masked. A body over 16 KiB is omitted; `size` still tells its length."""
 
     number: int
     at: float
@@ -301,7 +301,7 @@ class TurnClock(Struct, omit_defaults=True):
 
 
 class ChaosRule(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """When an exchange fits `platform`, `endpoint` and `target` (globs), `rate` of them meet what is asked for."""
+    """A fault for exchanges that match `platform`, `endpoint` and `target` (globs), at the given `rate`."""
 
     endpoint: str = "*"
     target: str = "*"
@@ -314,15 +314,15 @@ class ChaosRule(Struct, forbid_unknown_fields=True, omit_defaults=True):
     delay: Annotated[float, Meta(ge=0, le=MAX_DELAY)] = 0.0
     """Seconds of real time."""
     cut: Literal["before", "after"] | None = None
-    """Close the line before, or after, the platform has acted."""
+    """Close the connection before, or after, the platform acts."""
     times: Annotated[int, Meta(ge=1)] | None = None
-    """How often it strikes before it is spent; None for ever."""
+    """How often it fires before it is exhausted; None for no limit."""
 
 
 class SetChaos(Struct):
     rules: list[ChaosRule]
     replace: bool | UnsetType = UNSET
-    """Whether these take the place of those that stand: a list does, a single object is added."""
+    """Whether these replace the rules in force: a list does, a single object is added."""
 
 
 class ClearChaos(Struct):

@@ -14,7 +14,7 @@ from yizhan.platforms.rules import Rules
 from yizhan.runtime.event_loop import LoopThread
 from yizhan.sandbox import Sandbox
 from yizhan.sandbox.control import select_posts
-from yizhan.sandbox.record import view
+from yizhan.sandbox.request_log import view
 from yizhan.sandbox.wire import ChaosRule, PostQuery, RequestView
 from yizhan.world import Post, TurnableClock, World
 
@@ -70,11 +70,11 @@ class RunningSandbox:
 
     def calls(self, endpoint: str = "", **more: Any) -> int:
         """Return how often `endpoint` (a name, or a glob) was called; `more`: platform, target, status, since."""
-        return self._do(lambda: self.sandbox.record.count(endpoint=endpoint, **more))
+        return self._do(lambda: self.sandbox.request_log.count(endpoint=endpoint, **more))
 
     def requests(self, endpoint: str = "", **more: Any) -> list[RequestView]:
         """Return the exchanges that fit, oldest first, secrets masked; filters as in `calls`."""
-        return self._do(lambda: [view(entry) for entry in self.sandbox.record.select(endpoint=endpoint, **more)])
+        return self._do(lambda: [view(entry) for entry in self.sandbox.request_log.select(endpoint=endpoint, **more)])
 
     def posts(self, target: str | Target = "", **more: Any) -> list[Post]:
         """Return what arrived, oldest first; `said=True` adds what simulated people said.

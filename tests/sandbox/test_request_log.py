@@ -14,8 +14,8 @@ from tests.pigeon import PIGEON
 from yizhan.http.router import Exchange
 from yizhan.model import BytesContent
 from yizhan.sandbox import Sandbox
-from yizhan.sandbox import record as module
-from yizhan.sandbox.record import Record, view
+from yizhan.sandbox import request_log as module
+from yizhan.sandbox.request_log import RequestLog, view
 from yizhan.wire import FormPart, HttpRequest, HttpResponse
 
 
@@ -35,8 +35,8 @@ def _exchange(endpoint: str = "send", body: bytes = b"{}", answer: bytes = b"{}"
     return Exchange("test", endpoint, "to", http, HttpResponse(200, (), answer))
 
 
-def _record(**options: Any) -> Record:
-    return Record(lambda: 5.0, **options)
+def _record(**options: Any) -> RequestLog:
+    return RequestLog(lambda: 5.0, **options)
 
 
 async def test_an_exchange_is_read_back_whole(served: Any) -> None:

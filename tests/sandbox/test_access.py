@@ -9,7 +9,7 @@ import pytest
 
 from tests.pigeon import PIGEON
 from yizhan.sandbox import Sandbox
-from yizhan.sandbox.guard import why_not
+from yizhan.sandbox.access import refusal
 from yizhan.wire import HttpRequest
 
 PEOPLE = b'{"platform": "pigeon", "kind": "user", "count": 1}'
@@ -40,7 +40,7 @@ async def test_a_page_of_another_site_is_told_that_it_may_not_drive_the_sandbox(
 
     assert 403 == status
     assert "forbidden" == body["error"]
-    assert f"a web page of {origin} may not drive the sandbox" == body["detail"]
+    assert f"a web page of {origin} may not control the sandbox" == body["detail"]
     assert "a call from a program" in body["expected"]
     assert known == _people(sandbox)
 
@@ -73,8 +73,8 @@ async def test_programs_reach_the_control_calls_by_every_name_of_their_own(sandb
 def test_the_name_that_the_sandbox_was_told_to_listen_on_is_its_own() -> None:
     asked = HttpRequest("GET", "/_sandbox/", headers={"host": "Box.example.com:8791"})
 
-    assert why_not(asked, "box.example.com") is None
-    assert why_not(asked, "127.0.0.1") is not None
+    assert refusal(asked, "box.example.com") is None
+    assert refusal(asked, "127.0.0.1") is not None
 
 
 async def test_the_calls_of_the_platforms_ask_nobody_where_they_come_from(sandbox: Sandbox) -> None:

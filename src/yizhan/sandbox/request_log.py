@@ -1,4 +1,4 @@
-"""The record of exchanges: references are stored while requests run, secrets are masked when somebody reads."""
+"""The request log: exchanges are stored by reference as they end, and masked when they are read."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from yizhan.sandbox.wire import Answered, RequestView
 from yizhan.wire import Base64, FormPart, HttpResponse, Piece, is_secret, mask_text, mask_value
 
 MAX_KEPT = 50_000
-"""Exchanges; the oldest make room."""
+"""Exchanges kept; older ones are dropped."""
 MAX_BODY = 16 << 10
-"""Bytes of a body that is kept; of a longer one only the size is."""
+"""Bytes of a body; of a longer one only the size is kept."""
 MAX_BODIES = 64 << 20
-"""Bytes of all kept bodies together; the oldest lose theirs first."""
+"""Bytes of all bodies together; the oldest are dropped first."""
 MAX_TEXT = 1 << 10
 """Characters kept of a path, of one header or query value, of the target; the rest is cut off."""
 MAX_PAIRS = 64
 """Headers, and query parameters, kept of one request or answer."""
 MAX_HEADS = 64 << 20
-"""Bytes of all kept headers and queries together; the oldest lose theirs first."""
+"""Bytes of all headers and queries together; the oldest are dropped first."""
 MASK = "***"
 
 
@@ -75,8 +75,8 @@ class Entry:
             exchange.response = replace(exchange.response, body=b"")
 
 
-class Record:
-    """What every exchange was, newest last. `done` is called by the routers for each of them."""
+class RequestLog:
+    """Every exchange, newest last; the routers call `done` for each."""
 
     def __init__(self, now: Callable[[], float], kept: int = MAX_KEPT) -> None:
         self._now = now
@@ -89,7 +89,7 @@ class Record:
         self._number = 0
 
     def done(self, exchange: Exchange) -> None:
-        """Keep one exchange."""
+        """Add one exchange."""
         self._number += 1
         entry = Entry(self._number, self._now(), (time.perf_counter() - exchange.started) * 1000, exchange)
         self._entries.append(entry)
@@ -121,7 +121,7 @@ class Record:
         return self._number
 
     def count(self, *, platform: str = "", endpoint: str = "", **more: Any) -> int:
-        """Return how many exchanges fit. By platform and endpoint all are counted, also those no longer kept."""
+        """Return the number of matching exchanges; by platform and endpoint, dropped ones count, too."""
         if any(value not in ("", None, 0) for value in more.values()):
             return sum(1 for _ in self.select(platform=platform, endpoint=endpoint, **more))
         return sum(n for (p, e), n in self._counts.items() if _fits(p, platform) and _fits(e, endpoint))
@@ -129,7 +129,7 @@ class Record:
     def select(
         self, *, platform: str = "", endpoint: str = "", target: str = "", status: int | None = None, since: int = 0
     ) -> Iterator[Entry]:
-        """Yield the kept entries that fit, in order. Names may be globs; `since` is a number, not included."""
+        """Yield the matching entries in order. Names may be globs; `since` is a number and excludes it."""
         for entry in self._entries:
             exchange = entry.exchange
             if (
@@ -143,7 +143,7 @@ class Record:
 
 
 def view(entry: Entry) -> RequestView:
-    """Return what may be shown of an entry: secrets masked."""
+    """Return an entry as the control calls show it, secrets masked."""
     exchange = entry.exchange
     http, response = exchange.http, exchange.response or HttpResponse(0)
     return RequestView(
@@ -237,7 +237,7 @@ def _body(body: bytes | Iterable[Piece], content_type: str) -> Any:
 
 
 def _readable(data: bytes, content_type: str) -> Any:
-    """JSON decoded, forms as pairs, other text as text; bytes that are no text by their number."""
+    """Return JSON decoded, forms as pairs, other text as it is, and other bytes by their number."""
     if not data:
         return None
     try:
