@@ -114,7 +114,7 @@ class _prepare:
         from yizhan.runtime.clock import SystemClock
         from yizhan.storage.ledger import Ledger
 
-        self._ledger = await Ledger.open_file(self._path / "yizhan.db")
+        self._ledger = await Ledger.open(self._path / "yizhan.db")
         library = Library(open_blobs(self._path / "media"), SqlMediaIndex(self._ledger), SystemClock())
         self._made = Variants(library)
         return self._made

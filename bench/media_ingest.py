@@ -82,7 +82,7 @@ async def _one(file: Path, folder: Path) -> tuple[float, float]:
     from yizhan.storage.ledger import Ledger
 
     folder.mkdir()
-    ledger = await Ledger.open_file(folder / "yizhan.db")
+    ledger = await Ledger.open(folder / "yizhan.db")
     library = Library(open_blobs(folder / "media"), SqlMediaIndex(ledger), SystemClock())
     await library.add(b"warm")
     start = time.perf_counter()

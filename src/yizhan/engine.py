@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-
-import sqlalchemy as sa
 
 from yizhan.accounts.registry import Accounts, Change, OpenAccount
 from yizhan.accounts.tables import AccountTable, ContactTable
@@ -63,8 +60,8 @@ from yizhan.sending.plan import Plan
 from yizhan.sending.run import REPEAT_SECONDS, Runner
 from yizhan.sending.waiters import SettledListener, Waiters
 from yizhan.sending.worker import Worker
+from yizhan.storage.counters import known_store_id, make_store_id
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import counters
 from yizhan.storage.vault import Vault
 
 if TYPE_CHECKING:
@@ -152,13 +149,13 @@ class Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{folder} cannot be used as a store: {error}. Name another folder.") from error
-        ledger = await Ledger.open_file(folder / "yizhan.db")
+        ledger = await Ledger.open(folder / "yizhan.db")
         try:
-            is_new = not await ledger.read(_known_store_id)
+            is_new = not await ledger.read(known_store_id)
             vault = Vault.open(folder / "key", make=is_new)
             used_clock = clock or SystemClock()
             library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
-            store_id = await ledger.write(_store_id)
+            store_id = await ledger.write(make_store_id)
         except BaseException:
             await ledger.close()
             raise
@@ -860,16 +857,3 @@ def _raise_if_failed(receipts: list[Receipt]) -> list[Receipt]:
     raise DeliveryFailed(
         f"{first.delivery} to {first.target} is {first.state.value}: {first.detail or first.error}{more}", receipts
     )
-
-
-def _known_store_id(connection: sa.engine.Connection) -> int:
-    return connection.execute(sa.select(counters.c.value).where(counters.c.name == "store")).scalar() or 0
-
-
-def _store_id(connection: sa.engine.Connection) -> str:
-    """The store's own random number, made once; it keeps two stores' send keys apart."""
-    value = _known_store_id(connection)
-    if not value:
-        value = secrets.randbits(62)
-        connection.execute(counters.insert().values(name="store", value=value))
-    return f"{value:x}"

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from tests.media.support import HandClock, MemoryIndex, files_in, library_in
 from yizhan.media.blobs import open_blobs
@@ -15,8 +14,9 @@ from yizhan.media.housekeeping import Housekeeping, Pruned
 from yizhan.media.index import SqlMediaIndex
 from yizhan.media.library import Library
 from yizhan.model import Media, State, read_all
+from yizhan.storage.driver import Connection
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import deliveries, message_media, messages
+from yizhan.storage.statement import Statement
 
 HOUR = 3600.0
 
@@ -26,7 +26,7 @@ async def library(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "memory":
         yield library_in(tmp_path)
         return
-    ledger = await Ledger.open_file(tmp_path / "yizhan.db")
+    ledger = await Ledger.open(tmp_path / "yizhan.db")
     yield Library(open_blobs(tmp_path / "media"), SqlMediaIndex(ledger), HandClock())
     await ledger.close()
 
@@ -83,14 +83,21 @@ async def test_a_library_below_its_quota_is_left_alone(library: Library) -> None
 async def queue(library: Library, media: Media, state: State) -> None:
     """Store a delivery in `state` of a message with `media`."""
     assert isinstance(library.index, SqlMediaIndex)
-    row = {"message": 1, "account": "qqbot.main", "kind": "user", "target": "X", "priority": 0, "created_at": 0.0}
+    insert = Statement(
+        "insert",
+        sqlite="""
+        INSERT INTO deliveries (seq, message, broadcast, account, kind, target, priority, state, created_at)
+        VALUES (:seq, 1, 0, 'qqbot.main', 'user', 'X', 0, :state, 0)
+        """,
+    )
+    message = Statement("message", sqlite="INSERT INTO messages (id, digest, body, created_at) VALUES (1, 'x', '', 0)")
+    named = Statement("named", sqlite="INSERT INTO message_media (message, sha256) VALUES (1, :sha256)")
 
-    def work(connection: sa.Connection) -> None:
-        connection.execute(sa.insert(messages).values(id=1, digest="x", body=b"", created_at=0.0))
-        connection.execute(sa.insert(message_media).values(message=1, sha256=media.sha256))
-        for seq in (1, 2):
-            connection.execute(sa.insert(deliveries).values(seq=seq, state=state.value, **row))
-        connection.execute(sa.insert(deliveries).values(seq=3, state=State.SENT.value, **row))
+    def work(connection: Connection) -> None:
+        connection.execute(message)
+        connection.execute(named, {"sha256": media.sha256})
+        for seq, stands in ((1, state), (2, state), (3, State.SENT)):
+            connection.execute(insert, {"seq": seq, "state": stands.value})
 
     await library.index._ledger.write(work)
 

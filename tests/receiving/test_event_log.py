@@ -20,7 +20,7 @@ ANN = Target("qqbot.main", "user", "ANN")
 
 @pytest.fixture
 async def table(tmp_path: Path) -> AsyncIterator[EventTable]:
-    ledger = await Ledger.open_file(tmp_path / "yizhan.db")
+    ledger = await Ledger.open(tmp_path / "yizhan.db")
     yield EventTable(ledger, Vault.open(tmp_path / "key"))
     await ledger.close()
 

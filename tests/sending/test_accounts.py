@@ -255,7 +255,7 @@ async def test_an_account_whose_stored_settings_are_no_longer_understood_keeps_n
     for receipt in receipts:
         await waits(engine, receipt)
     await engine.close()
-    ledger = await Ledger.open_file(tmp_path / "store" / "yizhan.db")
+    ledger = await Ledger.open(tmp_path / "store" / "yizhan.db")
     # As another version of the program left them.
     await AccountTable(ledger, Vault.open(tmp_path / "store" / "key")).put("fake.me", {"rules": 7}, 0.0)
     await ledger.close()

@@ -9,24 +9,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from tests.support import PATIENCE, until
 from yizhan.errors import StorageError
-from yizhan.storage import ledger as ledger_module
-from yizhan.storage import migrations
-from yizhan.storage.ledger import Ledger, RowChanged
-from yizhan.storage.tables import counters, metadata
+from yizhan.storage import sqlite as sqlite_module
+from yizhan.storage.driver import Connection
+from yizhan.storage.ledger import BATCH, Ledger, RowChanged
+from yizhan.storage.statement import RowStatement, Statement
 
 
 @pytest.fixture
 async def ledger(tmp_path: Path) -> Any:
-    ledger = await Ledger.open_file(tmp_path / "a.db")
+    ledger = await Ledger.open(tmp_path / "a.db")
     yield ledger
     await ledger.close()
 
 
-INSERT = counters.insert()
+INSERT = RowStatement(
+    "insert",
+    ("name", "value"),
+    sqlite="INSERT INTO counters (name, value) SELECT v.name, v.value FROM {rows} WHERE v.name IS NOT NULL",
+)
+INSERT_ONE = Statement("insert one", sqlite="INSERT INTO counters (name, value) VALUES (:name, 1)")
+COUNT = Statement("count", sqlite="SELECT count(*) FROM counters")
+NAMES = Statement("names", sqlite="SELECT name FROM counters")
+VALUES = Statement("values", sqlite="SELECT name, value FROM counters")
+
+
+async def count(ledger: Ledger) -> int:
+    return int(await ledger.read(lambda connection: connection.value(COUNT)))
+
+
+async def names_in(ledger: Ledger) -> set[str]:
+    return set(await ledger.read(lambda connection: connection.column(NAMES)))
+
+
+async def values_in(ledger: Ledger) -> dict[str, int]:
+    return dict(await ledger.read(lambda connection: connection.rows(VALUES)))
 
 
 class Slow:
@@ -35,7 +54,7 @@ class Slow:
     def __init__(self) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
 
-    def __call__(self, connection: sa.engine.Connection) -> None:
+    def __call__(self, connection: Connection) -> None:
         self.begun.set()
         assert self.let_go.wait(PATIENCE)
 
@@ -45,7 +64,7 @@ async def test_many_writes_share_few_commits(ledger: Ledger) -> None:
 
     await asyncio.gather(*(ledger.put(INSERT, {"name": f"n{i}", "value": i}) for i in range(2000)))
 
-    assert 2000 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    assert 2000 == await count(ledger)
     assert ledger.commits - before < 100
 
 
@@ -62,13 +81,13 @@ async def test_a_bad_row_fails_alone(ledger: Ledger) -> None:
     results = await asyncio.gather(*(ledger.put(INSERT, row) for row in rows), return_exceptions=True)
 
     assert [False, False, True, False] == [isinstance(result, StorageError) for result in results]
-    names = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    names = await names_in(ledger)
     assert {"a", "b", "c"} == names
 
 
 async def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
-    def fail(connection: sa.engine.Connection) -> None:
-        connection.execute(INSERT.values(name="x", value=1))
+    def fail(connection: Connection) -> None:
+        connection.execute(INSERT_ONE, {"name": "x"})
         raise KeyError("mine")
 
     results = await asyncio.gather(
@@ -79,19 +98,19 @@ async def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
     )
 
     assert isinstance(results[1], KeyError)
-    names = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    names = await names_in(ledger)
     assert {"a", "b"} == names
 
 
 async def test_order_is_kept_around_work_of_other_kinds(ledger: Ledger) -> None:
     first = ledger.put(INSERT, {"name": "a", "value": 1})
-    double = counters.update().values(value=counters.c.value * 2)
-    doubled = asyncio.ensure_future(ledger.write(lambda c: c.execute(double).rowcount))
+    double = Statement("double", sqlite="UPDATE counters SET value = value * 2")
+    doubled = asyncio.ensure_future(ledger.write(lambda connection: connection.execute(double)))
     await asyncio.sleep(0)
     second = ledger.put(INSERT, {"name": "b", "value": 1})
     await asyncio.gather(first, doubled, second)
 
-    values = await ledger.read(lambda c: dict(c.execute(sa.select(counters.c.name, counters.c.value)).all()))
+    values = await values_in(ledger)
     assert {"a": 2, "b": 1} == values
 
 
@@ -99,65 +118,61 @@ async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.db").write_bytes(b"this is not a database at all, only some words" * 20)
 
     with pytest.raises(StorageError, match=r"cannot be opened: file is not a database\. It is damaged") as said:
-        await Ledger.open_file(tmp_path / "b.db")
+        await Ledger.open(tmp_path / "b.db")
     assert "sqlalche.me" not in str(said.value)
 
 
 async def test_what_the_database_refuses_is_said_without_the_values(ledger: Ledger) -> None:
     with pytest.raises(StorageError, match="no such table") as of_a_write:
-        await ledger.put(sa.insert(sa.table("nowhere", sa.column("value"))), {"value": "hush"})
+        await ledger.put(
+            RowStatement("nowhere", ("value",), sqlite="INSERT INTO nowhere SELECT v.value FROM {rows}"),
+            {"value": "hush"},
+        )
+    select = Statement("nowhere", sqlite="SELECT * FROM nowhere WHERE a = :value")
     with pytest.raises(StorageError, match="no such table") as of_a_read:
-        await ledger.read(lambda c: c.execute(sa.text("SELECT * FROM nowhere WHERE a = :value"), {"value": "hush"}))
+        await ledger.read(lambda connection: connection.rows(select, {"value": "hush"}))
 
     for said in (of_a_write, of_a_read):
         assert "hush" not in str(said.value)
 
 
 async def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
-    await (await Ledger.open_file(tmp_path / "c.db")).close()
+    await (await Ledger.open(tmp_path / "c.db")).close()
     with sqlite3.connect(tmp_path / "c.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE schema_revision SET revision = 9999")
 
     with pytest.raises(StorageError, match="newer yizhan"):
-        await Ledger.open_file(tmp_path / "c.db")
-
-
-def test_the_revisions_make_the_tables_that_the_code_declares() -> None:
-    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-    migrations.upgrade(engine)
-
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    with engine.connect() as connection:
-        assert [] == compare_metadata(MigrationContext.configure(connection), metadata)
-    newest = max(file.stem[:4] for file in (Path(migrations.__file__).parent / "versions").glob("[0-9]*.py"))
-    assert newest == migrations.HEAD == migrations.current_revision(engine)
+        await Ledger.open(tmp_path / "c.db")
 
 
 async def test_an_update_that_finds_nothing_to_change_says_so_and_harms_no_other(ledger: Ledger) -> None:
     await asyncio.gather(*(ledger.put(INSERT, {"name": name, "value": 1}) for name in ("a", "b")))
-    update = counters.update().where(counters.c.name == sa.bindparam("which"), counters.c.value == 1).values(value=2)
+    update = RowStatement(
+        "update",
+        ("which",),
+        sqlite="UPDATE counters SET value = 2 FROM {rows} WHERE counters.name = v.which AND counters.value = 1",
+    )
 
     results = await asyncio.gather(
         *(ledger.put(update, {"which": name}) for name in ("a", "nobody", "b", "a")), return_exceptions=True
     )
 
     assert [type(None), RowChanged, type(None), RowChanged] == [type(result) for result in results]
-    values = await ledger.read(lambda c: dict(c.execute(sa.select(counters.c.name, counters.c.value)).all()))
+    values = await values_in(ledger)
     assert {"a": 2, "b": 2} == values
 
 
 async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(ledger: Ledger) -> None:
     def pages(count: int) -> Any:
-        return lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {count}").scalar()
+        limit = Statement("limit", sqlite=f"PRAGMA max_page_count = {count}")
+        return lambda connection: connection.value(limit)
 
-    used = await ledger.read(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar())
+    used = await ledger.read(lambda connection: connection.value(Statement("pages", sqlite="PRAGMA page_count")))
     await ledger.write(pages(int(used or 0) + 30))
     names = [f"{number:05}" + "x" * (5 if number % 7 else 9000) for number in range(300)]
 
     def inserting(name: str) -> Any:
-        return lambda connection: connection.execute(INSERT.values(name=name, value=1)).rowcount
+        return lambda connection: connection.execute(INSERT_ONE, {"name": name})
 
     results = await asyncio.gather(
         *(ledger.put(INSERT, {"name": name, "value": 1}) for name in names),
@@ -165,7 +180,7 @@ async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(
         return_exceptions=True,
     )
 
-    stored = await ledger.read(lambda c: set(c.execute(sa.select(counters.c.name)).scalars()))
+    stored = await names_in(ledger)
     tried = [*names, *("w" + name for name in names)]
     told = {name for name, result in zip(tried, results, strict=True) if not isinstance(result, BaseException)}
     assert told == stored
@@ -175,8 +190,8 @@ async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(
 
 
 async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
-    ledger = await Ledger.open_file(tmp_path / "d.db")
-    written = asyncio.ensure_future(ledger.write(lambda c: c.execute(INSERT.values(name="last", value=1)).rowcount))
+    ledger = await Ledger.open(tmp_path / "d.db")
+    written = asyncio.ensure_future(ledger.write(lambda c: c.execute(INSERT_ONE, {"name": "last"})))
     await asyncio.sleep(0)
     await ledger.close()
 
@@ -222,7 +237,7 @@ async def test_a_foreign_process_that_holds_the_store_is_waited_for(
 
     writing = asyncio.ensure_future(ledger.put(INSERT, {"name": "a", "value": 1}))
     await until(lambda: tries)
-    assert 0 == await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+    assert 0 == await count(ledger)
     assert not writing.done()
     other.execute("COMMIT")
     other.close()
@@ -233,7 +248,7 @@ async def test_a_foreign_process_that_holds_the_store_is_waited_for(
 async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledger, tmp_path: Path) -> None:
     async def read() -> None:
         for _ in range(60):
-            await ledger.read(lambda c: c.execute(sa.select(sa.func.count()).select_from(counters)).scalar())
+            await count(ledger)
 
     async def write(first: int) -> None:
         for start in range(first, first + 4000, 200):
@@ -287,7 +302,24 @@ async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None
 
 
 async def test_a_sqlite_that_is_too_old_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "OLDEST_SQLITE", (9, 0, 0))
+    monkeypatch.setattr(sqlite_module, "OLDEST_SQLITE", (9, 0, 0))
 
     with pytest.raises(StorageError, match=r"SQLite [\d.]+; the store needs 9\.0\.0"):
-        await Ledger.open_file(tmp_path / "a.db")
+        await Ledger.open(tmp_path / "a.db")
+
+
+async def test_more_urgent_writes_than_one_commit_takes_are_all_written(ledger: Ledger) -> None:
+    amount = BATCH + 88
+
+    await asyncio.wait_for(
+        asyncio.gather(*(ledger.put(INSERT, {"name": f"u{i}", "value": 1}, urgent=True) for i in range(amount))),
+        PATIENCE,
+    )
+
+    assert amount == await count(ledger)
+
+
+async def test_every_commit_of_the_writer_reaches_the_disk(ledger: Ledger) -> None:
+    synchronous, journal = (Statement(name, sqlite=f"PRAGMA {name}") for name in ("synchronous", "journal_mode"))
+
+    assert (2, "wal") == await ledger.write(lambda c: (c.value(synchronous), c.value(journal)))

@@ -1,15 +1,55 @@
-"""Accounts, and the small secrets that each must not lose; encrypted at rest."""
+"""Accounts with their settings and state, encrypted at rest; and contacts, the operator's names for targets."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
+from yizhan.errors import StorageError
+from yizhan.storage.driver import Connection
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import accounts, contacts, keeps
+from yizhan.storage.statement import RowStatement, Statement
 from yizhan.storage.vault import Vault
+
+_PUT_ACCOUNT = Statement(
+    "put account",
+    sqlite="""
+    INSERT INTO accounts (name, settings, added_at) VALUES (:name, :settings, :added_at)
+    ON CONFLICT (name) DO UPDATE SET settings = excluded.settings, added_at = excluded.added_at
+    """,
+)
+_REMOVE_ACCOUNT = Statement("remove account", sqlite="DELETE FROM accounts WHERE name = :account")
+_ACCOUNTS = Statement("all accounts", sqlite="SELECT name, settings FROM accounts ORDER BY name")
+_ACCOUNT_NAMES = Statement("names of accounts", sqlite="SELECT name FROM accounts ORDER BY name")
+_SETTINGS = Statement("settings of account", sqlite="SELECT settings FROM accounts WHERE name = :name")
+
+_STATE = Statement("state of account", sqlite="SELECT name, value FROM account_state WHERE account = :account")
+_PUT_STATE = Statement(
+    "put state",
+    sqlite="""
+    INSERT INTO account_state (account, name, value) VALUES (:account, :name, :value)
+    ON CONFLICT (account, name) DO UPDATE SET value = excluded.value
+    """,
+)
+_REMOVE_STATE = Statement("remove state", sqlite="DELETE FROM account_state WHERE account = :account AND name = :name")
+_REMOVE_ALL_STATE = Statement("remove all state", sqlite="DELETE FROM account_state WHERE account = :account")
+
+_REMOVE_CONTACT = Statement("remove contact", sqlite="DELETE FROM contacts WHERE alias = :alias AND is_tag = :is_tag")
+_ADD_CONTACTS = RowStatement(
+    "add contacts",
+    ("alias", "target", "is_tag"),
+    sqlite="""
+    INSERT INTO contacts (alias, target, is_tag) SELECT alias, target, is_tag FROM {rows} WHERE alias IS NOT NULL
+    """,
+)
+_CONTACT = Statement(
+    "targets of contact",
+    sqlite="SELECT target FROM contacts WHERE alias = :alias AND is_tag = :is_tag ORDER BY target",
+)
+_CONTACT_NAMES = Statement(
+    "names of contacts", sqlite="SELECT DISTINCT alias FROM contacts WHERE is_tag = :is_tag ORDER BY alias"
+)
 
 
 class AccountTable:
@@ -20,50 +60,47 @@ class AccountTable:
     async def put(self, name: str, settings: dict[str, Any], now: float) -> None:
         """Store an account, in place of one of the same name."""
         locked = self._vault.lock(msgspec.json.encode(settings), f"account {name}")
-
-        def replace(connection: sa.engine.Connection) -> None:
-            connection.execute(accounts.delete().where(accounts.c.name == name))
-            connection.execute(accounts.insert().values(name=name, settings=locked, paused="", added_at=now))
-
-        await self._ledger.write(replace)
+        values = {"name": name, "settings": locked, "added_at": now}
+        await self._ledger.write(lambda connection: connection.execute(_PUT_ACCOUNT, values))
 
     async def remove(self, name: str) -> bool:
-        """Forget an account with everything it kept; False if there was none."""
+        """Remove an account with its state; False if there was none."""
 
-        def remove(connection: sa.engine.Connection) -> bool:
-            connection.execute(keeps.delete().where(keeps.c.account == name))
-            return bool(connection.execute(accounts.delete().where(accounts.c.name == name)).rowcount)
+        def remove(connection: Connection) -> bool:
+            connection.execute(_REMOVE_ALL_STATE, {"account": name})
+            return bool(connection.execute(_REMOVE_ACCOUNT, {"account": name}))
 
         return await self._ledger.write(remove)
 
     async def all(self) -> dict[str, dict[str, Any]]:
         """Return every account's settings by name."""
-        query = sa.select(accounts.c.name, accounts.c.settings).order_by(accounts.c.name)
-        rows = await self._ledger.read(lambda c: c.execute(query).all())
-        return {row.name: msgspec.json.decode(self._vault.unlock(row.settings, f"account {row.name}")) for row in rows}
+        rows = await self._ledger.read(lambda connection: connection.rows(_ACCOUNTS))
+        return {name: self._settings(name, locked) for name, locked in rows}
 
     async def names(self) -> list[str]:
-        query = sa.select(accounts.c.name).order_by(accounts.c.name)
-        return await self._ledger.read(lambda c: list(c.execute(query).scalars()))
+        return await self._ledger.read(lambda connection: connection.column(_ACCOUNT_NAMES))
 
     async def get(self, name: str) -> dict[str, Any] | None:
-        query = sa.select(accounts.c.settings).where(accounts.c.name == name)
-        locked = await self._ledger.read(lambda c: c.execute(query).scalar())
-        if locked is None:
-            return None
-        settings: dict[str, Any] = msgspec.json.decode(self._vault.unlock(locked, f"account {name}"))
+        """Return an account's settings, None when there is no such account."""
+        locked = await self._ledger.read(lambda connection: connection.value(_SETTINGS, {"name": name}))
+        return None if locked is None else self._settings(name, locked)
+
+    def _settings(self, name: str, locked: bytes) -> dict[str, Any]:
+        try:
+            settings: dict[str, Any] = msgspec.json.decode(self._vault.unlock(locked, f"account {name}"))
+        except msgspec.DecodeError as error:
+            raise StorageError(f"the settings of {name} cannot be read: {error}. Add the account anew.") from error
         return settings
 
-    async def state_store(self, account: str) -> AccountKeeper:
-        """Return the account's small durable place, with what stands in it read in."""
-        query = sa.select(keeps.c.name, keeps.c.value).where(keeps.c.account == account)
-        rows = await self._ledger.read(lambda c: c.execute(query).all())
-        values = {row.name: self._vault.unlock(row.value, f"{account} {row.name}") for row in rows}
-        return AccountKeeper(self._ledger, self._vault, account, values)
+    async def state_store(self, account: str) -> AccountState:
+        """Return the account's state, read in."""
+        rows = await self._ledger.read(lambda connection: connection.rows(_STATE, {"account": account}))
+        values = {name: self._vault.unlock(value, f"{account} {name}") for name, value in rows}
+        return AccountState(self._ledger, self._vault, account, values)
 
 
-class AccountKeeper:
-    """`platforms.base.StateStore` on the store."""
+class AccountState:
+    """`platforms.adapter.StateStore` over the store: small values that an adapter must not lose."""
 
     def __init__(self, ledger: Ledger, vault: Vault, account: str, values: dict[str, bytes]) -> None:
         self._ledger = ledger
@@ -76,19 +113,14 @@ class AccountKeeper:
 
     async def put(self, name: str, value: bytes | None) -> None:
         """Return once the value is on disk; None removes it."""
-        where = (keeps.c.account == self._account) & (keeps.c.name == name)
-        locked = None if value is None else self._vault.lock(value, f"{self._account} {name}")
+        key = {"account": self._account, "name": name}
         if value is None:
             self._values.pop(name, None)
+            await self._ledger.write(lambda connection: connection.execute(_REMOVE_STATE, key))
         else:
             self._values[name] = value
-
-        def replace(connection: sa.engine.Connection) -> None:
-            connection.execute(keeps.delete().where(where))
-            if locked is not None:
-                connection.execute(keeps.insert().values(account=self._account, name=name, value=locked))
-
-        await self._ledger.write(replace)
+            values = {**key, "value": self._vault.lock(value, f"{self._account} {name}")}
+            await self._ledger.write(lambda connection: connection.execute(_PUT_STATE, values))
 
 
 class ContactTable:
@@ -98,19 +130,21 @@ class ContactTable:
         self._ledger = ledger
 
     async def put(self, alias: str, targets: list[str], *, is_tag: bool) -> None:
+        """Store a contact, in place of one of the same name; without targets, remove it."""
         rows = [{"alias": alias, "target": target, "is_tag": is_tag} for target in dict.fromkeys(targets)]
 
-        def replace(connection: sa.engine.Connection) -> None:
-            connection.execute(contacts.delete().where(contacts.c.alias == alias, contacts.c.is_tag == is_tag))
-            if rows:
-                connection.execute(contacts.insert(), rows)
+        def replace(connection: Connection) -> None:
+            connection.execute(_REMOVE_CONTACT, {"alias": alias, "is_tag": is_tag})
+            for start in range(0, len(rows), 1000):
+                connection.put(_ADD_CONTACTS, rows[start : start + 1000])
 
         await self._ledger.write(replace)
 
     async def find(self, alias: str, *, is_tag: bool) -> list[str]:
-        query = sa.select(contacts.c.target).where(contacts.c.alias == alias, contacts.c.is_tag == is_tag)
-        return await self._ledger.read(lambda c: list(c.execute(query.order_by(contacts.c.target)).scalars()))
+        """Return the targets of an alias or a tag, in order; empty when there is none of that name."""
+        values = {"alias": alias, "is_tag": is_tag}
+        return await self._ledger.read(lambda connection: connection.column(_CONTACT, values))
 
     async def names(self, *, is_tag: bool) -> list[str]:
-        query = sa.select(contacts.c.alias).where(contacts.c.is_tag == is_tag).distinct()
-        return await self._ledger.read(lambda c: list(c.execute(query.order_by(contacts.c.alias)).scalars()))
+        """Return the names of all tags, or of all aliases, in order."""
+        return await self._ledger.read(lambda connection: connection.column(_CONTACT_NAMES, {"is_tag": is_tag}))

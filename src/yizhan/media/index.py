@@ -1,4 +1,4 @@
-"""The index of the media in the blob store: tables `media` and `variants`."""
+"""The library's index: one row for each medium in the blob store, and which variant was made of which source."""
 
 from __future__ import annotations
 
@@ -7,16 +7,76 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from yizhan.model import Media, State
+from yizhan.model import Media
+from yizhan.storage.driver import Connection, Row
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import deliveries, media, message_media, variants
+from yizhan.storage.statement import Statement
 
 _FIELDS = tuple(Media.__struct_fields__)
-# An unknown delivery may be sent again by a person, so its media are kept too.
-_OPEN = (*(state.value for state in State if not state.final), State.UNKNOWN.value)
+_MEDIA = ", ".join(f"media.{name}" for name in _FIELDS)
+
+_ADD = Statement(
+    "add medium",
+    sqlite=f"""
+    INSERT INTO media ({", ".join(_FIELDS)}, added_at, used_at)
+    VALUES ({", ".join(f":{name}" for name in _FIELDS)}, :at, :at)
+    ON CONFLICT (sha256) DO UPDATE SET used_at = excluded.used_at
+    """,
+)
+_TOUCH = Statement("touch medium", sqlite="UPDATE media SET used_at = :at WHERE sha256 = :sha256")
+_FIND = Statement("find medium", sqlite=f"SELECT {_MEDIA} FROM media WHERE sha256 = :sha256")
+_DIGESTS = Statement("digests", sqlite="SELECT sha256 FROM media")
+
+# An unknown delivery may be sent again by a person, so its media are needed too. The two ways in which a delivery needs
+# a medium, by name or as the source of a variant, are two queries, since no index serves "the one or the other".
+_OPEN = "deliveries.state IN ('queued', 'sending', 'held', 'unknown')"
+_NAMED = f"""
+    SELECT message_media.sha256, deliveries.seq
+    FROM message_media JOIN deliveries ON deliveries.message = message_media.message AND {_OPEN}
+"""
+_MADE = f"""
+    SELECT variants.sha256, deliveries.seq
+    FROM variants
+    JOIN message_media ON message_media.sha256 = variants.source
+    JOIN deliveries ON deliveries.message = message_media.message AND {_OPEN}
+"""
+_ALL = Statement(
+    "all media",
+    sqlite=f"""
+    SELECT {_MEDIA}, media.added_at, media.used_at, coalesce(needs.count, 0)
+    FROM media
+    LEFT JOIN (SELECT sha256, count(*) AS count FROM ({_NAMED} UNION {_MADE}) GROUP BY sha256) AS needs
+    ON needs.sha256 = media.sha256
+    ORDER BY media.used_at, media.added_at
+    """,
+)
+_REMOVE = Statement(
+    "remove unused medium",
+    sqlite=f"""
+    DELETE FROM media
+    WHERE sha256 = :sha256 AND used_at <= :unused_since
+    AND NOT EXISTS ({_NAMED} WHERE message_media.sha256 = :sha256)
+    AND NOT EXISTS ({_MADE} WHERE variants.sha256 = :sha256)
+    """,
+)
+_REMOVE_VARIANTS = Statement(
+    "remove variants of medium", sqlite="DELETE FROM variants WHERE source = :sha256 OR sha256 = :sha256"
+)
+_VARIANT = Statement(
+    "find variant",
+    sqlite=f"""
+    SELECT {_MEDIA} FROM variants JOIN media ON media.sha256 = variants.sha256
+    WHERE variants.source = :source AND variants.recipe = :recipe
+    """,
+)
+_ADD_VARIANT = Statement(
+    "add variant",
+    sqlite="""
+    INSERT INTO variants (source, recipe, sha256) VALUES (:source, :recipe, :sha256)
+    ON CONFLICT (source, recipe) DO UPDATE SET sha256 = excluded.sha256
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +87,7 @@ class MediaRow:
     added_at: float
     used_at: float
     needed: int
-    """Number of unsettled deliveries that need it."""
+    """How many deliveries that are not settled need it."""
 
 
 class SqlMediaIndex:
@@ -37,107 +97,52 @@ class SqlMediaIndex:
         self._ledger = ledger
 
     async def find(self, sha256: str) -> Media | None:
-        return await self._ledger.read(lambda connection: _find(connection, sha256))
+        row = await self._ledger.read(lambda connection: connection.row(_FIND, {"sha256": sha256}))
+        return None if row is None else _media(row)
 
     async def add(self, found: Media, at: float) -> None:
-        """Note it; one that is known already is only touched."""
-        values = {**msgspec.structs.asdict(found), "added_at": at, "used_at": at}
-
-        def work(connection: Connection) -> None:
-            if not _touch(connection, found.sha256, at) and not _inserted(connection, media, values):
-                _touch(connection, found.sha256, at)
-
-        await self._ledger.write(work)
+        """Add a medium; one that is known is touched."""
+        values = {**msgspec.structs.asdict(found), "at": at}
+        await self._ledger.write(lambda connection: connection.execute(_ADD, values))
 
     async def touch(self, sha256: str, at: float) -> bool:
-        """Note that it was used; returns whether it is known."""
-        return await self._ledger.write(lambda connection: _touch(connection, sha256, at))
+        """Record that a medium was used; return whether it is known."""
+        values = {"sha256": sha256, "at": at}
+        return bool(await self._ledger.write(lambda connection: connection.execute(_TOUCH, values)))
 
     async def all(self) -> Sequence[MediaRow]:
-        """Everything, the least recently used first."""
-        return await self._ledger.read(_all)
+        """Return every medium, the least recently used first."""
+        rows = await self._ledger.read(lambda connection: connection.rows(_ALL))
+        return [MediaRow(_media(row), *row[len(_FIELDS) :]) for row in rows]
 
     async def digests(self) -> set[str]:
-        """The SHA-256 of everything."""
-        query = sa.select(media.c.sha256)
-        return await self._ledger.read(lambda connection: set(connection.execute(query).scalars()))
+        """Return the SHA-256 of every medium."""
+        return set(await self._ledger.read(lambda connection: connection.column(_DIGESTS)))
 
     async def remove(self, sha256: str, unused_since: float) -> bool:
-        """Forget it and what was made of it, unless it is needed or was used after `unused_since`; returns whether."""
-        return await self._ledger.write(lambda connection: _remove(connection, sha256, unused_since))
+        """Remove a medium and its variants, unless it is needed or was used after `unused_since`; return whether."""
+        values = {"sha256": sha256, "unused_since": unused_since}
+
+        def remove(connection: Connection) -> bool:
+            if not connection.execute(_REMOVE, values):
+                return False
+            connection.execute(_REMOVE_VARIANTS, values)
+            return True
+
+        return await self._ledger.write(remove)
 
     async def variant(self, source: str, recipe: str) -> Media | None:
-        """Return what `recipe` made of `source`, if that is still held."""
-        query = sa.select(media).join(variants, variants.c.sha256 == media.c.sha256)
-        query = query.where(variants.c.source == source, variants.c.recipe == recipe)
-        return await self._ledger.read(lambda connection: _media(connection.execute(query).mappings().first()))
+        """Return the medium that `recipe` made of `source`, if it is still there."""
+        values = {"source": source, "recipe": recipe}
+        row = await self._ledger.read(lambda connection: connection.row(_VARIANT, values))
+        return None if row is None else _media(row)
 
     async def add_variant(self, source: str, recipe: str, sha256: str) -> None:
-        """Note that `recipe` made `sha256` of `source`."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(sa.delete(variants).where(variants.c.source == source, variants.c.recipe == recipe))
-            _inserted(connection, variants, {"source": source, "recipe": recipe, "sha256": sha256})
-
-        await self._ledger.write(work)
+        """Record that `recipe` made `sha256` of `source`."""
+        values = {"source": source, "recipe": recipe, "sha256": sha256}
+        await self._ledger.write(lambda connection: connection.execute(_ADD_VARIANT, values))
 
 
-def _inserted(connection: Connection, table: sa.Table, values: dict[str, Any]) -> bool:
-    """Insert a row; False when another node was quicker with the same one."""
-    try:
-        with connection.begin_nested():
-            connection.execute(sa.insert(table).values(values))
-    except sa.exc.IntegrityError:
-        return False
-    return True
-
-
-def _needs() -> tuple[sa.Select[Any], sa.Select[Any]]:
-    """Select medium and delivery wherever an open delivery's message names a medium, or the source that it was made of.
-
-    Two selections, since no index serves "the one or the other".
-    """
-    open_ones = deliveries.c.message == message_media.c.message, deliveries.c.state.in_(_OPEN)
-    named = sa.select(message_media.c.sha256, deliveries.c.seq).where(*open_ones)
-    made = sa.select(variants.c.sha256, deliveries.c.seq).where(variants.c.source == message_media.c.sha256, *open_ones)
-    return named, made
-
-
-def _find(connection: Connection, sha256: str) -> Media | None:
-    return _media(connection.execute(sa.select(media).where(media.c.sha256 == sha256)).mappings().first())
-
-
-def _touch(connection: Connection, sha256: str, at: float) -> bool:
-    query = sa.update(media).where(media.c.sha256 == sha256).values(used_at=at)
-    return bool(connection.execute(query).rowcount)
-
-
-def _all(connection: Connection) -> list[MediaRow]:
-    need = sa.union(*_needs()).subquery()
-    counts = sa.select(need.c.sha256, sa.func.count()).group_by(need.c.sha256)
-    needed: dict[str, int] = dict(connection.execute(counts).tuples().all())
-    query = sa.select(media).order_by(media.c.used_at, media.c.added_at)
-    found = []
-    for row in connection.execute(query).mappings():
-        held = _media(row)
-        if held is not None:
-            found.append(MediaRow(held, row["added_at"], row["used_at"], needed.get(held.sha256, 0)))
-    return found
-
-
-def _remove(connection: Connection, sha256: str, unused_since: float) -> bool:
-    named, made = _needs()
-    query = sa.delete(media).where(
-        media.c.sha256 == sha256,
-        media.c.used_at <= unused_since,
-        ~named.where(message_media.c.sha256 == sha256).exists(),
-        ~made.where(variants.c.sha256 == sha256).exists(),
-    )
-    if not connection.execute(query).rowcount:
-        return False
-    connection.execute(sa.delete(variants).where(sa.or_(variants.c.source == sha256, variants.c.sha256 == sha256)))
-    return True
-
-
-def _media(row: Any) -> Media | None:
-    return None if row is None else msgspec.convert({name: row[name] for name in _FIELDS}, Media)
+def _media(row: Row) -> Media:
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
+    return msgspec.convert(values, Media)

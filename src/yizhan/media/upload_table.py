@@ -1,18 +1,39 @@
-"""The table of upload handles, by account, scope, digest, use and recipe."""
+"""Handles that platforms gave for uploads, by account, scope, digest, use and recipe."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from yizhan.model import Handle
+from yizhan.storage.driver import Connection
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import handles
+from yizhan.storage.statement import Statement
 from yizhan.storage.vault import Vault
 
 Key = tuple[str, str, str, str, str]
 """account, scope, sha256, use, recipe"""
+
+_KEY = "account = :account AND scope = :scope AND sha256 = :sha256 AND use = :use AND recipe = :recipe"
+_FIND = Statement("find handle", sqlite=f"SELECT token, scope, expires_at, made_at FROM handles WHERE {_KEY}")
+_PUT = Statement(
+    "put handle",
+    sqlite="""
+    INSERT INTO handles (account, scope, sha256, use, recipe, token, expires_at, made_at, bytes)
+    VALUES (:account, :scope, :sha256, :use, :recipe, :token, :expires_at, :made_at, :bytes)
+    ON CONFLICT (account, scope, sha256, use, recipe) DO UPDATE
+    SET token = excluded.token, expires_at = excluded.expires_at, made_at = excluded.made_at, bytes = excluded.bytes
+    """,
+)
+_REMOVE = Statement("remove handle", sqlite=f"DELETE FROM handles WHERE {_KEY}")
+_REMOVE_ACCOUNT = Statement("remove handles of account", sqlite="DELETE FROM handles WHERE account = :account")
+_REMOVE_ENDED = Statement("remove ended handles", sqlite="DELETE FROM handles WHERE expires_at <= :now")
+_SHOWN = ("account", "scope", "sha256", "use", "recipe", "expires_at", "made_at", "bytes")
+_ALL = Statement(
+    "all handles",
+    sqlite=f"""
+    SELECT {", ".join(_SHOWN)} FROM handles WHERE :account IS NULL OR account = :account ORDER BY made_at
+    """,
+)
 
 
 class HandleTable:
@@ -21,68 +42,47 @@ class HandleTable:
         self._vault = vault
 
     async def find(self, key: Key) -> tuple[Handle, float] | None:
-        """Return the handle and its time of creation, or None."""
-        row: Any = await self._ledger.read(lambda c: c.execute(sa.select(handles).where(_where(key))).first())
+        """Return the handle and when it was made, or None."""
+        row = await self._ledger.read(lambda connection: connection.row(_FIND, _values(key)))
         if row is None:
             return None
-        return Handle(self._vault.unlock(row.token, "handle").decode(), row.scope, row.expires_at), row.made_at
+        token, scope, expires_at, made_at = row
+        return Handle(self._vault.unlock(token, "handle").decode(), scope, expires_at), made_at
 
     async def keep(self, key: Key, handle: Handle, now: float, size: int) -> None:
-        """Store `handle`, replacing an older one; returns once it is on disk."""
-        account, scope, sha256, use, recipe = key
-        row = {
-            "account": account,
-            "scope": scope,
-            "sha256": sha256,
-            "use": use,
-            "recipe": recipe,
+        """Store `handle` in place of the one under the same key; return once it is on disk."""
+        values = {
+            **_values(key),
             "token": self._vault.lock(handle.token.encode(), "handle"),
             "expires_at": handle.expires_at,
             "made_at": now,
             "bytes": size,
         }
-
-        def replace(connection: sa.engine.Connection) -> None:
-            connection.execute(handles.delete().where(_where(key)))
-            connection.execute(handles.insert().values(row))
-
-        await self._ledger.write(replace)
+        await self._ledger.write(lambda connection: connection.execute(_PUT, values))
 
     async def drop(self, key: Key, token: str) -> None:
-        """Remove the handle under `key`, unless it has another token by now."""
+        """Remove the handle under `key`, unless its token is another one by now."""
 
-        def drop(connection: sa.engine.Connection) -> None:
-            stored = connection.execute(sa.select(handles.c.token).where(_where(key))).scalar()
-            if stored is not None and self._vault.unlock(stored, "handle") == token.encode():
-                connection.execute(handles.delete().where(_where(key)))
+        def drop(connection: Connection) -> None:
+            row = connection.row(_FIND, _values(key))
+            if row is not None and self._vault.unlock(row[0], "handle") == token.encode():
+                connection.execute(_REMOVE, _values(key))
 
         await self._ledger.write(drop)
 
     async def forget(self, account: str) -> None:
-        """Remove all handles of `account`."""
-        await self._ledger.write(lambda c: c.execute(handles.delete().where(handles.c.account == account)).rowcount)
+        """Remove every handle of `account`."""
+        await self._ledger.write(lambda connection: connection.execute(_REMOVE_ACCOUNT, {"account": account}))
 
     async def tidy(self, now: float) -> int:
-        """Remove expired handles; return how many."""
-        return await self._ledger.write(
-            lambda c: c.execute(handles.delete().where(handles.c.expires_at <= now)).rowcount
-        )
+        """Remove the handles that have ended; return how many."""
+        return await self._ledger.write(lambda connection: connection.execute(_REMOVE_ENDED, {"now": now}))
 
     async def all(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Return all rows, without the tokens."""
-        columns = [column for column in handles.c if column.name != "token"]
-        query = sa.select(*columns).order_by(handles.c.made_at)
-        if account:
-            query = query.where(handles.c.account == account)
-        return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
+        """Return every handle, or those of `account`, without the tokens."""
+        rows = await self._ledger.read(lambda connection: connection.rows(_ALL, {"account": account or None}))
+        return [dict(zip(_SHOWN, row, strict=True)) for row in rows]
 
 
-def _where(key: Key) -> Any:
-    account, scope, sha256, use, recipe = key
-    return (
-        (handles.c.account == account)
-        & (handles.c.scope == scope)
-        & (handles.c.sha256 == sha256)
-        & (handles.c.use == use)
-        & (handles.c.recipe == recipe)
-    )
+def _values(key: Key) -> dict[str, str]:
+    return dict(zip(("account", "scope", "sha256", "use", "recipe"), key, strict=True))

@@ -1,45 +1,40 @@
-"""One writer thread per process: it takes whatever is waiting, runs it in one transaction, commits once, answers all.
+"""The store's one writer thread: it takes all work that waits, runs it in one transaction, commits once, answers all.
 
-Group commit is what makes durable also fast: the more is going on, the more rows share one flush to disk.
+Group commit makes durable writes fast: the more is going on, the more rows share one flush to disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import queue
-import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-
 from yizhan.errors import StorageError
+from yizhan.storage.driver import Connection, Driver, Values
+from yizhan.storage.migrations import upgrade
+from yizhan.storage.sqlite import SqliteDriver
+from yizhan.storage.statement import RowStatement
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
-Row = Mapping[str, Any]
 
 BATCH = 512
 """Most operations that share one commit."""
-OLDEST_SQLITE = (3, 35, 0)
-"""The first with UPDATE … RETURNING."""
-WRITES = {"writes": True}
-"""Marks a connection that is there to write."""
 
 
 class RowChanged(Exception):
-    """An update found no row to change: somebody else had changed it first."""
+    """An update found no row to change: the row had been changed before."""
 
 
 @dataclass(slots=True)
 class _Put:
-    statement: Any
-    row: Row
+    statement: RowStatement
+    row: Values
     done: asyncio.Future[Any]
     urgent: bool
 
@@ -56,15 +51,15 @@ _Result = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Ledger:
-    """The store's one writer, and its readers. Open with `await Ledger.open(url)`."""
+    """The store's one writer, and its readers. Made by `await Ledger.open(file)`, ended by `close`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, driver: Driver) -> None:
         self.commits = 0
+        self._driver = driver
+        self._readers = _Readers(driver)
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._gathered: list[_Job] = []
         self._gathering_in: asyncio.AbstractEventLoop | None = None
-        self._prepared: dict[int, Prepared] = {}
         self._closed = False
         self._ending = False
         self._connection: Connection | None = None
@@ -72,26 +67,27 @@ class Ledger:
         self._thread.start()
 
     @classmethod
-    async def open(cls, url: str) -> Ledger:
-        """Open the store at an SQLAlchemy `url`, bring its tables up to date and start the writer.
+    async def open(cls, file: Path) -> Ledger:
+        """Open the store in `file`, making it if need be; bring its tables up to date and start the writer.
 
         Raises:
-            StorageError: it cannot be opened, or is of a newer version than this program knows.
+            StorageError: it cannot be opened, or was written by a newer version of this program.
         """
-        return cls(await asyncio.to_thread(_open_engine, url))
+        return cls(await asyncio.to_thread(_open_driver, file))
 
-    @classmethod
-    async def open_file(cls, file: Path) -> Ledger:
-        return await cls.open(f"sqlite:///{file}")
+    @property
+    def read_only(self) -> bool:
+        """Whether the store can be read and not written, by this user or on this file system."""
+        return self._driver.read_only
 
-    def put(self, statement: Any, row: Row, *, urgent: bool = False) -> asyncio.Future[Any]:
+    def put(self, statement: RowStatement, row: Values, *, urgent: bool = False) -> asyncio.Future[Any]:
         """Have `statement` run with `row`; await the result to know that it is on disk.
 
-        Rows of the same statement that wait together are written together. `urgent`: before whatever else waits, in a
-        commit with its like.
+        Rows of the same statement that wait together are written together. `urgent`: ahead of everything that is not,
+        in a commit with other urgent work.
 
         Raises:
-            RowChanged: it is an update, and no row was as it says; nothing was changed.
+            RowChanged: it is an update, and no row matched; nothing was changed.
             StorageError: the store could not be written.
         """
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -101,16 +97,28 @@ class Ledger:
     async def write(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run `work` in the writer's transaction and return its result once that is on disk.
 
-        An error inside undoes this work alone, not that of the others in the same commit. `urgent` as in `put`.
+        An error in `work` undoes this work alone, not that of the others in the same commit. `urgent` as in `put`.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._hand_over(_Run(work, done, urgent))
         return await done
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a reader's connection, in a thread; it sees everything that was committed before."""
+        return await asyncio.to_thread(self._read, work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self._readers.connection() as connection:
+                return work(connection)
+        except self._driver.error as error:
+            raise self._driver.storage_error("could not be read", error) from error
+
     def _hand_over(self, job: _Job) -> None:
-        """Give `job` to the writer together with whatever else this turn of the event loop brings."""
-        if self._closed:
-            job.done.set_exception(StorageError("the store is closed"))
+        """Give `job` to the writer together with everything else that this turn of the event loop brings."""
+        refusal = self._refusal()
+        if refusal is not None:
+            job.done.set_exception(refusal)
             return
         loop = job.done.get_loop()
         if self._gathering_in is None:
@@ -121,28 +129,22 @@ class Ledger:
             return
         self._gathered.append(job)
 
+    def _refusal(self) -> StorageError | None:
+        if self._closed:
+            return StorageError("the store is closed")
+        return self._driver.read_only_error() if self.read_only else None
+
     def _flush(self) -> None:
         jobs, self._gathered, self._gathering_in = self._gathered, [], None
         self._jobs.put(jobs)
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on a reader's connection, in a thread; it sees what was committed before."""
-        return await asyncio.to_thread(self._read, work)
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            with self.engine.connect() as connection:
-                return work(connection)
-        except sa.exc.SQLAlchemyError as error:
-            raise StorageError(f"the store could not be read: {_in_words(error)}") from error
-
     async def close(self) -> None:
-        """Write what is waiting, then end."""
+        """Write everything that waits, then end."""
         self._closed = True
         self._flush()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
-        self.engine.dispose()
+        self._readers.close()
 
     # --- the writer thread ---
 
@@ -150,7 +152,7 @@ class Ledger:
         waiting: list[_Job] = []
         turn_of_all = False
         while self._take_up(waiting):
-            # What is urgent goes first, and then all have their turn, so that nothing waits for ever.
+            # Urgent work goes first, and then all have their turn, so that nothing waits for ever.
             urgent = [] if turn_of_all else [job for job in waiting if job.urgent]
             turn_of_all = bool(urgent)
             jobs = (urgent or waiting)[:BATCH]
@@ -161,7 +163,7 @@ class Ledger:
             self._connection.close()
 
     def _take_up(self, waiting: list[_Job]) -> bool:
-        """Add what was handed over to `waiting`, pausing when there is nothing; False at the end."""
+        """Add the work that was handed over to `waiting`, pausing when there is none; False at the end."""
         while not self._ending:
             try:
                 some = self._jobs.get(block=not waiting)
@@ -181,155 +183,105 @@ class Ledger:
             try:
                 results = self._together(jobs, fenced=True)
             except Exception as error:
-                failure = StorageError(f"the store could not be written: {_in_words(error)}")
+                failure = self._driver.storage_error("could not be written", error)
                 failure.__cause__ = error
                 results = [(job.done, None, failure) for job in jobs]
         _answer(results)
 
     def _together(self, jobs: list[_Job], *, fenced: bool) -> list[_Result]:
         results: list[_Result] = []
-        with self._connected().begin():
+        connection = self._connected()
+        with connection.transaction(write=True):
             for group in _grouped(jobs):
-                results.extend(self._fenced(group) if fenced else self._plain(group))
+                results.extend(self._fenced(connection, group) if fenced else _plain(connection, group))
         self.commits += 1
         return results
 
     def _connected(self) -> Connection:
-        """The writer's own connection; made anew when it broke."""
-        if self._connection is None or self._connection.closed or self._connection.invalidated:
-            self._connection = self.engine.connect().execution_options(**WRITES)
+        if self._connection is None:
+            self._connection = self._driver.connect()
         return self._connection
 
-    def _plain(self, group: list[_Job]) -> list[_Result]:
-        first = group[0]
-        if isinstance(first, _Run):
-            return [(first.done, first.work(self._connected()), None)]
-        self._execute(first.statement, [job.row for job in group if isinstance(job, _Put)])
-        return [(job.done, None, None) for job in group]
-
-    def _fenced(self, group: list[_Job]) -> list[_Result]:
-        """An error undoes this group alone; in a group of several, the one row that is to blame."""
+    def _fenced(self, connection: Connection, group: list[_Job]) -> list[_Result]:
+        """Run `group` so that an error undoes it alone; in a group of several, only the row that is to blame."""
         try:
-            with self._connected().begin_nested():
-                return self._plain(group)
+            with connection.savepoint():
+                return _plain(connection, group)
         except Exception as error:
-            if not getattr(self._connected().connection.dbapi_connection, "in_transaction", True):
-                # On a full disk SQLite may undo everything by itself, what went before included.
+            if not connection.in_transaction:
+                # On a full disk SQLite may undo everything by itself, the work before this included.
                 raise
             if len(group) > 1:
-                return [result for job in group for result in self._fenced([job])]
-            ours = _storage_error(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
-            return [(group[0].done, None, ours)]
+                return [result for job in group for result in self._fenced(connection, [job])]
+            return [(group[0].done, None, self._as_told(error))]
 
-    def _execute(self, statement: Any, rows: list[Row]) -> None:
-        connection = self._connected()
-        prepared = self._prepared.get(id(statement))
-        if prepared is None:
-            prepared = self._prepared[id(statement)] = Prepared(statement, rows[0])
-        if prepared.run(connection, rows).rowcount < len(rows) and prepared.is_update:
-            raise RowChanged
+    def _as_told(self, error: Exception) -> Exception:
+        if not isinstance(error, self._driver.error):
+            return error
+        failure = self._driver.storage_error("refused a write", error)
+        failure.__cause__ = error
+        return failure
 
 
-class Prepared:
-    """An insert or update, compiled once, that is then run without the library's work for every row.
+class _Readers:
+    """Connections for reading, each used by one thread at a time and kept for the next."""
 
-    `columns`: the names that every row has; what else a table wants is its default.
-    """
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
 
-    def __init__(self, statement: Any, columns: Iterable[str]) -> None:
-        self.is_update = bool(getattr(statement, "is_update", False))
-        self._statement = statement
-        self._columns = list(columns)
-        self._dialect = ""
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = self._driver.connect()
+        try:
+            with connection.transaction():
+                yield connection
+        except BaseException:
+            # It may be broken; a new one costs little.
+            connection.close()
+            raise
+        self._idle.put(connection)
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> sa.CursorResult[Any]:
-        """Carry it out for every row."""
-        if self._dialect != connection.dialect.name:
-            self._compile(connection)
-        values = [self._values(row) for row in rows]
-        if len(values) == 1:
-            return connection.exec_driver_sql(self._text, values[0])
-        if not self._joins:
-            return connection.exec_driver_sql(self._text, values)
-        count = 1 << (len(values) - 1).bit_length()
-        flat = [value for row in values for value in row]
-        flat += [None] * (count * len(values[0]) - len(flat))
-        return connection.exec_driver_sql(self._joined(count), tuple(flat))
+    def close(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
 
-    def _compile(self, connection: Connection) -> None:
-        more = {} if self.is_update else {"column_keys": self._columns}
-        compiled = self._statement.compile(dialect=connection.dialect, **more)
-        self._dialect = connection.dialect.name
-        self._text = str(compiled)
-        self._fixed = {name: self._default(name, value) for name, value in compiled.params.items()}
-        self._order = compiled.positiontup
-        self._joins = self.is_update and self._dialect == "sqlite"
-        self._joined_texts: dict[int, str] = {}
 
-    def _default(self, name: str, value: Any) -> Any:
-        column = None if self.is_update else self._statement.table.columns.get(name)
-        default = getattr(column, "default", None)
-        return default.arg if value is None and default is not None and default.is_scalar else value
+def _open_driver(file: Path) -> Driver:
+    driver = SqliteDriver.open(file)
+    upgrade(driver)
+    return driver
 
-    def _values(self, row: Row) -> Any:
-        if self._order is None:
-            return {**self._fixed, **row}
-        fixed = self._fixed
-        return tuple([row[name] if name in row else fixed[name] for name in self._order])
 
-    def _joined(self, rows: int) -> str:
-        """The same for `rows` rows in one step.
-
-        Step by step the driver gives up the interpreter's lock and has to get it back from a busy event loop every
-        time, which takes longer than the work itself. Sizes are powers of two, filled up with rows that fit nothing.
-        """
-        if rows not in self._joined_texts:
-            pieces = self._text.split("?")
-            text = pieces[0] + "".join(f"v.column{number}{piece}" for number, piece in enumerate(pieces[1:], 1))
-            sets, _, where = text.partition(" WHERE ")
-            row = f"({', '.join('?' * (len(pieces) - 1))})"
-            self._joined_texts[rows] = f"{sets} FROM (VALUES {', '.join([row] * rows)}) AS v WHERE {where}"
-        return self._joined_texts[rows]
+def _plain(connection: Connection, group: list[_Job]) -> list[_Result]:
+    first = group[0]
+    if isinstance(first, _Run):
+        return [(first.done, first.work(connection), None)]
+    rows = [job.row for job in group if isinstance(job, _Put)]
+    if connection.put(first.statement, rows) < len(rows):
+        raise RowChanged
+    return [(job.done, None, None) for job in group]
 
 
 def _grouped(jobs: list[_Job]) -> list[list[_Job]]:
-    """Rows of one statement together; work of other kinds keeps its place between them."""
+    """Bring rows of one statement together; work of other kinds keeps its place between them."""
     groups: list[list[_Job]] = []
-    open_groups: dict[int, list[_Job]] = {}
+    open_groups: dict[RowStatement, list[_Job]] = {}
     for job in jobs:
         if isinstance(job, _Run):
             groups.append([job])
             open_groups.clear()
             continue
-        group = open_groups.get(id(job.statement))
+        group = open_groups.get(job.statement)
         if group is None:
-            group = open_groups[id(job.statement)] = []
+            group = open_groups[job.statement] = []
             groups.append(group)
         group.append(job)
     return groups
-
-
-def _storage_error(error: Exception) -> StorageError:
-    failure = StorageError(f"the store refused a write: {_in_words(error)}")
-    failure.__cause__ = error
-    return failure
-
-
-_REMEDIES = (
-    ("readonly", "Make the folder writable for this user, or name another."),
-    ("unable to open", "Give this user the right to its folder, or name another."),
-    ("not a database", "It is damaged, or no store: bring back a copy of it, or name another folder."),
-    ("malformed", "It is damaged: bring back a copy of it, or begin anew in another folder."),
-    ("locked", "Another program keeps it locked: end that one, and try again."),
-    ("full", "Make room on the disk."),
-)
-
-
-def _in_words(error: Exception) -> str:
-    """Return the database's own words and what to do; without the statement, whose values are nobody's business."""
-    words = " ".join(str(getattr(error, "orig", None) or error).split())
-    remedy = next((remedy for sign, remedy in _REMEDIES if sign in words.lower()), "")
-    return f"{words}. {remedy}" if remedy else words
 
 
 def _answer(results: list[_Result]) -> None:
@@ -338,7 +290,7 @@ def _answer(results: list[_Result]) -> None:
     for result in results:
         by_loop.setdefault(result[0].get_loop(), []).append(result)
     for loop, some in by_loop.items():
-        with suppress(RuntimeError):  # nobody waits any more: that loop is closed
+        with suppress(RuntimeError):  # that loop is closed: nothing waits on it any more
             loop.call_soon_threadsafe(_settle, some)
 
 
@@ -350,41 +302,3 @@ def _settle(results: list[_Result]) -> None:
             done.set_result(value)
         else:
             done.set_exception(error)
-
-
-# --- opening ----------------------------------------------------------------------------------------------------------
-
-
-def _open_engine(url: str) -> Engine:
-    from yizhan.storage.migrations import upgrade
-
-    try:
-        engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        upgrade(engine)
-    except sa.exc.SQLAlchemyError as error:
-        raise StorageError(f"the store at {url.rpartition('@')[2]} cannot be opened: {_in_words(error)}") from error
-    return engine
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        wanted = ".".join(map(str, OLDEST_SQLITE))
-        raise StorageError(
-            f"this Python was built with SQLite {sqlite3.sqlite_version}; the store needs {wanted} (2021) or newer. "
-            "Use another Python, such as that of a newer system."
-        )
-
-    @sa.event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling is off; SAVEPOINT and BEGIN are ours.
-        connection.isolation_level = None
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A writer takes the write lock at once; readers begin plainly and never wait for it.
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,9 +1,14 @@
-"""A lock on a file, between the processes that share a store; the system lets go of it however a process ends."""
+"""A lock on a file, between the processes that share a store; the system frees it however a process ends."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+from yizhan.errors import StorageError
+
+_HELD_ELSEWHERE = frozenset({errno.EWOULDBLOCK, errno.EAGAIN})
 
 
 class FileLock:
@@ -15,17 +20,32 @@ class FileLock:
         self.held = file is None
 
     def take(self) -> bool:
-        """Take the lock if nobody has it; returns whether it is held now."""
+        """Take the lock if no other process has it; return whether it is held now.
+
+        Raises:
+            StorageError: the file cannot be made, or its file system has no locks.
+        """
         if self.held or self._file is None:
             return True
         import fcntl
 
-        handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"{self._file} cannot be opened: {error.strerror}. It decides which process sends: give this user the "
+                "right to write to its folder, make room on its disk, or open the store with sending=False to look."
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(handle)
-            return False
+            if error.errno in _HELD_ELSEWHERE:
+                return False
+            raise StorageError(
+                f"{self._file} cannot be locked: {error.strerror}. Without the lock two processes could send the same "
+                "delivery. Move the store to a local disk, or to a file system that supports flock."
+            ) from error
         self._handle, self.held = handle, True
         return True
 

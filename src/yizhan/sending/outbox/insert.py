@@ -7,23 +7,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from yizhan.errors import Refused
 from yizhan.model import Media, MediaSegment, Message, State, Target, dump_message
 from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, Progress, Submission, Submitted
 from yizhan.storage.counters import count_on
-from yizhan.storage.ledger import Prepared
-from yizhan.storage.tables import deliveries, message_media, messages, replies
+from yizhan.storage.driver import Connection
+from yizhan.storage.statement import RowStatement, Statement
 
 AT_ONCE = 64
 """Most deliveries of one call that are handed to the lanes directly; more are read from the store in portions."""
 NOT_YET = "Held until its time."
-ROWS_AT_ONCE = 5000
+ROWS_AT_ONCE = 512
 
-_INSERT = Prepared(deliveries.insert(), (*DELIVERY_COLUMNS, "parts_done", "key", "reply_id", "created_at"))
-_INSERT_MESSAGE = Prepared(messages.insert(), ("id", "digest", "body", "created_at"))
+_COLUMNS = (*DELIVERY_COLUMNS, "parts_done", "key", "reply_id", "created_at")
+_INSERT = RowStatement(
+    "insert deliveries",
+    _COLUMNS,
+    sqlite=f"""
+    INSERT INTO deliveries ({", ".join(_COLUMNS)})
+    SELECT {", ".join(f"v.{name}" for name in _COLUMNS)} FROM {{rows}} WHERE v.seq IS NOT NULL
+    """,
+)
+_INSERT_MESSAGE = Statement(
+    "insert message",
+    sqlite="INSERT INTO messages (id, digest, body, created_at) VALUES (:id, :digest, :body, :created_at)",
+)
+_INSERT_MEDIUM = Statement(
+    "insert medium of message", sqlite="INSERT INTO message_media (message, sha256) VALUES (:message, :sha256)"
+)
+_NEXT_NUMBER = Statement(
+    "next number of answer",
+    sqlite="""
+    INSERT INTO replies (account, reply_id, next_number) VALUES (:account, :reply_id, 1 + :parts)
+    ON CONFLICT (account, reply_id) DO UPDATE SET next_number = next_number + :parts
+    RETURNING next_number
+    """,
+)
+_KNOWN = Statement(
+    "deliveries of key",
+    sqlite="""
+    SELECT deliveries.seq, broadcast, account, kind, target, messages.digest
+    FROM deliveries JOIN messages ON messages.id = deliveries.message
+    WHERE deliveries.key = :key
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +91,7 @@ def store(connection: Connection, new: NewDeliveries) -> Submitted:
     ready: list[Delivery] = []
     for start in range(0, len(missing), ROWS_AT_ONCE):
         rows = _deliveries(new, first, broadcast, missing[start : start + ROWS_AT_ONCE], start, numbers)
-        _INSERT.run(connection, [_row(new, delivery) for delivery in rows])
+        connection.put(_INSERT, [_row(new, delivery) for delivery in rows])
         if len(missing) <= AT_ONCE and new.not_before <= new.at:
             ready = rows
     if not known:
@@ -113,14 +140,15 @@ def _row(new: NewDeliveries, delivery: Delivery) -> dict[str, Any]:
 
 def _insert_message(connection: Connection, message_id: int, digest: str, body: bytes, new: NewDeliveries) -> None:
     """Store the message. Its id is the number of its first delivery, which no earlier message has."""
-    _INSERT_MESSAGE.run(connection, [{"id": message_id, "digest": digest, "body": body, "created_at": new.at}])
+    values = {"id": message_id, "digest": digest, "body": body, "created_at": new.at}
+    connection.execute(_INSERT_MESSAGE, values)
     media = {
         segment.media.sha256
         for segment in new.message.segments
         if isinstance(segment, MediaSegment) and isinstance(segment.media, Media)
     }
-    if media:
-        connection.execute(message_media.insert(), [{"message": message_id, "sha256": one} for one in media])
+    for sha256 in media:
+        connection.execute(_INSERT_MEDIUM, {"message": message_id, "sha256": sha256})
 
 
 def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:
@@ -132,37 +160,15 @@ def _numbers(connection: Connection, message: Message, submissions: Sequence[Sub
         return []
     numbers = []
     for submission in submissions:
-        where = (replies.c.account == submission.target.account) & (replies.c.reply_id == message.reply.id)
         parts = max(1, submission.parts)
-        after = connection.execute(
-            replies.update()
-            .where(where)
-            .values(next_number=replies.c.next_number + parts)
-            .returning(replies.c.next_number)
-        ).scalar()
-        if after is None:
-            after = 1 + parts
-            connection.execute(
-                replies.insert().values(account=submission.target.account, reply_id=message.reply.id, next_number=after)
-            )
-        numbers.append(int(after) - parts)
+        values = {"account": submission.target.account, "reply_id": message.reply.id, "parts": parts}
+        numbers.append(int(connection.value(_NEXT_NUMBER, values)) - parts)
     return numbers
 
 
 def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[int, int]]:
     """Return number and broadcast of the deliveries stored under `key` before, by target."""
-    rows = connection.execute(
-        sa.select(
-            deliveries.c.seq,
-            deliveries.c.broadcast,
-            deliveries.c.account,
-            deliveries.c.kind,
-            deliveries.c.target,
-            messages.c.digest,
-        )
-        .join(messages, messages.c.id == deliveries.c.message)
-        .where(deliveries.c.key == key)
-    ).all()
-    if any(row.digest != digest for row in rows):
+    rows = connection.rows(_KNOWN, {"key": key})
+    if any(stored_digest != digest for *_, stored_digest in rows):
         raise Refused(f"The key '{key}' was used before for another message. Use a key per message, or leave it out.")
-    return {Target(row.account, row.kind, row.target): (row.seq, row.broadcast) for row in rows}
+    return {Target(account, kind, target): (seq, broadcast) for seq, broadcast, account, kind, target, _ in rows}

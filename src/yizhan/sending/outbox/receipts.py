@@ -5,15 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+import msgspec
 
+from yizhan.errors import Refused
 from yizhan.model import Receipt, State, Target
-from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, receipt_of
+from yizhan.sending.delivery import Delivery, delivery_id, receipt_of
+from yizhan.sending.outbox.shared import COLUMNS
+from yizhan.storage.driver import Row
 from yizhan.storage.ledger import Ledger
-from yizhan.storage.tables import attempts, deliveries, messages
+from yizhan.storage.statement import Statement
 
-_COLUMNS = tuple(deliveries.c[name] for name in DELIVERY_COLUMNS)
+_MESSAGE = Statement("message", sqlite="SELECT body FROM messages WHERE id = :id")
+_MESSAGE_OF = Statement(
+    "message of delivery",
+    sqlite="""
+    SELECT body FROM messages JOIN deliveries ON deliveries.message = messages.id WHERE deliveries.seq = :seq
+    """,
+)
+_KEY_KNOWN = Statement("key known", sqlite="SELECT seq FROM deliveries WHERE key = :key LIMIT 1")
+_ATTEMPT_COLUMNS = ("id", "delivery", "part", "at", "error", "code", "trace_id", "detail", "decision")
+_ATTEMPTS = Statement(
+    "attempts of delivery",
+    sqlite=f"SELECT {', '.join(_ATTEMPT_COLUMNS)} FROM attempts WHERE delivery = :seq ORDER BY id",
+)
+_IN_STATES = "state IN (SELECT value FROM json_each(:states))"
+_UNSETTLED = f"""
+    broadcast = :broadcast
+    AND ({_IN_STATES} OR (state = 'held' AND due_at > 0 AND due_at <= :held_before))
+"""
+_ANY_OF = Statement("any of broadcast", sqlite=f"SELECT seq FROM deliveries WHERE {_UNSETTLED} LIMIT 1")
+_ACCOUNTS_IN = Statement("accounts in broadcast", sqlite=f"SELECT DISTINCT account FROM deliveries WHERE {_UNSETTLED}")
+_FILTERS = {
+    "broadcast": "broadcast = :broadcast",
+    "account": "account = :account",
+    "states": _IN_STATES,
+    "kind": "kind = :kind",
+    "target": "target = :target",
+    "seqs": "seq IN (SELECT value FROM json_each(:seqs))",
+}
+"""Conditions of a list, by the value that asks for each."""
 
 
 class Records:
@@ -23,16 +53,25 @@ class Records:
         self._ledger = ledger
 
     async def message_of(self, seq: int) -> bytes:
-        """Return the message of a delivery."""
-        query = sa.select(messages.c.body).join(deliveries, deliveries.c.message == messages.c.id)
-        query = query.where(deliveries.c.seq == seq)
-        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
-        return body
+        """Return the message of a delivery.
+
+        Raises:
+            Refused: there is no such delivery.
+        """
+        return await self._body(_MESSAGE_OF, {"seq": seq}, f"There is no delivery {delivery_id(seq)}.")
 
     async def message(self, message_id: int) -> bytes:
-        """Return a message as it was stored."""
-        query = sa.select(messages.c.body).where(messages.c.id == message_id)
-        body: bytes = await self._ledger.read(lambda connection: connection.execute(query).scalar_one())
+        """Return a message as it was stored.
+
+        Raises:
+            Refused: there is no such message.
+        """
+        return await self._body(_MESSAGE, {"id": message_id}, f"There is no stored message {message_id}.")
+
+    async def _body(self, statement: Statement, values: dict[str, Any], refusal: str) -> bytes:
+        body: bytes | None = await self._ledger.read(lambda connection: connection.value(statement, values))
+        if body is None:
+            raise Refused(refusal)
         return body
 
     async def receipts(
@@ -51,42 +90,30 @@ class Records:
 
         At most `limit`: the first ones, or with `newest` the last ones.
         """
-        order = deliveries.c.seq.desc() if newest else deliveries.c.seq
-        query = sa.select(*_COLUMNS).where(deliveries.c.seq > after).order_by(order).limit(limit)
-        if broadcast is not None:
-            query = query.where(deliveries.c.broadcast == broadcast)
-        if account is not None:
-            query = query.where(deliveries.c.account == account)
-        if states:
-            query = query.where(deliveries.c.state.in_([state.value for state in states]))
-        if target is not None:
-            query = query.where(
-                deliveries.c.account == target.account,
-                deliveries.c.kind == target.kind,
-                deliveries.c.target == target.id,
-            )
-        if seqs is None:
-            found = await self._ledger.read(lambda connection: [_receipt(row) for row in connection.execute(query)])
-            return found[::-1] if newest else found
-        wanted = list(seqs)
+        given = {
+            "broadcast": broadcast,
+            "account": account if target is None else target.account,
+            "states": _json(states) if states else None,
+            "kind": None if target is None else target.kind,
+            "target": None if target is None else target.id,
+            "seqs": None if seqs is None else _json(list(seqs)),
+        }
+        values = {**given, "after": after, "limit": limit}
+        statement = _list([name for name, value in given.items() if value is not None], newest=newest)
+        rows = await self._ledger.read(lambda connection: connection.rows(statement, values))
+        found = [_receipt(row) for row in rows]
+        return found[::-1] if newest else found
 
-        def in_slices(connection: Connection) -> list[Receipt]:
-            found: list[Receipt] = []
-            for start in range(0, len(wanted), 500):
-                part = query.where(deliveries.c.seq.in_(wanted[start : start + 500]))
-                found.extend(_receipt(row) for row in connection.execute(part))
-            return found
-
-        return await self._ledger.read(in_slices)
+    async def key_known(self, key: str) -> bool:
+        """Return whether a delivery was stored under the caller's `key`."""
+        return await self._ledger.read(lambda connection: connection.row(_KEY_KNOWN, {"key": key}) is not None)
 
     async def counts(self, broadcast: int | None = None, account: str | None = None) -> dict[State, int]:
-        """Return how many deliveries stand in each state."""
-        query = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
-        if broadcast is not None:
-            query = query.where(deliveries.c.broadcast == broadcast)
-        if account is not None:
-            query = query.where(deliveries.c.account == account)
-        rows = await self._ledger.read(lambda connection: connection.execute(query).all())
+        """Return how many deliveries are in each state."""
+        given = {"broadcast": broadcast, "account": account}
+        where = _where([name for name, value in given.items() if value is not None])
+        statement = Statement("counts", sqlite=f"SELECT state, count(*) FROM deliveries {where} GROUP BY state")
+        rows = await self._ledger.read(lambda connection: connection.rows(statement, given))
         return {State(state): count for state, count in rows}
 
     async def any_of(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> bool:
@@ -94,25 +121,35 @@ class Records:
 
         Quick, however large the broadcast is.
         """
-        query = sa.select(deliveries.c.seq).where(_some(broadcast, states, held_before)).limit(1)
-        return await self._ledger.read(lambda connection: connection.execute(query).first() is not None)
+        values = {"broadcast": broadcast, "states": _json(list(states)), "held_before": held_before}
+        return await self._ledger.read(lambda connection: connection.row(_ANY_OF, values) is not None)
 
     async def accounts_in(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> list[str]:
         """Return the accounts of a broadcast that have deliveries that `any_of` would find."""
-        query = sa.select(deliveries.c.account).where(_some(broadcast, states, held_before)).distinct()
-        return await self._ledger.read(lambda connection: list(connection.execute(query).scalars()))
+        values = {"broadcast": broadcast, "states": _json(list(states)), "held_before": held_before}
+        return await self._ledger.read(lambda connection: connection.column(_ACCOUNTS_IN, values))
 
     async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
         """Return the failed attempts of a delivery, oldest first."""
-        query = sa.select(attempts).where(attempts.c.delivery == seq).order_by(attempts.c.id)
-        return await self._ledger.read(lambda c: [dict(row._mapping) for row in c.execute(query)])
+        rows = await self._ledger.read(lambda connection: connection.rows(_ATTEMPTS, {"seq": seq}))
+        return [dict(zip(_ATTEMPT_COLUMNS, row, strict=True)) for row in rows]
 
 
-def _some(broadcast: int, states: Iterable[State], held_before: float) -> sa.ColumnElement[bool]:
-    held = (deliveries.c.state == State.HELD.value) & (deliveries.c.due_at > 0) & (deliveries.c.due_at <= held_before)
-    standing = deliveries.c.state.in_([state.value for state in states])
-    return (deliveries.c.broadcast == broadcast) & (standing | held)
+def _list(names: Sequence[str], *, newest: bool) -> Statement:
+    order = "DESC" if newest else "ASC"
+    where = f"WHERE {' AND '.join(['seq > :after', *(_FILTERS[name] for name in names)])}"
+    return Statement(
+        "list deliveries", sqlite=f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY seq {order} LIMIT :limit"
+    )
 
 
-def _receipt(row: Any) -> Receipt:
-    return receipt_of(Delivery.from_row(tuple(row)))
+def _where(names: Sequence[str]) -> str:
+    return f"WHERE {' AND '.join(_FILTERS[name] for name in names)}" if names else ""
+
+
+def _json(values: object) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def _receipt(row: Row) -> Receipt:
+    return receipt_of(Delivery.from_row(row))
