@@ -17,7 +17,7 @@ from yizhan.cli.findings import Findings
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output, many, size
 from yizhan.cli.running import opened, run
-from yizhan.errors import YizhanError
+from yizhan.errors import StorageError, YizhanError
 
 if TYPE_CHECKING:
     from yizhan.engine import Engine
@@ -49,20 +49,30 @@ def doctor(
 
 async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
     shown = Findings(out)
-    async with opened(store) as engine:
-        async for about, finding in _findings(engine, store, wanted):
-            out.value(
-                {
-                    "about": about or "store",
-                    "what": finding.what,
-                    "ok": finding.ok,
-                    "detail": finding.detail,
-                    "remedy": "" if finding.ok else finding.remedy,
-                }
-            )
-            shown.show(finding, about)
+    try:
+        async with opened(store) as engine:
+            async for about, finding in _findings(engine, store, wanted):
+                _show(out, shown, about, finding)
+    except StorageError as error:
+        from yizhan.platforms.adapter import Finding
+
+        remedy = "Do as the text says; then run yizhan doctor again."
+        _show(out, shown, "", Finding("store", False, " ".join(str(error).split()), remedy))
     out.line("All is well." if not shown.wrong else f"{many(shown.wrong, 'thing')} to mend.")
     return FAILED if shown.wrong else SENT
+
+
+def _show(out: Output, shown: Findings, about: str, finding: Finding) -> None:
+    out.value(
+        {
+            "about": about or "store",
+            "what": finding.what,
+            "ok": finding.ok,
+            "detail": finding.detail,
+            "remedy": "" if finding.ok else finding.remedy,
+        }
+    )
+    shown.show(finding, about)
 
 
 async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIterator[tuple[str, Finding]]:

@@ -122,13 +122,18 @@ def _set_direct(file: IO[bytes], on: bool) -> bool:
 
 def _new_file(folder: Path) -> IO[bytes]:
     while True:
-        file = open(folder / (_PREFIX + secrets.token_hex(12)), "x+b", buffering=0)  # noqa: SIM115
+        name = folder / (_PREFIX + secrets.token_hex(12))
+        file = open(name, "x+b", buffering=0, opener=_open_private)  # noqa: SIM115
         if fcntl is None:
             return file
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # swept in the meantime
+
+
+def _open_private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _abandoned(path: Path) -> bool:

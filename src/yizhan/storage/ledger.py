@@ -80,6 +80,10 @@ class Ledger:
         """Whether the store can be read and not written, by this user or on this file system."""
         return self._driver.read_only
 
+    def damaged(self, what: str) -> StorageError:
+        """Return the error for a row that makes no sense, with the place of the store and the remedy."""
+        return self._driver.damaged(what)
+
     def put(self, statement: RowStatement, row: Values, *, urgent: bool = False) -> asyncio.Future[Any]:
         """Have `statement` run with `row`; await the result to know that it is on disk.
 
@@ -97,8 +101,11 @@ class Ledger:
     async def write(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run `work` in the writer's transaction and return its result once that is on disk.
 
-        An error in `work` undoes this work alone, not that of the others in the same commit. `urgent` as in `put`.
+        An error in `work` undoes this work alone, not that of the others in the same commit. `urgent` as in `put`. On a
+        store that can only be read, work that turns out to write nothing succeeds.
         """
+        if self.read_only:
+            return await self.read(work)
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._hand_over(_Run(work, done, urgent))
         return await done

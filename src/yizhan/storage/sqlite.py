@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from yizhan.errors import StorageError
@@ -215,7 +215,10 @@ def _writable(file: Path) -> bool:
 
 
 def _make_private(file: Path) -> None:
-    """Create `file` for this user alone, whatever the umask; SQLite gives the log's files the same mode."""
+    """Create `file` for this user alone, whatever the umask; SQLite gives the log's files the same mode.
+
+    A folder that holds nothing else becomes this user's alone, too.
+    """
     try:
         handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     except FileExistsError:
@@ -224,3 +227,6 @@ def _make_private(file: Path) -> None:
         os.fchmod(handle, 0o600)
     finally:
         os.close(handle)
+    if [file.name] == os.listdir(file.parent):
+        with suppress(PermissionError):  # a mount of another user: its owner decides
+            file.parent.chmod(0o700)

@@ -15,7 +15,7 @@ KEY_VARIABLE = "YIZHAN_KEY"
 
 
 class Vault:
-    """Encrypts and decrypts small values. `what` binds a value to its place, so that values cannot be swapped."""
+    """Encrypts and decrypts small values. `what` binds a value to its place: a value moved elsewhere is refused."""
 
     def __init__(self, key: bytes) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,11 +25,11 @@ class Vault:
 
     @classmethod
     def open(cls, file: Path, *, make: bool = True) -> Vault:
-        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`; `make`: if it is missing, make one.
+        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`. `make`: make one if it is missing.
 
         Raises:
             ConfigError: the key is not one.
-            StorageError: it is missing, and none is to be made: what is stored was written under another.
+            StorageError: it cannot be read, or is missing and none is to be made: the store has another one.
         """
         text = os.environ.get(KEY_VARIABLE)
         source = KEY_VARIABLE if text else str(file)
@@ -39,9 +39,7 @@ class Vault:
                     f"the key of this store, {file}, is missing; its accounts and logins cannot be read without it. "
                     f"Bring the file back or set {KEY_VARIABLE}, or begin anew in another folder."
                 )
-            if not file.exists():
-                _write_key(file)
-            text = file.read_text("ascii", "replace")
+            text = _read_key(file)
         try:
             key = base64.b64decode(text.strip(), validate=True)
         except ValueError as error:
@@ -55,7 +53,7 @@ class Vault:
         return nonce + self._cipher.encrypt(nonce, value, what.encode())
 
     def derived(self, what: str) -> bytes:
-        """Return a key for `what` alone: the same for as long as the store keeps its own, of which it tells nothing."""
+        """Return a key for `what` alone, the same for as long as the store keeps its key, which it does not reveal."""
         return hmac.digest(self._key, f"derived for {what}".encode(), "sha256")
 
     def unlock(self, value: bytes, what: str) -> bytes:
@@ -68,15 +66,28 @@ class Vault:
 
         try:
             return self._cipher.decrypt(value[:12], value[12:], what.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError, TypeError) as error:
             raise StorageError(
                 f"{what} cannot be decrypted: the store was written under another key. Bring back its key file "
                 f"or set {KEY_VARIABLE}; failing that, add the account anew."
             ) from error
 
 
+def _read_key(file: Path) -> str:
+    """Return the text of the key file, making it if need be."""
+    try:
+        if not file.exists():
+            _write_key(file)
+        return file.read_text("ascii", "replace")
+    except OSError as error:
+        raise StorageError(
+            f"the key of this store, {file}, cannot be used: {error.strerror}. Give this user the right to read it and "
+            f"make room on its disk, or set {KEY_VARIABLE}."
+        ) from error
+
+
 def _write_key(file: Path) -> None:
-    """Make a key, unless another process is quicker; it stands there whole and on disk, or not at all."""
+    """Make a key, unless another process is quicker; the file appears whole and synced, or not at all."""
     draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

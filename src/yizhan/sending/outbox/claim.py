@@ -15,6 +15,7 @@ from yizhan.sending.outbox.shared import (
     REVISION,
     SEQ_AND_TARGET,
     DeliveryTable,
+    read_delivery,
     seqs_and_targets,
 )
 from yizhan.storage.counters import counter
@@ -140,7 +141,7 @@ class Claim(DeliveryTable):
             "below": ANY_PRIORITY if below is None else below,
         }
         rows = await self._ledger.read(lambda connection: connection.rows(_DUE, values))
-        return [Delivery.from_row(row) for row in rows]
+        return [read_delivery(self._ledger, row) for row in rows]
 
     async def next_due(self, account: str, now: float) -> float | None:
         """Return when `account` next has a delivery to release, try or expire; None if no delivery waits for a time.

@@ -63,7 +63,7 @@ class Operator(DeliveryTable):
 
         Held deliveries of the same accounts are requeued: they may move up.
         """
-        values = {"seqs": _json(seqs), "now": self._clock.now()}
+        values = {"seqs": _json(list(seqs)), "now": self._clock.now()}
 
         def cancel(connection: Connection) -> list[tuple[int, Target]]:
             done = seqs_and_targets(connection.rows(_CANCEL, values))

@@ -9,9 +9,8 @@ import msgspec
 
 from yizhan.errors import Refused
 from yizhan.model import Receipt, State, Target
-from yizhan.sending.delivery import Delivery, delivery_id, receipt_of
-from yizhan.sending.outbox.shared import COLUMNS
-from yizhan.storage.driver import Row
+from yizhan.sending.delivery import delivery_id, receipt_of
+from yizhan.sending.outbox.shared import COLUMNS, read_delivery
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
 
@@ -101,7 +100,7 @@ class Records:
         values = {**given, "after": after, "limit": limit}
         statement = _list([name for name, value in given.items() if value is not None], newest=newest)
         rows = await self._ledger.read(lambda connection: connection.rows(statement, values))
-        found = [_receipt(row) for row in rows]
+        found = [receipt_of(read_delivery(self._ledger, row)) for row in rows]
         return found[::-1] if newest else found
 
     async def key_known(self, key: str) -> bool:
@@ -149,7 +148,3 @@ def _where(names: Sequence[str]) -> str:
 
 def _json(values: object) -> str:
     return msgspec.json.encode(values).decode()
-
-
-def _receipt(row: Row) -> Receipt:
-    return receipt_of(Delivery.from_row(row))

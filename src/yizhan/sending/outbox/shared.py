@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from yizhan.model import Clock, Target
-from yizhan.sending.delivery import DELIVERY_COLUMNS
+from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, delivery_id
 from yizhan.storage.driver import Row
 from yizhan.storage.ledger import Ledger
 
@@ -27,6 +29,18 @@ class DeliveryTable:
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
+
+
+def read_delivery(ledger: Ledger, row: Row) -> Delivery:
+    """Read a row of COLUMNS.
+
+    Raises:
+        StorageError: the row makes no sense.
+    """
+    try:
+        return Delivery.from_row(row)
+    except (ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+        raise ledger.damaged(f"delivery {delivery_id(row[0])} cannot be read ({error})") from error
 
 
 def seqs_and_targets(rows: Iterable[Row]) -> list[tuple[int, Target]]:
