@@ -13,7 +13,7 @@ import msgspec
 
 from yizhan.accounts.tables import AccountTable
 from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
-from yizhan.model import Clock, Content, Media, Message, Target, Text, check_account_name
+from yizhan.model import Clock, Content, Media, Message, Target, Text, check_account_name, is_account_name
 from yizhan.platforms.adapter import AccountContext, Adapter
 from yizhan.platforms.spec import Platform, platform_named
 from yizhan.receiving.event_log import EventTable
@@ -89,7 +89,7 @@ class Accounts:
 
     async def remove(self, name: str) -> bool:
         """Forget an account with everything it kept; False if there was none."""
-        return await self._table.remove(name)
+        return is_account_name(name) and await self._table.remove(name)
 
     async def names(self) -> list[str]:
         return await self._table.names()
@@ -111,12 +111,13 @@ class Accounts:
         async with self._opening:
             if name in self._used:
                 return self._used[name]
-            settings = await self._table.get(name)
+            settings = await self._table.get(name) if is_account_name(name) else None
             if settings is None:
+                shown = name if is_account_name(name) else f"{name!a}".strip("'")
                 known = await self._table.names()
                 raise UnknownAccount(
-                    f"There is no account '{name}'.{did_you_mean(name, known)} "
-                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {name} …"
+                    f"There is no account '{shown}'.{did_you_mean(shown, known)} "
+                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {shown} …"
                 )
             opened = self._used[name] = await self._open(name, settings)
             return opened

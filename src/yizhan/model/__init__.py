@@ -33,7 +33,7 @@ from yizhan.model.message import (
     load_message,
     message_of,
 )
-from yizhan.model.target import Target, check_account_name
+from yizhan.model.target import Target, check_account_name, is_account_name
 
 __all__ = [
     "Button",
@@ -76,6 +76,7 @@ __all__ = [
     "Voice",
     "check_account_name",
     "dump_message",
+    "is_account_name",
     "load_message",
     "message_of",
     "read_all",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import Refused
+from yizhan.model.checks import check_segment, check_text
 from yizhan.model.media import Kind, Media
 
 if TYPE_CHECKING:
@@ -301,6 +302,10 @@ def message_of(*content: SegmentLike | Message | Sequence[SegmentLike], reply: R
                 f"A message takes segments and text, not {type(piece).__name__}. "
                 "Wrap files as Image(path), Video(path), Voice(path) or File(path)."
             )
+    for segment in segments:
+        check_segment(segment)
+    if reply is not None:
+        check_text(reply.id, "The id of the answered message")
     if not segments or all(isinstance(s, Text) and not s.text.strip() for s in segments):
         raise Refused("The message is empty. Give it text or at least one segment.")
     return Message(tuple(segments), reply)

@@ -37,6 +37,14 @@ class Target(Struct, frozen=True, order=True):
         """
         if isinstance(text, Target):
             return text
+        if not isinstance(text, str):
+            raise UnknownTarget(f"A target is text or a Target, not {type(text).__name__}.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UnknownTarget(
+                f"The target {text!a} holds half a character at position {error.start}; ids are whole Unicode text."
+            ) from error
         match = _TARGET.fullmatch(text.strip())
         if match is None:
             raise UnknownTarget(
@@ -46,12 +54,17 @@ class Target(Struct, frozen=True, order=True):
         return cls(f"{match['platform']}.{match['name']}", match["kind"], match["id"])
 
 
+def is_account_name(text: object) -> bool:
+    """Whether `text` has the form of an account name (`platform.name`)."""
+    return isinstance(text, str) and _ACCOUNT.fullmatch(text) is not None
+
+
 def check_account_name(text: str) -> str:
     """Return `text` if it is a well-formed account name (`platform.name`).
 
     Raises:
         UnknownTarget: it is not.
     """
-    if not _ACCOUNT.fullmatch(text):
-        raise UnknownTarget(f"'{text}' is not an account name. Expected platform.name, such as qqbot.main.")
+    if not is_account_name(text):
+        raise UnknownTarget(f"{text!a} is not an account name. Expected platform.name, such as qqbot.main.")
     return text

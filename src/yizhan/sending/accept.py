@@ -29,6 +29,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.checks import MAX_SECONDS, check_integer, check_seconds, check_text
 from yizhan.platforms.adapter import Part
 from yizhan.platforms.spec import platform_named
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
@@ -48,6 +49,7 @@ Fits = dict[tuple[str, str], Fitted]
 Moment = datetime | float
 """A time with its zone (without one, that of this machine), or seconds since the epoch."""
 
+MAX_PRIORITY = 1000
 TURN = 500
 """Targets that are composed before others have a turn."""
 
@@ -90,6 +92,8 @@ class Acceptance:
         Raises:
             UnknownTarget: malformed, or no such alias or tag; the text names close ones.
         """
+        if not isinstance(to, (str, Target, Iterable)):
+            raise UnknownTarget(f"Targets are text or a list of it, not {type(to).__name__}.")
         given = [to] if isinstance(to, (str, Target)) else list(to)
         found: dict[Target, None] = {}
         for one in given:
@@ -103,6 +107,7 @@ class Acceptance:
         return list(found)
 
     async def _named(self, text: str) -> list[str]:
+        check_text(text, "A name of targets")
         is_tag = text.startswith("#")
         found = await self._contacts.find(text[1:], is_tag=is_tag)
         if not found:
@@ -172,6 +177,13 @@ class Acceptance:
         Raises:
             Refused: it cannot be sent to one of them as it stands, or the key was used for another message.
         """
+        if key is not None:
+            check_text(key, "The key")
+        if priority is not None:
+            check_integer(priority, "The priority", 0, MAX_PRIORITY)
+        if expires_in is not None:
+            expires_in = check_seconds(expires_in, "expires_in")
+        not_before = 0.0 if at is None else _seconds(at)
         message, note = await self._taken_in(message, targets)
         submissions: list[Submission] = []
         fits: Fits = {}
@@ -182,7 +194,6 @@ class Acceptance:
         if priority is None:
             priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
         now = self._clock.now()
-        not_before = 0.0 if at is None else _seconds(at)
         expires_at = None if expires_in is None else max(now, not_before) + expires_in
         with self._worker.making_way(targets if priority < BROADCAST else ()):
             submitted = await self._outbox.submit(
@@ -218,6 +229,7 @@ def _seconds(at: Moment) -> float:
         seconds = at.timestamp() if isinstance(at, datetime) else float(at)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not math.isfinite(seconds):
-        raise Refused(f"{at} is no time. Give a datetime, or seconds since the epoch.")
+    if not math.isfinite(seconds) or abs(seconds) > MAX_SECONDS:
+        shown = str(at)[:40] if isinstance(at, (datetime, float, str)) else "The time given"
+        raise Refused(f"{shown} is no time. Give a datetime, or seconds since the epoch.")
     return seconds

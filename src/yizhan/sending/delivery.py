@@ -247,7 +247,7 @@ def delivery_seq(text: str) -> int:
     Raises:
         Refused: it is not one.
     """
-    digits = text.strip().lower().removeprefix("d")
-    if not digits.isdigit() or len(digits) > 18:
-        raise Refused(f"'{text}' is not a delivery's id. Expected d followed by digits, as `send` printed it.")
+    digits = text.strip().lower().removeprefix("d") if isinstance(text, str) else ""
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+        raise Refused(f"{text!a} is not a delivery's id. Expected d followed by digits, as `send` printed it.")
     return int(digits)
