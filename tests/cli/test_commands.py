@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +167,49 @@ def test_the_text_comes_from_a_pipe(qq: Run, sandbox: Sandbox, monkeypatch: pyte
 
     assert 0 == said.code
     assert ["第一行\n第二行"] == [post.text for post in posts(sandbox)]
+
+
+def test_a_piped_text_of_more_than_ten_messages_is_refused(
+    qq: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(("a" * 99 + "\n").encode() * 1_100))
+
+    said = qq("send", "-t", USER)
+
+    assert (2, []) == (said.code, posts(sandbox))
+    assert "--file PATH" in said.err
+    assert "--max-messages" in said.err
+    assert [] == qq("deliveries", "list", "--json").objects
+
+
+def test_max_messages_allows_more_and_less(qq: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "a" * 99 + "\n"
+
+    assert 2 == qq("send", USER, long * 110, "--max-messages", "1").code
+    assert [] == posts(sandbox)
+    assert 0 == qq("send", USER, long * 110, "--max-messages", "9").code
+    assert 1 < len(posts(sandbox))
+
+
+@pytest.mark.parametrize("bad", ["\udcc4\udce3", "a\ud83d"], ids=ascii)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", USER, "{}"),
+        ("send", "qqbot.main/user/{}", "hi"),
+        ("send", USER, "hi", "--key", "{}"),
+        ("send", "@{}", "hi"),
+    ],
+)
+def test_bytes_of_another_encoding_are_refused_in_words(
+    qq: Run, sandbox: Sandbox, words: Sequence[str], bad: str
+) -> None:
+    said = qq(*(word.format(bad) for word in words))
+
+    assert 2 == said.code
+    assert "half a character" in said.err
+    assert "Traceback" not in said.err
+    assert [] == posts(sandbox)
 
 
 def test_files_go_once_to_all_and_arrive_under_their_name(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -115,6 +115,12 @@ def _in_file(path: Path) -> list[str]:
     return targets
 
 
+def text_is_piped(text: str | None, option: str | None, *, only_text: bool) -> bool:
+    """Whether the text is read from standard input: named by `-`, or nothing else was given to send."""
+    given = option if option is not None else text
+    return given == STDIN or (given is None and only_text and not sys.stdin.isatty())
+
+
 def body(text: str | None, option: str | None, *, only_text: bool) -> str:
     """Return the text to send: the option, the last word, or what is piped in (`-`, or nothing else to send).
 
@@ -124,7 +130,7 @@ def body(text: str | None, option: str | None, *, only_text: bool) -> str:
     if option is not None and text is not None:
         raise Refused(f"The text is given twice: --text and '{text}'. Leave one out.")
     given = option if option is not None else text
-    if given == STDIN or (given is None and only_text and not sys.stdin.isatty()):
+    if text_is_piped(text, option, only_text=only_text):
         try:
             return sys.stdin.buffer.read().decode().removesuffix("\n")
         except UnicodeDecodeError as error:

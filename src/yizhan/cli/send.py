@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yizhan.cli.content import Content, body, message_from, split_words, targets_of
+from yizhan.cli.content import Content, body, message_from, split_words, targets_of, text_is_piped
 from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures, explained_when_stopped
 from yizhan.cli.ids import wait_for
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
@@ -31,6 +31,9 @@ SHOWN = 20
 """Receipts of a broadcast that people are shown; programs get all of them."""
 PATIENCE = 60.0
 """Seconds that a send to one target waits when nothing else is said."""
+
+MAX_PIPED_MESSAGES = 10
+"""Messages to one target that a piped text may become, unless --max-messages allows more."""
 
 _FILES, _HOW, _LINKS = "Files", "How", "Links"
 
@@ -144,6 +147,17 @@ def send(
             "--dry-run", "-n", rich_help_panel=_HOW, help="Say what would be sent, uploaded and held; send nothing."
         ),
     ] = False,
+    max_messages: Annotated[
+        int | None,
+        typer.Option(
+            "--max-messages",
+            metavar="N",
+            min=1,
+            show_default="10 for text from a pipe, none otherwise",
+            rich_help_panel=_HOW,
+            help="Refuse a message that becomes more than N messages to one target.",
+        ),
+    ] = None,
     allow: Allow = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
@@ -177,9 +191,19 @@ def send(
         description=description,
         reply=reply,
     )
+    if max_messages is None and text_is_piped(last, text, only_text=content.only_text):
+        max_messages = MAX_PIPED_MESSAGES
     content = replace(content, text=body(last, text, only_text=content.only_text))
     call = _Call(
-        targets_of(named), content, key, expires_in, _moment(at, delay), timeout, allow, Output(as_json, quiet)
+        targets_of(named),
+        content,
+        key,
+        expires_in,
+        _moment(at, delay),
+        timeout,
+        allow,
+        Output(as_json, quiet),
+        max_messages,
     )
     if dry_run:
         return run(_plan(store, call))
@@ -208,6 +232,8 @@ class _Call:
     timeout: float | None
     allow: Sequence[str] | None
     out: Output
+    max_messages: int | None = None
+    """Messages to one target that are allowed; None for any number."""
 
     @property
     def how(self) -> dict[str, Any]:
@@ -220,7 +246,7 @@ async def _store(store: Path, call: _Call) -> int:
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
-            message = await message_from(call.content, engine, bars.bytes)
+            message = await _message(engine, call, bars)
             receipts = await engine.submit(call.targets, message, **call.how)
     _show(call.out, receipts)
     call.out.line(f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send and wait: {wait_for(receipts)}")
@@ -231,7 +257,7 @@ async def _send(store: Path, call: _Call) -> int:
     async with opened(store, sending=True, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
-            message = await message_from(call.content, engine, bars.bytes)
+            message = await _message(engine, call, bars)
             targets = await engine.targets(call.targets)
             if len(targets) == 1:
                 receipts, problem = await _one(engine, call, message)
@@ -245,6 +271,27 @@ async def _send(store: Path, call: _Call) -> int:
     if code == UNFINISHED:
         call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {wait_for(receipts)}")
     return code
+
+
+async def _message(engine: Engine, call: _Call, bars: Bars) -> Message:
+    """Return the message to send.
+
+    Raises:
+        Refused: it becomes more messages to one target than allowed.
+    """
+    message = await message_from(call.content, engine, bars.bytes)
+    if call.max_messages is None:
+        return message
+    # Targets of one kind on one account get the same parts.
+    samples = {(target.account, target.kind): target for target in await engine.targets(call.targets)}
+    plan = max(await engine.plan(list(samples.values()), message), key=lambda plan: len(plan.parts))
+    if len(plan.parts) > call.max_messages:
+        raise Refused(
+            f"This becomes {len(plan.parts)} messages to {plan.target}, and at most {call.max_messages} are allowed. "
+            "Send it as one file (--file PATH, or --file - from a pipe), or allow it: "
+            f"--max-messages {len(plan.parts)}."
+        )
+    return message
 
 
 async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[Receipt], LoginNeeded | None]:
