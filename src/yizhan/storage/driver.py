@@ -73,7 +73,7 @@ class Driver(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where the store lies, for people to read."""
+        """The path of the store, for messages."""
 
     @abstractmethod
     def connect(self) -> Connection: ...

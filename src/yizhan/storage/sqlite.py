@@ -193,7 +193,7 @@ _REMEDIES = {
     "full": "Make room on its disk, and try again.",
     "disk i/o error": "Look for a full or failing disk, then try again.",
 }
-"""What to do, by a part of the database's words."""
+"""The remedy, by a part of the database's message."""
 FULL_BYTES = 64 << 10
 """With fewer bytes than this a disk counts as full: SQLite's files beside the store take as much to begin with."""
 
