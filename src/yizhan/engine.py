@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from yizhan.accounts.registry import Accounts, Change, OpenAccount
+from yizhan.accounts.registry import Accounts, Change, OpenAccount, identity_of
 from yizhan.accounts.tables import AccountTable, ContactTable
 from yizhan.errors import (
     DeliveryFailed,
@@ -782,6 +782,7 @@ class Engine:
             settled=self._waiters.settled,
             gone=self._waiters.gone,
             repeat_seconds=float(opened.context.rules.get("send.repeat_seconds", REPEAT_SECONDS)),
+            identity=identity_of(opened),
         )
         concurrency = min(self.concurrency, int(opened.context.rules.get("client.concurrency", self.concurrency)))
         lane = Lane(

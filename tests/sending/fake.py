@@ -76,6 +76,8 @@ class Network:
         self.refused_tokens: set[str] = set()
         self.tells_progress = False
         self.identity = "fake"
+        self.session = "login 1"
+        """The login of every account, within which a repeat under the same key is recognised."""
         self.gate: asyncio.Event | None = None
         self.upload_gate: asyncio.Event | None = None
 
@@ -99,6 +101,9 @@ class FakeAdapter:
             else:
                 raise Unsupported(f"{target} cannot take a {type(segment).__name__}.")
         return parts
+
+    def session(self) -> str:
+        return NETWORK.session
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
         return NETWORK.limits(message, target)

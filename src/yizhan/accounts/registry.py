@@ -45,6 +45,12 @@ class OpenAccount:
     contexts: dict[Target, Mapping[str, Any]]
 
 
+def identity_of(account: OpenAccount) -> str:
+    """Return the settings that say which account it is and where, as text."""
+    kept = {name: value for name, value in account.settings.items() if name not in SAME_IDENTITY}
+    return msgspec.json.encode(kept, order="sorted").decode()
+
+
 class Accounts:
     """Every account of a store; each is opened when it is first used, and stays open."""
 

@@ -195,6 +195,15 @@ def library_media(source: object) -> Media:
     return source
 
 
+def session_of(adapter: Adapter) -> str:
+    """Return `adapter.session()`, the digest of its login; empty for a wire without sessions.
+
+    A wire recognizes a repeat under the same SendKey only within one session.
+    """
+    session: Callable[[], str] | None = getattr(adapter, "session", None)
+    return session() if callable(session) else ""
+
+
 def media_rule_of(adapter: Adapter) -> Callable[[Segment, Target], MediaRule | None] | None:
     """Return the adapter's `media_rule`, if it has one."""
     found: Callable[[Segment, Target], MediaRule | None] | None = getattr(adapter, "media_rule", None)

@@ -28,7 +28,7 @@ from yizhan.errors import (
 )
 from yizhan.media.uploads import HandleCache
 from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
-from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part
+from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part, session_of
 from yizhan.sending.decide import (
     Again,
     Arrived,
@@ -93,6 +93,8 @@ class _Run:
     """When the first of the tries in doubt left."""
     marked_at: float = 0.0
     """When this try left."""
+    sent_as: str = ""
+    """The session under which the last try left; empty when not known."""
     released: int = 0
     """How often the other side had let go what is held for the target when this run began."""
     limits: Sequence[Limit] = ()
@@ -121,6 +123,7 @@ class Runner:
         settled: Settled | None = None,
         gone: Gone | None = None,
         repeat_seconds: float = REPEAT_SECONDS,
+        identity: str = "",
         seed: int | None = None,
     ) -> None:
         self._adapter = adapter
@@ -133,6 +136,7 @@ class Runner:
         self._settled = settled
         self._gone = gone
         self._repeat_seconds = repeat_seconds
+        self._identity = identity
         self._chance = random.Random(seed)
         self._messages = messages
         self._throttled: dict[int, int] = {}
@@ -168,6 +172,7 @@ class Runner:
             now.part_attempts,
             now.in_doubt,
             now.in_doubt_since,
+            sent_as=now.sent_as,
         )
         run.released = self._outbox.release_count(job.target)
         if job.not_before > self._clock.now() and not job.progress.begun:
@@ -196,10 +201,9 @@ class Runner:
     async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object | None:
         """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
         job, index = run.delivery, len(run.ids)
-        key = SendKey(self._token(job.seq, index), job.first_number + index)
         while True:
-            if run.in_doubt and self._clock.now() - run.in_doubt_since > self._repeat_seconds:
-                await self._end(run, GiveUp(State.UNKNOWN), _FORGOTTEN)
+            if reason := self._no_resend(run):
+                await self._end(run, GiveUp(State.UNKNOWN), reason)
                 return None
             if closed := self._closed(run):
                 if (result := await self._keep_closed(run, closed)) is _GO_ON:
@@ -223,6 +227,7 @@ class Runner:
                     return result
                 await self._mark(run, part)
                 run.left = True
+                key = self._key(run, index)
                 sent = await self._adapter.send(part, handles, job.target, key, run.message)
             except RowChanged:
                 self._refund(run)
@@ -244,10 +249,34 @@ class Runner:
         elif run.limits:
             spends = self._budget.spend(run.limits, run.delivery.target, run.message.reply, now)
             run.spent = run.limits, now
-        mark = self._outbox.mark_sending
+        mark, session = self._outbox.mark_sending, self._session()
         await self._stored(
-            lambda: mark(run.delivery, now, repeatable=part.repeatable, spends=spends, resend=run.in_doubt)
+            lambda: mark(
+                run.delivery, now, repeatable=part.repeatable, spends=spends, sent_as=session, resend=run.in_doubt
+            )
         )
+        run.sent_as = session
+
+    def _no_resend(self, run: _Run) -> OutcomeUnknown | None:
+        """Return why a try in doubt must not be repeated; None if it may be, or none is in doubt."""
+        if not run.in_doubt or not run.sent_as:
+            # Without a session on record an operator has asked for this try.
+            return None
+        if self._clock.now() - run.in_doubt_since > self._repeat_seconds:
+            return _FORGOTTEN
+        return None if run.sent_as == self._session() else _SESSION_CHANGED
+
+    def _session(self) -> str:
+        """Return a digest of account, address and login: a key is recognized only within the same three."""
+        text = f"{self._identity}\n{session_of(self._adapter)}"
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def _key(self, run: _Run, index: int) -> SendKey:
+        """Return the key of the part that is next, the same at every try in doubt."""
+        job = run.delivery
+        at = run.in_doubt_since if run.in_doubt else run.marked_at
+        serial = job.seq * MAX_PARTS_OF_KEY + index
+        return SendKey(self._token(job.seq, index), job.first_number + index, at=at, serial=serial)
 
     def _refund(self, run: _Run) -> None:
         """Take the count of this try back: it did not reach anybody."""
@@ -453,6 +482,12 @@ class Runner:
 
 _GO_ON = object()
 _NOTHING = Message(())
+MAX_PARTS_OF_KEY = 100
+"""Serial numbers that each delivery has for its parts."""
+_SESSION_CHANGED = OutcomeUnknown(
+    "Whether it arrived is not known, and the account has logged in anew or moved since: "
+    "a repeat would be a new message."
+)
 _FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform no longer tells a repeat by its key.")
 
 

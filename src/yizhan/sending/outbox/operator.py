@@ -45,7 +45,7 @@ _SEND_UNKNOWN = Statement(
     UPDATE deliveries
     SET state = :state, detail = :detail, due_at = 0, settled_at = 0, expires_at = NULL, part_attempts = 0,
         in_doubt = CASE WHEN :ids IS NULL THEN repeatable ELSE 0 END,
-        in_doubt_since = CASE WHEN :ids IS NULL THEN :now ELSE in_doubt_since END,
+        in_doubt_since = CASE WHEN in_doubt_since > 0 THEN in_doubt_since ELSE sending_at END, sent_as = '',
         ids = coalesce(:ids, ids), parts_done = coalesce(:parts_done, parts_done)
     WHERE seq = :seq AND state = 'unknown'
     """,
