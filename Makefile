@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick check bench mutants setup lock clean
+.PHONY: demo test quick check bench mutants torture setup lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/yizhan demo $(ARGS)
@@ -22,6 +22,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks
+
+# Five platforms at once and migrations, killed 1,000 times; SEED=n chooses other moments.
+torture: $(VENV)/.dev
+	KILLS=$${KILLS:-1000} $(BIN)/python -m pytest tests/crash/test_busy_killed.py -q $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(ARGS)
