@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         return (self.base_url or VENDOR).rstrip("/")
 
 
-_SEGMENTS = frozenset({"text", "quote", "forward", "native"}) | MEDIA | CARDS
+_SEGMENTS = frozenset({"text", "quote", "forward", "card", "native"}) | MEDIA | CARDS
 
 PLATFORM = Platform(
     name="ohwxapi",

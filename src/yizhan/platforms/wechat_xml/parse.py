@@ -31,6 +31,14 @@ def card_kind(type_: int) -> str:
     return _KINDS.get(type_, "card")
 
 
+def card_type(xml: str) -> int:
+    """Return the type of the card in `xml`; 0 if it cannot be read."""
+    try:
+        return parse_card(xml).type
+    except ValueError:
+        return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One `<appmsg>` as it arrived."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported, did_you_mean
 from yizhan.model import (
+    Card,
     ChannelVideo,
     ContactCard,
     Content,
@@ -134,6 +135,9 @@ def limits(rules: Rules) -> Sequence[Limit]:
     return (Limit("send", "account", "send", rules.number("send.count"), float(rules["send.seconds"])),)
 
 
+CARD_NOTE = "A card without its XML cannot be sent as a card; its words were sent as text."
+
+
 class _Composer:
     """The parts of one message to one target."""
 
@@ -148,6 +152,9 @@ class _Composer:
                 return self._text(self._words(run))
             case Quote() as quote:
                 return self._quote(quote, run[1:])
+            case Card() as card if not card.xml:
+                limit = self.rules.number("text.characters") if self.rules.limited else 0
+                return [replace(part, note=CARD_NOTE) for part in self._text(Words(card.words).pieces(limit))]
             case other:
                 return (self._single(other),)
 
@@ -176,6 +183,8 @@ class _Composer:
                     ToUserName=self.target.id, Content=compose_contact(segment), MsgType=MsgType.CARD
                 )
                 return _part(wire.SEND_MSG, card_of, f"contact card {segment.nickname or segment.username}")
+            case Card():
+                return self._app(segment.xml, f"card '{segment.title[:40]}'")
             case Link() | MiniProgram() | ChannelVideo():
                 return self._card(segment)
         raise Unsupported(f"ohwxapi has no way to carry {type(segment).__name__}. Send it as text or as a file.")

@@ -138,7 +138,7 @@ def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
             case MsgType.APP:
                 card = parse_card(message.Content)
                 if card.kind != "file":
-                    return card.segments()
+                    return card.segments(as_cards=True)
                 return (_reference("file", message, id, safe_name(card.title)),)
             case MsgType.PHONE_STATUS:
                 return ()

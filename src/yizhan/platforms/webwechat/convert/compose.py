@@ -37,11 +37,11 @@ from yizhan.platforms.webwechat.wire.session import AppMessageType, MessageType
 from yizhan.platforms.wechat_xml import (
     WEBWECHAT,
     Words,
+    card_type,
     compose_channel_video,
     compose_contact,
     compose_link,
     compose_mini_program,
-    parse_card,
     runs,
 )
 from yizhan.wire.filename import safe_name
@@ -105,7 +105,7 @@ class _Composer:
             case Link() | MiniProgram() | ChannelVideo():
                 return self._card(segment)
             case Card(xml=xml):
-                return _part(Draft("webwxsendappmsg", _card_type(xml), xml), f"card '{segment.title[:40]}'")
+                return _part(Draft("webwxsendappmsg", card_type(xml), xml), f"card '{segment.title[:40]}'")
             case Forward():
                 return self._forward(segment)
             case Native(call, body):
@@ -210,13 +210,6 @@ class _Composer:
                 f"{self._target}: web WeChat cannot forward a received {forward.kind}. Save it and send it as a file."
             )
         return _part(draft, f"forward {forward.kind}")
-
-
-def _card_type(xml: str) -> int:
-    try:
-        return parse_card(xml).type
-    except ValueError:
-        return 0
 
 
 def limits(message: Message, rules: Rules) -> Sequence[Limit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported, did_you_mean
 from yizhan.model import (
+    Card,
     ChannelVideo,
     ContactCard,
     File,
@@ -31,7 +33,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.adapter import Limit, MediaNeed, Part, library_media
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.wechat_xml import Words, at_users, compose_link, compose_mini_program, runs
+from yizhan.platforms.wechat_xml import Words, at_users, card_type, compose_link, compose_mini_program, runs
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
 from yizhan.platforms.wechatsdk.convert.placed import Draft
@@ -60,6 +62,9 @@ def limits(rules: Rules) -> Sequence[Limit]:
     return (Limit("pace", "account", "send", count, 60.0),) if count and rules.limited else ()
 
 
+CARD_NOTE = "A card without its XML cannot be sent as a card; its words were sent as text."
+
+
 class _Composer:
     """The parts of one message to one target."""
 
@@ -74,6 +79,10 @@ class _Composer:
                 return [self._text(text, mentioned) for text, mentioned in self._words(run)]
             case Quote() as quote:
                 return self._quote(quote, run[1:])
+            case Card() as card if not card.xml:
+                limit = self.rules.number("text.max_bytes") if self.rules.limited else 0
+                pieces = Words(card.words).pieces(max_bytes=limit)
+                return [replace(self._text(text, []), note=CARD_NOTE) for text, _ in pieces]
             case other:
                 return (self._single(other),)
 
@@ -91,6 +100,9 @@ class _Composer:
                 return self._sticker(sticker)
             case Link() | MiniProgram() | ChannelVideo() as card:
                 return self._card(card)
+            case Card() as received:
+                xml = wire.SendXml(userName=self.to, content=received.xml, msgType=card_type(received.xml))
+                return _part(wire.SEND_XML, xml, f"card '{received.title[:40]}'")
             case ContactCard() as contact:
                 return self._contact(contact)
             case Forward() as forward:

@@ -147,7 +147,7 @@ def _card(content: str) -> tuple[Segment, ...]:
     card = parse_card(content)
     file = card.file()
     if file is None:
-        return card.segments()
+        return card.segments(as_cards=True)
     name = safe_name(card.title)
     large = file.totallen >= _LARGE_FROM
     reference = {
