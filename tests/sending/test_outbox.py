@@ -179,6 +179,19 @@ async def test_a_cancelled_delivery_cannot_be_marked_as_leaving(outbox: Outbox) 
         await outbox.mark_sending(delivery, NOW, repeatable=True, spends="")
 
 
+async def test_a_damaged_delivery_does_not_stop_the_others_of_its_account(
+    outbox: Outbox, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage = Statement("damage", sqlite="UPDATE deliveries SET ids = '[{' WHERE target = 'u1'")
+    await submit(outbox, submissions(3))
+    await ledger.write(lambda connection: connection.execute(damage))
+
+    for _ in range(2):
+        assert ["u0", "u2"] == [delivery.target.id for delivery in await outbox.due("fake.me", NOW, 10)]
+
+    assert 1 == caplog.text.count("delivery d2 cannot be read")
+
+
 def statements(*modules: ModuleType) -> list[Statement]:
     return [value for module in modules for value in vars(module).values() if isinstance(value, Statement)]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
+from yizhan.errors import StorageError
 from yizhan.model import Clock, Target
 from yizhan.sending.delivery import Delivery
 from yizhan.sending.outbox.shared import (
@@ -19,9 +21,11 @@ from yizhan.sending.outbox.shared import (
     seqs_and_targets,
 )
 from yizhan.storage.counters import counter
-from yizhan.storage.driver import Connection
+from yizhan.storage.driver import Connection, Row
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
+
+log = logging.getLogger(__name__)
 
 MAX_RELEASE_COUNTS = 4096
 SOON = 60.0
@@ -123,6 +127,8 @@ class Claim(DeliveryTable):
         super().__init__(ledger, clock)
         self._releases: OrderedDict[Target, int] = OrderedDict()
         """How often this process released the deliveries held for a target; the most recent targets."""
+        self._damaged: set[int] = set()
+        """Numbers of damaged deliveries that were logged."""
 
     async def due(
         self, account: str, now: float, limit: int, *, after: tuple[int, int] | None = None, below: int | None = None
@@ -141,7 +147,17 @@ class Claim(DeliveryTable):
             "below": ANY_PRIORITY if below is None else below,
         }
         rows = await self._ledger.read(lambda connection: connection.rows(_DUE, values))
-        return [read_delivery(self._ledger, row) for row in rows]
+        return [delivery for row in rows if (delivery := self._readable(row)) is not None]
+
+    def _readable(self, row: Row) -> Delivery | None:
+        """Return the delivery of a row; None, and a line in the log, for a damaged one, which must not stop others."""
+        try:
+            return read_delivery(self._ledger, row)
+        except StorageError as error:
+            if row[0] not in self._damaged:
+                self._damaged.add(row[0])
+                log.error("delivery skipped: %s", error, extra={"delivery": row[0]})
+            return None
 
     async def next_due(self, account: str, now: float) -> float | None:
         """Return when `account` next has a delivery to release, try or expire; None if no delivery waits for a time.
