@@ -1,4 +1,4 @@
-"""Five platforms at once, killed at random again and again: nothing lost, nothing twice, and doubt is said.
+"""Five platforms at once, killed at random: nothing is lost or sent twice, and doubt is reported.
 
 `make torture` runs it with 1,000 kills; the environment variable KILLS says how many, SEED which.
 """

@@ -1,4 +1,4 @@
-"""Processes killed at chosen moments: nothing lost, nothing twice, and what is not known is said."""
+"""Processes killed at chosen moments: nothing is lost or sent twice, and doubt is reported."""
 
 from __future__ import annotations
 

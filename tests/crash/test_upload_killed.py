@@ -25,7 +25,7 @@ AT_ONCE = 2
 
 
 class Storage:
-    """The platform's storage, which takes only so many parts; the others wait before its door."""
+    """The platform's storage, which takes only so many parts; the others wait."""
 
     def __init__(self, sandbox: RunningSandbox) -> None:
         self.room = 0
@@ -48,7 +48,7 @@ class Storage:
 
 
 @pytest.mark.crash
-async def test_an_upload_killed_twice_puts_hardly_a_part_again(sandbox: RunningSandbox, tmp_path: Path) -> None:
+async def test_an_upload_killed_twice_resends_only_the_parts_in_flight(sandbox: RunningSandbox, tmp_path: Path) -> None:
     paper = pdf(PARTS * PART_BYTES)
     (tmp_path / "paper.pdf").write_bytes(paper)
     sandbox.rules("qqbot", limits=False, set={"chunks.block_bytes": PART_BYTES, "chunks.concurrency": AT_ONCE})

@@ -1,4 +1,4 @@
-"""Stored events go after a while, and never one that somebody still has to read."""
+"""Stored events are pruned after a while, but never before every reader has read them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def left(table: EventTable) -> list[str]:
     return [event.id for event in await table.recent()]
 
 
-async def test_what_was_stored_long_ago_goes_and_the_rest_stays(table: EventTable) -> None:
+async def test_old_events_are_pruned_and_newer_ones_kept(table: EventTable) -> None:
     await keep(table, "old 1", "old 2")
     await keep(table, "young", "newest", day=1)
 
@@ -50,14 +50,14 @@ async def test_what_was_stored_long_ago_goes_and_the_rest_stays(table: EventTabl
     assert ["young", "newest"] == await left(table)
 
 
-async def test_an_event_is_as_old_as_its_storing_whatever_time_the_platform_gives_it(table: EventTable) -> None:
+async def test_the_age_of_an_event_counts_from_its_storing_not_from_the_time_of_the_platform(table: EventTable) -> None:
     await keep(table, "told late", "newest", day=1, at=START - 300 * DAY)
 
     assert 0 == (await table.prune(START + 31 * DAY)).removed
     assert 1 == (await table.prune(START + 32 * DAY)).removed
 
 
-async def test_nothing_goes_that_a_reader_has_not_read(table: EventTable) -> None:
+async def test_events_that_a_reader_has_not_read_are_kept(table: EventTable) -> None:
     await keep(table, "a", "b", "c", "d")
     await table.move("slow", 2)
     await table.move("quick", 4)
@@ -68,7 +68,7 @@ async def test_nothing_goes_that_a_reader_has_not_read(table: EventTable) -> Non
     assert ["c", "d"] == [event.id for _, event in await table.after(2)]
 
 
-async def test_a_reader_that_will_not_come_back_can_be_forgotten(table: EventTable) -> None:
+async def test_a_forgotten_reader_keeps_no_events(table: EventTable) -> None:
     await keep(table, "a", "b")
     await table.move("gone", 0)
 
@@ -77,7 +77,7 @@ async def test_a_reader_that_will_not_come_back_can_be_forgotten(table: EventTab
     assert (1, ()) == await table.prune(START + 40 * DAY)
 
 
-async def test_numbers_go_on_after_everything_is_old(table: EventTable) -> None:
+async def test_event_numbers_continue_after_all_events_are_old(table: EventTable) -> None:
     await keep(table, "a", "b", "c")
     await table.move("reader", await table.latest())
     await table.prune(START + 40 * DAY)
@@ -87,7 +87,7 @@ async def test_numbers_go_on_after_everything_is_old(table: EventTable) -> None:
     assert ["next"] == [event.id for _, event in await table.after(await table.place("reader") or 0)]
 
 
-async def test_what_a_conversation_left_for_answers_stays(table: EventTable) -> None:
+async def test_conversation_contexts_survive_pruning(table: EventTable) -> None:
     await keep(table, "a", "b")
     await table.keep(Event("c", EventKind.OTHER, "qqbot.main", START), START)
     await table.prune(START + 40 * DAY)
@@ -96,7 +96,7 @@ async def test_what_a_conversation_left_for_answers_stays(table: EventTable) -> 
     assert "for b" == (await table.contexts("qqbot.main"))[ANN]["token"]
 
 
-async def test_many_go_in_more_than_one_step(table: EventTable) -> None:
+async def test_many_events_are_pruned_in_several_transactions(table: EventTable) -> None:
     await keep(table, *(str(number) for number in range(1203)))
 
     assert 1202 == (await table.prune(START + 40 * DAY)).removed

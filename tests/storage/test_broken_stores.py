@@ -113,7 +113,7 @@ async def test_a_damaged_delivery_is_named_with_the_store_and_the_remedy(tmp_pat
 
 
 @pytest.mark.parametrize("value", [b"", b"short", b"x" * 40])
-def test_a_damaged_secret_is_said_not_to_be_readable(tmp_path: Path, value: bytes) -> None:
+def test_a_damaged_secret_is_refused(tmp_path: Path, value: bytes) -> None:
     with pytest.raises(StorageError, match="cannot be decrypted"):
         Vault.open(tmp_path / "key").unlock(value, "account a")
 
@@ -135,7 +135,7 @@ def test_a_key_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.
     ],
     ids=["newer", "damaged", "no key"],
 )
-def test_the_doctor_says_what_is_wrong_with_a_store_that_cannot_be_opened(
+def test_the_doctor_diagnoses_a_store_that_cannot_be_opened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, break_it: str | None, said: str
 ) -> None:
     import asyncio

@@ -1,4 +1,4 @@
-"""The one writer: everything on disk before it is answered, many in one commit, an error its own alone."""
+"""The writer: it answers after the commit, commits many writes at once, and keeps their errors apart."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ async def values_in(ledger: Ledger) -> dict[str, int]:
 
 
 class Slow:
-    """Work in the writer that lasts until it is let go."""
+    """Work that blocks the writer until it is told to go on."""
 
     def __init__(self) -> None:
-        self.begun, self.let_go = threading.Event(), threading.Event()
+        self.begun, self.go_on = threading.Event(), threading.Event()
 
     def __call__(self, connection: Connection) -> None:
         self.begun.set()
-        assert self.let_go.wait(PATIENCE)
+        assert self.go_on.wait(PATIENCE)
 
 
 async def test_many_writes_share_few_commits(ledger: Ledger) -> None:
@@ -68,7 +68,7 @@ async def test_many_writes_share_few_commits(ledger: Ledger) -> None:
     assert ledger.commits - before < 100
 
 
-async def test_what_is_answered_is_on_disk(ledger: Ledger, tmp_path: Path) -> None:
+async def test_an_awaited_write_is_on_disk(ledger: Ledger, tmp_path: Path) -> None:
     await ledger.put(INSERT, {"name": "a", "value": 1})
 
     with sqlite3.connect(tmp_path / "a.db") as other:
@@ -85,7 +85,7 @@ async def test_a_bad_row_fails_alone(ledger: Ledger) -> None:
     assert {"a", "b", "c"} == names
 
 
-async def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
+async def test_failing_work_is_undone_alone(ledger: Ledger) -> None:
     def fail(connection: Connection) -> None:
         connection.execute(INSERT_ONE, {"name": "x"})
         raise KeyError("mine")
@@ -102,7 +102,7 @@ async def test_work_that_fails_is_undone_alone(ledger: Ledger) -> None:
     assert {"a", "b"} == names
 
 
-async def test_order_is_kept_around_work_of_other_kinds(ledger: Ledger) -> None:
+async def test_rows_and_work_run_in_the_order_in_which_they_were_handed_over(ledger: Ledger) -> None:
     first = ledger.put(INSERT, {"name": "a", "value": 1})
     double = Statement("double", sqlite="UPDATE counters SET value = value * 2")
     doubled = asyncio.ensure_future(ledger.write(lambda connection: connection.execute(double)))
@@ -114,7 +114,7 @@ async def test_order_is_kept_around_work_of_other_kinds(ledger: Ledger) -> None:
     assert {"a": 2, "b": 1} == values
 
 
-async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "b.db").write_bytes(b"this is not a database at all, only some words" * 20)
 
     with pytest.raises(StorageError, match=r"cannot be opened: file is not a database\. It is damaged") as said:
@@ -122,7 +122,7 @@ async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
     assert "sqlalche.me" not in str(said.value)
 
 
-async def test_what_the_database_refuses_is_said_without_the_values(ledger: Ledger) -> None:
+async def test_an_error_of_the_database_is_reported_without_the_values(ledger: Ledger) -> None:
     with pytest.raises(StorageError, match="no such table") as of_a_write:
         await ledger.put(
             RowStatement("nowhere", ("value",), sqlite="INSERT INTO nowhere SELECT v.value FROM {rows}"),
@@ -145,7 +145,7 @@ async def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         await Ledger.open(tmp_path / "c.db")
 
 
-async def test_an_update_that_finds_nothing_to_change_says_so_and_harms_no_other(ledger: Ledger) -> None:
+async def test_an_update_that_matches_no_row_fails_alone(ledger: Ledger) -> None:
     await asyncio.gather(*(ledger.put(INSERT, {"name": name, "value": 1}) for name in ("a", "b")))
     update = RowStatement(
         "update",
@@ -162,7 +162,7 @@ async def test_an_update_that_finds_nothing_to_change_says_so_and_harms_no_other
     assert {"a": 2, "b": 2} == values
 
 
-async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(ledger: Ledger) -> None:
+async def test_on_a_full_disk_exactly_the_acknowledged_writes_are_stored(ledger: Ledger) -> None:
     def pages(count: int) -> Any:
         limit = Statement("limit", sqlite=f"PRAGMA max_page_count = {count}")
         return lambda connection: connection.value(limit)
@@ -189,7 +189,7 @@ async def test_on_a_full_disk_what_was_answered_stands_and_what_failed_does_not(
     await ledger.put(INSERT, {"name": "room again", "value": 1})
 
 
-async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
+async def test_a_closed_store_refuses_writes_at_once(tmp_path: Path) -> None:
     ledger = await Ledger.open(tmp_path / "d.db")
     written = asyncio.ensure_future(ledger.write(lambda c: c.execute(INSERT_ONE, {"name": "last"})))
     await asyncio.sleep(0)
@@ -203,7 +203,7 @@ async def test_a_closed_store_says_so_at_once(tmp_path: Path) -> None:
     await ledger.close()
 
 
-async def test_a_loop_that_ended_while_it_waited_does_not_end_the_writer(ledger: Ledger) -> None:
+async def test_the_writer_survives_an_event_loop_that_closed_while_waiting_for_it(ledger: Ledger) -> None:
     slow = Slow()
 
     def leave() -> None:
@@ -217,12 +217,12 @@ async def test_a_loop_that_ended_while_it_waited_does_not_end_the_writer(ledger:
         held.cancel()
 
     await asyncio.to_thread(leave)
-    slow.let_go.set()
+    slow.go_on.set()
 
     await asyncio.wait_for(ledger.put(INSERT, {"name": "after", "value": 1}), PATIENCE)
 
 
-async def test_a_foreign_process_that_holds_the_store_is_waited_for(
+async def test_a_write_waits_for_another_process_that_holds_the_store(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together, tries = ledger._together, []
@@ -245,7 +245,7 @@ async def test_a_foreign_process_that_holds_the_store_is_waited_for(
     await asyncio.wait_for(writing, PATIENCE)
 
 
-async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledger, tmp_path: Path) -> None:
+async def test_the_write_ahead_log_stays_small_under_constant_reading(ledger: Ledger, tmp_path: Path) -> None:
     async def read() -> None:
         for _ in range(60):
             await count(ledger)
@@ -261,7 +261,7 @@ async def test_the_log_of_writes_does_not_grow_while_somebody_reads(ledger: Ledg
     assert (tmp_path / "a.db-wal").stat().st_size < 16 << 20
 
 
-async def test_what_is_urgent_is_written_before_what_waited_longer(ledger: Ledger) -> None:
+async def test_urgent_writes_overtake_writes_that_waited_longer(ledger: Ledger) -> None:
     order: list[str] = []
 
     def put(name: str, *, urgent: bool) -> asyncio.Future[None]:
@@ -276,13 +276,13 @@ async def test_what_is_urgent_is_written_before_what_waited_longer(ledger: Ledge
     await asyncio.sleep(0)
     waiting += [put(f"u{number}", urgent=True) for number in range(3)]
     await asyncio.sleep(0)
-    slow.let_go.set()
+    slow.go_on.set()
     await asyncio.gather(busy, *waiting)
 
     assert ["u0", "u1", "u2", "n0"] == order[:4]
 
 
-async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None:
+async def test_urgent_writes_do_not_starve_the_others(ledger: Ledger) -> None:
     ended = False
 
     async def urgent(name: str) -> None:
@@ -301,7 +301,9 @@ async def test_what_is_not_urgent_does_not_wait_for_ever(ledger: Ledger) -> None
     await asyncio.gather(*streams)
 
 
-async def test_a_sqlite_that_is_too_old_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_sqlite_that_is_too_old_is_refused_with_both_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite_module, "OLDEST_SQLITE", (9, 0, 0))
 
     with pytest.raises(StorageError, match=r"SQLite [\d.]+; the store needs 9\.0\.0"):

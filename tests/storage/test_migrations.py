@@ -167,7 +167,7 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(
         "UPDATE schema_revision SET revision = 'soon'",
     ],
 )
-async def test_a_store_whose_revision_makes_no_sense_is_said_to_be_damaged(tmp_path: Path, break_it: str) -> None:
+async def test_a_store_with_a_senseless_revision_is_reported_as_damaged(tmp_path: Path, break_it: str) -> None:
     file = tmp_path / "a.db"
     await opened(file)
     with sqlite3.connect(file) as connection:
@@ -178,7 +178,7 @@ async def test_a_store_whose_revision_makes_no_sense_is_said_to_be_damaged(tmp_p
         await Ledger.open(file)
 
 
-async def test_an_old_store_without_a_revision_is_said_to_be_damaged(tmp_path: Path) -> None:
+async def test_an_old_store_without_a_revision_is_reported_as_damaged(tmp_path: Path) -> None:
     file = old_store(tmp_path, OLD_STORES[0])
     with sqlite3.connect(file) as connection:
         connection.execute("DELETE FROM alembic_version")

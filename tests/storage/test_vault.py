@@ -13,7 +13,7 @@ from yizhan.errors import ConfigError, StorageError
 from yizhan.storage.vault import KEY_VARIABLE, Vault
 
 
-def test_many_that_make_the_key_at_once_have_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_first_opens_make_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     with ThreadPoolExecutor(16) as pool:
         vaults = list(pool.map(lambda _: Vault.open(tmp_path / "key"), range(64)))
@@ -25,7 +25,7 @@ def test_many_that_make_the_key_at_once_have_the_same(tmp_path: Path, monkeypatc
     assert 0o600 == stat.S_IMODE((tmp_path / "key").stat().st_mode)
 
 
-def test_a_key_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_key_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     (tmp_path / "key").write_text("nonsense!")
 
@@ -33,7 +33,7 @@ def test_a_key_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
         Vault.open(tmp_path / "key")
 
 
-async def test_a_store_whose_key_is_gone_says_so_and_makes_no_other(
+async def test_a_store_with_a_missing_key_is_refused_and_gets_no_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
