@@ -301,7 +301,7 @@ async def test_urgent_writes_do_not_starve_the_others(ledger: Ledger) -> None:
     await asyncio.gather(*streams)
 
 
-async def test_an_sqlite_that_is_too_old_is_refused_with_both_versions(
+async def test_an_outdated_sqlite_is_refused_with_both_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_module, "OLDEST_SQLITE", (9, 0, 0))
