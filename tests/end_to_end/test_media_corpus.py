@@ -364,13 +364,13 @@ async def test_what_cannot_be_shown_is_refused_before_anything_is_stored(
     words: str,
 ) -> None:
     target = await person_of(engine, platform)
-    before = len(sandbox.posts(target)), await engine.outbox.latest()
+    before = len(sandbox.posts(target)), await engine.outbox.newest()
 
     with pytest.raises(error) as caught:
         await engine.send(target, segment(data(), "坏 bad.bin"))
 
     assert words in str(caught.value)
-    assert before == (len(sandbox.posts(target)), await engine.outbox.latest())
+    assert before == (len(sandbox.posts(target)), await engine.outbox.newest())
 
 
 LIMITS = {
