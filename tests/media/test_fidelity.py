@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from pathlib import Path
 
+import pysilk
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.media.films import PATCHES, apart, corners, film, first_picture, light_film, quarters, with_matrix
+from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionPool
 from yizhan.media.convert.protocol import Conversion
 
@@ -289,3 +292,50 @@ async def test_transparency_that_a_format_cannot_hold_is_said(pool: ConversionPo
 
     assert ("what was transparent became white",) == made.conversion.changes
     assert apart([(255, 255, 255)], [made.picture.getpixel((5, 5))]) <= COLORS_APART  # type: ignore[list-item]
+
+
+# --- sounds -----------------------------------------------------------------------------------------------------------
+
+
+def silk(*, tencent: bool = True, seconds: float = 1.0) -> bytes:
+    out = io.BytesIO()
+    samples = b"".join(int(12000 * math.sin(number / 9)).to_bytes(2, "little", signed=True) for number in range(24000))
+    pysilk.encode(io.BytesIO(samples * int(seconds)), out, 24000, 24000, tencent=tencent)
+    return out.getvalue()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("recipe", ["check", "voice;format=silk;rate=24000"])
+async def test_silk_is_copied_and_marked_as_tencents(pool: ConversionPool, tmp_path: Path, recipe: str) -> None:
+    tencent, plain = silk(), silk(tencent=False)
+
+    assert (await convert(pool, tmp_path, recipe, tencent)).conversion.same
+    assert tencent == (await convert(pool, tmp_path, recipe, plain)).data
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("recipe", ["check", "voice;format=silk;rate=24000"])
+async def test_the_torn_end_of_silk_is_left_out_and_said(pool: ConversionPool, tmp_path: Path, recipe: str) -> None:
+    whole = silk()
+    made = await convert(pool, tmp_path, recipe, whole[:-5])
+
+    assert ("its torn end was left out",) == made.conversion.changes
+    assert whole.startswith(made.data)
+    assert len(made.data) > len(whole) / 2
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("recipe", "words"), [("voice;format=silk;seconds=2", "lasts more"), ("voice;bytes=900;format=silk", "over 900")]
+)
+async def test_silk_that_needs_no_conversion_keeps_the_same_limits(
+    pool: ConversionPool, tmp_path: Path, recipe: str, words: str
+) -> None:
+    with pytest.raises(MediaTooLarge, match=words):
+        await convert(pool, tmp_path, recipe, silk(tencent=False, seconds=4))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_silk_without_a_frame_is_refused(pool: ConversionPool, tmp_path: Path) -> None:
+    with pytest.raises(MediaFormat, match="no SILK frames"):
+        await convert(pool, tmp_path, "voice;format=silk", b"#!SILK_V3\xff\xff")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.media import support as make
+from tests.media.films import film, quarters
 from yizhan.media.probe import Findings, probe
 
 
@@ -179,3 +180,12 @@ def test_boxes_nested_without_end_are_left_alone() -> None:
         data = struct.pack(">I4s", len(data) + 8, b"moov") + data
 
     assert "mp4" == look(b"\0\0\0\x10ftypisom\0\0\0\0" + data).format
+
+
+@pytest.mark.parametrize(
+    "flags", ["frag_keyframe+empty_moov", "frag_every_frame+empty_moov", "frag_keyframe+empty_moov+default_base_moof"]
+)
+def test_a_film_written_while_it_was_recorded_is_as_long_as_its_fragments(flags: str) -> None:
+    data = film(quarters(), count=250, options={"movflags": flags})
+
+    assert abs(probe(io.BytesIO(data), len(data)).duration_ms - 10_000) <= 40

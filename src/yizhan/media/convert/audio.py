@@ -14,7 +14,7 @@ from yizhan.media.convert.containers import frames_of, opened
 from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
 from yizhan.platforms.kit.media_rules import Recipe
 
-_SILK = b"#!SILK_V3"
+_SILK, _TENCENT, _SILK_END = b"#!SILK_V3", b"\x02", b"\xff\xff"
 _SILK_FRAME_MS = 20
 SILK_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
 SILK_BITS = 24_000
@@ -32,14 +32,12 @@ def voice(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
     """Convert a sound to the format of the recipe (`silk`, `wav`, `mp3`, `ogg`, `m4a` or `amr`), in one channel."""
     form = recipe.options.get("format", "silk")
     most = min(recipe.number("seconds") or limits.media_seconds, limits.media_seconds)
-    if form == "silk" and (plain := _silk_as_is(source)) is not None:
-        step("mark as Tencent's SILK")
-        result.write_bytes(plain)
-        return Conversion()
+    limit = recipe.number("bytes")
+    if form == "silk" and _is_silk(source):
+        return _copied_silk(source, result, most, limit, step)
     rate = _rate(form, recipe.number("rate", 24000))
     samples = _limited(_decoded(source, rate, step), rate, most)
     made = _WRITERS.get(form, _encode)(form, samples, rate, result, step)
-    limit = recipe.number("bytes")
     if limit and result.stat().st_size > limit:
         raise Refusal(
             f"as {form} it has {result.stat().st_size} bytes, over {limit}. Cut it first.", too_large=True, as_file=True
@@ -53,21 +51,43 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
     Raises:
         Refusal: it contains no sound.
     """
+    if _is_silk(source):
+        return _copied_silk(source, result, limits.media_seconds, 0, step)
+    for _ in _limited(_decoded(source, 8000, step), 8000, limits.media_seconds):
+        pass
+    return Conversion(same=True)
+
+
+def _is_silk(source: Path) -> bool:
     with source.open("rb") as file:
-        head = file.read(len(_SILK) + 1)
-    if _SILK not in head:
-        for _ in _limited(_decoded(source, 8000, step), 8000, limits.media_seconds):
-            pass
-        return Conversion(same=True)
+        return _SILK in file.read(len(_SILK) + 1)
+
+
+def _copied_silk(source: Path, result: Path, seconds: int, limit: int, step: Any) -> Conversion:
+    """Keep the whole frames of SILK, marked as Tencent's, which is what the platforms play.
+
+    As the encoder writes it, SILK differs from Tencent's in its first byte and its end mark only.
+
+    Raises:
+        Refusal: it has no frames, or it is too long or too large.
+    """
     step("check SILK")
     data = source.read_bytes()
-    if not _whole_frames(data[data.index(_SILK) + len(_SILK) :])[1]:
+    start = data.index(_SILK) + len(_SILK)
+    sound, frames = _whole_frames(data[start:])
+    rest = data[start + len(sound) :]
+    if not frames:
         raise Refusal("it has no SILK frames.")
-    plain = _silk_as_is(source)
-    if plain is None:
+    if frames * _SILK_FRAME_MS > seconds * 1000 + 500:
+        raise Refusal(f"it lasts more than {seconds} s. Cut it, or send it as a file.", too_large=True, as_file=True)
+    marked = _TENCENT + _SILK + sound
+    if limit and len(marked) > limit:
+        raise Refusal(f"as silk it has {len(marked)} bytes, over {limit}. Cut it first.", too_large=True, as_file=True)
+    if data.startswith(_TENCENT) and rest in (b"", _SILK_END):
         return Conversion(same=True)
-    result.write_bytes(plain)
-    return Conversion()
+    result.write_bytes(marked)
+    torn = ("its torn end was left out",) if rest not in (b"", _SILK_END) else ()
+    return Conversion(duration_ms=frames * _SILK_FRAME_MS, changes=torn)
 
 
 def _rate(form: str, wanted: int) -> int:
@@ -77,20 +97,9 @@ def _rate(form: str, wanted: int) -> int:
     return wanted if wanted in rates else rates[0] if form in _ENCODERS else 24000
 
 
-def _silk_as_is(source: Path) -> bytes | None:
-    """Return plain SILK as Tencent's, which differs in the first byte and the end mark only; None for other sounds."""
-    with source.open("rb") as file:
-        if file.read(len(_SILK)) != _SILK:
-            return None
-        frames = file.read()
-    return b"\x02" + _SILK + frames.removesuffix(b"\xff\xff")
-
-
 def _decoded(source: Path, rate: int, step: Any) -> Iterator[bytes]:
     """Yield signed 16-bit samples of one channel."""
-    with source.open("rb") as file:
-        silk = _SILK in file.read(len(_SILK) + 1)
-    if silk:
+    if _is_silk(source):
         yield from _from_silk(source, rate, step)
         return
     step("open")
@@ -122,7 +131,7 @@ def _from_silk(source: Path, rate: int, step: Any) -> Iterator[bytes]:
         raise Refusal("it has no SILK frames.")
     step("decode SILK")
     out = io.BytesIO()
-    pysilk.decode(io.BytesIO(b"\x02" + _SILK + sound), out, rate)
+    pysilk.decode(io.BytesIO(_TENCENT + _SILK + sound), out, rate)
     yield out.getvalue()
 
 

@@ -82,7 +82,8 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
     step("open")
     with _opened(source, limits) as picture:
         frames, form = getattr(picture, "n_frames", 1), picture.format
-        # Asked before it is decoded: Pillow turns a TIFF by itself then.
+        step("decode")
+        # Read before the frames: Pillow turns a TIFF by itself when it decodes. On a PNG this reads the whole file.
         lies = _turn(picture) is not None
         _check_frames(picture, frames, limits)
         for index in range(frames):

@@ -12,6 +12,9 @@ from yizhan.media.probe.reading import FileReader, Findings, measured
 MAX_BOXES = 2_000
 """Boxes or elements read in one file."""
 MAX_DEPTH = 8
+MAX_FRAGMENTS = 50_000
+MAX_SAMPLES = 20_000
+"""Samples of one run whose times are read."""
 
 _HEIF = {b"heic": "heic", b"heix": "heic", b"heim": "heic", b"heis": "heic", b"hevc": "heic", b"hevx": "heic"}
 _HEIF |= {b"mif1": "heic", b"msf1": "heic", b"avif": "avif", b"avis": "avif"}
@@ -26,7 +29,19 @@ class _Movie:
     width: int = 0
     height: int = 0
     handlers: set[bytes] = field(default_factory=set)
+    scales: list[int] = field(default_factory=list)
+    """Units a second of each track, in the order of the tracks."""
+    numbers: list[int] = field(default_factory=list)
+    usual: dict[int, int] = field(default_factory=dict)
+    """How long a sample of a track lasts where its fragment does not say, by the track's number."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """Where the fragments of a track end, in its units."""
     seen: int = 0
+
+    def fragments_ms(self) -> int:
+        """Return how long the fragments play; 0 where there are none."""
+        scales = dict(zip(self.numbers, self.scales, strict=False))
+        return max((end * 1000 // scales[number] for number, end in self.ends.items() if scales.get(number)), default=0)
 
 
 def mp4(reader: FileReader) -> Findings:
@@ -36,6 +51,10 @@ def mp4(reader: FileReader) -> Findings:
         return _picture(reader, brand)
     movie = _Movie()
     measured(_NONE, lambda: _read_movie(reader, 0, reader.size, movie))
+    if not movie.duration_ms:
+        # Written while it was recorded: the head knows no length.
+        measured(_NONE, lambda: _read_fragments(reader, movie))
+        movie.duration_ms = movie.fragments_ms()
     if b"vide" not in movie.handlers and (b"soun" in movie.handlers or brand in (b"M4A ", b"M4B ")):
         return Findings("voice", "audio/mp4", "m4a", duration_ms=movie.duration_ms)
     form, mime = ("mov", "video/quicktime") if brand == b"qt  " else ("mp4", "video/mp4")
@@ -61,7 +80,51 @@ def _read_movie(reader: FileReader, start: int, stop: int, movie: _Movie, depth:
             _track_size(reader, at, movie)
         elif name == b"hdlr":
             movie.handlers.add(reader.at(at + 8, 4))
+        elif name == b"mdhd":
+            movie.scales.append(reader.unpack(">I", at + (20 if reader.at(at, 1) == b"\x01" else 12))[0])
+        elif name == b"trex":
+            number, _, usual = reader.unpack(">III", at + 4)
+            movie.usual[number] = usual
     return {}
+
+
+def _read_fragments(reader: FileReader, movie: _Movie) -> dict[str, Any]:
+    for count, (name, at, end) in enumerate(_boxes(reader, 0, reader.size)):
+        if count > MAX_FRAGMENTS:
+            break
+        if name == b"moof":
+            for inner, start, stop in _boxes(reader, at, end):
+                if inner == b"traf":
+                    _read_fragment(reader, start, stop, movie)
+    return {}
+
+
+def _read_fragment(reader: FileReader, at: int, end: int, movie: _Movie) -> None:
+    """Add one track's fragment: its samples begin where it says, or where the one before it ended."""
+    number = usual = 0
+    for name, start, _ in _boxes(reader, at, end):
+        if name == b"tfhd":
+            flags, number = reader.unpack(">II", start)
+            usual = movie.usual.get(number, 0)
+            if flags & 0x8:
+                (usual,) = reader.unpack(">I", start + 8 + 8 * bool(flags & 0x1) + 4 * bool(flags & 0x2))
+        elif name == b"tfdt":
+            long = reader.at(start, 1) == b"\x01"
+            movie.ends[number] = reader.unpack(">Q" if long else ">I", start + 4)[0]
+        elif name == b"trun":
+            movie.ends[number] = movie.ends.get(number, 0) + _run_length(reader, start, usual)
+
+
+def _run_length(reader: FileReader, at: int, usual: int) -> int:
+    """Return how long the samples of a run last, in units of the track."""
+    flags, count = reader.unpack(">II", at)
+    flags &= 0xFFFFFF
+    if not flags & 0x100:
+        return int(count) * usual
+    fields = sum(bool(flags & flag) for flag in (0x100, 0x200, 0x400, 0x800))
+    first = at + 8 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
+    table = reader.at(first, min(count, MAX_SAMPLES) * fields * 4)
+    return sum(int(value) for (value,) in struct.iter_unpack(f">I{(fields - 1) * 4}x", table))
 
 
 def _boxes(reader: FileReader, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
@@ -87,6 +150,7 @@ def _length(reader: FileReader, at: int) -> int:
 
 
 def _track_size(reader: FileReader, at: int, movie: _Movie) -> None:
+    movie.numbers.append(reader.unpack(">I", at + (20 if reader.at(at, 1) == b"\x01" else 12))[0])
     matrix = at + (52 if reader.at(at, 1) == b"\x01" else 40)
     a, _b, _u, _c, d = reader.unpack(">5i", matrix)
     width, height = (value >> 16 for value in reader.unpack(">II", matrix + 36))
