@@ -12,6 +12,7 @@ from tests.docs.tables import layers
 
 ARCHITECTURE = ROOT / "docs/architecture.md"
 SOURCE = ROOT / "src/yizhan"
+FOLDERS = {path.name for parent in (ROOT, SOURCE) for path in parent.iterdir() if path.is_dir()}
 PATH = re.compile(r"[\w.]+(?:/[\w.-]+)+/?|[\w-]+\.(?:py|toml)")
 
 
@@ -57,11 +58,6 @@ def test_the_layers_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("page", [pytest.param(page, id=name_of(page)) for page in pages()])
 def test_files_that_a_page_names_exist(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-    named = {
-        name
-        for name in re.findall(r"`([\w./-]+/[\w./-]*)`", text)
-        if name.split("/")[0]
-        in {"src", "tests", "docs", "bench", "examples", "platforms", "delivery", "wire", "storage"}
-    }
+    named = {name for name in re.findall(r"`([\w./-]+/[\w./-]*)`", text) if name.split("/")[0] in FOLDERS}
 
     assert [] == [name for name in named if not (ROOT / name).exists() and not (SOURCE / name).exists()]
