@@ -11,10 +11,10 @@ demo: $(VENV)/.run
 setup: $(VENV)/.dev
 
 test: check
-	$(BIN)/python -m pytest tests -n 2 --dist loadgroup -q $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest tests -m fast -n 2 -q $(ARGS)
+	$(BIN)/python -m pytest -m fast -n 2 -q $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -42,7 +42,7 @@ ROOMS = {
     "storage": Room(("src/yizhan/storage",), ("tests/storage", "tests/sending", "tests/media/test_library.py")),
     "http": Room(
         ("src/yizhan/http",),
-        ("tests/http", "tests/wire", "tests/sandbox", "tests/conformance", "tests/platforms/qqbot"),
+        ("tests/http", "tests/wire", "tests/sandbox", "src/yizhan/testing/conformance", "tests/platforms/qqbot"),
     ),
     "webwechat": Room(
         ("src/yizhan/platforms/webwechat/convert", "src/yizhan/platforms/webwechat/client"),

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-SLOW_FOLDERS = frozenset({"cli", "crash", "docs", "end_to_end", "hostile", "sandbox", "testing", "wild"})
+SLOW_FOLDERS = frozenset({"cli", "crash", "docs", "end_to_end", "hostile", "sandbox", "wild"})
 SLOW_MARKS = ("slow", "crash", "wild")
 USES_SOCKETS = re.compile(
-    r"^(from|import) (aiohttp|psutil|subprocess|yizhan\.(testing|sandbox|media\.convert))\b"
+    r"^(from|import) (aiohttp|psutil|subprocess|yizhan\.(testing(?!\.conformance)|sandbox|media\.convert))\b"
     r"|^from yizhan\.media import convert|ConversionPool",
     re.MULTILINE,
 )
@@ -37,7 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _is_fast(item: pytest.Item) -> bool:
-    folders = set(item.path.relative_to(item.config.rootpath / "tests").parts)
+    folders = set(item.path.relative_to(item.config.rootpath).parts[1:])
     if folders & SLOW_FOLDERS or any(item.get_closest_marker(mark) for mark in SLOW_MARKS):
         return False
     return "sandbox" not in getattr(item, "fixturenames", ()) and not _imports_sockets(item.path)

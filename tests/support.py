@@ -16,6 +16,7 @@ from yizhan.model import BytesContent, Content, Target
 from yizhan.platforms.adapter import AccountContext
 from yizhan.platforms.server import Server, ServerOptions
 from yizhan.platforms.spec import Platform
+from yizhan.testing.conformance.samples import MemoryStateStore
 from yizhan.wire import HttpResponse
 from yizhan.world import World, populate
 
@@ -28,22 +29,6 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110  (nobody tells)
             await asyncio.sleep(0.002)
-
-
-class MemoryStateStore:
-    """A StateStore that forgets at the end of the test."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def get(self, name: str) -> bytes | None:
-        return self.values.get(name)
-
-    async def put(self, name: str, value: bytes | None) -> None:
-        if value is None:
-            self.values.pop(name, None)
-        else:
-            self.values[name] = value
 
 
 @dataclass

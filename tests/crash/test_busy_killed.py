@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.accounts import ALL, settings
+from tests.end_to_end.accounts import ALL
 from tests.storage.test_migrations import DELIVERY, OLD_STORES
 from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.model import State, Target
+from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
 KILLS = int(os.environ.get("KILLS", "14"))
@@ -56,7 +57,11 @@ async def test_five_platforms_killed_at_random_lose_nothing_and_send_nothing_twi
     sandbox.rules("qqbot", set={"chunks.block_bytes": 20_000})
     more = {"qqbot": {"files.inline_max_bytes": 1000}}
     plan = {
-        name: {**settings(platform), "base_url": sandbox.url, "rules": {"limits": False, **more.get(platform, {})}}
+        name: {
+            **platform_named(platform).sandbox_settings,
+            "base_url": sandbox.url,
+            "rules": {"limits": False, **more.get(platform, {})},
+        }
         for platform, name in ALL.items()
     }
     (tmp_path / "plan.json").write_text(json.dumps(plan))

@@ -12,10 +12,11 @@ import pytest
 
 from tests.crash.child import End
 from tests.crash.running import start_child
-from tests.end_to_end.accounts import NAMES, settings
+from tests.end_to_end.accounts import NAMES
 from tests.end_to_end.files import pdf
 from yizhan.engine import Engine
 from yizhan.model import Receipt, State, Target
+from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
 KILLS = 24
@@ -32,7 +33,7 @@ async def test_a_broadcast_to_2000_targets_survives_being_killed_again_and_again
     targets = [*sandbox.users(PER_PLATFORM), *sandbox.users(PER_PLATFORM, "webwechat.me")]
     (tmp_path / "paper.pdf").write_bytes(pdf())
     accounts = {
-        name: {**settings(platform), "base_url": sandbox.url, "rules": {"limits": False}}
+        name: {**platform_named(platform).sandbox_settings, "base_url": sandbox.url, "rules": {"limits": False}}
         for platform, name in NAMES.items()
     }
     (tmp_path / "plan.json").write_text(json.dumps({"accounts": accounts, "targets": targets}))

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.crash.running import start_child
-from tests.end_to_end.accounts import settings
 from tests.end_to_end.files import pdf
 from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.http.router import Call, Handler
 from yizhan.platforms.qqbot.client.unfinished import Uploads
+from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
 PARTS = 60
@@ -52,7 +52,7 @@ async def test_an_upload_killed_twice_resends_only_the_parts_in_flight(sandbox: 
     paper = pdf(PARTS * PART_BYTES)
     (tmp_path / "paper.pdf").write_bytes(paper)
     sandbox.rules("qqbot", limits=False, set={"chunks.block_bytes": PART_BYTES, "chunks.concurrency": AT_ONCE})
-    account = {**settings("qqbot"), "base_url": sandbox.url}
+    account = {**platform_named("qqbot").sandbox_settings, "base_url": sandbox.url}
     account["rules"] = {"limits": False, "files.inline_max_bytes": 1000}
     targets = sandbox.users(1)
     (tmp_path / "plan.json").write_text(json.dumps({"accounts": {"qqbot.main": account}, "targets": targets}))

@@ -17,8 +17,6 @@ from typing import Any
 
 import msgspec
 
-from tests.conformance.samples import media
-from tests.conformance.test_compose import adapter_of
 from tests.docs.pages import ROOT, fill, pages
 from yizhan import errors
 from yizhan.cli.exits import _WORDS as EXITS
@@ -39,6 +37,7 @@ from yizhan.sending.decide import (
     decide,
 )
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
+from yizhan.testing.conformance.samples import adapter_of, media
 from yizhan.wire import Fault, FaultCode
 from yizhan.wire.outcome import MOVED, OTHER_STATUS, STATUS_TABLE
 

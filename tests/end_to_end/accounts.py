@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from yizhan.engine import Engine
+from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
 QQ_USER = "A1B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4"
@@ -14,22 +15,13 @@ NAMES = {"qqbot": "qqbot.main", "webwechat": "webwechat.me"}
 ALL = {**NAMES, "wechatsdk": "wechatsdk.main", "ohwxapi": "ohwxapi.main", "ilink": "ilink.main"}
 
 
-def settings(platform: str) -> dict[str, Any]:
-    match platform:
-        case "qqbot":
-            return {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG"}
-        case "ohwxapi":
-            return {"wxid": "wxid_sandbox"}
-    return {}
-
-
 async def add_accounts(
     engine: Engine, sandbox: RunningSandbox, platforms: tuple[str, ...] = tuple(NAMES), **more: Any
 ) -> None:
     """Add one account per platform, pointed at the sandbox, and log in where that is needed."""
     for platform in platforms:
         name = ALL[platform]
-        await engine.add_account(name, **settings(platform), base_url=sandbox.url, **more)
+        await engine.add_account(name, **platform_named(platform).sandbox_settings, base_url=sandbox.url, **more)
         await engine.login(name, lambda step: None)
 
 

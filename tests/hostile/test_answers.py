@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.accounts import ALL, settings
+from tests.end_to_end.accounts import ALL
 from tests.hostile.proxy import SPOILS, HostileProxy
 from yizhan import DeliveryFailed
 from yizhan.engine import Engine
 from yizhan.model import State, Target
+from yizhan.platforms.spec import platform_named
 from yizhan.sending.decide import Policy
 from yizhan.testing import RunningSandbox
 
@@ -41,7 +42,9 @@ async def _account(engine: Engine, platform: str, sandbox: RunningSandbox, proxy
     """Add an account that reaches `sandbox` through `proxy`; return a target of it."""
     name = ALL[platform]
     sandbox.rules(platform, limits=False)
-    await engine.add_account(name, **settings(platform), base_url=proxy.url, rules={"limits": False})
+    await engine.add_account(
+        name, **platform_named(platform).sandbox_settings, base_url=proxy.url, rules={"limits": False}
+    )
     await engine.login(name, lambda step: None)
     if platform == "ilink":
         adapter: Any = await engine.adapter(name)

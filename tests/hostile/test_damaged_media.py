@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.accounts import ALL, settings
+from tests.end_to_end.accounts import ALL
 from tests.hostile.test_answers import PEOPLE, QUICK
 from yizhan import DeliveryFailed, File
 from yizhan.engine import Engine
+from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
 
@@ -25,7 +26,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 
 async def target_of(engine: Engine, platform: str, sandbox: RunningSandbox) -> str:
     name = ALL[platform]
-    await engine.add_account(name, **settings(platform), base_url=sandbox.url)
+    await engine.add_account(name, **platform_named(platform).sandbox_settings, base_url=sandbox.url)
     await engine.login(name, lambda step: None)
     if platform == "ilink":
         adapter: Any = await engine.adapter(name)

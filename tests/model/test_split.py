@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conformance.samples import loaded_platforms
-from tests.conformance.test_compose import adapter_of
 from yizhan.errors import Unsupported
 from yizhan.model import Mention, Message, Reply, Target, Text
 from yizhan.model.split import joined, spans, split_text
-from yizhan.platforms.spec import Platform
+from yizhan.platforms.spec import platform_named
+from yizhan.testing.conformance.samples import adapter_of
 
 FAMILY = "👨‍👩‍👧‍👦"
 FLAGS = "🇨🇳🇫🇷🇯🇵"
@@ -112,38 +111,10 @@ def test_a_mark_never_stands_alone_at_the_beginning_of_a_piece() -> None:
 
 # --- on the platforms -------------------------------------------------------------------------------------------------
 
-KINDS = [pytest.param(p, kind, id=f"{p.name}-{kind}") for p in loaded_platforms() for kind in p.capabilities]
-
-
-def words_of(part: Any) -> str:
-    """The text of a part, whatever its platform calls it."""
-    body = getattr(part.body, "message", part.body)
-    for name in ("parameters", "request"):
-        body = getattr(body, name, body)
-    items = getattr(body, "item_list", None)
-    if items:
-        return str(items[0].text_item.text)
-    return next(str(getattr(body, name)) for name in ("content", "Content", "msgContent") if hasattr(body, name))
-
-
-@pytest.mark.parametrize(("platform", "kind"), KINDS)
-async def test_long_text_becomes_several_messages_in_order(platform: Platform, kind: str) -> None:
-    adapter = adapter_of(platform)
-    text = "".join(f"第{number}段。" + "句子很长，" * 300 + "\n\n" for number in range(200))
-
-    parts = adapter.compose(Message((Text(text),)), Target(f"{platform.name}.main", kind, "someone"))
-    pieces = [words_of(part) for part in parts]
-
-    await adapter.close()
-    assert len(pieces) > 1
-    assert "".join(text.split()) == "".join("".join(pieces).split())
-    assert all(piece.startswith("第") for piece in pieces[:20])
-
 
 async def test_a_mention_goes_with_the_piece_that_it_stands_in() -> None:
     for platform, names in (("wechatsdk", "atUserList"), ("ohwxapi", "AtUsers"), ("webwechat", "mentions")):
-        (declared,) = [p for p in loaded_platforms() if p.name == platform]
-        adapter = adapter_of(declared)
+        adapter = adapter_of(platform_named(platform))
         message = Message((Mention("wxid_bob", "Bob"), Text("长" * 100_000), Mention("wxid_eve", "Eve"), Text("end")))
         parts: Any = adapter.compose(message, Target(f"{platform}.main", "group", "1@chatroom"))
         await adapter.close()
@@ -155,8 +126,7 @@ async def test_a_mention_goes_with_the_piece_that_it_stands_in() -> None:
 
 
 async def test_an_answer_that_needs_more_messages_than_are_allowed_is_refused() -> None:
-    (qqbot,) = [p for p in loaded_platforms() if p.name == "qqbot"]
-    adapter = adapter_of(qqbot)
+    adapter = adapter_of(platform_named("qqbot"))
     message = Message((Text("长" * 45_000),), Reply("m1", 1.0))
 
     with pytest.raises(Unsupported, match=r"at most 4 messages \(rule passive.user.count.*needs 5"):

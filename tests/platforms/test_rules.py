@@ -9,7 +9,6 @@ import pytest
 
 from yizhan.errors import ConfigError
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.spec import platforms
 
 TEXT = """
 default = "2026-09"
@@ -119,11 +118,3 @@ def test_what_is_given_out_cannot_change_the_rules(file: Path) -> None:
     rules.all()["limits"] = False
 
     assert rules.limited
-
-
-@pytest.mark.parametrize("platform", platforms().values(), ids=lambda p: p.name)
-def test_every_profile_of_every_platform_has_the_same_names(platform: Any) -> None:
-    names = {profile: set(platform.rules(profile).all()) for profile in platform.rules().profiles}
-
-    assert all(found == names[platform.rules().profile] for found in names.values()), names
-    assert "limits" in names[platform.rules().profile]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module, metadata
 from pathlib import Path
@@ -68,6 +68,8 @@ class Platform:
     """Whether what may be sent depends on what comes in, so that an account listens as soon as it sends."""
     calls: str = ""
     """`module` whose Endpoint values are all of this platform's calls."""
+    sandbox_settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of an account that the sandbox knows from the start, apart from `base_url`."""
 
     def load_adapter(self) -> Callable[[AccountContext], Adapter]:
         return _load(self.adapter)  # type: ignore[no-any-return]

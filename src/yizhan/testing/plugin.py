@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from yizhan.testing.running import RunningSandbox
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("yizhan").addoption(
+        "--conform",
+        default="",
+        metavar="PLATFORMS",
+        help="platforms that yizhan.testing.conformance tests, several with commas; by default all that are registered",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",

@@ -35,7 +35,7 @@ class _Movie:
     usual: dict[int, int] = field(default_factory=dict)
     """How long a sample of a track lasts where its fragment does not say, by the track's number."""
     ends: dict[int, int] = field(default_factory=dict)
-    """Where the fragments of a track end, in its units."""
+    """The end of each track's fragments, in the track's units."""
     seen: int = 0
 
     def fragments_ms(self) -> int:

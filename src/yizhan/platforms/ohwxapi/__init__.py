@@ -66,4 +66,5 @@ PLATFORM = Platform(
     folder=Path(__file__).parent,
     needs_login=True,
     calls="yizhan.platforms.ohwxapi.wire",
+    sandbox_settings={"wxid": "wxid_sandbox"},
 )

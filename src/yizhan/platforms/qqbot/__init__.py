@@ -62,6 +62,7 @@ PLATFORM = Platform(
     server="yizhan.platforms.qqbot.server:Server",
     folder=Path(__file__).parent,
     calls="yizhan.platforms.qqbot.wire",
+    sandbox_settings={"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG"},
 )
 
 

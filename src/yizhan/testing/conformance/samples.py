@@ -1,4 +1,4 @@
-"""Example values for any struct, and one message of every kind of segment."""
+"""Example values for any struct, one message of every kind of segment, and an adapter that sends nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 from yizhan.model import (
     Button,
     Buttons,
+    BytesContent,
     Card,
     ChannelVideo,
     ContactCard,
@@ -33,13 +34,10 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.spec import Platform, platforms
+from yizhan.platforms.adapter import AccountContext, Adapter
+from yizhan.platforms.spec import Platform
 from yizhan.wire import Endpoint
-
-
-def loaded_platforms() -> list[Platform]:
-    """Every registered platform whose wire can be imported."""
-    return list(platforms().values())
+from yizhan.world import TurnableClock
 
 
 def endpoints_of(platform: Platform) -> list[Endpoint[Any, Any]]:
@@ -122,3 +120,35 @@ SEGMENTS: dict[str, Segment] = {
     "forward": Forward("image", {"x": "y"}),
     "native": Native("send", {"x": 1}),
 }
+
+
+class MemoryStateStore:
+    """A StateStore without a disk."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def get(self, name: str) -> bytes | None:
+        return self.values.get(name)
+
+    async def put(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            self.values.pop(name, None)
+        else:
+            self.values[name] = value
+
+
+def adapter_of(platform: Platform, **settings: Any) -> Adapter:
+    """Return an adapter that composes and never sends; `settings` differ from sample values."""
+    required = {
+        field.encode_name: sample(field.type) for field in msgspec.structs.fields(platform.settings) if field.required
+    }
+    context = AccountContext(
+        name=f"{platform.name}.main",
+        settings=msgspec.convert({**required, "base_url": "http://127.0.0.1:9", **settings}, platform.settings),
+        clock=TurnableClock(),
+        state_store=MemoryStateStore(),
+        rules=platform.rules(overrides=settings.get("rules")),
+        open_media=lambda sha256: BytesContent(b""),
+    )
+    return platform.load_adapter()(context)
