@@ -27,7 +27,8 @@ async def test_the_platform_of_the_page_passes_the_suite_of_all_platforms(
 ) -> None:
     await Reader(ROOT / "docs/new-platform.md", sandbox).read()
 
-    assert "" == await asyncio.to_thread(run_tests, "--pyargs", "yizhan.testing.conformance", "--conform", "pigeon")
+    said = await asyncio.to_thread(run_tests, "--pyargs", "yizhan.testing.conformance", "--conform", "pigeon")
+    assert not said, said
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 import yizhan
 from yizhan.engine import Engine
-from yizhan.errors import DeliveryFailed, Unsupported
+from yizhan.errors import DeliveryFailed, Refused, Unsupported
 from yizhan.model import File, Image, Message, Segment, State, Target, Text
 from yizhan.platforms.spec import Platform
 from yizhan.testing import RunningSandbox
@@ -146,7 +147,7 @@ async def test_a_lost_answer_is_repeated_without_a_double_or_is_unknown(scene: S
     assert state in (State.SENT, State.UNKNOWN)
 
 
-async def test_long_text_arrives_whole_and_in_order(scene: Scene) -> None:
+async def test_long_text_arrives_whole_and_in_order_or_not_at_all(scene: Scene) -> None:
     target = scene.target()
     scene.sandbox.rules(scene.platform.name, limits=False)
     await scene.engine.add_account(
@@ -154,10 +155,11 @@ async def test_long_text_arrives_whole_and_in_order(scene: Scene) -> None:
     )
     text = "".join(f"第{number}段。" + "句子很长，" * 100 + "\n\n" for number in range(30))
 
-    await scene.engine.send(target, text)
+    with suppress(Refused):
+        await scene.engine.send(target, text)
 
     posts = [post.text for post in scene.sandbox.posts(target)]
-    assert "".join(text.split()) == "".join("".join(posts).split())
+    assert not posts or "".join(text.split()) == "".join("".join(posts).split())
 
 
 async def test_a_recall_takes_the_message_back_or_is_refused(scene: Scene) -> None:
