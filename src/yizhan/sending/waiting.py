@@ -65,18 +65,23 @@ class Waiting:
 
         async def finished() -> bool:
             nonlocal receipts
-            receipts = await self._records.receipts(seqs, limit=len(seqs))
-            if len(receipts) < len(set(seqs)):
-                known = {receipt.delivery for receipt in receipts}
-                missing = [delivery_id(seq) for seq in seqs if delivery_id(seq) not in known]
-                raise Refused(f"There is no delivery {', '.join(missing)}.")
-            going = [receipt for receipt in receipts if not self._rests(receipt, until_held)]
-            errors = [error for receipt in going if (error := self._why_stopped(receipt))]
-            if errors and len(errors) == len(going):
-                raise errors[0]
-            return not going
+            receipts = await self._read(seqs)
+            while error := self._why_all_stopped(self._going(receipts, until_held)):
+                # Read again: they may have ended since, which changes a receipt.
+                before, receipts = receipts, await self._read(seqs)
+                if receipts == before:
+                    raise error
+            return not self._going(receipts, until_held)
 
         await self.until(finished, timeout, seqs)
+        return receipts
+
+    async def _read(self, seqs: Sequence[int]) -> list[Receipt]:
+        receipts = await self._records.receipts(seqs, limit=len(seqs))
+        if len(receipts) < len(set(seqs)):
+            known = {receipt.delivery for receipt in receipts}
+            missing = [delivery_id(seq) for seq in seqs if delivery_id(seq) not in known]
+            raise Refused(f"There is no delivery {', '.join(missing)}.")
         return receipts
 
     async def for_broadcast(self, broadcast: int, timeout: float | None, *, until_held: bool = True) -> None:
@@ -110,14 +115,22 @@ class Waiting:
                     left = deadline.left()
                     await asyncio.sleep(INTERVAL if left is None else min(INTERVAL, left))
 
-    def _rests(self, receipt: Receipt, until_held: bool) -> bool:
-        if receipt.state.final:
-            return True
-        held_long = receipt.state is State.HELD and not 0 < receipt.due_at <= self._clock.now() + PACE
-        return until_held and held_long
+    def _going(self, receipts: Sequence[Receipt], until_held: bool) -> list[Receipt]:
+        """Return those of `receipts` that have not ended (nor are held for long, with `until_held`)."""
+        soon = self._clock.now() + PACE
+
+        def goes_on(receipt: Receipt) -> bool:
+            held_long = receipt.state is State.HELD and not 0 < receipt.due_at <= soon
+            return not receipt.state.final and not (until_held and held_long)
+
+        return [receipt for receipt in receipts if goes_on(receipt)]
+
+    def _why_all_stopped(self, going: Sequence[Receipt]) -> YizhanError | None:
+        """Return why nothing becomes of any of these deliveries until an operator acts; None if one may go on."""
+        errors = [self._why_stopped(receipt) for receipt in going]
+        return errors[0] if errors and all(errors) else None
 
     def _why_stopped(self, receipt: Receipt) -> YizhanError | None:
-        """Return why nothing becomes of a delivery until an operator acts."""
         account = Target.parse(receipt.target).account
         if self._worker.under_way(account, delivery_seq(receipt.delivery)):
             return None
