@@ -191,7 +191,7 @@ async def chunked_upload(size: int, rounds: int) -> list[Row]:
     The platform wants the SHA-1 of the file before the first byte. It is counted once for a file: the first upload
     waits for that, the other scene and every renewal do not.
     """
-    from yizhan.platforms.qqbot.client.upload import KnownDigests
+    from yizhan.platforms.qqbot.client.digests import DigestCache
 
     with folder() as path, server() as base:
         file = path / "film.bin"
@@ -213,7 +213,7 @@ async def chunked_upload(size: int, rounds: int) -> list[Row]:
                 return time.perf_counter() - start
 
             async def first() -> float:
-                adapter._digests = KnownDigests()
+                adapter._digests = DigestCache()
                 return await ours()
 
             ratio, detail = await _paired(lambda: _put_raw(base, file), ours, rounds)

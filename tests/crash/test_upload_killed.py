@@ -15,7 +15,7 @@ from tests.end_to_end.files import pdf
 from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.http.router import Call, Handler
-from yizhan.platforms.qqbot.client.unfinished import Uploads
+from yizhan.platforms.qqbot.client.unfinished_uploads import UnfinishedUploads
 from yizhan.platforms.spec import platform_named
 from yizhan.testing import RunningSandbox
 
@@ -84,5 +84,5 @@ async def _noted(store: Path) -> int:
         if "qqbot.main" not in await engine.accounts():
             return 0
         adapter: Any = await engine.adapter("qqbot.main")
-        uploads: Uploads = adapter._uploads
-        return sum(len(begun.done) for begun in uploads._begun.values())
+        uploads: UnfinishedUploads = adapter._uploads
+        return sum(len(upload.done) for upload in uploads._uploads.values())

@@ -81,23 +81,28 @@ def _invite(server: Any) -> None:
 
 
 RELATIONS: list[tuple[str, EventKind, str, Act]] = [
-    ("qqbot", EventKind.FRIEND_ADDED, f"user/{QQ_USER}", lambda s: s.happenings.relate("FRIEND_ADD", QQ_USER)),
-    ("qqbot", EventKind.FRIEND_REMOVED, f"user/{QQ_USER}", lambda s: s.happenings.relate("FRIEND_DEL", QQ_USER)),
-    ("qqbot", EventKind.GROUP_ADDED, f"group/{QQ_GROUP}", lambda s: s.happenings.relate("GROUP_ADD_ROBOT", QQ_GROUP)),
-    ("qqbot", EventKind.GROUP_REMOVED, f"group/{QQ_GROUP}", lambda s: s.happenings.relate("GROUP_DEL_ROBOT", QQ_GROUP)),
-    ("qqbot", EventKind.ACTIVE_ALLOWED, f"user/{QQ_USER}", lambda s: s.happenings.relate("C2C_MSG_RECEIVE", QQ_USER)),
-    ("qqbot", EventKind.ACTIVE_REFUSED, f"user/{QQ_USER}", lambda s: s.happenings.relate("C2C_MSG_REJECT", QQ_USER)),
+    ("qqbot", EventKind.FRIEND_ADDED, f"user/{QQ_USER}", lambda s: s.event_source.relate("FRIEND_ADD", QQ_USER)),
+    ("qqbot", EventKind.FRIEND_REMOVED, f"user/{QQ_USER}", lambda s: s.event_source.relate("FRIEND_DEL", QQ_USER)),
+    ("qqbot", EventKind.GROUP_ADDED, f"group/{QQ_GROUP}", lambda s: s.event_source.relate("GROUP_ADD_ROBOT", QQ_GROUP)),
+    (
+        "qqbot",
+        EventKind.GROUP_REMOVED,
+        f"group/{QQ_GROUP}",
+        lambda s: s.event_source.relate("GROUP_DEL_ROBOT", QQ_GROUP),
+    ),
+    ("qqbot", EventKind.ACTIVE_ALLOWED, f"user/{QQ_USER}", lambda s: s.event_source.relate("C2C_MSG_RECEIVE", QQ_USER)),
+    ("qqbot", EventKind.ACTIVE_REFUSED, f"user/{QQ_USER}", lambda s: s.event_source.relate("C2C_MSG_REJECT", QQ_USER)),
     (
         "qqbot",
         EventKind.ACTIVE_ALLOWED,
         f"group/{QQ_GROUP}",
-        lambda s: s.happenings.relate("GROUP_MSG_RECEIVE", QQ_GROUP),
+        lambda s: s.event_source.relate("GROUP_MSG_RECEIVE", QQ_GROUP),
     ),
     (
         "qqbot",
         EventKind.ACTIVE_REFUSED,
         f"group/{QQ_GROUP}",
-        lambda s: s.happenings.relate("GROUP_MSG_REJECT", QQ_GROUP),
+        lambda s: s.event_source.relate("GROUP_MSG_REJECT", QQ_GROUP),
     ),
     ("webwechat", EventKind.FRIEND_ADDED, "user/friend000004", lambda s: s.people("user", 1)),
     ("webwechat", EventKind.FRIEND_REMOVED, "user/Alice", _unfriend),
@@ -129,7 +134,7 @@ async def test_relations_that_begin_or_end_are_events_of_their_kind(
 async def test_who_adds_the_bot_is_welcomed_by_an_answer_to_that_event(sandbox: RunningSandbox, engine: Engine) -> None:
     async with listening(engine, "qqbot") as ear:
         for name, id in (("FRIEND_ADD", QQ_USER), ("GROUP_ADD_ROBOT", QQ_GROUP)):
-            await act(sandbox, "qqbot", lambda server, name=name, id=id: server.happenings.relate(name, id))
+            await act(sandbox, "qqbot", lambda server, name=name, id=id: server.event_source.relate(name, id))
         for kind in (EventKind.FRIEND_ADDED, EventKind.GROUP_ADDED):
             event = await ear.kind(kind, ALL["qqbot"])
             assert State.SENT is (await engine.reply(event, "welcome")).state

@@ -11,11 +11,10 @@ from yizhan.engine import Engine
 
 async def kill(engine: Engine) -> None:
     """End `engine` as a killed process ends: what the writer had not taken up yet is lost."""
-    supervisor = engine.supervisor
-    ledger, worker, listeners = supervisor.ledger, supervisor.worker, supervisor.listeners
+    ledger, worker, inbox = engine.ledger, engine.worker, engine.inbox
     lanes = list(worker.lanes.values())
     tasks = [task for lane in lanes for task in (lane._task, *lane._active.values())]
-    tasks += [*supervisor._tasks, listeners._following, *listeners._tasks.values(), *listeners._background]
+    tasks += [worker._watch, engine._tidying, inbox._following, *inbox._listeners.values(), *engine._background]
     for lane in lanes:
         lane._closing = True
     running = [task for task in tasks if task is not None]
@@ -26,5 +25,5 @@ async def kill(engine: Engine) -> None:
         while True:
             ledger._jobs.get_nowait()
     await asyncio.gather(*running, return_exceptions=True)
-    await ledger.close()
+    await engine.ledger.close()
     worker._lock.release()

@@ -28,7 +28,7 @@ from yizhan.model import (
     Voice,
 )
 from yizhan.platforms.qqbot import PLATFORM
-from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw, compose, limits, parse
+from yizhan.platforms.qqbot.convert import GuildBody, LinkMessage, NativeBody, compose, limits, parse
 from yizhan.platforms.qqbot.wire.gateway import Frame
 from yizhan.platforms.qqbot.wire.messages import SendMessage
 
@@ -45,7 +45,7 @@ def shapes(target: Target, *segments: Segment, reply: Reply | None = None) -> li
     found: list[tuple[Any, ...]] = []
     for part in compose(Message(segments, reply), target, RULES):
         use = part.needs[0].use if part.needs else ""
-        body = part.body.message if isinstance(part.body, (Guild, ByLink)) else part.body
+        body = part.body.message if isinstance(part.body, (GuildBody, LinkMessage)) else part.body
         found.append((getattr(body, "msg_type", None), getattr(body, "content", None), use))
     return found
 
@@ -111,7 +111,7 @@ def test_a_native_body_goes_as_it_is() -> None:
     text, native = compose(Message((Text("a"), Native("messages", body))), TO_GROUP, RULES)
 
     assert isinstance(text.body, SendMessage)
-    assert Raw("sendToGroup", body) == native.body
+    assert NativeBody("sendToGroup", body) == native.body
     with pytest.raises(Unsupported, match=r"Did you mean messages"):
         compose(Message((Native("mesages", body),)), TO_GROUP, RULES)
 
@@ -119,7 +119,7 @@ def test_a_native_body_goes_as_it_is() -> None:
 def test_received_media_are_passed_on_by_their_link() -> None:
     (part,) = compose(Message((Text("看"), Forward("image", {"url": "http://x/a"}, "a.png"))), TO_USER, RULES)
 
-    assert isinstance(part.body, ByLink)
+    assert isinstance(part.body, LinkMessage)
     assert (1, "http://x/a", "a.png", "看") == (
         part.body.file_type,
         part.body.url,
@@ -132,7 +132,7 @@ def test_received_media_are_passed_on_by_their_link() -> None:
 def test_a_channel_takes_a_picture_inside_its_message() -> None:
     (part,) = compose(Message((Text("a"), Image(PICTURE))), TO_CHANNEL, RULES)
 
-    assert isinstance(part.body, Guild)
+    assert isinstance(part.body, GuildBody)
     assert ("a", PICTURE, "sendToChannel") == (part.body.message.content, part.body.image, part.call)
 
 

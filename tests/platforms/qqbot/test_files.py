@@ -29,7 +29,8 @@ from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, Rejected, T
 from yizhan.http.router import Exchange
 from yizhan.model import BytesContent, File, Image, Message
 from yizhan.platforms.qqbot import PLATFORM
-from yizhan.platforms.qqbot.client.upload import digest, slots
+from yizhan.platforms.qqbot.client.digests import compute_digests
+from yizhan.platforms.qqbot.client.upload import upload_parts
 from yizhan.platforms.qqbot.wire.files import PartSlot, Prepared
 from yizhan.wire import HttpResponse
 
@@ -326,7 +327,7 @@ async def test_an_empty_sha1_upsets_the_platform_and_a_missing_one_does_not() ->
         assert (500, 850012, "call inner proxy error") == (status, body["code"], body["message"])
 
 
-async def test_all_digests_come_of_one_reading() -> None:
+async def test_one_reading_gives_all_digests() -> None:
     reads = 0
 
     class Counted(BytesContent):
@@ -336,7 +337,7 @@ async def test_all_digests_come_of_one_reading() -> None:
             return super().chunks(start, stop)
 
     data = bytes(10_002_432) + b"tail"
-    digests = await digest(Counted(data))
+    digests = await compute_digests(Counted(data))
 
     assert 1 == reads
     assert hashlib.md5(data[:10_002_432]).hexdigest() == digests.md5_10m
@@ -361,7 +362,7 @@ async def test_a_storage_may_write_what_it_likes_into_its_etag(etag: str | None)
         await adapter.close()
 
 
-async def test_the_second_scene_reads_the_file_no_second_time_for_its_digests() -> None:
+async def test_the_second_scene_does_not_read_the_file_again_for_its_digests() -> None:
     reads: list[int] = []
 
     class Counted(BytesContent):
@@ -380,16 +381,18 @@ async def test_the_second_scene_reads_the_file_no_second_time_for_its_digests() 
         await adapter.close()
 
 
-def test_slots_take_their_sizes_from_the_part_or_the_whole() -> None:
+def test_parts_take_their_sizes_from_the_part_or_the_whole() -> None:
     given = Prepared("u", "1000", [PartSlot(7, "a"), PartSlot(8, "b", "300"), PartSlot(9, "c")])
 
-    assert [(7, 0, 1000), (8, 1000, 300), (9, 1300, 200)] == [(s.index, s.start, s.size) for s in slots(given, 1500)]
+    parts = upload_parts(given, 1500)
+
+    assert [(7, 0, 1000), (8, 1000, 300), (9, 1300, 200)] == [(part.index, part.start, part.size) for part in parts]
 
 
 @pytest.mark.parametrize("parts", [[], [PartSlot(1, "a", "10")], [PartSlot(1, "a", "10"), PartSlot(2, "b", "0")]])
-def test_slots_that_do_not_cover_the_file_are_a_mismatch(parts: list[PartSlot]) -> None:
+def test_parts_that_do_not_cover_the_file_are_a_mismatch(parts: list[PartSlot]) -> None:
     with pytest.raises(WireMismatch):
-        slots(Prepared("u", None, parts), 1500)
+        upload_parts(Prepared("u", None, parts), 1500)
 
 
 async def test_an_upload_that_the_platform_has_already_is_taken_as_it_is() -> None:

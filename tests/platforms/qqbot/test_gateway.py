@@ -19,7 +19,7 @@ from yizhan.http.websocket import SocketClosed
 from yizhan.model import Event, EventKind
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
-from yizhan.platforms.qqbot.client.inbox import MAX_WAITING
+from yizhan.platforms.qqbot.client.event_queue import MAX_QUEUED
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.gateway import EXPIRED, SESSION_INVALID, TOKEN_REFUSED, CloseCode
 from yizhan.platforms.qqbot.wire.webhook import signed_headers, verify
@@ -69,7 +69,7 @@ async def test_events_come_in_from_everywhere(served: Served) -> None:
         await served.server.say(USER, "bot", text="one")
         await served.server.say(USER, GROUP, text="two")
         await served.server.say(USER, CHANNEL, text="three & <four>")
-        await served.server.happenings.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
         events = [await asyncio.wait_for(heard.get(), 30) for _ in range(4)]
 
     found = [(e.kind, e.target, e.message.text if e.message else "") for e in events if isinstance(e, Event)]
@@ -591,7 +591,7 @@ async def test_a_full_inbox_asks_the_platform_to_come_again(served: Served) -> N
         headers = signed_headers("102000001", SECRET, str(int(served.world.now())), body)
         return adapter.receive_webhook(headers, body)
 
-    answers = [push(number) for number in range(MAX_WAITING + 1)]
+    answers = [push(number) for number in range(MAX_QUEUED + 1)]
 
     assert {(200, b'{"op":12,"d":0}')} == set(answers[:-1])
     assert (200, b'{"op":12,"d":1}') == answers[-1]

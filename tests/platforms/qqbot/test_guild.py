@@ -170,9 +170,9 @@ async def test_a_channel_refuses_what_it_cannot_carry(
 
 async def test_an_event_of_another_place_is_not_answered_in_a_channel() -> None:
     async with bot_of() as (served, bot):
-        elsewhere = await served.server.happenings.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
+        elsewhere = await served.server.event_source.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
         await served.server.say(USER, CHANNEL, text="hi")
-        here = list(served.server.happenings.events)[-1]  # type: ignore[attr-defined]
+        here = list(served.server.event_source.events)[-1]  # type: ignore[attr-defined]
         await bot.channels.post_message(CHANNEL, content="a", event_id=here)
 
         with pytest.raises(Rejected, match="304026"):
@@ -250,7 +250,7 @@ async def test_stored_images_are_counted() -> None:
 
 async def test_a_pressed_button_is_answered_once() -> None:
     async with bot_of() as (served, bot):
-        interaction = await served.server.happenings.press(USER, GROUP, button_id="b1")  # type: ignore[attr-defined]
+        interaction = await served.server.event_source.press(USER, GROUP, button_id="b1")  # type: ignore[attr-defined]
         await bot.answer_interaction(interaction, 0)
 
         with pytest.raises(Rejected, match="630003"):

@@ -21,7 +21,7 @@ from yizhan.errors import (
 )
 from yizhan.http.router import Exchange
 from yizhan.model import Forward, Message, Native, Reply, SendKey, Target, Text
-from yizhan.platforms.qqbot.server.happenings import Answerable
+from yizhan.platforms.qqbot.server.event_source import Answerable
 from yizhan.platforms.qqbot.wire import SEND_TO_GROUP
 from yizhan.wire import HttpResponse
 
@@ -100,7 +100,7 @@ async def test_checks_come_in_the_platforms_order() -> None:
         old = Answerable("GROUP_AT_MESSAGE_CREATE", "group", GROUP, served.world.now() - 301, 5, {1})
         full = Answerable("GROUP_AT_MESSAGE_CREATE", "group", GROUP, served.world.now(), 5, {1})
         used = Answerable("GROUP_AT_MESSAGE_CREATE", "group", GROUP, served.world.now(), 4, {1})
-        server.happenings.messages.update(old=old, full=full, used=used)  # type: ignore[attr-defined]
+        server.event_source.messages.update(old=old, full=full, used=used)  # type: ignore[attr-defined]
         codes = []
 
         async def send(target: str, msg_id: str, content: str = "") -> None:
@@ -135,7 +135,7 @@ async def test_checks_come_in_the_platforms_order() -> None:
 )
 async def test_some_events_can_be_answered(event: str, openid: str, code: int) -> None:
     async with bot_of() as (served, bot):
-        event_id = await served.server.happenings.relate(event, openid)  # type: ignore[attr-defined]
+        event_id = await served.server.event_source.relate(event, openid)  # type: ignore[attr-defined]
         calls = bot.c2c if openid == USER else bot.group
         if code:
             with pytest.raises(Rejected, match=str(code)):
@@ -152,21 +152,21 @@ async def test_some_events_can_be_answered(event: str, openid: str, code: int) -
 async def test_whoever_refuses_active_messages_still_takes_answers() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
-        await served.server.happenings.relate("C2C_MSG_REJECT", USER)  # type: ignore[attr-defined]
-        await served.server.happenings.relate("GROUP_MSG_REJECT", GROUP)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("C2C_MSG_REJECT", USER)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("GROUP_MSG_REJECT", GROUP)  # type: ignore[attr-defined]
         with pytest.raises(NotAllowed, match="40054013"):
             await bot.c2c.post_message(USER, content="a")
         with pytest.raises(NotAllowed, match="主动消息失败, 无权限"):
             await bot.group.post_message(GROUP, content="a")
         await bot.c2c.post_message(USER, content="a", msg_id=message_id)
-        await served.server.happenings.relate("C2C_MSG_RECEIVE", USER)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("C2C_MSG_RECEIVE", USER)  # type: ignore[attr-defined]
         await bot.c2c.post_message(USER, content="a")
 
 
 async def test_who_is_no_friend_any_more_is_gone() -> None:
     async with bot_of() as (served, bot):
-        await served.server.happenings.relate("FRIEND_DEL", USER)  # type: ignore[attr-defined]
-        await served.server.happenings.relate("GROUP_DEL_ROBOT", GROUP)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("FRIEND_DEL", USER)  # type: ignore[attr-defined]
+        await served.server.event_source.relate("GROUP_DEL_ROBOT", GROUP)  # type: ignore[attr-defined]
 
         with pytest.raises(TargetGone, match="40054004"):
             await bot.c2c.post_message(USER, content="a")
@@ -244,7 +244,7 @@ async def test_lifted_rules_lift_quotas_and_windows_but_not_duplicates() -> None
 async def test_rules_are_read_at_every_call() -> None:
     async with bot_of() as (served, bot):
         await bot.c2c.post_message(USER, content="x" * 50)
-        served.server.rules = served.server.rules.overridden({"text.max_characters": 40})  # type: ignore[attr-defined]
+        served.server.rules = served.server.rules.overridden({"text.max_chars": 40})  # type: ignore[attr-defined]
 
         with pytest.raises(ContentRefused, match="40054007"):
             await bot.c2c.post_message(USER, content="x" * 50)
@@ -299,7 +299,7 @@ KINDS: list[tuple[dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("fields", "kind", "text"), KINDS)
 async def test_a_message_without_a_type_has_that_of_its_content(fields: dict[str, Any], kind: str, text: str) -> None:
     async with bot_of() as (served, bot):
-        await bot.raw(SEND_TO_GROUP, GROUP, fields)
+        await bot.call_json(SEND_TO_GROUP, GROUP, fields)
 
         (post,) = served.world.posts
         assert (kind, text) == (post.kind, post.text)
@@ -333,7 +333,7 @@ async def test_a_text_grows_in_one_message() -> None:
             await bot.c2c.post_stream_message(USER, input_mode="append", index=3, content_raw="!", **more)
 
         assert ["你好吗"] == [post.text for post in served.world.posts if post.call == "streamToUser"]
-        assert 10_000 - 3 == last.remain_msg_len
+        assert 4000 - 3 == last.remain_msg_len
 
 
 # --- recall -----------------------------------------------------------------------------------------------------------
@@ -364,15 +364,15 @@ async def test_an_answer_by_the_adapter_names_message_and_number() -> None:
     async with bot_of() as (served, _):
         adapter = adapter_for(served)
         message_id = await served.server.say(USER, "bot", text="hi")
-        event_id = await served.server.happenings.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
+        event_id = await served.server.event_source.relate("FRIEND_ADD", USER)  # type: ignore[attr-defined]
         body = {"msg_type": 2, "markdown": {"content": "# a"}}
         await deliver(adapter, Message((Text("a"),), Reply(message_id, 1)), TO_USER, number=7)
         await deliver(adapter, Message((Native("messages", body),), Reply(message_id, 1)), TO_USER, number=8)
         await deliver(adapter, Message((Text("b"),), Reply(event_id, 1, "event")), TO_USER, number=3)
 
-        messages = served.server.happenings.messages  # type: ignore[attr-defined]
+        messages = served.server.event_source.messages  # type: ignore[attr-defined]
         assert {7, 8} == messages[message_id].seqs
-        assert {3} == served.server.happenings.events[event_id].seqs  # type: ignore[attr-defined]
+        assert {3} == served.server.event_source.events[event_id].seqs  # type: ignore[attr-defined]
         await adapter.close()
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import aiohttp
 
 from tests.support import Served
+from yizhan.platforms.qqbot.server.event_source import Answerable
 from yizhan.platforms.qqbot.server.files import PlacedFile
-from yizhan.platforms.qqbot.server.happenings import Answerable
 from yizhan.platforms.qqbot.wire.files import IMAGE
 
 DATA = Path(__file__).parent / "data"
@@ -91,7 +91,7 @@ class Replay:
         name, target = ("group", GROUP) if scene == "groups" else ("user", USER)
         if isinstance(body, dict) and body.get("msg_id", "nope") not in ("nope", None):
             answerable = Answerable("C2C_MESSAGE_CREATE", name, target, self.served.world.now())
-            server.happenings.messages.setdefault(body["msg_id"], answerable)  # type: ignore[attr-defined]
+            server.event_source.messages.setdefault(body["msg_id"], answerable)  # type: ignore[attr-defined]
         if isinstance(body, dict) and isinstance(body.get("media"), dict):
             info = body["media"]["file_info"]
             blob = self.served.world.blobs.find(hashlib.sha256(PNG).hexdigest())
@@ -104,7 +104,7 @@ class Replay:
             channel_id = request["path"].split("/")[2]
             self.served.world.network("qq").add_group(channel_id, kind="channel")
             asked = Answerable("AT_MESSAGE_CREATE", "channel", channel_id, self.served.world.now())
-            server.happenings.messages["08inbound"] = asked  # type: ignore[attr-defined]
+            server.event_source.messages["08inbound"] = asked  # type: ignore[attr-defined]
         if request["path"].startswith("/interactions/"):
             server.interactions.waiting.add(request["path"].rpartition("/")[2])  # type: ignore[attr-defined]
 

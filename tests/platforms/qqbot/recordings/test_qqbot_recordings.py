@@ -232,7 +232,7 @@ async def ours(served: Served, picture_url: str) -> dict[str, list[Exchange]]:
     server = served.server
     group_msg = await server.say(USER, GROUP, text="hi")
     user_msg = await server.say(USER, "bot", text="hi")
-    interaction = await server.happenings.press(USER)  # type: ignore[attr-defined]
+    interaction = await server.event_source.press(USER)  # type: ignore[attr-defined]
     channel_msg = await server.say(USER, "1000001", text="hi")
     async with Bot("102000001", SECRET, base_url=served.url, clock=served.world.clock) as bot:
         await bot.me()

@@ -1,37 +1,44 @@
-"""The adapter: wire and convert, driven by the engine."""
+"""The adapter of one QQ bot account, driven by the engine."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-import msgspec
-
-from yizhan.errors import HandleExpired, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
+from yizhan.errors import (
+    ContentRefused,
+    HandleExpired,
+    PlatformError,
+    Rejected,
+    Unavailable,
+    Unsupported,
+    WireMismatch,
+)
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot import Settings, convert, wire
-from yizhan.platforms.qqbot.client.bot import Bot, SceneCalls, picture_part
+from yizhan.platforms.qqbot.client.bot import Bot
+from yizhan.platforms.qqbot.client.digests import DigestCache
+from yizhan.platforms.qqbot.client.event_queue import EventQueue
 from yizhan.platforms.qqbot.client.gateway import Gateway
-from yizhan.platforms.qqbot.client.inbox import Inbox
-from yizhan.platforms.qqbot.client.links import Link, Links
-from yizhan.platforms.qqbot.client.unfinished import Uploads
-from yizhan.platforms.qqbot.client.upload import ChunkedUpload, KnownDigests
-from yizhan.platforms.qqbot.convert import ByLink, Guild, Raw
+from yizhan.platforms.qqbot.client.link_uploads import LinkUploads
+from yizhan.platforms.qqbot.client.sender import Sender, naming_the_rule
+from yizhan.platforms.qqbot.client.unfinished_uploads import UnfinishedUploads
+from yizhan.platforms.qqbot.client.upload import ChunkedUpload
 from yizhan.platforms.qqbot.wire.events import clock_seconds
 from yizhan.platforms.qqbot.wire.faults import PROXY_REFUSED
 from yizhan.platforms.qqbot.wire.files import Download, Uploaded
-from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel
-from yizhan.platforms.qqbot.wire.messages import MediaInfo, SendMessage, Sent
+from yizhan.platforms.qqbot.wire.guild import GuildMessage
+from yizhan.platforms.qqbot.wire.messages import Sent
 from yizhan.platforms.qqbot.wire.webhook import NOT_HANDLED, answer
 from yizhan.wire import Endpoint
 
-UNSAID_TTL_SECONDS = 300
-"""How long a `file_info` is trusted whose answer names no end."""
+Res = TypeVar("Res")
 
-_GUILD_CALLS: dict[str, Endpoint[Any, GuildMessage]] = {"channel": wire.SEND_TO_CHANNEL, "dm": wire.SEND_TO_DM}
+DEFAULT_TTL_SECONDS = 300
+"""Life of a `file_info` whose answer names no `ttl`."""
 
 
 class Adapter:
@@ -52,11 +59,15 @@ class Adapter:
             state_store=context.state_store,
             proxy=settings.proxy,
         )
-        self._scenes: dict[str, SceneCalls] = {"user": self.bot.c2c, "group": self.bot.group}
-        self._inbox = Inbox()
-        self._uploads = Uploads(context.state_store, context.clock)
-        self._links = Links(context.clock)
-        self._digests = KnownDigests()
+        self._queue = EventQueue()
+        owner = f"{self.bot.app_id} {self.bot.base_url}"
+        self._uploads = UnfinishedUploads(context.state_store, context.clock, owner)
+        self._digests = DigestCache()
+        self._sender = Sender(self.bot, LinkUploads(context.clock), self._handle, context.open_media)
+
+    async def call(self, endpoint: Endpoint[Any, Res], request: Any) -> Res:
+        """Make any call of the platform, typed; see `yizhan.platforms.qqbot.wire`."""
+        return await self.bot.call(endpoint, request)
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.context.rules)
@@ -70,21 +81,19 @@ class Adapter:
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
-        """Inline when small, else in chunks; also in chunks when the proxy in front finds it too large after all."""
+        """Upload inline when the content is small, else in chunks; also in chunks if the proxy refuses its size."""
         file_type, _, name = need.use.partition(":")
-        calls = self._scenes[need.scope]
+        calls = self._sender.scenes[need.scope]
         if content.size <= self.context.rules.number("files.inline_max_bytes"):
             try:
-                return self._handle(
-                    need.scope,
-                    await calls.files(
-                        target.id,
-                        file_type=int(file_type),
-                        file_data=content,
-                        file_name=name or None,
-                        progress=progress,
-                    ),
+                uploaded = await calls.files(
+                    target.id,
+                    file_type=int(file_type),
+                    file_data=content,
+                    file_name=name or None,
+                    progress=progress,
                 )
+                return self._handle(need.scope, uploaded)
             except Rejected as error:
                 if error.fault is None or error.fault.row is not PROXY_REFUSED:
                     raise
@@ -95,7 +104,7 @@ class Adapter:
             self.context.clock,
             progress,
             uploads=self._uploads,
-            digests=lambda: self._digests.of(need.media, content),
+            digests=lambda: self._digests.digests(need.media, content),
         )
         key = f"{need.scope} {need.media.sha256} {need.use}"
         return self._handle(need.scope, await upload.run(int(file_type), name or need.name, key))
@@ -103,18 +112,12 @@ class Adapter:
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
     ) -> PlatformId:
-        """Answers carry `key.number` as `msg_seq`, by which the platform knows a repeat; active messages carry none."""
-        match part.body:
-            case SendMessage() as body:
-                info = handles[part.needs[0]].token if part.needs else ""
-                return self._sent(await self._send(body, info, key, message, target))
-            case ByLink():
-                return self._sent(await self._send_by_link(part.body, key, message, target))
-            case Guild():
-                return self._sent(await self._send_to_guild(part.body, message))
-            case Raw(call, fields):
-                return self._sent(await self._send_raw(call, fields, key, message, target))
-        raise TypeError(f"{self.account}: a part of another platform: {part.call}")
+        file_info = handles[part.needs[0]].token if part.needs else ""
+        try:
+            sent = await self._sender.send(part.body, file_info, key, message.reply, target)
+        except ContentRefused as error:
+            raise naming_the_rule(error, self.context.rules) from error
+        return self._platform_id(sent)
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         """Raises Rejected once the platform's two minutes are over."""
@@ -123,7 +126,7 @@ class Adapter:
         elif target.kind == "dm":
             await self.bot.dms.delete_message(target.id, sent.id)
         else:
-            await self._scenes[target.kind].delete_message(target.id, sent.id)
+            await self._sender.scenes[target.kind].delete_message(target.id, sent.id)
 
     async def mark_read(self, target: Target) -> None:
         raise Unsupported(
@@ -131,30 +134,30 @@ class Adapter:
         )
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in over the socket (it reconnects and resumes by itself) and over the webhook.
+        """Yield events of the socket, which reconnects and resumes automatically, and of the webhook.
 
         Raises:
-            LoginNeeded, NotAllowed: the platform will not let this bot in.
+            LoginNeeded, NotAllowed: the platform does not admit this bot.
         """
-        gateway = Gateway(self.bot, self._inbox, self.account, self.settings.intents, self.context.state_store)
+        gateway = Gateway(self.bot, self._queue, self.account, self.settings.intents, self.context.state_store)
         task = asyncio.create_task(gateway.run()) if self.settings.receive == "socket" else None
         try:
             while True:
-                place, event = await self._inbox.take()
+                position, event = await self._queue.get()
                 yield event
-                gateway.took(place)
+                gateway.acknowledge(position)
         finally:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, Event | None]:
-        """Judge a push that arrived at this account's address: status and JSON to answer with, and what it tells.
+        """Verify a webhook request and return status and JSON to answer with, and the event in it.
 
-        The answer is to be given once the event is safe.
+        The answer is given once the event is stored.
         """
         now = self.context.clock.now()
-        judged = answer(
+        verdict = answer(
             self.settings.app_id,
             self.settings.secret,
             headers,
@@ -162,22 +165,22 @@ class Adapter:
             now=now,
             tolerance_seconds=float(self.context.rules["webhook.tolerance_seconds"]),
         )
-        event = convert.parse(judged.event, self.account, now) if judged.event else None
-        return judged.status, judged.body, event
+        event = convert.parse(verdict.event, self.account, now) if verdict.event else None
+        return verdict.status, verdict.body, event
 
     def receive_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """Judge a push, put its event among those that `events()` yields, and return what to answer (JSON)."""
-        status, said, event = self.read_webhook(headers, body)
-        if event is not None and not self._inbox.offer(event):
+        """Verify a webhook request, queue its event for `events()`, and return status and JSON to answer with."""
+        status, answer_body, event = self.read_webhook(headers, body)
+        if event is not None and not self._queue.offer(event):
             return 200, NOT_HANDLED
-        return status, said
+        return status, answer_body
 
     async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of received media.
 
         Raises:
-            HandleExpired: the link has ended.
-            Unavailable: the storage does not answer as it should just now.
+            HandleExpired: the link has expired.
+            Unavailable: the storage is out of order for now.
         """
         url = str(reference.get("url") or "")
         if not url.startswith(("http://", "https://")):
@@ -190,7 +193,7 @@ class Adapter:
                 )
             if head.status != 200:
                 raise HandleExpired(
-                    f"{self.account}: the link to received media answered {head.status}; such links end after a while.",
+                    f"{self.account}: the link to received media answered {head.status}; such links expire.",
                     account=self.account,
                 )
             async for chunk in chunks:
@@ -206,7 +209,7 @@ class Adapter:
         for what, look, remedy in (
             ("access token", self.bot.tokens.headers, "Compare AppID and AppSecret with the management console."),
             ("the bot itself", self.bot.me, "See whether the bot is online and this machine's address is allowed."),
-            ("event gateway", self.bot.gateway, "Without it nothing comes in; sending works all the same."),
+            ("event gateway", self.bot.gateway, "Without it no events arrive; sending works all the same."),
         ):
             try:
                 await look()
@@ -220,78 +223,13 @@ class Adapter:
     async def close(self) -> None:
         await self.bot.close()
 
-    async def _send(self, body: SendMessage, info: str, key: SendKey, message: Message, target: Target) -> Sent:
-        changes: dict[str, Any] = {"media": MediaInfo(info)} if info else {}
-        if message.reply is not None:
-            changes["event_id" if message.reply.kind == "event" else "msg_id"] = message.reply.id
-            changes["msg_seq"] = key.number
-        request = msgspec.structs.replace(body, **changes) if changes else body
-        return await self.bot.call(self._scenes[target.kind].scene.send, request)
-
-    async def _send_by_link(self, part: ByLink, key: SendKey, message: Message, target: Target) -> Sent:
-        link = Link(target.kind, part.file_type, part.url, part.name)
-
-        async def upload() -> Handle:
-            placed = await self._scenes[link.scene].files(
-                target.id, file_type=link.file_type, url=link.url, file_name=link.name or None
-            )
-            return self._handle(link.scene, placed)
-
-        handle = await self._links.handle(link, upload)
-        try:
-            return await self._send(part.message, handle.token, key, message, target)
-        except HandleExpired:
-            self._links.drop(link, handle)
-            handle = await self._links.handle(link, upload)
-            return await self._send(part.message, handle.token, key, message, target)
-
-    async def _send_to_guild(self, part: Guild, message: Message) -> GuildMessage:
-        changes: dict[str, Any] = {}
-        if message.reply is not None:
-            changes["event_id" if message.reply.kind == "event" else "msg_id"] = message.reply.id
-        if part.image is not None:
-            changes["file_image"] = picture_part(self.context.open_media(part.image.sha256))
-        request = msgspec.structs.replace(part.message, **changes) if changes else part.message
-        endpoint: Endpoint[Any, GuildMessage] = (
-            wire.SEND_TO_CHANNEL if isinstance(request, SendToChannel) else wire.SEND_TO_DM
-        )
-        return await self._unless_held(self.bot.call(endpoint, request))
-
-    async def _unless_held(self, call: Awaitable[GuildMessage]) -> GuildMessage:
-        """Await a guild send; where it is held for review, say by which id its end will be told."""
-        try:
-            return await call
-        except OutcomeUnknown as error:
-            match error.fault.data if error.fault else None:
-                case {"message_audit": {"audit_id": audit_id}}:
-                    told = (
-                        f"It is under review as {audit_id}; MESSAGE_AUDIT_PASS or MESSAGE_AUDIT_REJECT tells the end."
-                    )
-                    raise OutcomeUnknown(
-                        f"{error} {told}", fault=error.fault, account=error.account, endpoint=error.endpoint
-                    ) from error
-            raise
-
-    async def _send_raw(
-        self, call: str, fields: dict[str, Any], key: SendKey, message: Message, target: Target
-    ) -> Sent | GuildMessage:
-        if message.reply is not None and not fields.get("is_wakeup"):
-            field = "event_id" if message.reply.kind == "event" else "msg_id"
-            numbered = {"msg_seq": key.number} if target.kind in self._scenes else {}
-            fields = {field: message.reply.id, **numbered, **fields}
-        if call == wire.STREAM_TO_USER.name:
-            return await self.bot.raw(wire.STREAM_TO_USER, target.id, fields)
-        if target.kind in self._scenes:
-            return await self.bot.raw(self._scenes[target.kind].scene.send, target.id, fields)
-        return await self._unless_held(self.bot.raw(_GUILD_CALLS[target.kind], target.id, fields))
-
-    def _sent(self, sent: Sent | GuildMessage) -> PlatformId:
+    def _platform_id(self, sent: Sent | GuildMessage) -> PlatformId:
         if not sent.id:
             raise WireMismatch(f"{self.account}: the platform's answer has no message id.", account=self.account)
         at = clock_seconds(sent.timestamp) or self.context.clock.now()
         ref_idx = sent.ext_info.ref_idx if isinstance(sent, Sent) and sent.ext_info else ""
         return PlatformId(sent.id, at, {"ref_idx": ref_idx} if ref_idx else {})
 
-    def _handle(self, scope: str, placed: Uploaded) -> Handle:
-        ttl = UNSAID_TTL_SECONDS if placed.ttl < 0 else placed.ttl
-        return Handle(placed.file_info, scope, self.context.clock.now() + ttl if ttl else None)
+    def _handle(self, scope: str, uploaded: Uploaded) -> Handle:
+        ttl = DEFAULT_TTL_SECONDS if uploaded.ttl < 0 else uploaded.ttl
+        return Handle(uploaded.file_info, scope, self.context.clock.now() + ttl if ttl else None)

@@ -1,4 +1,4 @@
-"""The event socket: identify, beat, resume after a break, begin anew where that is wanted, give up where it must be."""
+"""The event socket: identify, keep the heartbeat, resume after a break, identify anew where resuming fails."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, NotAllowed, PlatformError, Rejected, Unavailable
 from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot.client.bot import Bot
-from yizhan.platforms.qqbot.client.inbox import Inbox, Place
+from yizhan.platforms.qqbot.client.event_queue import EventQueue, Position
+from yizhan.platforms.qqbot.client.session import Origin, Session, SessionStore
 from yizhan.platforms.qqbot.convert import parse
 from yizhan.platforms.qqbot.wire.gateway import (
     INTENTS_NOT_PERMITTED,
+    LINE_BROKE,
     TOKEN_REFUSED,
+    CloseCode,
     Frame,
     Hello,
     Identify,
@@ -35,68 +36,68 @@ from yizhan.platforms.qqbot.wire.gateway import (
 log = logging.getLogger(__name__)
 
 NARROW = Intents.GROUP_AND_C2C_EVENT
-"""What every bot may have."""
+"""Permitted to every bot."""
 WIDE = NARROW | Intents.INTERACTION | Intents.MESSAGE_AUDIT | Intents.PUBLIC_GUILD_MESSAGES | Intents.DIRECT_MESSAGE
 STEADY_SECONDS = 5.0
-"""A connection that held this long was a good one: the next break is met without waiting."""
+"""After a connection that lasted this long the next one is opened without delay."""
 MAX_WAIT_SECONDS = 60.0
-KEPT_AS = "gateway"
-
-
-class Session(Struct):
-    """What it takes to resume."""
-
-    id: str
-    seq: int
+SHARD = (0, 1)
 
 
 @dataclass(slots=True)
-class _Line:
+class _Connection:
     """One open socket."""
 
     socket: Socket
     interval: float
-    beating: bool = False
-    """A heartbeat is on its way and not acknowledged."""
+    """Seconds between heartbeats."""
+    opened_at: float
+    awaiting_ack: bool = False
+    """The last heartbeat has not been acknowledged."""
+    confirmed: bool = False
+    """The platform has answered Identify or Resume."""
+    dead: bool = False
+    """Closed by this side because the platform no longer answered; its close code says nothing."""
 
 
 class Gateway:
-    """Keeps one session open and puts its events into the inbox."""
+    """Keeps one session open and puts its events into the queue."""
 
     def __init__(
-        self, bot: Bot, inbox: Inbox, account: str, intents: int = 0, state_store: StateStore | None = None
+        self, bot: Bot, queue: EventQueue, account: str, intents: int = 0, state_store: StateStore | None = None
     ) -> None:
         self.bot = bot
-        self.inbox = inbox
+        self.queue = queue
         self.account = account
-        self.intents = intents or int(WIDE)
         self.may_narrow = not intents
-        self.state_store = state_store
+        self.origin = Origin(bot.app_id, bot.base_url, intents or int(WIDE), SHARD)
         self.address = ""
-        """Where the gateway is; kept while connections hold, because the platform gives it out twice a minute only."""
-        self.session = self._load()
-        self.taken = self.session.seq if self.session else 0
-        """The number of the session's last event that was taken out of the inbox: where a restart resumes."""
+        """The gateway's address, kept while connections last: the platform gives it out only twice a minute."""
+        self._store = SessionStore(state_store)
+        self.session = self._store.load(self.origin)
+        self.intents = (self.session and self.session.intents) or self.origin.intents
+        self.acknowledged = self.session.seq if self.session else 0
+        """Number of the last event that left the queue. A restart resumes behind it."""
 
-    def took(self, place: Place) -> None:
-        """Note that an event was taken out of the inbox; one of an earlier session says nothing about this."""
-        if self.session is not None and place.session == self.session.id:
-            self.taken = max(self.taken, place.seq)
+    def acknowledge(self, position: Position) -> None:
+        """Note that an event left the queue. An event of an earlier session does not count."""
+        if self.session is not None and position.session == self.session.id:
+            self.acknowledged = max(self.acknowledged, position.seq)
 
     async def run(self) -> None:
-        """Run until cancelled; what cannot be mended ends up in the inbox."""
+        """Run until cancelled. An error that no reconnection mends ends the queue."""
         try:
             await self._run()
         except Exception as error:
-            # Whoever waits for events must not wait for ever.
-            await self.inbox.fail(error)
+            # The consumer of the queue must not wait forever.
+            await self.queue.fail(error)
 
     async def _run(self) -> None:
         failures = 0
         while True:
             began = self.bot.clock.now()
             try:
-                await self._connection()
+                await self._connect()
             except (LoginNeeded, Rejected):
                 raise
             except PlatformError as error:
@@ -109,29 +110,33 @@ class Gateway:
                 wait = min(MAX_WAIT_SECONDS, 2.0 ** (failures - 2))
                 await self.bot.clock.sleep(wait * random.uniform(0.5, 1.0))
 
-    async def _connection(self) -> None:
+    async def _connect(self) -> None:
         """Open a socket and serve it until it closes.
 
         Raises:
-            PlatformError: it could not be opened, or was closed in a way that no new attempt would mend.
+            PlatformError: it could not be opened, or was closed for good.
         """
         self.address = self.address or await self.bot.gateway()
         socket = await self.bot.caller.socket(self.address)
-        beats: asyncio.Task[None] | None = None
+        heartbeat: asyncio.Task[None] | None = None
+        connection: _Connection | None = None
         try:
-            line = _Line(socket, await self._hello(socket))
-            await self._enter(line)
-            beats = asyncio.create_task(self._beat(line))
+            connection = _Connection(socket, await self._hello(socket), self.bot.clock.now())
+            await self._enter(connection)
+            heartbeat = asyncio.create_task(self._keep_heartbeat(connection))
             while True:
-                await self._receive(line, decode_frame(await socket.receive()))
+                await self._receive(connection, decode_frame(await socket.receive()))
         except SocketClosed as closed:
-            await self._after_close(closed)
+            dead = connection is not None and connection.dead
+            await self._after_close(LINE_BROKE if dead else close_code(closed.code), closed.code)
         except ValueError as error:
             log.warning("unreadable frame", extra={"account": self.account, "reason": str(error)})
         finally:
-            if beats is not None:
-                beats.cancel()
-            await self._keep()
+            if heartbeat is not None:
+                heartbeat.cancel()
+            if connection is not None:
+                self._count_steady(connection)
+            await self._save()
             if not socket.closed:
                 await socket.close()
 
@@ -141,67 +146,84 @@ class Gateway:
             raise Unavailable(f"{self.account}: the gateway began with op {frame.op}.", account=self.account)
         return msgspec.convert(frame.d, Hello, strict=False).heartbeat_interval / 1000
 
-    async def _enter(self, line: _Line) -> None:
-        """Resume, or identify."""
+    async def _enter(self, connection: _Connection) -> None:
+        """Resume the session, or identify."""
         await self.bot.tokens.headers()
         token = self.bot.tokens.text
+        if self.session is not None and self.session.is_given_up:
+            log.warning("session given up", extra={"account": self.account, "resumes": self.session.failed_resumes})
+            self.session = None
         if self.session is not None:
+            # Counted before it is tried, and stored, so that a restart in between does not begin the count anew.
+            self.session.failed_resumes += 1
+            await self._save()
             resume = Resume(token, self.session.id, self.session.seq)
-            await line.socket.send(encode_frame(Frame(Op.RESUME, resume)))
+            await connection.socket.send(encode_frame(Frame(Op.RESUME, resume)))
             return
-        identify = Identify(token, self.intents, (0, 1), {"$os": "linux", "$browser": "yizhan", "$device": "yizhan"})
-        await line.socket.send(encode_frame(Frame(Op.IDENTIFY, identify)))
+        properties = {"$os": "linux", "$browser": "yizhan", "$device": "yizhan"}
+        identify = Identify(token, self.intents, SHARD, properties)
+        await connection.socket.send(encode_frame(Frame(Op.IDENTIFY, identify)))
 
-    async def _receive(self, line: _Line, frame: Frame) -> None:
+    async def _receive(self, connection: _Connection, frame: Frame) -> None:
         match frame.op:
             case Op.DISPATCH:
+                connection.confirmed = True
                 await self._dispatch(frame)
             case Op.HEARTBEAT:
-                await line.socket.send(self._beat_frame())
+                await connection.socket.send(self._heartbeat())
             case Op.HEARTBEAT_ACK:
-                line.beating = False
+                connection.awaiting_ack = False
             case Op.RECONNECT:
-                await line.socket.close()
+                await connection.socket.close()
                 raise SocketClosed(1000, "the platform asked for a new connection")
             case Op.INVALID_SESSION:
                 if self.session is None:
                     raise Unavailable(f"{self.account}: the gateway opens no session (op 9).", account=self.account)
                 self.session = None
-                await self._enter(line)
+                await self._enter(connection)
 
     async def _dispatch(self, frame: Frame) -> None:
         if frame.t == "READY":
             ready = msgspec.convert(frame.d, Ready, strict=False)
-            self.session = Session(ready.session_id, frame.s or 0)
-            self.taken = self.session.seq
-            await self._keep()
+            self.session = Session(ready.session_id, frame.s or 0, self.origin, self.intents)
+            self.acknowledged = self.session.seq
+            await self._save()
         elif self.session is not None and frame.s is not None:
             self.session.seq = frame.s
         event = parse(frame, self.account, self.bot.clock.now())
         if event is not None:
+            if self.session is not None:
+                self.session.failed_resumes = 0
             session_id = self.session.id if self.session else ""
-            await self.inbox.put(Place(session_id, frame.s or 0), event)
+            await self.queue.put(Position(session_id, frame.s or 0), event)
 
-    async def _beat(self, line: _Line) -> None:
+    async def _keep_heartbeat(self, connection: _Connection) -> None:
         while True:
-            await self.bot.clock.sleep(line.interval)
-            if line.beating:
-                # The last one was not acknowledged: the line is dead though nobody said so.
-                await line.socket.close(4000)
+            await self.bot.clock.sleep(connection.interval)
+            if connection.awaiting_ack or not connection.confirmed:
+                # The connection is dead, or the platform ignores the session: neither is reported.
+                connection.dead = True
+                await connection.socket.close(4000)
                 return
-            line.beating = True
+            connection.awaiting_ack = True
             try:
-                await line.socket.send(self._beat_frame())
+                await connection.socket.send(self._heartbeat())
             except SocketClosed:
                 return
-            await self._keep()
+            self._count_steady(connection)
+            await self._save()
 
-    def _beat_frame(self) -> str:
+    def _heartbeat(self) -> str:
         return encode_frame(Frame(Op.HEARTBEAT, self.session.seq if self.session else None))
 
-    async def _after_close(self, closed: SocketClosed) -> None:
-        row = close_code(closed.code)
-        log.info("event socket closed", extra={"account": self.account, "code": closed.code, "meaning": row.meaning})
+    def _count_steady(self, connection: _Connection) -> None:
+        """A confirmed connection that lasted proves that its session is alive."""
+        lasted = self.bot.clock.now() - connection.opened_at
+        if self.session is not None and connection.confirmed and lasted >= STEADY_SECONDS:
+            self.session.failed_resumes = 0
+
+    async def _after_close(self, row: CloseCode, code: int) -> None:
+        log.info("event socket closed", extra={"account": self.account, "code": code, "meaning": row.meaning})
         if not row.resume:
             self.session = None
         if row is TOKEN_REFUSED:
@@ -210,19 +232,10 @@ class Gateway:
             self.intents = int(NARROW)
         elif not row.resume and not row.identify:
             raise NotAllowed(
-                f"{self.account}: the gateway closed with {closed.code}: {row.meaning}. "
+                f"{self.account}: the gateway closed with {code}: {row.meaning}. "
                 "Look at the bot's state and permissions in the management console.",
                 account=self.account,
             )
 
-    def _load(self) -> Session | None:
-        data: Any = self.state_store.get(KEPT_AS) if self.state_store is not None else None
-        try:
-            return msgspec.json.decode(data, type=Session) if data else None
-        except (ValueError, RecursionError):
-            return None
-
-    async def _keep(self) -> None:
-        if self.state_store is not None:
-            kept = msgspec.json.encode(Session(self.session.id, self.taken)) if self.session else None
-            await self.state_store.put(KEPT_AS, kept)
+    async def _save(self) -> None:
+        await self._store.save(self.session, self.acknowledged)

@@ -1,8 +1,6 @@
-"""The access token: fetched once however many wait, renewed while the old one still works, kept over restarts."""
+"""The access token: fetched once however many callers wait, renewed before it ends, kept over restarts."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,79 +15,97 @@ from yizhan.platforms.qqbot.wire.token import AppSecret
 from yizhan.runtime.single_flight import SingleFlight
 
 RENEW_SECONDS = 45.0
-"""Before the end. In the last 60 s the platform hands out a new token while the old one goes on; earlier, the same."""
-ASK_AGAIN_SECONDS = 5.0
-"""Between two attempts to renew while the old token still works."""
-KEPT_AS = "token"
+"""How long before its end a token is renewed. The platform hands out a new one only in the last 60 s of the old one."""
+RETRY_SECONDS = 5.0
+"""Pause between two attempts to renew while the old token still works."""
+STATE_KEY = "token"
 
 
-class KeptToken(Struct):
+class StoredToken(Struct):
+    """A token with what it was issued for; it is not used for another bot or host."""
+
     app_id: str
     token: str
     ends: float
+    """Seconds since the epoch."""
+    base_url: str = ""
 
 
 class Tokens:
-    """The token of one bot, as the headers that every call carries."""
+    """The token of one bot, as the headers that every call carries.
 
-    def __init__(self, caller: Caller, app_id: str, secret: str, clock: Clock, state_store: StateStore | None) -> None:
+    `base_url`: the host that issues tokens.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        app_id: str,
+        secret: str,
+        clock: Clock,
+        state_store: StateStore | None,
+        base_url: str = "",
+    ) -> None:
         self._caller = caller
         self._secret = AppSecret(app_id, secret)
+        self._base_url = base_url
         self._clock = clock
-        self._keeper = state_store
+        self._state_store = state_store
         self._single: SingleFlight[None] = SingleFlight()
-        self._kept = self._load()
-        self._headers = self._headers_of(self._kept)
-        self._ask_again_at = 0.0
+        self._token = self._load()
+        self._headers = _headers_of(self._token)
+        self._retry_at = 0.0
 
     async def headers(self) -> dict[str, str]:
         """Return the headers of a call.
 
         Raises:
             LoginNeeded: the platform does not accept the secret.
-            PlatformError: no token is to be had, and there is none that still works.
+            PlatformError: the token has ended and no new one can be fetched.
         """
         now = self._clock.now()
-        left = self._kept.ends - now
-        if left <= RENEW_SECONDS and (left <= 0 or now >= self._ask_again_at):
-            self._ask_again_at = now + ASK_AGAIN_SECONDS
+        left = self._token.ends - now
+        if left <= RENEW_SECONDS and (left <= 0 or now >= self._retry_at):
+            self._retry_at = now + RETRY_SECONDS
             try:
                 await self._single.do("token", self._fetch)
             except PlatformError as error:
-                # While the old token works, a failure to get the next one is nobody's trouble yet.
+                # A failed renewal is no error while the old token works; a refused secret always is.
                 if left <= 0 or isinstance(error, LoginNeeded):
                     raise
         return self._headers
 
     async def renew(self, refused: dict[str, str]) -> dict[str, str]:
-        """Return headers with another token than the one that was refused; many that were refused fetch one."""
+        """Return headers with another token than the refused one; callers that were refused together share one."""
         if self._headers is refused:
             await self._single.do("token", self._fetch)
         return self._headers
 
     @property
     def text(self) -> str:
-        """The token in the form in which the gateway's socket wants it."""
+        """The token as the gateway's socket wants it."""
         return self._headers["Authorization"]
 
     async def _fetch(self) -> None:
         answer = await self._caller.call(GET_TOKEN, self._secret)
-        self._kept = KeptToken(self._secret.appId, answer.access_token, self._clock.now() + _seconds(answer.expires_in))
-        self._headers = self._headers_of(self._kept)
-        if self._keeper is not None:
-            await self._keeper.put(KEPT_AS, msgspec.json.encode(self._kept))
+        ends = self._clock.now() + _seconds(answer.expires_in)
+        self._token = StoredToken(self._secret.appId, answer.access_token, ends, self._base_url)
+        self._headers = _headers_of(self._token)
+        if self._state_store is not None:
+            await self._state_store.put(STATE_KEY, msgspec.json.encode(self._token))
 
-    def _load(self) -> KeptToken:
-        nothing = KeptToken(self._secret.appId, "", 0.0)
-        data: Any = self._keeper.get(KEPT_AS) if self._keeper is not None else None
+    def _load(self) -> StoredToken:
+        none = StoredToken(self._secret.appId, "", 0.0, self._base_url)
+        data = self._state_store.get(STATE_KEY) if self._state_store is not None else None
         try:
-            kept = msgspec.json.decode(data, type=KeptToken) if data else nothing
+            stored = msgspec.json.decode(data, type=StoredToken) if data else none
         except (ValueError, RecursionError):
-            return nothing
-        return kept if kept.app_id == self._secret.appId else nothing
+            return none
+        return stored if (stored.app_id, stored.base_url) == (none.app_id, none.base_url) else none
 
-    def _headers_of(self, kept: KeptToken) -> dict[str, str]:
-        return {"Authorization": TOKEN_PREFIX + kept.token, "X-Union-Appid": kept.app_id}
+
+def _headers_of(token: StoredToken) -> dict[str, str]:
+    return {"Authorization": TOKEN_PREFIX + token.token, "X-Union-Appid": token.app_id}
 
 
 def _seconds(expires_in: str | int) -> float:

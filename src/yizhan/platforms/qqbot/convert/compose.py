@@ -43,7 +43,7 @@ KINDS = ("user", "group", "channel", "dm")
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class NativeBody:
     """A body of the caller's own making, sent as it is."""
 
     call: str
@@ -51,7 +51,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class ByLink:
+class LinkMessage:
     """A message whose media the platform fetches itself, from a link that it gave out."""
 
     message: SendMessage
@@ -61,7 +61,7 @@ class ByLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Guild:
+class GuildBody:
     """A message to a channel, or a direct message, whose picture travels inside it."""
 
     message: SendToChannel | SendToDm
@@ -137,7 +137,7 @@ class _Composer:
     def take_text(self) -> list[str]:
         """Return the gathered text in pieces that one message takes, and begin anew; none when it is but blanks."""
         text, self.text = self.text, ""
-        return split_text(text, self.rules.number("text.max_characters"), whole=_WHOLE)
+        return split_text(text, self.rules.number("text.max_chars"), whole=_WHOLE)
 
     def take_caption(self) -> str | None:
         """Return the end of the gathered text; what does not fit goes before, in messages of its own."""
@@ -248,7 +248,7 @@ class _SceneComposer(_Composer):
         caption = self.take_caption()
         name = segment.name or str(segment.reference.get("filename") or "")
         message = SendMessage(self.target.id, MEDIA, caption, message_reference=self.take_quote())
-        body = ByLink(message, FILE_TYPES[segment.kind], url, name)
+        body = LinkMessage(message, FILE_TYPES[segment.kind], url, name)
         self.parts.append(self._part(body, f"forwarded {segment.kind}"))
 
     def native(self, segment: Native) -> None:
@@ -278,7 +278,7 @@ class _SceneComposer(_Composer):
 
 
 class _GuildComposer(_Composer):
-    """Guild channels and direct messages: text and one picture in one message."""
+    """GuildBody channels and direct messages: text and one picture in one message."""
 
     def written(self, text: str) -> str:
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -291,7 +291,7 @@ class _GuildComposer(_Composer):
     def close_text(self) -> None:
         last = self.parts[0].body if len(self.parts) == 1 else None
         pieces = self.take_text()
-        if pieces and isinstance(last, Guild) and last.image is not None and last.message.content is None:
+        if pieces and isinstance(last, GuildBody) and last.image is not None and last.message.content is None:
             last.message.content = pieces.pop(0)
         for piece in pieces:
             self.append_text(piece)
@@ -319,7 +319,7 @@ class _GuildComposer(_Composer):
     def native(self, segment: Native) -> None:
         self.close_text()
         calls = {"messages": (SEND_TO_DM if self.target.kind == "dm" else SEND_TO_CHANNEL).name}
-        # Guild answers carry no number, so nothing there recognises a repeat.
+        # GuildBody answers carry no number, so nothing there recognises a repeat.
         self.parts.append(_raw_part(segment, self.target, calls, repeatable=False))
 
     def _append(self, content: str | None, image: Media | None, summary: str) -> None:
@@ -331,7 +331,7 @@ class _GuildComposer(_Composer):
         else:
             message = SendToChannel(channel_id=self.target.id, content=content, message_reference=quote)
             call = SEND_TO_CHANNEL.name
-        self.parts.append(Part(call, Guild(message, image), summary=summary))
+        self.parts.append(Part(call, GuildBody(message, image), summary=summary))
 
 
 def _media_of(segment: MediaSegment) -> Media:
@@ -350,7 +350,7 @@ def _raw_part(segment: Native, target: Target, calls: dict[str, str], repeatable
             f"Known: {', '.join(calls)}."
         )
     wakes = bool(segment.body.get("is_wakeup"))
-    return Part(call, Raw(call, segment.body), (), repeatable and not wakes, f"native {segment.call}")
+    return Part(call, NativeBody(call, segment.body), (), repeatable and not wakes, f"native {segment.call}")
 
 
 def _attribute(text: str) -> str:

@@ -15,16 +15,16 @@ from msgspec import Struct
 
 from yizhan.http.router import Call, Router
 from yizhan.model import Kind
-from yizhan.platforms.qqbot.server.audits import Audits
+from yizhan.platforms.qqbot.server.address_book import AddressBook
+from yizhan.platforms.qqbot.server.audits import AuditQueue
 from yizhan.platforms.qqbot.server.chunks import Chunks
+from yizhan.platforms.qqbot.server.event_source import EventSource
 from yizhan.platforms.qqbot.server.files import Files
 from yizhan.platforms.qqbot.server.gateway import Gateway
 from yizhan.platforms.qqbot.server.guild import Guild
-from yizhan.platforms.qqbot.server.happenings import Happenings
 from yizhan.platforms.qqbot.server.images import Images
 from yizhan.platforms.qqbot.server.interactions import Interactions
 from yizhan.platforms.qqbot.server.messages import Messages
-from yizhan.platforms.qqbot.server.places import Places
 from yizhan.platforms.qqbot.server.quotas import Quotas, Rates
 from yizhan.platforms.qqbot.server.tokens import Tokens
 from yizhan.platforms.qqbot.server.webhooks import Webhooks
@@ -57,16 +57,16 @@ class Server:
         """Where clients last found this server: links in what is pushed lead there."""
         self.router = Router("qqbot", ENVELOPE, world.blobs)
         self.network = world.network("qq")
-        self.places = Places(self)
+        self.address_book = AddressBook(self)
         self.quotas = Quotas(self)
         self.rates = Rates(self)
         self.tokens = Tokens(self)
-        self.happenings = Happenings(self)
+        self.event_source = EventSource(self)
         self.messages = Messages(self)
         self.files = Files(self)
         self.chunks = Chunks(self)
         self.guild = Guild(self)
-        self.audits = Audits(self)
+        self.audits = AuditQueue(self)
         self.images = Images(self)
         self.interactions = Interactions(self)
         self.gateway = Gateway(self)
@@ -90,10 +90,10 @@ class Server:
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
         """Somebody writes to the bot, or mentions it in a group or channel; returns the id that an answer names."""
-        return await self.happenings.say(sender, to, text=text, media=media, kind=kind, name=name)
+        return await self.event_source.say(sender, to, text=text, media=media, kind=kind, name=name)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
-        return self.places.create(kind, count)
+        return self.address_book.create(kind, count)
 
     async def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"]) -> None:
         raise LookupError("a QQ bot has no QR login; its secret is all it needs")
@@ -108,11 +108,11 @@ class Server:
 
     def reset(self) -> None:
         for chapter in (
-            self.places,
+            self.address_book,
             self.quotas,
             self.rates,
             self.tokens,
-            self.happenings,
+            self.event_source,
             self.messages,
             self.files,
             self.chunks,

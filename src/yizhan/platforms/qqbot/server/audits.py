@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from yizhan.platforms.qqbot.server.places import GUILD_ID
+from yizhan.platforms.qqbot.server.address_book import GUILD_ID
 from yizhan.platforms.qqbot.wire import faults
 from yizhan.platforms.qqbot.wire.events import Audit, clock_text
 from yizhan.wire import Fault
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PendingAudit:
     """A message under review. `show` makes it a post and returns its id."""
 
     scene: str
@@ -26,10 +26,10 @@ class Held:
     show: Callable[[], str]
 
 
-class Audits:
+class AuditQueue:
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, PendingAudit] = {}
         """By audit id."""
         self._judging: set[asyncio.Task[None]] = set()
 
@@ -45,7 +45,7 @@ class Audits:
     def hold(self, scene: str, target: str, *, answers: bool, show: Callable[[], str]) -> Fault:
         """Take a message in for review; returns what its sender is answered."""
         audit_id = self.server.world.hex(32)
-        self.held[audit_id] = Held(scene, target, self.server.world.now(), show)
+        self.held[audit_id] = PendingAudit(scene, target, self.server.world.now(), show)
         task = asyncio.get_running_loop().create_task(self._judge_later(audit_id))
         self._judging.add(task)
         task.add_done_callback(self._judging.discard)
@@ -70,7 +70,7 @@ class Audits:
             message_id=held.show() if passes else "",
         )
         event = "MESSAGE_AUDIT_PASS" if passes else "MESSAGE_AUDIT_REJECT"
-        await self.server.happenings.push(event, audit, scene=held.scene, target=held.target)
+        await self.server.event_source.push(event, audit, scene=held.scene, target=held.target)
 
     async def _judge_later(self, audit_id: str) -> None:
         rules = self.server.rules

@@ -33,7 +33,7 @@ MAX_PARTS = 10_000
 
 
 @dataclass(slots=True)
-class Slot:
+class UploadPart:
     index: int
     size: int
     sign: str
@@ -51,7 +51,7 @@ class ChunkedUpload:
     name: str
     size: int
     md5: str
-    slots: dict[int, Slot] = field(default_factory=dict)
+    slots: dict[int, UploadPart] = field(default_factory=dict)
     """By index."""
 
 
@@ -78,7 +78,7 @@ class Chunks:
 
     def prepare(self, call: Call[Prepare], scene: str) -> Prepared:
         request, rules = call.request, self.server.rules
-        self.server.places.find(scene, request.openid)
+        self.server.address_book.find(scene, request.openid)
         if request.sha1 == "":
             # An empty digest upset something inside; a missing one did not.
             raise Fault(faults.PROXY_CALL_FAILED)
@@ -93,7 +93,7 @@ class Chunks:
             f"upload_{world.hex(24)}", scene, request.file_type, request.file_name, size, (request.md5 or "").lower()
         )
         for number, start in enumerate(range(0, size, block), rules.number("chunks.first_index")):
-            upload.slots[number] = Slot(number, min(block, size - start), world.hex(16))
+            upload.slots[number] = UploadPart(number, min(block, size - start), world.hex(16))
         self.uploads[upload.id] = upload
         return Prepared(
             upload.id,
@@ -154,7 +154,7 @@ class Chunks:
         return upload
 
 
-def _address(base_url: str, upload_id: str, slot: Slot) -> str:
+def _address(base_url: str, upload_id: str, slot: UploadPart) -> str:
     return f"{base_url}/cos/{upload_id}?partNumber={slot.index}&sign={slot.sign}"
 
 

@@ -138,7 +138,7 @@ class Files:
 
     async def upload(self, call: Call[Upload], scene: Scene) -> Uploaded:
         request = call.request
-        place = self.server.places.find(scene.name, request.openid)
+        place = self.server.address_book.find(scene.name, request.openid)
         if isinstance(place, Group) and place.muted:
             raise Fault(faults.MUTED)
         sends = request.srv_send_msg or call.endpoint is scene.upload_and_send

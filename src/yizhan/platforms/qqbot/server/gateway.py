@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from yizhan.http.websocket import Socket, SocketClosed
-from yizhan.platforms.qqbot.server.happenings import ORIGIN
+from yizhan.platforms.qqbot.server.event_source import ORIGIN
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.events import INTENT_OF
 from yizhan.platforms.qqbot.wire.gateway import (
@@ -56,7 +56,7 @@ class Session:
     """When its socket closed."""
 
 
-class Refused(Exception):
+class CloseConnection(Exception):
     """Close the socket with this code."""
 
     def __init__(self, row: CloseCode) -> None:
@@ -121,7 +121,7 @@ class Gateway:
                 session = await self._handle(frame, session, http, socket)
                 if session is not None and sending is None:
                     sending = asyncio.create_task(self._send_all(session, socket))
-        except Refused as refused:
+        except CloseConnection as refused:
             await socket.close(refused.row.code, refused.row.meaning)
         except SocketClosed:
             pass
@@ -141,30 +141,30 @@ class Gateway:
                 return session
             case Op.IDENTIFY:
                 if session is not None:
-                    raise Refused(wire.IDENTIFIED_TWICE)
+                    raise CloseConnection(wire.IDENTIFIED_TWICE)
                 return await self._identify(_shaped(frame.d, Identify), http, socket)
             case Op.RESUME:
                 if session is not None:
-                    raise Refused(wire.IDENTIFIED_TWICE)
+                    raise CloseConnection(wire.IDENTIFIED_TWICE)
                 return await self._resume(_shaped(frame.d, Resume), http, socket)
-        raise Refused(wire.UNKNOWN_OP)
+        raise CloseConnection(wire.UNKNOWN_OP)
 
     def _read(self, text: str) -> Frame:
         try:
             return decode_frame(text)
         except ValueError as error:
-            raise Refused(wire.BAD_PAYLOAD) from error
+            raise CloseConnection(wire.BAD_PAYLOAD) from error
 
     async def _identify(self, identify: Identify, http: HttpRequest, socket: Socket) -> Session:
         self._check_token(identify.token)
         shard_id, shards = identify.shard
         # A sample of the vendor's has [0, 0]; it is taken for the only shard.
         if shard_id < 0 or (shards > 0 and shard_id >= shards):
-            raise Refused(wire.SHARD_INVALID)
+            raise CloseConnection(wire.SHARD_INVALID)
         if identify.intents < 0:
-            raise Refused(wire.INTENTS_INVALID)
+            raise CloseConnection(wire.INTENTS_INVALID)
         if identify.intents & ~self.server.rules.number("gateway.intents_permitted"):
-            raise Refused(wire.INTENTS_NOT_PERMITTED)
+            raise CloseConnection(wire.INTENTS_NOT_PERMITTED)
         session_id = str(uuid.UUID(int=self.server.world.random.getrandbits(128), version=4))
         session = Session(session_id, identify.intents, identify.shard, http.base_url, left_at=self.server.world.now())
         self.server.base_url = http.base_url
@@ -195,14 +195,14 @@ class Gateway:
             await socket.send(encode_frame(Frame(Op.INVALID_SESSION, False)))
             return None
         if not 0 <= resume.seq <= session.seq:
-            raise Refused(wire.SEQ_WRONG)
+            raise CloseConnection(wire.SEQ_WRONG)
         session.socket, session.heard, session.base_url = socket, resume.seq, http.base_url
         self._number(session, Frame(Op.DISPATCH, "", t="RESUMED"))
         return session
 
     def _check_token(self, token: str) -> None:
         if not self.server.tokens.is_valid(token.removeprefix(wire.TOKEN_PREFIX)):
-            raise Refused(wire.TOKEN_REFUSED)
+            raise CloseConnection(wire.TOKEN_REFUSED)
 
     def _number(self, session: Session, frame: Frame) -> str:
         """Put a frame in its place among those of the session, and return it as it will be sent."""
@@ -247,4 +247,4 @@ def _shaped(d: Any, shape: type[T]) -> T:
     try:
         return msgspec.convert(d, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise Refused(wire.BAD_PAYLOAD) from error
+        raise CloseConnection(wire.BAD_PAYLOAD) from error

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from yizhan.http.loopback_fetch import FetchedTooLarge, NotFetched, fetch_loopback
 from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.server.address_book import GUILD_ID
 from yizhan.platforms.qqbot.server.formats import format_of
-from yizhan.platforms.qqbot.server.places import GUILD_ID
 from yizhan.platforms.qqbot.wire import faults, guild
 from yizhan.platforms.qqbot.wire.events import clock_text
 from yizhan.platforms.qqbot.wire.quotas import active, passive
@@ -32,12 +32,12 @@ class Guild:
         server.serve(wire.RECALL_FROM_DM, self.recall_from_dm)
 
     async def send_to_channel(self, call: Call[guild.SendToChannel]) -> guild.GuildMessage:
-        channel = self.server.places.channel(call.request.channel_id)
+        channel = self.server.address_book.channel(call.request.channel_id)
         return await self._send(call.request, "channel", channel.id, call.endpoint.name)
 
     async def send_to_dm(self, call: Call[guild.SendToDm]) -> guild.GuildMessage:
         guild_id = call.request.guild_id
-        if guild_id not in self.server.places.dms:
+        if guild_id not in self.server.address_book.dms:
             raise Fault(faults.CHANNEL_UNKNOWN)
         return await self._send(call.request, "dm", guild_id, call.endpoint.name)
 
@@ -45,11 +45,11 @@ class Guild:
         person = self.server.network.people.get(call.request.recipient_id)
         if person is None:
             raise Fault(faults.INVALID_REQUEST, "recipient_id无效")
-        guild_id = self.server.places.open_dm(person)
+        guild_id = self.server.address_book.open_dm(person)
         return guild.Dm(guild_id, guild_id, str(int(self.server.world.now())))
 
     async def recall_from_channel(self, call: Call[guild.RecallFromChannel]) -> Nothing:
-        channel = self.server.places.channel(call.request.channel_id)
+        channel = self.server.address_book.channel(call.request.channel_id)
         return self._recall(call.request.message_id, "channel", channel.id)
 
     async def recall_from_dm(self, call: Call[guild.RecallFromDm]) -> Nothing:
@@ -100,7 +100,7 @@ class Guild:
 
     def _check_answered(self, request: Any, scene: str, target: str) -> None:
         rules = self.server.rules
-        known = self.server.happenings.messages if request.msg_id else self.server.happenings.events
+        known = self.server.event_source.messages if request.msg_id else self.server.event_source.events
         answered = known.get(request.msg_id or request.event_id)
         if answered is None or (answered.scene, answered.target) != (scene, target):
             raise Fault(faults.GUILD_MSG_ID_WRONG)
@@ -134,7 +134,7 @@ class Guild:
         self, call: str, scene: str, target: str, kind: str, text: str, picture: Blob | None, extra: dict[str, Any]
     ) -> guild.GuildMessage:
         server = self.server
-        message_id = server.happenings.new_guild_id()
+        message_id = server.event_source.new_guild_id()
         server.world.post(
             network="qq",
             platform="qqbot",

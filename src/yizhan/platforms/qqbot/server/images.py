@@ -11,7 +11,7 @@ from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.server.chunks import storage_says
 from yizhan.platforms.qqbot.server.formats import format_of
-from yizhan.platforms.qqbot.wire import faults, images
+from yizhan.platforms.qqbot.wire import faults, foreign
 from yizhan.platforms.qqbot.wire.envelope import trace
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Blob
@@ -26,7 +26,7 @@ _SHOWN = re.compile(r"!\[[^\]]*\]\(\s*([^)\s]+)")
 
 
 @dataclass(slots=True)
-class Begun:
+class PendingImage:
     """A picture that has been announced."""
 
     content_type: str
@@ -36,16 +36,16 @@ class Begun:
 
 
 @dataclass(slots=True)
-class Stored:
-    image: images.StoredImage
+class SavedImage:
+    image: foreign.StoredImage
     expires_at: float
 
 
 class Images:
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.begun: dict[str, Begun] = {}
-        self.stored: dict[str, Stored] = {}
+        self.begun: dict[str, PendingImage] = {}
+        self.stored: dict[str, SavedImage] = {}
         server.serve(wire.PREPARE_IMAGE, self.prepare)
         server.router.add(wire.PUT_IMAGE, self.put)
         server.serve(wire.COMPLETE_IMAGE, self.complete)
@@ -56,7 +56,7 @@ class Images:
         self.begun.clear()
         self.stored.clear()
 
-    async def prepare(self, call: Call[images.PrepareImage]) -> images.PreparedImage:
+    async def prepare(self, call: Call[foreign.PrepareImage]) -> foreign.PreparedImage:
         request, rules = call.request, self.server.rules
         if len(self._living()) >= rules.number("images.count"):
             raise Fault(faults.IMAGES_FULL)
@@ -65,10 +65,10 @@ class Images:
         if request.content_type.removeprefix("image/") not in rules.words("images.formats"):
             raise Fault(faults.FORMAT_WRONG)
         upload_id, sign = f"image_{self.server.world.hex(24)}", self.server.world.hex(16)
-        self.begun[upload_id] = Begun(request.content_type, request.file_size, sign)
-        return images.PreparedImage(upload_id, f"{call.base_url}/cos-images/{upload_id}?sign={sign}", 600)
+        self.begun[upload_id] = PendingImage(request.content_type, request.file_size, sign)
+        return foreign.PreparedImage(upload_id, f"{call.base_url}/cos-images/{upload_id}?sign={sign}", 600)
 
-    async def put(self, call: Call[images.PutImage]) -> HttpResponse:
+    async def put(self, call: Call[foreign.PutImage]) -> HttpResponse:
         """The address was signed for one Content-Type; another is refused."""
         begun = self.begun.get(call.request.upload_id)
         if begun is None or call.request.sign != begun.sign or call.request.content_type != begun.content_type:
@@ -79,7 +79,7 @@ class Images:
         begun.blob = blob
         return HttpResponse(200, [("ETag", f'"{blob.md5}"'), trace()])
 
-    async def complete(self, call: Call[images.CompleteImage]) -> images.StoredImage:
+    async def complete(self, call: Call[foreign.CompleteImage]) -> foreign.StoredImage:
         begun = self.begun.get(call.request.upload_id)
         if begun is None or begun.blob is None:
             raise Fault(faults.BAD_FORM_BODY, "upload_id无效")
@@ -91,21 +91,21 @@ class Images:
         image_id = self.server.world.hex(32)
         preview = f"{call.base_url}/qqmedia/{self.server.files.offer(begun.blob)}"
         ttl = self.server.rules.number("images.ttl_seconds")
-        image = images.StoredImage(image_id, SCHEME + self.server.world.hex(40), ttl, preview)
-        self.stored[image_id] = Stored(image, self.server.world.now() + ttl)
+        image = foreign.StoredImage(image_id, SCHEME + self.server.world.hex(40), ttl, preview)
+        self.stored[image_id] = SavedImage(image, self.server.world.now() + ttl)
         return image
 
-    async def listed(self, call: Call[images.ListImages]) -> images.StoredImages:
+    async def listed(self, call: Call[foreign.ListImages]) -> foreign.StoredImages:
         cursor = call.request.cursor
         start = int(cursor) if cursor.isdecimal() and len(cursor) < 9 else 0
         found = [stored.image for stored in self._living()]
         following = str(start + PAGE) if start + PAGE < len(found) else ""
-        return images.StoredImages(found[start : start + PAGE], following, len(found))
+        return foreign.StoredImages(found[start : start + PAGE], following, len(found))
 
-    async def delete(self, call: Call[images.DeleteImage]) -> images.Deleted:
+    async def delete(self, call: Call[foreign.DeleteImage]) -> foreign.Deleted:
         if self.stored.pop(call.request.image_id, None) is None:
             raise Fault(faults.IMAGE_UNKNOWN)
-        return images.Deleted()
+        return foreign.Deleted()
 
     async def show(self, markdown: dict[str, Any]) -> None:
         """Look after the pictures that a message shows: what is stored lives on from here.
@@ -133,7 +133,7 @@ class Images:
             return False
         return True
 
-    def _living(self) -> list[Stored]:
+    def _living(self) -> list[SavedImage]:
         now = self.server.world.now()
         self.stored = {image_id: stored for image_id, stored in self.stored.items() if stored.expires_at > now}
         return list(self.stored.values())

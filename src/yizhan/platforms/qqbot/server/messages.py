@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.server.event_source import Answerable
 from yizhan.platforms.qqbot.server.files import PlacedFile
-from yizhan.platforms.qqbot.server.happenings import Answerable
 from yizhan.platforms.qqbot.wire import faults, messages
 from yizhan.platforms.qqbot.wire.events import ANSWERABLE, clock_text
 from yizhan.platforms.qqbot.wire.messages import (
@@ -41,7 +41,7 @@ ARK_TEMPLATES = (23, 24, 37)
 
 
 @dataclass(slots=True)
-class Shown:
+class DisplayedMessage:
     """What people get to see of a message."""
 
     kind: str
@@ -78,7 +78,7 @@ class Messages:
         self.server.serve(scene.recall, recall)
 
     def send(self, request: SendMessage, scene: str) -> Sent:
-        place = self.server.places.find(scene, request.openid)
+        place = self.server.address_book.find(scene, request.openid)
         if isinstance(place, Group) and place.muted:
             raise Fault(faults.BOT_MUTED)
         if request.msg_type is None:
@@ -87,7 +87,7 @@ class Messages:
         shown = self._shown(request, scene)
         if request.msg_type == messages.TYPING:
             # Seen for a while and gone: it uses nothing up, and nothing is kept.
-            return self._sent(self.server.happenings.new_message_id())
+            return self._sent(self.server.event_source.new_message_id())
         commit()
         return self._sent(self._post(wire.SCENES[scene].send.name, scene, request.openid, shown))
 
@@ -112,7 +112,7 @@ class Messages:
     def post_file(self, call: str, scene: str, place: Person | Group, placed: PlacedFile) -> str:
         """Send an uploaded file at once (`srv_send_msg`), if that is allowed still; returns the message's id."""
         self.check_active(scene, place)()
-        return self._post(call, scene, place.id, Shown(placed.kind, "", placed))
+        return self._post(call, scene, place.id, DisplayedMessage(placed.kind, "", placed))
 
     # --- may it go? ---------------------------------------------------------------------------------------------------
 
@@ -122,12 +122,12 @@ class Messages:
         if request.is_wakeup:
             return self._wakeup(request, scene)
         if request.msg_id:
-            answered = self.server.happenings.messages.get(request.msg_id)
+            answered = self.server.event_source.messages.get(request.msg_id)
             if answered is None or (answered.scene, answered.target) != (scene, place.id):
                 raise Fault(faults.MSG_ID_WRONG)
             return self._answer(request, scene, answered, Fault(faults.MSG_ID_EXPIRED))
         if request.event_id:
-            answered = self.server.happenings.events.get(request.event_id)
+            answered = self.server.event_source.events.get(request.event_id)
             if answered is None or (answered.scene, answered.target) != (scene, place.id):
                 raise Fault(faults.EVENT_ID_WRONG)
             if answered.event not in ANSWERABLE[scene]:
@@ -160,7 +160,7 @@ class Messages:
         rules, openid = self.server.rules, request.openid
         if scene != "user" or not rules["wakeup.allowed"]:
             raise Fault(faults.WAKEUP_UNSUPPORTED)
-        last_word = self.server.happenings.last_word.get(openid)
+        last_word = self.server.event_source.last_word.get(openid)
         if last_word is None:
             raise Fault(faults.WAKEUP_USED_UP)
         days = (self.server.world.now() - last_word) / DAY
@@ -175,11 +175,11 @@ class Messages:
 
     # --- is it a message? ---------------------------------------------------------------------------------------------
 
-    def _shown(self, request: SendMessage, scene: str) -> Shown:
+    def _shown(self, request: SendMessage, scene: str) -> DisplayedMessage:
         self._check_keyboard(request.keyboard)
         match request.msg_type:
             case messages.TEXT:
-                shown = Shown("text", request.content or "")
+                shown = DisplayedMessage("text", request.content or "")
                 if not shown.text:
                     raise Fault(faults.MESSAGE_EMPTY)
             case messages.MARKDOWN:
@@ -190,7 +190,7 @@ class Messages:
                 return self._typing(request)
             case messages.MEDIA:
                 placed = self.server.files.find((request.media and request.media.file_info) or "", scene)
-                shown = Shown(placed.kind, request.content or "", placed)
+                shown = DisplayedMessage(placed.kind, request.content or "", placed)
             case _:
                 raise Fault(faults.GROUP_TYPE_INVALID if scene == "group" else faults.CONTENT_INVALID)
         self.check_text(shown.text)
@@ -199,7 +199,7 @@ class Messages:
         return shown
 
     def check_text(self, text: str) -> None:
-        limit = self.server.rules.number("text.max_characters")
+        limit = self.server.rules.number("text.max_chars")
         if limit and len(text) > limit:
             raise Fault(faults.TOO_LONG)
         if not self.server.rules["text.urls_allowed"]:
@@ -207,7 +207,7 @@ class Messages:
             if found:
                 raise Fault(faults.URL_REFUSED, f"{faults.URL_REFUSED.message} {found}")
 
-    def _markdown(self, request: SendMessage) -> Shown:
+    def _markdown(self, request: SendMessage) -> DisplayedMessage:
         markdown = request.markdown or {}
         content, template = markdown.get("content"), markdown.get("custom_template_id")
         if request.content:
@@ -220,20 +220,20 @@ class Messages:
             raise Fault(faults.MARKDOWN_INVALID)
         if content and not self.server.rules["markdown.free_form"]:
             raise Fault(faults.MARKDOWN_NOT_ALLOWED)
-        return Shown("markdown", content or "", extra={"markdown": markdown})
+        return DisplayedMessage("markdown", content or "", extra={"markdown": markdown})
 
-    def _ark(self, request: SendMessage) -> Shown:
+    def _ark(self, request: SendMessage) -> DisplayedMessage:
         template = (request.ark or {}).get("template_id")
         allowed = self.server.rules["ark.allowed"] and str(template) in {str(number) for number in ARK_TEMPLATES}
         if not allowed:
             raise Fault(faults.ARK_NOT_ALLOWED)
-        return Shown("ark", extra={"ark": request.ark})
+        return DisplayedMessage("ark", extra={"ark": request.ark})
 
-    def _typing(self, request: SendMessage) -> Shown:
+    def _typing(self, request: SendMessage) -> DisplayedMessage:
         notify = request.input_notify
         if notify is None or notify.input_type != 1 or not 1 <= (notify.input_second or 0) <= 60:
             raise Fault(faults.INPUT_TYPE_WRONG)
-        return Shown("typing")
+        return DisplayedMessage("typing")
 
     def _check_keyboard(self, keyboard: dict[str, Any] | None) -> None:
         match keyboard:
@@ -254,8 +254,8 @@ class Messages:
 
     # --- it goes ------------------------------------------------------------------------------------------------------
 
-    def _post(self, call: str, scene: str, openid: str, shown: Shown) -> str:
-        message_id = self.server.happenings.new_message_id()
+    def _post(self, call: str, scene: str, openid: str, shown: DisplayedMessage) -> str:
+        message_id = self.server.event_source.new_message_id()
         placed = shown.file
         self.server.world.post(
             network="qq",
@@ -276,12 +276,12 @@ class Messages:
 
     def _sent(self, message_id: str) -> Sent:
         at = clock_text(int(self.server.world.now()))
-        return Sent(message_id, at, ExtInfo(self.server.happenings.new_ref_idx()))
+        return Sent(message_id, at, ExtInfo(self.server.event_source.new_ref_idx()))
 
     async def stream(self, call: Call[StreamMessage]) -> StreamSent:
         """A text that grows: the first piece is counted, the others belong to it."""
         request = call.request
-        person = self.server.places.user(request.openid)
+        person = self.server.address_book.user(request.openid)
         if request.input_mode not in ("append", "replace") or request.input_state not in (1, 10):
             raise Fault(faults.BAD_FORM_BODY, "input_mode或input_state错误")
         if request.stream_msg_id:
@@ -295,13 +295,13 @@ class Messages:
                 raise Fault(faults.MESSAGE_EMPTY)
             self.check_text(request.content_raw)
             commit()
-            shown = Shown("markdown" if request.content_type == "markdown" else "text", request.content_raw)
+            shown = DisplayedMessage("markdown" if request.content_type == "markdown" else "text", request.content_raw)
             message_id = self._post(call.endpoint.name, "user", request.openid, shown)
             post = self.streams[message_id] = self._found(message_id)
         if request.input_state == 10:
             self.streams.pop(post.message_id, None)
         sent = self._sent(post.message_id)
-        left = max(0, self.server.rules.number("text.max_characters") - len(post.text))
+        left = max(0, self.server.rules.number("text.max_chars") - len(post.text))
         return StreamSent(sent.id, sent.timestamp, sent.ext_info, left)
 
     def _grown(self, request: StreamMessage, delivered: str) -> str:
@@ -312,7 +312,7 @@ class Messages:
         return text
 
     def recall(self, request: Recall, scene: str) -> Nothing:
-        place = self.server.places.find(scene, request.openid)
+        place = self.server.address_book.find(scene, request.openid)
         post = self.server.world.find_post("qqbot", request.message_id)
         if post is None or post.target_kind not in ("user", "group"):
             raise Fault(faults.RECALL_BAD_ID if scene == "user" else faults.RECALL_BAD_PARAMETER)

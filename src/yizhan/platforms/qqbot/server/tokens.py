@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.wire import faults
+from yizhan.platforms.qqbot.wire.foreign import GatewayForBot
 from yizhan.platforms.qqbot.wire.gateway import PATH, TOKEN_PREFIX
 from yizhan.platforms.qqbot.wire.token import (
     AccessToken,
     AppSecret,
     GatewayAddress,
-    GatewayForBot,
     Me,
     Nothing,
 )

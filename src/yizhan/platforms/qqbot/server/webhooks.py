@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from yizhan.http.push import NotReached, push
-from yizhan.platforms.qqbot.server.happenings import ORIGIN
+from yizhan.platforms.qqbot.server.event_source import ORIGIN
 from yizhan.platforms.qqbot.wire.gateway import Frame, encode_frame
 from yizhan.platforms.qqbot.wire.webhook import acknowledged, signed_headers, validation, validation_answered
 

@@ -1,9 +1,9 @@
 """The QQ bot open platform, API v2, as it is on the wire: one module per chapter of the vendor's pages.
 
-token (access token, the bot, where the gateway is) · files (uploads) · messages (users and groups) · guild (channels) ·
-images (for Markdown) · interactions · gateway (socket frames) · events (what is pushed) · webhook (signed pushes) ·
-envelope, faults (how it says no) · scenes (which calls belong to users, which to groups) · quotas (how they
-are named in the rules)
+token (access token, the bot, the gateway's address) · files (uploads) · messages (users and groups) ·
+guild (channels) · interactions (pressed buttons) · gateway (socket frames) · events (pushed payloads) ·
+webhook (signed pushes) · envelope, faults (refusals) · scenes (the calls of users and of groups) ·
+quotas (names of quotas in the rules) · foreign (calls that only other programs' clients make)
 """
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE, TOKEN_ENVELOPE
@@ -20,6 +20,14 @@ from yizhan.platforms.qqbot.wire.files import (
     UPLOAD_TO_GROUP,
     UPLOAD_TO_USER,
 )
+from yizhan.platforms.qqbot.wire.foreign import (
+    COMPLETE_IMAGE,
+    DELETE_IMAGE,
+    GET_GATEWAY_BOT,
+    LIST_IMAGES,
+    PREPARE_IMAGE,
+    PUT_IMAGE,
+)
 from yizhan.platforms.qqbot.wire.guild import (
     OPEN_DM,
     RECALL_FROM_CHANNEL,
@@ -27,7 +35,6 @@ from yizhan.platforms.qqbot.wire.guild import (
     SEND_TO_CHANNEL,
     SEND_TO_DM,
 )
-from yizhan.platforms.qqbot.wire.images import COMPLETE_IMAGE, DELETE_IMAGE, LIST_IMAGES, PREPARE_IMAGE, PUT_IMAGE
 from yizhan.platforms.qqbot.wire.interactions import ANSWER_INTERACTION
 from yizhan.platforms.qqbot.wire.messages import (
     RECALL_FROM_GROUP,
@@ -37,7 +44,7 @@ from yizhan.platforms.qqbot.wire.messages import (
     STREAM_TO_USER,
 )
 from yizhan.platforms.qqbot.wire.scenes import GROUPS, SCENES, USERS, Scene
-from yizhan.platforms.qqbot.wire.token import GET_GATEWAY, GET_GATEWAY_BOT, GET_ME, GET_TOKEN
+from yizhan.platforms.qqbot.wire.token import GET_GATEWAY, GET_ME, GET_TOKEN
 
 __all__ = [
     "ANSWER_INTERACTION",

@@ -259,6 +259,13 @@ GATEWAY_NEEDED = FaultCode(304018, "机器人未连接gateway", 400, Unavailable
 CONTENT_INVALID = FaultCode(304061, "消息内容无效", 400, Rejected)
 GROUP_TYPE_INVALID = FaultCode(340069, "msg_type无效", 400, Rejected)
 TOO_LONG = FaultCode(40054007, "消息过长", 400, ContentRefused)
+TOO_LONG_OR_ABNORMAL = FaultCode(40054018, "消息过长或内容异常", 400, ContentRefused)
+OVER_LENGTH = FaultCode(1000001, "msg over length", 500, ContentRefused)
+LENGTH_FAULTS = (TOO_LONG, TOO_LONG_OR_ABNORMAL, OVER_LENGTH)
+"""A shorter text may pass: the rule `text.max_chars` cuts it."""
+ANSWER_NOT_MARKDOWN = FaultCode(304041, "reply message not allow markdown", 500, NotAllowed)
+KEYBOARD_NOT_ALLOWED = FaultCode(304057, "not allowd custom keyborad", 500, NotAllowed)
+"""These three were seen under HTTP 500 (AstrBotDevs/AstrBot#40, nonebot/adapter-qq#154, openclaw-qqbot#260)."""
 URL_REFUSED = FaultCode(40054010, "消息发送失败, 不允许发送url", 400, ContentRefused)
 MARKDOWN_IMAGE_LOST = FaultCode(40034141, "markdown图片转存失败", 400, ContentRefused)
 KEYBOARD_TOO_LARGE = FaultCode(40034029, "keyboard行列数超过限制", 400, ContentRefused)
@@ -289,7 +296,6 @@ CONTENT = [
             40034108: "指令长度错误",
             40034109: "指令解析失败",
             40034124: "markdown参数错误",
-            40054018: "消息过长或内容异常",
         },
     ),
     GATEWAY_NEEDED,
@@ -299,6 +305,10 @@ CONTENT = [
     MARKDOWN_IMAGE_LOST,
     KEYBOARD_TOO_LARGE,
     TOO_LONG,
+    TOO_LONG_OR_ABNORMAL,
+    OVER_LENGTH,
+    ANSWER_NOT_MARKDOWN,
+    KEYBOARD_NOT_ALLOWED,
     URL_REFUSED,
     *_rows(
         500,

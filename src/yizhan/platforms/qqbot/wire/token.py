@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE, TOKEN_ENVELOPE
 from yizhan.wire import Endpoint
@@ -47,20 +47,6 @@ class GatewayAddress(Struct):
     url: str
 
 
-class SessionStartLimit(Struct):
-    total: int = 1000
-    remaining: int = 1000
-    reset_after: int = 86_400_000
-    """Milliseconds."""
-    max_concurrency: int = 1
-
-
-class GatewayForBot(Struct):
-    url: str
-    shards: int = 1
-    session_start_limit: SessionStartLimit = field(default_factory=SessionStartLimit)
-
-
 GET_TOKEN = Endpoint(
     "getAppAccessToken",
     "POST",
@@ -73,4 +59,3 @@ GET_TOKEN = Endpoint(
 )
 GET_ME = Endpoint("getMe", "GET", "/users/@me", Nothing, Me, ENVELOPE, '"获取机器人详情", API v2')
 GET_GATEWAY = Endpoint("getGateway", "GET", "/gateway", Nothing, GatewayAddress, ENVELOPE, GUIDE_PAGE)
-GET_GATEWAY_BOT = Endpoint("getGatewayBot", "GET", "/gateway/bot", Nothing, GatewayForBot, ENVELOPE, GUIDE_PAGE)

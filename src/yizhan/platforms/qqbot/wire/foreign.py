@@ -1,15 +1,19 @@
-"""Stored images, for Markdown only. Source: read in botpy-sdk 2.2.1 (2026); no page describes them."""
+"""Calls that other programs' clients make and our adapter does not: stored images, the gateway with shards.
+
+They are served like the others, and reachable by `Bot.call` and `adapter.call`.
+Source of the stored images: read in botpy-sdk 2.2.1 (2026); no page describes them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
+from yizhan.platforms.qqbot.wire.token import GUIDE_PAGE, Nothing
 from yizhan.wire import Endpoint, Header, Path, Query, RawAnswer, Whole
 
-SOURCE = "botpy-sdk 2.2.1: media images"
+IMAGES_SOURCE = "botpy-sdk 2.2.1: media images"
 
 
 class PrepareImage(Struct, omit_defaults=True):
@@ -67,16 +71,31 @@ class Deleted(Struct):
     """`{}`"""
 
 
+class SessionStartLimit(Struct):
+    total: int = 1000
+    remaining: int = 1000
+    reset_after: int = 86_400_000
+    """Milliseconds."""
+    max_concurrency: int = 1
+
+
+class GatewayForBot(Struct):
+    url: str
+    shards: int = 1
+    session_start_limit: SessionStartLimit = field(default_factory=SessionStartLimit)
+
+
+GET_GATEWAY_BOT = Endpoint("getGatewayBot", "GET", "/gateway/bot", Nothing, GatewayForBot, ENVELOPE, GUIDE_PAGE)
 PREPARE_IMAGE = Endpoint(
-    "prepareImage", "POST", "/v2/media-images/prepare", PrepareImage, PreparedImage, ENVELOPE, SOURCE
+    "prepareImage", "POST", "/v2/media-images/prepare", PrepareImage, PreparedImage, ENVELOPE, IMAGES_SOURCE
 )
 PUT_IMAGE = Endpoint(
-    "putImage", "PUT", "/cos-images/{upload_id}", PutImage, RawAnswer, ENVELOPE, SOURCE, role="storage"
+    "putImage", "PUT", "/cos-images/{upload_id}", PutImage, RawAnswer, ENVELOPE, IMAGES_SOURCE, role="storage"
 )
 COMPLETE_IMAGE = Endpoint(
-    "completeImage", "POST", "/v2/media-images/complete", CompleteImage, StoredImage, ENVELOPE, SOURCE
+    "completeImage", "POST", "/v2/media-images/complete", CompleteImage, StoredImage, ENVELOPE, IMAGES_SOURCE
 )
-LIST_IMAGES = Endpoint("listImages", "GET", "/v2/media-images", ListImages, StoredImages, ENVELOPE, SOURCE)
+LIST_IMAGES = Endpoint("listImages", "GET", "/v2/media-images", ListImages, StoredImages, ENVELOPE, IMAGES_SOURCE)
 DELETE_IMAGE = Endpoint(
-    "deleteImage", "DELETE", "/v2/media-images/{image_id}/delete", DeleteImage, Deleted, ENVELOPE, SOURCE
+    "deleteImage", "DELETE", "/v2/media-images/{image_id}/delete", DeleteImage, Deleted, ENVELOPE, IMAGES_SOURCE
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GUILD_ID = "18700000000001"
 
 
-class Places:
+class AddressBook:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.dms: dict[str, str] = {}

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.model import Kind
+from yizhan.platforms.qqbot.server.address_book import GUILD_ID
 from yizhan.platforms.qqbot.server.formats import format_of
-from yizhan.platforms.qqbot.server.places import GUILD_ID
 from yizhan.platforms.qqbot.wire import events
 from yizhan.platforms.qqbot.wire.gateway import Frame, Op
 from yizhan.world import Blob, Person
@@ -38,7 +38,7 @@ class Answerable:
 
 
 @dataclass(slots=True)
-class Said:
+class SandboxMessage:
     """One utterance, before it takes the shape of its scene."""
 
     person: Person
@@ -51,7 +51,7 @@ class Said:
         return events.clock_text(int(self.at))
 
 
-class Happenings:
+class EventSource:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.messages: dict[str, Answerable] = {}
@@ -81,20 +81,26 @@ class Happenings:
             LookupError: there is no such person or group.
         """
         person = self.server.network.person(sender)
-        said = Said(person, text, self.server.world.now(), [self._attachment(media, kind, name)] if media else [])
-        make: Callable[[str, str, Said], Struct]
+        attachments = [self._attachment(media, kind, name)] if media else []
+        message = SandboxMessage(person, text, self.server.world.now(), attachments)
+        make: Callable[[str, str, SandboxMessage], Struct]
         if to == "bot":
             scene, target, event, make = "user", person.id, "C2C_MESSAGE_CREATE", self._to_bot
         elif to == "dm":
-            scene, target, event, make = "dm", self.server.places.open_dm(person), "DIRECT_MESSAGE_CREATE", self._in_dm
+            scene, target, event, make = (
+                "dm",
+                self.server.address_book.open_dm(person),
+                "DIRECT_MESSAGE_CREATE",
+                self._in_dm,
+            )
         elif self.server.network.group(to).kind == "channel":
             scene, target, event, make = "channel", to, "AT_MESSAGE_CREATE", self._in_channel
         else:
             scene, target, event, make = "group", to, "GROUP_AT_MESSAGE_CREATE", self._in_group
         message_id = message_id or (self.new_guild_id() if scene in ("channel", "dm") else self.new_message_id())
-        self.messages[message_id] = Answerable(event, scene, target, said.at)
+        self.messages[message_id] = Answerable(event, scene, target, message.at)
         self._keep(person.id, scene, target, message_id, text, media, kind, name)
-        await self.push(event, make(message_id, target, said), scene=scene, target=target)
+        await self.push(event, make(message_id, target, message), scene=scene, target=target)
         return message_id
 
     async def relate(self, event: str, openid: str, by: str = "") -> str:
@@ -167,50 +173,52 @@ class Happenings:
         content_type = _CONTENT_TYPES.get(kind) or f"image/{format_of(blob.head()) or 'jpeg'}"
         return events.Attachment(content_type, f"{ORIGIN}/qqmedia/{file_id}", name or blob.md5.upper(), blob.size)
 
-    def _to_bot(self, message_id: str, target: str, said: Said) -> events.C2CMessage:
-        self.last_word[target] = said.at
+    def _to_bot(self, message_id: str, target: str, message: SandboxMessage) -> events.C2CMessage:
+        self.last_word[target] = message.at
         return events.C2CMessage(
             message_id,
             events.UserAuthor(target, target),
-            said.text,
-            said.when,
+            message.text,
+            message.when,
             message_type=0,
             message_scene=self._scene(),
-            attachments=said.attachments,
+            attachments=message.attachments,
         )
 
-    def _in_group(self, message_id: str, target: str, said: Said) -> events.GroupMessage:
+    def _in_group(self, message_id: str, target: str, message: SandboxMessage) -> events.GroupMessage:
         return events.GroupMessage(
             message_id,
-            events.MemberAuthor(said.person.id, said.person.id, username=said.person.name),
+            events.MemberAuthor(message.person.id, message.person.id, username=message.person.name),
             target,
             # The mention of the bot is taken away, and the space after it stays.
-            f" {said.text}" if said.text else "",
-            said.when,
+            f" {message.text}" if message.text else "",
+            message.when,
             group_id=target,
             message_type=0,
             message_scene=self._scene(),
-            attachments=said.attachments,
+            attachments=message.attachments,
         )
 
-    def _in_channel(self, message_id: str, target: str, said: Said) -> events.ChannelMessage:
-        return self._guild_message(message_id, target, GUILD_ID, said)
+    def _in_channel(self, message_id: str, target: str, message: SandboxMessage) -> events.ChannelMessage:
+        return self._guild_message(message_id, target, GUILD_ID, message)
 
-    def _in_dm(self, message_id: str, target: str, said: Said) -> events.ChannelMessage:
-        message = self._guild_message(message_id, target, target, said)
-        message.src_guild_id, message.direct_message = GUILD_ID, True
-        return message
+    def _in_dm(self, message_id: str, target: str, message: SandboxMessage) -> events.ChannelMessage:
+        payload = self._guild_message(message_id, target, target, message)
+        payload.src_guild_id, payload.direct_message = GUILD_ID, True
+        return payload
 
-    def _guild_message(self, message_id: str, channel_id: str, guild_id: str, said: Said) -> events.ChannelMessage:
+    def _guild_message(
+        self, message_id: str, channel_id: str, guild_id: str, message: SandboxMessage
+    ) -> events.ChannelMessage:
         return events.ChannelMessage(
             message_id,
-            events.GuildUser(said.person.id, said.person.name),
+            events.GuildUser(message.person.id, message.person.name),
             channel_id,
             guild_id,
-            said.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
-            said.when,
-            member=events.GuildMember("2025-01-01T00:00:00+08:00", said.person.name),
-            attachments=said.attachments,
+            message.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+            message.when,
+            member=events.GuildMember("2025-01-01T00:00:00+08:00", message.person.name),
+            attachments=message.attachments,
         )
 
     def _keep(

@@ -11,7 +11,12 @@ from yizhan.http.router import Exchange
 from yizhan.model import BytesContent, File, Message, Target
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
-from yizhan.platforms.qqbot.client.unfinished import MOST, SECONDS, Begun, Uploads
+from yizhan.platforms.qqbot.client.unfinished_uploads import (
+    MAX_AGE_SECONDS,
+    MAX_REMEMBERED,
+    UnfinishedUpload,
+    UnfinishedUploads,
+)
 from yizhan.platforms.qqbot.wire.files import UploadConfig
 from yizhan.wire import HttpResponse
 from yizhan.world import TurnableClock
@@ -122,7 +127,7 @@ async def test_after_hours_it_begins_anew() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
-        served.world.clock.advance(SECONDS)
+        served.world.clock.advance(MAX_AGE_SECONDS)
 
         adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
         await place(adapter)
@@ -149,12 +154,12 @@ async def test_a_refused_upload_is_not_gone_on_with() -> None:
 
 async def test_only_so_many_are_remembered_and_nonsense_is_none() -> None:
     state_store, clock = MemoryStateStore(), TurnableClock()
-    uploads = Uploads(state_store, clock)
-    for number in range(MOST + 3):
-        await uploads.begin(Begun(f"k{number}", "o", f"u{number}", [], UploadConfig(), clock.now()))
+    uploads = UnfinishedUploads(state_store, clock)
+    for number in range(MAX_REMEMBERED + 3):
+        await uploads.add(UnfinishedUpload(f"k{number}", "o", f"u{number}", [], UploadConfig(), clock.now()))
 
-    again = Uploads(state_store, clock)
+    again = UnfinishedUploads(state_store, clock)
     assert None is again.find("k2")
     assert "u3" == getattr(again.find("k3"), "upload_id", "")
     await state_store.put("uploads", b"[{]")
-    assert None is Uploads(state_store, clock).find("k3")
+    assert None is UnfinishedUploads(state_store, clock).find("k3")

@@ -1,1 +1,0 @@
-"""The public calls of the engine, by topic; `Engine` inherits them."""
