@@ -30,7 +30,7 @@ async def fan_out(targets: int, size: int, rounds: int = 3) -> list[Row]:
                 with_upload = await _broadcast(yz, File(paper), [people.pop() for _ in range(targets)])
                 ready = await _broadcast(yz, File(paper), [people.pop() for _ in range(targets)])
                 pairs.append((with_upload, ready))
-            uploads = yz.shelf.tallies["qqbot.main"].uploads / rounds
+            uploads = yz.handles.tallies["qqbot.main"].uploads / rounds
             again = 0.0
             for number, target in enumerate(people):
                 again += await _broadcast(yz, File(_paper(path, size, rounds + number)), [target])

@@ -49,7 +49,7 @@ def test_what_does_not_wait_in_the_library_is_called_all_the_same(yz: Blocking) 
     yz.send("fake.me/user/a", "hi")
 
     assert [State.SENT] == settled
-    assert set() == yz.stopped()
+    assert set() == yz.supervisor.worker.stopped()
 
 
 def test_errors_come_as_they_are_and_unknown_names_too(yz: Blocking) -> None:

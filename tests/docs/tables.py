@@ -24,16 +24,16 @@ from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Vo
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.spec import Platform, platforms
 from yizhan.sending.decide import (
-    Again,
     Arrived,
     Decision,
+    FailedAttempt,
     GiveUp,
     Hold,
     Pause,
     Policy,
-    Renew,
+    RenewHandles,
     ResendSameKey,
-    Try,
+    Retry,
     decide,
 )
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
@@ -264,8 +264,9 @@ _TRY: dict[str, Any] = {
     "answers": False,
     "now": 0.0,
 }
-_CASES: tuple[tuple[str, dict[str, bool]], ...] = (
+_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("", {}),
+    ("while other targets are refused as well", {"others_throttled": 1}),
     ("an answer", {"answers": True}),
     ("where the wire knows a repeat", {"repeatable": True}),
     ("after it was sent again", {"repeatable": True, "in_doubt": True}),
@@ -276,7 +277,7 @@ _CASES: tuple[tuple[str, dict[str, bool]], ...] = (
 def decided(error: Exception, *, without: Iterable[str] = ()) -> str:
     """What the runner does about `error`, in words, from the very table by which it decides."""
     usual, *others = [
-        (case, _decision(decide(error, Try(**{**_TRY, **more}), Policy(), random.Random(1)), error))
+        (case, _decision(decide(error, FailedAttempt(**{**_TRY, **more}), Policy(), random.Random(1)), error))
         for case, more in _CASES
         if not set(more) & set(without)
     ]
@@ -289,14 +290,14 @@ def decided(error: Exception, *, without: Iterable[str] = ()) -> str:
 
 def _decision(decision: Decision, error: Exception) -> str:
     match decision:
-        case Again(delay, slow, counts):
+        case Retry(delay, slow_seconds, counts):
             told = getattr(error, "retry_after", None)
             wait = f"waits {delay:g} s" if told else "waits"
             tries = f", {Policy().max_attempts} times in all" if counts else ""
-            return f"{'the whole account ' if slow else ''}{wait} and tries again{tries}"
+            return f"{'the whole account ' if slow_seconds else ''}{wait} and tries again{tries}"
         case ResendSameKey():
             return "sent again under the same key"
-        case Renew():
+        case RenewHandles():
             return "uploads again, once, and sends"
         case Hold():
             return "held"

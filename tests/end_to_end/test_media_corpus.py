@@ -364,13 +364,13 @@ async def test_what_cannot_be_shown_is_refused_before_anything_is_stored(
     words: str,
 ) -> None:
     target = await person_of(engine, platform)
-    before = len(sandbox.posts(target)), await engine.outbox.newest()
+    before = len(sandbox.posts(target)), await engine.supervisor.outbox.newest()
 
     with pytest.raises(error) as caught:
         await engine.send(target, segment(data(), "坏 bad.bin"))
 
     assert words in str(caught.value)
-    assert before == (len(sandbox.posts(target)), await engine.outbox.newest())
+    assert before == (len(sandbox.posts(target)), await engine.supervisor.outbox.newest())
 
 
 LIMITS = {
@@ -442,13 +442,13 @@ async def test_many_targets_of_a_kind_are_fitted_once(
     sandbox: RunningSandbox, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fits = []
-    plain_fitted = engine.prepare.fitted
+    plain_fitted = engine.supervisor.variants.fitted
 
     async def counted(*rest: Any) -> Any:
         fits.append(rest)
         return await plain_fitted(*rest)
 
-    monkeypatch.setattr(engine.prepare, "fitted", counted)
+    monkeypatch.setattr(engine.supervisor.variants, "fitted", counted)
     targets = [*sandbox.users(300), *sandbox.groups(100)]
 
     counts = await (await engine.broadcast(Image(make.picture("TIFF")), to=targets)).wait(60)

@@ -116,7 +116,7 @@ async def test_what_came_in_is_sent_on_by_reference_without_download_and_upload(
     posts = sandbox.posts(person)
     assert [picture, paper] == [post.blob.read() for post in posts if post.blob]
     assert ["纪要.pdf"] == [post.name for post in posts if post.kind == "file"]
-    assert not engine.shelf.tallies
+    assert not engine.handles.tallies
     if platform == "qqbot":
         # QQ fetches its own link again: that is a call, but no bytes pass through here.
         uploads = sandbox.requests(UPLOADS[platform], platform=platform)
@@ -168,8 +168,8 @@ async def test_the_eleventh_message_on_ilink_waits_and_leaves_first_once_the_per
     monkeypatch.setattr(listener, "CATCH_UP_SECONDS", 0.0)
     person = await person_of(engine, "ilink")
     # Nobody asks for events: an account whose windows open by what comes in listens while it sends.
-    await engine.worker.wake(ALL["ilink"])
-    await until(lambda: engine.inbox.latest)
+    await engine.supervisor.worker.wake(ALL["ilink"])
+    await until(lambda: engine.supervisor.listeners.latest)
     for number in range(1, 11):
         assert State.SENT is (await engine.send(person, str(number))).state
     held = [await engine.send(person, number) for number in ("11", "12")]
@@ -196,7 +196,7 @@ async def test_counts_and_ends_of_answers_outlive_the_program(
 
     again = await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK)
     try:
-        (known,) = await again.event_table.recent(ALL["qqbot"])
+        (known,) = await again.recent_events(ALL["qqbot"])
         await again.reply(known, "answer 2")
         await again.reply(known, "answer 3")
         with pytest.raises(DeliveryFailed, match="passive"):
@@ -247,7 +247,7 @@ async def test_a_webhook_is_answered_once_its_event_is_stored_and_what_is_pushed
     assert 401 == forged[0]
     assert [said, last] == [event.id for event in ear.heard]
     assert ["answered"] == [post.text for post in sandbox.posts(f"{ALL['qqbot']}/user/{QQ_USER}")]
-    assert [said, last] == [event.id for event in await engine.event_table.recent(ALL["qqbot"])]
+    assert [said, last] == [event.id for event in await engine.recent_events(ALL["qqbot"])]
 
 
 def _forged(push: tuple[Mapping[str, str], bytes]) -> tuple[Mapping[str, str], bytes]:

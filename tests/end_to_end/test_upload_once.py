@@ -38,7 +38,7 @@ async def test_one_file_to_300_users_and_300_groups_makes_exactly_2_uploads(
     counts = await broadcast.wait()
 
     assert {State.SENT: 600} == counts
-    assert 2 == engine.shelf.tallies["qqbot.main"].uploads
+    assert 2 == engine.handles.tallies["qqbot.main"].uploads
     posts = sandbox.posts(platform="qqbot")
     assert 600 == len(posts) == len({post.target for post in posts})
     assert {digest(picture)} == {post.blob.sha256 for post in posts if post.blob}
@@ -77,7 +77,7 @@ async def test_a_handle_that_ends_in_the_middle_of_a_broadcast_is_renewed_by_exa
     counts = await (await engine.broadcast(Image(png()), to=sandbox.users(150))).wait()
 
     assert {State.SENT: 150} == counts
-    assert 2 == engine.shelf.tallies["qqbot.main"].uploads
+    assert 2 == engine.handles.tallies["qqbot.main"].uploads
     assert 150 == len({post.target for post in sandbox.posts(platform="qqbot")})
 
 
@@ -121,7 +121,7 @@ async def test_a_quota_holds_and_is_released_by_the_worlds_clock(sandbox: Runnin
     async def one_is_held() -> bool:
         return 1 == len(await engine.deliveries(states=[State.HELD]))
 
-    await engine.until(one_is_held, PATIENCE)
+    await engine.supervisor.waiting.until(one_is_held, PATIENCE)
     assert 20 == sandbox.calls("sendToGroup")
     sandbox.clock.advance(61)
     done = await engine.wait(receipts, until_held=False)
@@ -141,7 +141,7 @@ async def test_a_failure_under_http_200_is_never_shown_as_sent(
     async def tried() -> bool:
         return bool(await engine.records.attempts_of(1)) or (await engine.receipt(receipt.delivery)).state.final
 
-    await engine.until(tried, PATIENCE)
+    await engine.supervisor.waiting.until(tried, PATIENCE)
     sent = State.SENT == (await engine.receipt(receipt.delivery)).state
     assert sent == bool(sandbox.posts(platform="webwechat"))
 

@@ -43,13 +43,13 @@ async def test_the_adapter_is_given_what_was_made_and_its_measures(engine: Engin
     need = MediaNeed(media, "user", "cover", recipe="thumb;side=40")
     adapter: Any = Placing()
 
-    handles = [await engine.shelf.place("qqbot.main", need, TARGET, adapter) for _ in range(3)]
+    handles = [await engine.handles.place("qqbot.main", need, TARGET, adapter) for _ in range(3)]
     ((given, data),) = adapter.asked
 
     assert {"h1"} == {handle.token for handle in handles}
     assert ("jpeg", 40, 30, len(data)) == (given.media.format, given.media.width, given.media.height, given.media.size)
     assert (40, 30) == Pillow.open(io.BytesIO(data)).size
-    (row,) = await engine.shelf.rows("qqbot.main")
+    (row,) = await engine.handles.rows("qqbot.main")
     assert (media.sha256, "thumb;side=40") == (row["sha256"], row["recipe"])
 
 
@@ -58,7 +58,7 @@ async def test_the_same_media_as_they_are_and_made_into_something_are_two_upload
     adapter: Any = Placing()
 
     for recipe in ("", "thumb;side=40", ""):
-        await engine.shelf.place("qqbot.main", MediaNeed(media, "user", "x", recipe=recipe), TARGET, adapter)
+        await engine.handles.place("qqbot.main", MediaNeed(media, "user", "x", recipe=recipe), TARGET, adapter)
 
     assert 2 == len(adapter.asked)
     assert [media.sha256, True] == [adapter.asked[0][0].media.sha256, adapter.asked[1][0].media.format == "jpeg"]

@@ -11,10 +11,11 @@ from yizhan.engine import Engine
 
 async def kill(engine: Engine) -> None:
     """End `engine` as a killed process ends: what the writer had not taken up yet is lost."""
-    ledger, worker, inbox = engine.ledger, engine.worker, engine.inbox
+    supervisor = engine.supervisor
+    ledger, worker, listeners = supervisor.ledger, supervisor.worker, supervisor.listeners
     lanes = list(worker.lanes.values())
     tasks = [task for lane in lanes for task in (lane._task, *lane._active.values())]
-    tasks += [worker._watch, engine._tidying, inbox._following, *inbox._listeners.values(), *engine._background]
+    tasks += [*supervisor._tasks, listeners._following, *listeners._tasks.values(), *listeners._background]
     for lane in lanes:
         lane._closing = True
     running = [task for task in tasks if task is not None]
@@ -25,5 +26,5 @@ async def kill(engine: Engine) -> None:
         while True:
             ledger._jobs.get_nowait()
     await asyncio.gather(*running, return_exceptions=True)
-    await engine.ledger.close()
+    await ledger.close()
     worker._lock.release()

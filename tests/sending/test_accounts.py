@@ -11,13 +11,13 @@ from tests.sending.fake import Network
 from tests.sending.test_path import PNG, users
 from tests.sending.waiting import answers_of, rested, waits
 from tests.support import PATIENCE, until
+from yizhan import supervisor as supervisor_module
 from yizhan.accounts.tables import AccountTable
 from yizhan.engine import Engine
 from yizhan.errors import ConfigError, DeliveryFailed, LoginNeeded, Throttled, Unavailable, UnknownAccount
 from yizhan.model import Image, State
 from yizhan.platforms.adapter import Limit
 from yizhan.sending import lane as lane_module
-from yizhan.sending import worker as worker_module
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.vault import Vault
 from yizhan.world import TurnableClock
@@ -26,7 +26,7 @@ from yizhan.world import TurnableClock
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "GRACE", 0.1)
-    monkeypatch.setattr(worker_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor_module, "LOOK_SECONDS", 0.02)
 
 
 @pytest.mark.parametrize("grace", [0.0, PATIENCE])
@@ -38,7 +38,7 @@ async def test_changing_an_account_while_it_uploads_sends_nothing_twice(
     (first,) = await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: bool(network.uploads))
 
-    lane = engine.worker.lanes["fake.me"]
+    lane = engine.supervisor.worker.lanes["fake.me"]
     changing = asyncio.create_task(engine.add_account("fake.me", rules={"client.concurrency": 7}))
     await until(lambda: lane._closing)
     (second,) = await engine.submit("fake.me/user/b", "hi")
@@ -118,7 +118,7 @@ async def test_an_account_that_is_removed_and_added_again_begins_anew(engine: En
     await engine.send("fake.me/user/a", Image(PNG))
 
     assert await engine.remove_account("fake.me")
-    assert [] == await engine.shelf.rows("fake.me")
+    assert [] == await engine.handles.rows("fake.me")
     await engine.add_account("fake.me")
     await engine.send("fake.me/user/a", Image(PNG))
 
@@ -163,7 +163,7 @@ async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
     broadcast = await engine.broadcast("hi", to=users(3))
     await until(lambda: bool(network.tries))
     # What was submitted is no news any more when the account goes.
-    looks = answers_of(monkeypatch, engine.worker, "_look")
+    looks = answers_of(monkeypatch, engine.supervisor, "_look")
     await until(lambda: 2 <= len(looks))
 
     await engine.remove_account("fake.me")
@@ -278,7 +278,7 @@ async def test_a_limit_holds_over_a_change_of_the_account_while_it_uploads(
     network.upload_gate = asyncio.Event()
     await engine.submit(users(3), Image(PNG))
     await until(lambda: bool(network.uploads))
-    lane = engine.worker.lanes["fake.me"]
+    lane = engine.supervisor.worker.lanes["fake.me"]
 
     changing = asyncio.create_task(engine.add_account("fake.me", rules={"client.concurrency": 5}))
     await until(lambda: lane._closing)
@@ -299,14 +299,14 @@ async def test_what_another_process_does_to_an_account_holds_here_too(
     network.script = lambda target, number: Throttled("slow", retry_after=3600)
     (receipt,) = await engine.submit("fake.me/user/a", Image(PNG))
     await waits(engine, receipt)
-    lane = engine.worker.lanes["fake.me"]
+    lane = engine.supervisor.worker.lanes["fake.me"]
 
     async with await Engine.open(tmp_path / "store", clock=clock, sending=False) as other:
         if removed:
             await other.remove_account("fake.me")
         else:
             await other.add_account("fake.me", base_url="http://elsewhere")
-    await until(lambda: engine.worker.lanes.get("fake.me") is not lane)
+    await until(lambda: engine.supervisor.worker.lanes.get("fake.me") is not lane)
     network.script = lambda target, number: None
     clock.advance(3601)
 

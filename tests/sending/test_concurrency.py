@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from yizhan.sending.concurrency import Width
+from yizhan.sending.concurrency import AdaptiveConcurrency
 
 
-def served(width: Width, sends: int, seconds: float, at_once: int) -> None:
+def served(width: AdaptiveConcurrency, sends: int, seconds: float, at_once: int) -> None:
     """Send as many at a time as are let, to somebody who serves `at_once` in `seconds` and the others behind them."""
     for _ in range(sends):
-        width.took(0.0, seconds * max(1.0, width.now / at_once))
+        width.record(0.0, seconds * max(1.0, width.now / at_once))
 
 
 def test_a_road_that_is_long_but_empty_is_wide_after_a_few_turns() -> None:
-    width = Width(4, 60)
+    width = AdaptiveConcurrency(4, 60)
     widths = []
     for _ in range(5):
         widths.append(width.now)
@@ -22,27 +22,27 @@ def test_a_road_that_is_long_but_empty_is_wide_after_a_few_turns() -> None:
 
 
 def test_a_crowded_one_is_as_wide_as_it_carries_without_much_waiting() -> None:
-    width = Width(4, 60)
+    width = AdaptiveConcurrency(4, 60)
     served(width, 10_000, 0.003, at_once=10)
 
     assert 10 <= width.now <= 16
 
 
 def test_it_is_never_narrower_than_the_least() -> None:
-    width = Width(4, 60)
-    width.took(0.0, 0.001)
+    width = AdaptiveConcurrency(4, 60)
+    width.record(0.0, 0.001)
     for _ in range(1000):
-        width.took(0.0, 1.0)
+        width.record(0.0, 1.0)
 
     assert 4 == width.now
 
 
 def test_what_left_before_it_began_tells_nothing() -> None:
-    width = Width(4, 60)
-    width.begin(100.0)
+    width = AdaptiveConcurrency(4, 60)
+    width.restart(100.0)
     for _ in range(60):
-        width.took(99.9, 100.1)
+        width.record(99.9, 100.1)
     early = width.now
-    width.took(100.0, 100.003)
+    width.record(100.0, 100.003)
 
     assert (4, 5) == (early, width.now)

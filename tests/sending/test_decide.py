@@ -25,41 +25,41 @@ from yizhan.errors import (
 )
 from yizhan.model import State
 from yizhan.sending.decide import (
-    Again,
     Arrived,
     Decision,
+    FailedAttempt,
     GiveUp,
     Hold,
     Pause,
     Policy,
-    Renew,
+    RenewHandles,
     ResendSameKey,
-    Try,
+    Retry,
     decide,
 )
 
 NOW = 1000.0
-FIRST = Try(1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
-REPEATABLE = Try(1, repeatable=True, in_doubt=False, renewed=False, answers=False, now=NOW)
-ASKED = Try(2, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
-ANSWER = Try(1, repeatable=True, in_doubt=False, renewed=False, answers=True, now=NOW)
-LAST = Try(8, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
-RENEWED = Try(1, repeatable=False, in_doubt=False, renewed=True, answers=False, now=NOW)
+FIRST = FailedAttempt(1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
+REPEATABLE = FailedAttempt(1, repeatable=True, in_doubt=False, renewed=False, answers=False, now=NOW)
+ASKED = FailedAttempt(2, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
+ANSWER = FailedAttempt(1, repeatable=True, in_doubt=False, renewed=False, answers=True, now=NOW)
+LAST = FailedAttempt(8, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
+RENEWED = FailedAttempt(1, repeatable=False, in_doubt=False, renewed=True, answers=False, now=NOW)
 
 
 @pytest.mark.parametrize(
     ("error", "this", "expected"),
     [
-        (Throttled(retry_after=7), FIRST, Again(7, slow=True, counts=False)),
-        (Throttled(retry_after=7, concerns="target"), FIRST, Again(7, slow=False, counts=False)),
-        (HandleExpired(), FIRST, Renew()),
+        (Throttled(retry_after=7), FIRST, Retry(7, 7, counts=False)),
+        (Throttled(retry_after=7, concerns="target"), FIRST, Retry(7, counts=False)),
+        (HandleExpired(), FIRST, RenewHandles()),
         (HandleExpired(), RENEWED, GiveUp(State.FAILED, "also after a fresh upload")),
         (WindowClosed(opens_at=2000), FIRST, Hold(2000)),
         (WindowClosed(opens_at=NOW - 5), FIRST, Hold(NOW + 1)),
         (WindowClosed(), FIRST, Hold(NOW + 3600)),
         (WindowClosed(), ANSWER, GiveUp(State.FAILED, "the message it answers can no longer be answered")),
         (LoginNeeded(), FIRST, Pause()),
-        (Unavailable(), LAST, GiveUp(State.FAILED, "after 8 tries")),
+        (Unavailable(), LAST, GiveUp(State.FAILED, "after 8 attempts")),
         (OutcomeUnknown(), FIRST, GiveUp(State.UNKNOWN)),
         (OutcomeUnknown(), LAST, GiveUp(State.UNKNOWN)),
         (WireMismatch(), FIRST, GiveUp(State.UNKNOWN)),
@@ -73,7 +73,7 @@ RENEWED = Try(1, repeatable=False, in_doubt=False, renewed=True, answers=False, 
         (ValueError(), FIRST, GiveUp(State.FAILED, "an error inside yizhan")),
     ],
 )
-def test_every_error_has_its_decision(error: Exception, this: Try, expected: Decision) -> None:
+def test_every_error_has_its_decision(error: Exception, this: FailedAttempt, expected: Decision) -> None:
     assert expected == decide(error, this, Policy(), random.Random(1))
 
 
@@ -81,9 +81,9 @@ def test_every_error_has_its_decision(error: Exception, this: Try, expected: Dec
 def test_waiting_doubles_and_is_spread(number: int, least: float, most: float) -> None:
     delays = set()
     for seed in range(50):
-        this = Try(number, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
+        this = FailedAttempt(number, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW)
         decision = decide(Unavailable(), this, Policy(), random.Random(seed))
-        assert isinstance(decision, Again)
+        assert isinstance(decision, Retry)
         delays.add(decision.delay)
 
     assert least <= min(delays) < max(delays) <= most
@@ -97,10 +97,10 @@ def test_an_unknown_outcome_is_asked_again_only_under_a_key_that_the_wire_recogn
 
 
 def test_asking_ends_as_unknown_never_as_failed() -> None:
-    this = Try(8, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
+    this = FailedAttempt(8, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
 
     assert GiveUp(State.UNKNOWN) == decide(OutcomeUnknown(), this, Policy(), random.Random(1))
-    assert GiveUp(State.UNKNOWN, "after 8 tries") == decide(Unavailable(), this, Policy(), random.Random(1))
+    assert GiveUp(State.UNKNOWN, "after 8 attempts") == decide(Unavailable(), this, Policy(), random.Random(1))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_asking_ends_as_unknown_never_as_failed() -> None:
 def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refused(
     error: Exception, repeatable: bool
 ) -> None:
-    asked = Try(8, repeatable=repeatable, in_doubt=True, renewed=True, answers=True, now=NOW)
+    asked = FailedAttempt(8, repeatable=repeatable, in_doubt=True, renewed=True, answers=True, now=NOW)
 
     decision = decide(error, asked, Policy(), random.Random(1))
 
@@ -133,9 +133,11 @@ def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refus
 def test_a_platform_that_goes_on_throttling_without_a_time_is_asked_less_and_less_often() -> None:
     delays = []
     for throttled in range(6):
-        this = Try(1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW, throttled=throttled)
+        this = FailedAttempt(
+            1, repeatable=False, in_doubt=False, renewed=False, answers=False, now=NOW, throttled=throttled
+        )
         decision = decide(Throttled(retry_after=0), this, Policy(), random.Random(1))
-        assert isinstance(decision, Again)
+        assert isinstance(decision, Retry)
         delays.append(decision.delay)
 
     assert sorted(delays) == delays

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from yizhan.accounts.received_media import ReceivedMedia
+from yizhan.accounts.registry import Accounts, OpenAccount
 from yizhan.errors import (
     LoginNeeded,
     MediaTooLarge,
@@ -17,14 +19,14 @@ from yizhan.errors import (
     YizhanError,
 )
 from yizhan.model import File, Forward, Image, Kind, Media, Message, Segment, Sticker, Target, Text, Video, Voice
-from yizhan.sending.forwarding import Account, reachable
+from yizhan.sending.forwarding import reachable
 
 HERE = Target("webwechat.me", "user", "Alice")
 THERE = Target("qqbot.main", "user", "ANN")
 PICTURE = Forward("image", {"id": "1"}, "a.png", account=HERE.account)
 
 
-class Accounts:
+class FakeAccounts:
     """Accounts whose wires send every reference on but those of the kinds in `kept_back`; and what was fetched."""
 
     def __init__(self, *kept_back: str, kind: Kind = "image", error: YizhanError | None = None) -> None:
@@ -34,8 +36,8 @@ class Accounts:
         self.fetched: list[Forward] = []
         self.adapter = self
 
-    async def opened(self, name: str) -> Account:
-        return cast(Account, self)
+    async def use(self, name: str) -> OpenAccount:
+        return cast(OpenAccount, self)
 
     def compose(self, message: Message, target: Target) -> list[Any]:
         for segment in message.segments:
@@ -43,26 +45,26 @@ class Accounts:
                 raise Unsupported("not by reference")
         return []
 
-    async def fetch(self, forward: Forward) -> Media:
+    async def save(self, forward: Forward) -> Media:
         self.fetched.append(forward)
         if self.error is not None:
             raise self.error
         return self.media
 
     async def sent(self, *segments: Segment, to: tuple[Target, ...]) -> tuple[tuple[Segment, ...], str]:
-        message, note = await reachable(Message(segments), to, self.opened, self.fetch)
+        message, note = await reachable(Message(segments), to, cast(Accounts, self), cast(ReceivedMedia, self))
         return message.segments, note
 
 
 async def test_a_reference_that_reaches_everybody_stays_one() -> None:
-    accounts = Accounts()
+    accounts = FakeAccounts()
 
     assert ((Text("see"), PICTURE), "") == await accounts.sent(Text("see"), PICTURE, to=(HERE, HERE))
     assert [] == accounts.fetched
 
 
 async def test_what_does_not_reach_one_of_them_is_fetched_once_for_all() -> None:
-    accounts = Accounts()
+    accounts = FakeAccounts()
 
     segments, note = await accounts.sent(Text("see"), PICTURE, to=(HERE, THERE, THERE))
 
@@ -72,7 +74,7 @@ async def test_what_does_not_reach_one_of_them_is_fetched_once_for_all() -> None
 
 
 async def test_what_its_own_wire_cannot_send_on_is_fetched_and_the_rest_is_not() -> None:
-    accounts = Accounts("video", kind="video")
+    accounts = FakeAccounts("video", kind="video")
     film = Forward("video", {"id": "2"}, account=HERE.account)
 
     segments, _ = await accounts.sent(PICTURE, film, to=(HERE,))
@@ -94,15 +96,15 @@ async def test_what_its_own_wire_cannot_send_on_is_fetched_and_the_rest_is_not()
 async def test_what_was_fetched_goes_as_what_it_was_if_the_bytes_bear_that_out(
     kind: Kind, found: Kind, becomes: type[Segment]
 ) -> None:
-    (segment,), _ = await Accounts(kind=found).sent(Forward(kind, {}, account=HERE.account), to=(THERE,))
+    (segment,), _ = await FakeAccounts(kind=found).sent(Forward(kind, {}, account=HERE.account), to=(THERE,))
 
     assert becomes is type(segment)
 
 
 async def test_a_sticker_stays_one_where_all_take_stickers() -> None:
     sticker = Forward("sticker", {}, account=HERE.account)
-    (everywhere,), _ = await Accounts("sticker").sent(sticker, to=(HERE, THERE))
-    (not_everywhere,), _ = await Accounts("sticker").sent(sticker, to=(HERE, Target("ilink.me", "user", "Bob")))
+    (everywhere,), _ = await FakeAccounts("sticker").sent(sticker, to=(HERE, THERE))
+    (not_everywhere,), _ = await FakeAccounts("sticker").sent(sticker, to=(HERE, Target("ilink.me", "user", "Bob")))
 
     assert (Sticker, Image) == (type(everywhere), type(not_everywhere))
 
@@ -114,7 +116,7 @@ async def test_a_sticker_stays_one_where_all_take_stickers() -> None:
 )
 async def test_what_may_pass_is_told_as_it_is(error: YizhanError) -> None:
     with pytest.raises(type(error)) as caught:
-        await Accounts(error=error).sent(PICTURE, to=(THERE,))
+        await FakeAccounts(error=error).sent(PICTURE, to=(THERE,))
 
     assert error is caught.value
 
@@ -122,4 +124,4 @@ async def test_what_may_pass_is_told_as_it_is(error: YizhanError) -> None:
 @pytest.mark.parametrize("error", [Rejected("it is gone"), MediaTooLarge("9 bytes are too many")])
 async def test_what_will_not_pass_is_refused_with_its_reason(error: YizhanError) -> None:
     with pytest.raises(Unsupported, match=f"cannot be fetched either: {error} Leave it out"):
-        await Accounts(error=error).sent(PICTURE, to=(THERE,))
+        await FakeAccounts(error=error).sent(PICTURE, to=(THERE,))

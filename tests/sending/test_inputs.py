@@ -86,10 +86,10 @@ async def test_a_malformed_target_is_refused(engine: Engine, to: Any) -> None:
         ({"priority": True}, "The priority is True"),
         ({"key": HALF}, "The key holds half a character"),
         ({"key": 3}, "The key is text"),
-        ({"at": 10**400}, "is no time"),
-        ({"at": 10**30}, "is no time"),
-        ({"at": "x"}, "x is no time"),
-        ({"at": float("inf")}, "inf is no time"),
+        ({"at": 10**400}, "is not a time"),
+        ({"at": 10**30}, "is not a time"),
+        ({"at": "x"}, "x is not a time"),
+        ({"at": float("inf")}, "inf is not a time"),
     ],
 )
 async def test_an_option_out_of_range_is_refused(engine: Engine, options: dict[str, Any], words: str) -> None:

@@ -167,7 +167,7 @@ async def test_a_refused_repeat_means_that_the_first_try_arrived(engine: Engine,
     receipt = await engine.send("fake.me/user/a", "hi")
 
     assert State.SENT == receipt.state
-    assert "An earlier try had arrived" in receipt.detail
+    assert "An earlier attempt had arrived" in receipt.detail
     assert 1 == len(network.arrived)
 
 
@@ -187,7 +187,7 @@ async def test_unavailable_is_tried_again_until_patience_ends(engine: Engine, ne
     network.script = lambda target, number: Unavailable("down") if target.id == "never" or number < 3 else None
 
     receipt = await engine.send("fake.me/user/a", "hi")
-    with pytest.raises(DeliveryFailed, match="after 8 tries"):
+    with pytest.raises(DeliveryFailed, match="after 8 attempts"):
         await engine.send("fake.me/user/never", "hi")
 
     assert 3 == receipt.attempts
@@ -339,7 +339,11 @@ async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
 ) -> None:
     monkeypatch.setattr(lane_module, "AFTER_URGENT", 0.0)
     await engine.send("fake.me/user/first", "hi")
-    lane, due, mark_sending = engine.worker.lanes["fake.me"], engine.outbox.due, engine.outbox.mark_sending
+    lane, due, mark_sending = (
+        engine.supervisor.worker.lanes["fake.me"],
+        engine.supervisor.outbox.due,
+        engine.supervisor.outbox.mark_sending,
+    )
     was_read = asyncio.Event()
     read: list[int] = []
 
@@ -355,8 +359,8 @@ async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
         await was_read.wait()
         await mark_sending(*args, **kwargs)
 
-    monkeypatch.setattr(engine.outbox, "due", late_due)
-    monkeypatch.setattr(engine.outbox, "mark_sending", late_mark)
+    monkeypatch.setattr(engine.supervisor.outbox, "due", late_due)
+    monkeypatch.setattr(engine.supervisor.outbox, "mark_sending", late_mark)
     receipts = await engine.submit(users(8), "news")
     await until(lambda: 8 == len(lane.under_way))
     lane.wake()

@@ -13,25 +13,26 @@ from tests.sending.killing import kill
 from tests.sending.test_path import users
 from tests.sending.waiting import answers_of, rested, waits
 from tests.support import PATIENCE, until
+from yizhan import supervisor as supervisor_module
 from yizhan.engine import Engine
 from yizhan.errors import StorageError, Throttled
 from yizhan.model import State
 from yizhan.sending import lane as lane_module
-from yizhan.sending import worker as worker_module
 from yizhan.sending.decide import Policy
+from yizhan.sending.senders import Senders
 from yizhan.world import TurnableClock
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_module, "GRACE", 0.05)
-    monkeypatch.setattr(worker_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor_module, "LOOK_SECONDS", 0.02)
 
 
 async def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
     engines = await asyncio.gather(*(Engine.open(tmp_path / "new", sending=False) for _ in range(6)))
 
-    assert 1 == len({engine._store_id for engine in engines})
+    assert 1 == len({engine.supervisor.store_id for engine in engines})
     await engines[0].contacts.put("boss", ["fake.me/user/b"], is_tag=False)
     for engine in engines:
         assert ["boss"] == await engine.contacts.names(is_tag=False)
@@ -60,7 +61,7 @@ async def test_when_the_sending_process_is_killed_another_takes_over(
 
     await kill(engine)
     network.gate.set()
-    await follower.until(lambda: settled(follower, 30), PATIENCE)
+    await follower.supervisor.waiting.until(lambda: settled(follower, 30), PATIENCE)
 
     counts = await follower.records.counts()
     assert {State.UNKNOWN: 8, State.SENT: 22} == counts
@@ -72,16 +73,16 @@ async def test_what_is_submitted_while_a_process_takes_over_is_not_taken_for_a_l
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = await Engine.open(tmp_path / "store", clock=clock)
-    recover = follower.outbox.recover
+    recover = follower.supervisor.outbox.recover
     receipts: list[Any] = []
     begun: list[str] = []
 
     async def slowly(*args: Any, **kwargs: Any) -> Any:
         receipts.extend(await follower.submit("fake.me/user/a", "hi"))
-        begun.extend(follower.worker.lanes)
+        begun.extend(follower.supervisor.worker.lanes)
         return await recover(*args, **kwargs)
 
-    monkeypatch.setattr(follower.outbox, "recover", slowly)
+    monkeypatch.setattr(follower.supervisor.outbox, "recover", slowly)
     await engine.close()
     await until(lambda: bool(receipts))
     (receipt,) = await follower.wait(receipts)
@@ -99,16 +100,16 @@ async def test_a_take_over_that_the_store_refuses_is_tried_again(
     network.gate = asyncio.Event()
     await engine.submit(users(3), "hi")
     await until(lambda: network.concurrent == 3)
-    recover, refusals = follower.outbox.recover, iter(range(2))
+    recover, refusals = follower.supervisor.outbox.recover, iter(range(2))
 
     async def sometimes(*args: Any, **kwargs: Any) -> Any:
         if next(refusals, None) is not None:
             raise StorageError("the disk is full")
         return await recover(*args, **kwargs)
 
-    monkeypatch.setattr(follower.outbox, "recover", sometimes)
+    monkeypatch.setattr(follower.supervisor.outbox, "recover", sometimes)
     await kill(engine)
-    await follower.until(lambda: settled(follower, 3), PATIENCE)
+    await follower.supervisor.waiting.until(lambda: settled(follower, 3), PATIENCE)
 
     assert {State.UNKNOWN: 3} == await follower.records.counts()
     await follower.close()
@@ -173,7 +174,7 @@ async def test_an_adapter_that_does_not_close_keeps_nothing_else_open(
     await engine.close()
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
-        assert again.worker.leading
+        assert again.supervisor.worker.leading
 
 
 async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_opens(
@@ -186,7 +187,7 @@ async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_open
     network.gate.set()
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
-        await again.until(lambda: settled(again, 10), PATIENCE)
+        await again.supervisor.waiting.until(lambda: settled(again, 10), PATIENCE)
         counts = await again.records.counts()
 
     assert {State.UNKNOWN: 8, State.SENT: 2} == counts
@@ -204,7 +205,7 @@ async def test_what_was_left_is_sent_although_the_store_could_not_say_at_first_w
     (receipt,) = await engine.submit("fake.me/user/a", "hi")
     await waits(engine, receipt)
     follower = await Engine.open(tmp_path / "store", clock=clock)
-    refuse_once(monkeypatch, follower.outbox, "accounts_with_work")
+    refuse_once(monkeypatch, follower.supervisor.outbox, "accounts_with_work")
 
     network.script = lambda target, number: None
     await engine.close()
@@ -218,10 +219,10 @@ async def test_what_was_left_is_sent_although_the_store_could_not_say_at_first_w
 async def test_an_account_that_the_store_could_not_read_at_first_sends_what_another_process_submitted(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse_once(monkeypatch, engine.event_table, "contexts")
+    refuse_once(monkeypatch, engine.supervisor.event_table, "contexts")
     async with await Engine.open(tmp_path / "store", clock=clock, sending=False) as other:
         receipts = await other.submit("fake.me/user/a", "hi")
-        await other.until(lambda: settled(other, 1), PATIENCE)
+        await other.supervisor.waiting.until(lambda: settled(other, 1), PATIENCE)
 
     assert State.SENT == (await engine.wait(receipts))[0].state
 
@@ -229,10 +230,10 @@ async def test_an_account_that_the_store_could_not_read_at_first_sends_what_anot
 async def test_what_is_stored_is_sent_although_its_account_could_not_be_opened_at_first(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse_once(monkeypatch, engine.worker, "_make_lane")
+    refuse_once(monkeypatch, Senders, "of")
 
     (receipt,) = await engine.submit("fake.me/user/a", "hi")
-    await engine.until(lambda: settled(engine, 1), PATIENCE)
+    await engine.supervisor.waiting.until(lambda: settled(engine, 1), PATIENCE)
 
     assert State.SENT == (await engine.receipt(receipt.delivery)).state
 

@@ -53,7 +53,9 @@ def test_those_who_wait_get_a_slot_each() -> None:
     for _ in range(10):
         budget.spend([limit], ALICE, None, 0)
 
-    slots = [closed.opens_at for _ in range(5) if (closed := budget.check([limit], ALICE, None, 0.5, in_line=True))]
+    slots = [
+        closed.opens_at for _ in range(5) if (closed := budget.check([limit], ALICE, None, 0.5, reserve_slot=True))
+    ]
 
     assert [1.0, 1.1, 1.2, 1.3, 1.4] == [round(slot or 0, 3) for slot in slots]
 
@@ -110,11 +112,11 @@ def test_whoever_is_not_in_line_does_not_wait_behind_those_who_are() -> None:
     for _ in range(10):
         budget.spend([limit], ALICE, None, 0)
     for _ in range(1000):
-        budget.check([limit], ALICE, None, 0.5, in_line=True)
+        budget.check([limit], ALICE, None, 0.5, reserve_slot=True)
 
     alone = budget.check([limit], BOB, None, 0.5)
-    budget.break_up_lines()
-    behind = budget.check([limit], BOB, None, 0.5, in_line=True)
+    budget.reset_slots()
+    behind = budget.check([limit], BOB, None, 0.5, reserve_slot=True)
 
     assert alone is not None
     assert behind is not None
@@ -173,9 +175,9 @@ def test_who_waits_after_the_clock_was_set_back_waits_by_the_new_time() -> None:
     for _ in range(2):
         budget.spend([MINUTE], ALICE, None, 86400)
     for _ in range(5):
-        budget.check([MINUTE], ALICE, None, 86400, in_line=True)
+        budget.check([MINUTE], ALICE, None, 86400, reserve_slot=True)
 
-    closed = budget.check([MINUTE], ALICE, None, 10, in_line=True)
+    closed = budget.check([MINUTE], ALICE, None, 10, reserve_slot=True)
 
     assert closed is not None
     assert 70 == closed.opens_at

@@ -129,7 +129,7 @@ async def test_what_expires_while_its_file_is_uploaded_is_not_sent(
     (receipt,) = await engine.submit("fake.me/user/a", Image(PNG), expires_in=60)
     await until(lambda: bool(network.uploads))
     clock.advance(61)
-    await engine.until(lambda: expired(engine, receipt.delivery), PATIENCE)
+    await engine.supervisor.waiting.until(lambda: expired(engine, receipt.delivery), PATIENCE)
 
     network.upload_gate.set()
     await rested(engine)

@@ -20,6 +20,7 @@ from tests.sending.killing import kill
 from tests.sending.test_path import PNG
 from tests.sending.waiting import StillClock
 from tests.support import PATIENCE, until
+from yizhan import supervisor as supervisor_module
 from yizhan.engine import Engine
 from yizhan.errors import (
     ContentRefused,
@@ -39,15 +40,14 @@ from yizhan.media import uploads
 from yizhan.model import Event, EventKind, Image, Message, PlatformId, Receipt, SegmentLike, State, Target
 from yizhan.platforms.adapter import Limit
 from yizhan.sending import lane as lane_module
-from yizhan.sending import run as run_module
-from yizhan.sending import worker as worker_module
+from yizhan.sending import sender as sender_module
 from yizhan.sending.decide import Policy
 from yizhan.world import TurnableClock
 
 POLICY = Policy(first_delay=0.005, longest_delay=0.02)
 PER_TARGET = Limit("three per ten seconds", "target", "all", 3, 10.0)
 PER_ACCOUNT = Limit("forty per five seconds", "account", "all", 40, 5.0)
-WHEN_ASKED = "two after each message"
+WHEN_ASKED = "three after each message"
 """What only the other side opens, at some targets."""
 ROUNDING = 0.001
 STEPS = 90
@@ -129,7 +129,7 @@ class Trial:
     def limits(self, message: Message, target: Target) -> list[Limit]:
         if str(target) not in ASKED:
             return [PER_TARGET, PER_ACCOUNT]
-        return [PER_TARGET, PER_ACCOUNT, Limit(WHEN_ASKED, "target", "asked", 2, since=self.wrote[target])]
+        return [PER_TARGET, PER_ACCOUNT, Limit(WHEN_ASKED, "target", "asked", 3, since=self.wrote[target])]
 
     # --- what people and processes do ---
 
@@ -214,7 +214,7 @@ class Trial:
         """Turn the clock in small steps, each when nothing is on its way: it must not arrive in another window."""
         for _ in range(int(seconds * 10)):
             async with asyncio.timeout(PATIENCE):
-                while any(lane.under_way for lane in engine.worker.lanes.values()):  # noqa: ASYNC110
+                while any(lane.under_way for lane in engine.supervisor.worker.lanes.values()):  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
             self.clock.advance(0.1)
             await asyncio.sleep(0.002)
@@ -282,7 +282,7 @@ class Trial:
                 assert isinstance(answer, (LoginNeeded, asyncio.CancelledError)), answer
 
     async def judge_reader(self, engine: Engine) -> None:
-        stored = [event.id for event in await engine.event_table.recent(limit=10_000)]
+        stored = [event.id for event in await engine.recent_events(limit=10_000)]
         await until(lambda: stored[-1] in self.heard)
 
         assert stored == list(dict.fromkeys(self.heard))[: len(stored)]
@@ -320,8 +320,8 @@ def clock() -> TurnableClock:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "TRIES", 1)
     monkeypatch.setattr(lane_module, "GRACE", 0.005)
-    monkeypatch.setattr(run_module, "STORE_PAUSE", 0.01)
-    monkeypatch.setattr(worker_module, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(sender_module, "STORE_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor_module, "LOOK_SECONDS", 0.02)
 
 
 @pytest.mark.parametrize("seed", range(4))

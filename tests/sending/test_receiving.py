@@ -36,13 +36,13 @@ async def text_of(stream: AsyncIterator[Event]) -> str:
 async def test_a_source_that_fails_ends_no_other_and_is_asked_again_with_patience(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rest, pauses = engine.inbox._rest, []
+    rest, pauses = engine.supervisor.listeners._rest, []
 
     async def noted(name: str, seconds: float) -> None:
         pauses.append((name, seconds))
         await rest(name, seconds)
 
-    monkeypatch.setattr(engine.inbox, "_rest", noted)
+    monkeypatch.setattr(engine.supervisor.listeners, "_rest", noted)
     await engine.add_account("fake.you")
     network.inboxes["fake.you"] = asyncio.Queue()
     stream = engine.events()
@@ -73,7 +73,7 @@ async def test_what_the_store_knows_is_seen_by_nobody_again_also_after_a_restart
         for event in (said("one", id="1"), said("two", id="2"), said("two", id="2"), said("three", id="3")):
             network.inbox.put_nowait(event)
         assert ["two", "three"] == [await text_of(stream), await text_of(stream)]
-        recent = await again.event_table.recent()
+        recent = await again.recent_events()
         assert ["one", "two", "three"] == [event.message.text for event in recent if event.message]
 
 
@@ -81,7 +81,7 @@ async def test_what_comes_in_between_the_call_and_the_first_look_is_seen(engine:
     await engine.listen()
     stream = engine.events()
     network.inbox.put_nowait(said("one"))
-    await until(lambda: engine.inbox.latest == 1)
+    await until(lambda: engine.supervisor.listeners.latest == 1)
     late = engine.events()
     network.inbox.put_nowait(said("two"))
 
@@ -141,7 +141,7 @@ async def test_a_lost_login_is_said_once_pauses_what_is_sent_and_a_new_login_let
     await engine.wait(await engine.deliveries())
 
     assert ["alice before", "alice meanwhile"] == network.order
-    recent = await engine.event_table.recent()
+    recent = await engine.recent_events()
     assert [EventKind.LOGIN_LOST] == [event.kind for event in recent]
 
 
@@ -265,10 +265,10 @@ async def test_a_named_reader_goes_on_where_it_was_and_loses_nothing(
 
 
 async def test_a_reader_that_will_not_come_back_can_be_forgotten(engine: Engine) -> None:
-    await engine.event_table.move("gone", 0)
+    await engine.supervisor.event_table.move("gone", 0)
 
     assert [True, False] == [await engine.forget_reader("gone") for _ in range(2)]
-    assert await engine.event_table.place("gone") is None
+    assert await engine.supervisor.event_table.place("gone") is None
 
 
 async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(engine: Engine, network: Network) -> None:
@@ -277,10 +277,10 @@ async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(en
     await engine.listen()
     reading = asyncio.ensure_future(anext(engine.events(["fake.you"], reader="quiet")))
     network.inbox.put_nowait(said("to me"))
-    await until(lambda: engine.inbox.latest == 1)
+    await until(lambda: engine.supervisor.listeners.latest == 1)
 
     async with asyncio.timeout(PATIENCE):
-        while await engine.event_table.place("quiet") != 1:  # noqa: ASYNC110  (nobody tells)
+        while await engine.supervisor.event_table.place("quiet") != 1:  # noqa: ASYNC110  (nobody tells)
             await asyncio.sleep(0.002)
 
     reading.cancel()

@@ -13,6 +13,7 @@ from tests.sending.fake import Network
 from tests.sending.test_path import users
 from tests.sending.waiting import answers_of, rested
 from tests.support import until
+from yizhan.accounts.status import ACTIVE, Paused
 from yizhan.engine import Engine
 from yizhan.errors import Refused
 from yizhan.model import State, Target, message_of
@@ -37,13 +38,34 @@ async def test_it_is_held_until_its_time_and_leaves_then(
     assert ["ann now", "ann later"] == network.order
 
 
-async def test_the_time_may_be_a_datetime_and_one_that_is_over_is_now(
+async def test_the_time_may_be_a_datetime_and_the_present_one_is_now(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     held = await engine.send(ANN, "later", at=datetime.fromtimestamp(clock.now() + HOUR, UTC))
-    sent = await engine.send(ANN, "at once", at=clock.now() - HOUR)
+    sent = await engine.send(ANN, "at once", at=clock.now() - 1)
 
     assert (State.HELD, State.SENT) == (held.state, sent.state)
+
+
+async def test_a_time_that_has_passed_is_refused_with_the_remedy(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    with pytest.raises(Refused, match=r"passed 3,\d00 seconds ago\. Leave `at` out to send now"):
+        await engine.send(ANN, "late", at=clock.now() - HOUR)
+
+    assert [] == await engine.deliveries()
+
+
+async def test_a_call_that_is_repeated_after_its_time_finds_its_delivery(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    at = clock.now() + HOUR
+    first = await engine.send(ANN, "later", at=at, key="once")
+    clock.advance(2 * HOUR)
+    again = await engine.send(ANN, "later", at=at, key="once")
+
+    assert first.delivery == again.delivery
+    assert ["ann later"] == network.order
 
 
 async def test_a_broadcast_waits_in_the_store_over_a_restart(
@@ -64,8 +86,8 @@ async def test_somebody_who_writes_does_not_let_it_go_early(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
-    assert 0 == await engine.outbox.release_target(Target.parse(ANN))
-    await engine.worker.wake("fake.me")
+    assert 0 == await engine.supervisor.outbox.release_target(Target.parse(ANN))
+    await engine.supervisor.worker.wake("fake.me")
     await engine.send("fake.me/user/other", "behind it")
 
     assert ["other behind it"] == network.order
@@ -78,14 +100,14 @@ async def test_a_clock_that_is_set_back_does_not_let_it_go_early(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
-    lane = engine.worker.lanes["fake.me"]
-    lane.pause("nobody is logged in")
+    statuses = engine.supervisor.statuses
+    statuses.set("fake.me", Paused("nobody is logged in"))
     clock.advance(HOUR + 1)
     await rested(engine)
     assert State.QUEUED is (await engine.receipt(receipt.delivery)).state
 
     clock.advance(-HOUR)
-    lane.resume()
+    statuses.set("fake.me", ACTIVE)
     await rested(engine)
 
     assert [] == network.order
@@ -99,11 +121,11 @@ async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_change
 ) -> None:
     await engine.broadcast("news", users(3), at=clock.now() + HOUR)
     other = await engine.send(ANN, "later", at=clock.now() + HOUR)
-    settled = answers_of(monkeypatch, engine.outbox, "settle")
+    settled = answers_of(monkeypatch, engine.supervisor.outbox, "settle")
 
     await engine.cancel([other])
     await engine.add_account("fake.me", rules={"client.concurrency": 3})
-    await engine.worker.wake("fake.me")
+    await engine.supervisor.worker.wake("fake.me")
     await rested(engine)
 
     assert [] == settled
@@ -117,7 +139,7 @@ async def test_it_leaves_although_its_time_was_over_when_it_was_first_looked_at(
     await rested(engine)
     # As another process stores it, which does not wake this one.
     message, there = message_of("later"), [Submission(Target.parse(ANN), 1)]
-    await engine.outbox.submit(message, there, priority=SINGLE, not_before=clock.now() + 1)
+    await engine.supervisor.outbox.submit(message, there, priority=SINGLE, not_before=clock.now() + 1)
     clock.advance(2)
 
     await rested(engine)
@@ -151,5 +173,5 @@ async def test_the_same_key_finds_it(engine: Engine, network: Network, clock: Tu
 
 @pytest.mark.parametrize("at", [math.inf, math.nan, datetime.min, "tomorrow", object()])
 async def test_what_is_no_time_is_refused(engine: Engine, at: Any) -> None:
-    with pytest.raises(Refused, match="no time"):
+    with pytest.raises(Refused, match="not a time"):
         await engine.send(ANN, "never", at=at)

@@ -27,7 +27,7 @@ async def in_doubt(engine: Engine, network: Network) -> Any:
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
     network.script = lambda target, number: LoginNeeded("log in") if number == 2 else None
     (receipt,) = await engine.submit(ALICE, "hi")
-    await until(lambda: bool(engine.worker.lanes["fake.me"].paused))
+    await until(lambda: bool(engine.supervisor.worker.lanes["fake.me"].paused))
     return receipt
 
 
@@ -52,6 +52,25 @@ async def test_a_try_in_doubt_is_repeated_in_the_same_session_under_the_same_key
 async def test_a_try_in_doubt_is_unknown_after_a_new_login(engine: Engine, network: Network) -> None:
     receipt = await in_doubt(engine, network)
     network.session = "login 2"
+    await engine.login("fake.me", lambda step: None)
+    state, detail = await settled(engine, receipt)
+
+    assert (State.UNKNOWN, 1) == (state, len(network.arrived))
+    assert "logged in anew" in detail
+
+
+async def test_a_try_in_doubt_is_unknown_when_the_login_changes_just_before_it_leaves(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = engine.supervisor.outbox
+    mark_sending = outbox.mark_sending
+    receipt = await in_doubt(engine, network)
+
+    async def slowly(*args: Any, **kwargs: Any) -> None:
+        await mark_sending(*args, **kwargs)
+        network.session = "login 2"
+
+    monkeypatch.setattr(outbox, "mark_sending", slowly)
     await engine.login("fake.me", lambda step: None)
     state, detail = await settled(engine, receipt)
 

@@ -23,10 +23,10 @@ async def need_of(engine: Engine) -> MediaNeed:
 
 async def test_a_refused_handle_is_not_taken_up_again_from_the_store(engine: Engine, network: Network) -> None:
     need, adapter = await need_of(engine), await engine.adapter("fake.me")
-    refused = await engine.shelf.place("fake.me", need, ALICE, adapter)
+    refused = await engine.handles.place("fake.me", need, ALICE, adapter)
 
     _, fresh = await asyncio.gather(
-        engine.shelf.drop("fake.me", need, refused), engine.shelf.place("fake.me", need, ALICE, adapter)
+        engine.handles.drop("fake.me", need, refused), engine.handles.place("fake.me", need, ALICE, adapter)
     )
 
     assert refused.token != fresh.token
@@ -36,15 +36,15 @@ async def test_a_late_refusal_of_the_old_handle_leaves_the_new_one_in_the_store(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     need, adapter = await need_of(engine), await engine.adapter("fake.me")
-    refused = await engine.shelf.place("fake.me", need, ALICE, adapter)
-    await engine.shelf.drop("fake.me", need, refused)
+    refused = await engine.handles.place("fake.me", need, ALICE, adapter)
+    await engine.handles.drop("fake.me", need, refused)
     network.upload_gate = asyncio.Event()
-    placing = asyncio.create_task(engine.shelf.place("fake.me", need, ALICE, adapter))
+    placing = asyncio.create_task(engine.handles.place("fake.me", need, ALICE, adapter))
     await until(lambda: len(network.uploads) == 2)
     network.upload_gate.set()
-    late = asyncio.create_task(engine.shelf.drop("fake.me", need, refused))
+    late = asyncio.create_task(engine.handles.drop("fake.me", need, refused))
     await asyncio.gather(placing, late)
-    await engine.shelf.drop("fake.me", need, refused)
+    await engine.handles.drop("fake.me", need, refused)
     await engine.close()
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:
@@ -58,7 +58,7 @@ async def test_an_upload_goes_on_for_the_others_when_the_first_to_ask_is_gone(en
     await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: network.uploads)
     (second,) = await engine.submit("fake.me/user/b", Image(PNG))
-    lane = engine.worker.lanes["fake.me"]
+    lane = engine.supervisor.worker.lanes["fake.me"]
     await until(lambda: {1, 2} == set(lane.under_way))
     lane._active[1].cancel()
     await until(lambda: {2} == set(lane.under_way))
@@ -74,7 +74,7 @@ async def test_a_listener_to_uploads_that_fails_stops_no_upload(engine: Engine, 
     def listener(account: str, need: MediaNeed, count: int) -> None:
         raise ZeroDivisionError("mine")
 
-    engine.shelf.on_bytes = listener
+    engine.handles.on_bytes = listener
     network.tells_progress = True
 
     receipt = await engine.send(ALICE, Image(PNG))
@@ -91,6 +91,6 @@ async def test_handles_that_ended_are_removed_from_the_store(
     await engine.send("fake.me/group/g", Image(PNG))
     clock.advance(301)
 
-    assert 1 == await engine.shelf.tidy()
+    assert 1 == await engine.handles.tidy()
 
-    assert ["group"] == [row["scope"] for row in await engine.shelf.rows()]
+    assert ["group"] == [row["scope"] for row in await engine.handles.rows()]

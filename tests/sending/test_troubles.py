@@ -30,7 +30,7 @@ from yizhan.errors import (
 from yizhan.media import uploads
 from yizhan.model import Image, State
 from yizhan.platforms.adapter import Limit
-from yizhan.sending import run as run_module
+from yizhan.sending import sender as sender_module
 from yizhan.sending.decide import Policy
 from yizhan.sending.delivery import Delivery, Progress
 from yizhan.world import TurnableClock
@@ -40,7 +40,7 @@ from yizhan.world import TurnableClock
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads are tried once per try of a delivery, and a store that fails is tried again soon."""
     monkeypatch.setattr(uploads, "TRIES", 1)
-    monkeypatch.setattr(run_module, "STORE_PAUSE", 0.01)
+    monkeypatch.setattr(sender_module, "STORE_PAUSE", 0.01)
 
 
 async def test_a_message_of_many_parts_survives_a_hiccup_at_its_last_part(engine: Engine, network: Network) -> None:
@@ -62,7 +62,7 @@ async def test_an_upload_without_an_answer_leaves_nothing_in_doubt(
     network.upload_error = lambda number: error if number == 1 or number > 2 else None
 
     first = await engine.send("fake.me/user/a", Image(PNG))
-    with pytest.raises(DeliveryFailed, match="after 8 tries") as caught:
+    with pytest.raises(DeliveryFailed, match="after 8 attempts") as caught:
         await engine.send("fake.me/group/a", Image(PNG))
 
     assert State.SENT == first.state
@@ -128,11 +128,11 @@ async def test_it_is_not_asked_again_when_the_platform_has_forgotten_the_key(
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
     network.script = lambda target, number: LoginNeeded("log in") if number == 2 else None
     (receipt,) = await engine.submit("fake.me/user/a", "hi")
-    await until(lambda: bool(engine.worker.lanes["fake.me"].paused))
+    await until(lambda: bool(engine.supervisor.worker.lanes["fake.me"].paused))
 
     clock.advance(3600)
     await engine.login("fake.me", lambda step: None)
-    with pytest.raises(DeliveryFailed, match="no longer tells a repeat"):
+    with pytest.raises(DeliveryFailed, match="no longer recognizes a repeat"):
         await engine.wait([receipt])
 
     assert State.UNKNOWN == (await engine.receipt("d1")).state
@@ -176,7 +176,7 @@ async def test_a_message_that_cannot_be_composed_any_more_fails_alone(
 async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = engine.ledger.put
+    put = engine.supervisor.ledger.put
     failures = 0
 
     def sometimes(statement: Any, row: Any, **how: Any) -> Any:
@@ -188,7 +188,7 @@ async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
             return failed
         return put(statement, row, **how)
 
-    monkeypatch.setattr(engine.ledger, "put", sometimes)
+    monkeypatch.setattr(engine.supervisor.ledger, "put", sometimes)
     network.script = lambda target, number: Unavailable("down") if number == 1 else None
 
     receipt = await engine.send("fake.me/user/a", "one", "two")
@@ -282,7 +282,7 @@ async def test_what_came_due_while_the_store_could_not_be_read_is_sent(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = [await engine.send("fake.me/user/a", str(at), at=clock.now() + at) for at in (3600, 3600.5)]
-    next_due, refusals = engine.outbox.next_due, iter(range(1))
+    next_due, refusals = engine.supervisor.outbox.next_due, iter(range(1))
 
     async def sometimes(account: str, now: float) -> float | None:
         if next(refusals, None) is not None:
@@ -291,7 +291,7 @@ async def test_what_came_due_while_the_store_could_not_be_read_is_sent(
         return await next_due(account, now)
 
     await rested(engine)
-    monkeypatch.setattr(engine.outbox, "next_due", sometimes)
+    monkeypatch.setattr(engine.supervisor.outbox, "next_due", sometimes)
     clock.advance(3600)
 
     done = await engine.wait(later, until_held=False)
@@ -301,8 +301,8 @@ async def test_what_came_due_while_the_store_could_not_be_read_is_sent(
 
 async def abandon(engine: Engine) -> None:
     """End it as a kill does: nothing is settled, nothing is told."""
-    lanes = list(engine.worker.lanes.values())
-    engine._policy = Policy()
+    lanes = list(engine.supervisor.worker.lanes.values())
+    engine.supervisor.senders.policy = Policy()
     for lane in lanes:
         await lane.close(grace=0)
     await engine.close()
@@ -322,7 +322,7 @@ async def test_an_error_of_our_own_in_the_middle_of_a_message_keeps_no_later_one
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
     network.script = lambda target, number: Unavailable("down") if len(network.arrived) == 1 and number == 1 else None
-    settle, recover, refused = engine.outbox.settle, engine.outbox.recover, iter(range(refusals))
+    settle, recover, refused = engine.supervisor.outbox.settle, engine.supervisor.outbox.recover, iter(range(refusals))
 
     async def broken(job: Delivery, end: Progress) -> None:
         if job.seq == 1 and end.state is State.SENT:
@@ -334,8 +334,8 @@ async def test_an_error_of_our_own_in_the_middle_of_a_message_keeps_no_later_one
             raise StorageError("the disk is full")
         return await recover(*args, **kwargs)
 
-    monkeypatch.setattr(engine.outbox, "settle", broken)
-    monkeypatch.setattr(engine.outbox, "recover", sometimes)
+    monkeypatch.setattr(engine.supervisor.outbox, "settle", broken)
+    monkeypatch.setattr(engine.supervisor.outbox, "recover", sometimes)
     with pytest.raises(DeliveryFailed):
         await engine.send("fake.me/user/a", "one", "two", timeout=None)
     after = await engine.send("fake.me/user/a", "after", timeout=None)

@@ -44,12 +44,12 @@ async def test_a_broadcast_keeps_back_while_somebody_talks_and_then_has_the_road
 ) -> None:
     monkeypatch.setattr(lane_module, "AFTER_URGENT", 3600.0)
     await engine.send("fake.me/user/vip", "for you")
-    lane = engine.worker.lanes["fake.me"]
+    lane = engine.supervisor.worker.lanes["fake.me"]
     # More at once make each of them slower: the road is crowded.
     now = asyncio.get_running_loop().time()
-    lane.width.took(now, now + 1e-6)
+    lane.concurrency.record(now, now + 1e-6)
     for _ in range(100):
-        lane.width.took(now, now + 1)
+        lane.concurrency.record(now, now + 1)
 
     first = network.gate = asyncio.Event()
     broadcast = await engine.broadcast("news", users(40))

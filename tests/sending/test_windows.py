@@ -176,16 +176,16 @@ def closed_window(network: Network) -> list[int]:
 async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed, settle = closed_window(network), engine.outbox.settle
+    allowed, settle = closed_window(network), engine.supervisor.outbox.settle
 
     async def written_to_meanwhile(job: Delivery, end: Progress) -> None:
         if end.state is State.HELD and not allowed[0]:
             # The event is stored first, and lets go what is behind this one alone.
             allowed[0] = 9
-            await engine.outbox.release_target(ANN)
+            await engine.supervisor.outbox.release_target(ANN)
         await settle(job, end)
 
-    monkeypatch.setattr(engine.outbox, "settle", written_to_meanwhile)
+    monkeypatch.setattr(engine.supervisor.outbox, "settle", written_to_meanwhile)
     heard: list[State] = []
     engine.on_settled(lambda target, state: heard.append(state))
     receipts = [*await engine.submit(ANN, "one"), *await engine.submit(ANN, "two")]
@@ -200,14 +200,14 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
 async def test_who_was_held_first_goes_first_though_what_is_behind_learns_of_the_open_window_sooner(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allowed, settle = closed_window(network), engine.outbox.settle
+    allowed, settle = closed_window(network), engine.supervisor.outbox.settle
 
     async def then_written_to(job: Delivery, end: Progress) -> None:
         await settle(job, end)
         # The context of what is coming in is known before the store lets go of what it holds.
         allowed[0] = 9
 
-    monkeypatch.setattr(engine.outbox, "settle", then_written_to)
+    monkeypatch.setattr(engine.supervisor.outbox, "settle", then_written_to)
     receipts = [receipt for text in ("one", "two", "three") for receipt in await engine.submit(ANN, text)]
 
     done = await engine.wait(receipts, until_held=False)

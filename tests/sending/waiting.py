@@ -29,7 +29,7 @@ class StillClock(TurnableClock):
 
 async def rested(engine: Engine, account: str = "fake.me") -> None:
     """Let the account's lane look once more, begin whatever may begin, and see all of that end."""
-    lane = engine.worker.lanes[account]
+    lane = engine.supervisor.worker.lanes[account]
     lane.wake()
     turns = 0
     async with asyncio.timeout(PATIENCE):
@@ -44,7 +44,7 @@ async def waits(engine: Engine, receipt: Receipt) -> None:
     async def waiting() -> bool:
         return (await engine.receipt(receipt.delivery)).due_at > 0
 
-    await engine.until(waiting, PATIENCE)
+    await engine.supervisor.waiting.until(waiting, PATIENCE)
 
 
 def answers_of(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]:

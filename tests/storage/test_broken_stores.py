@@ -69,7 +69,7 @@ async def test_a_write_to_a_store_that_can_only_be_read_is_refused_in_words(
 ) -> None:
     async with await Engine.open(read_only_store, sending=False) as engine:
         with pytest.raises(StorageError, match=r"yizhan\.db .*Give this user the right to write"):
-            await engine.outbox.bump_revision()
+            await engine.supervisor.outbox.bump_revision()
 
 
 async def test_a_store_that_can_only_be_read_is_not_opened_for_sending(read_only_store: Path, as_nobody: None) -> None:

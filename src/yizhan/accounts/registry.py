@@ -1,31 +1,34 @@
-"""Accounts: their settings checked and stored, and those in use with adapter, budget and contexts."""
+"""Accounts: their settings, checked and stored, and those in use with adapter and conversation contexts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
+from yizhan.accounts.shared_media import SharedMedia
 from yizhan.accounts.tables import AccountTable
 from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
-from yizhan.model import Clock, Content, Media, Message, Target, Text, check_account_name, is_account_name
+from yizhan.model import Clock, Target, check_account_name, is_account_name
 from yizhan.platforms.adapter import AccountContext, Adapter
 from yizhan.platforms.spec import Platform, platform_named
-from yizhan.receiving.event_log import EventTable
-from yizhan.sending.outbox.outbox import Outbox
-from yizhan.sending.quota import DAY, Budget
+
+if TYPE_CHECKING:
+    from yizhan.media.library import Library
+    from yizhan.media.variants import Variants
 
 SAME_IDENTITY = frozenset({"rules", "rules_profile", "proxy"})
-"""Settings that change neither who an account is nor where: what it uploaded stays good."""
+"""Settings that change neither identity nor address of an account: its uploads stay good."""
 
 
 class Change(Enum):
-    """What storing an account's settings changed."""
+    """How far an account's settings changed."""
 
     NONE = "none"
     LIMITS = "limits"
@@ -41,14 +44,21 @@ class OpenAccount:
     """As they were stored when it was opened."""
     adapter: Adapter
     context: AccountContext
-    budget: Budget
     contexts: dict[Target, Mapping[str, Any]]
+    """By conversation, what its last event left for answers."""
+
+    @property
+    def identity(self) -> str:
+        """A digest of name, secrets and addresses: a changed setting that is not only a limit makes another one."""
+        settings = {key: self.settings[key] for key in sorted(self.settings) if key not in SAME_IDENTITY}
+        return hashlib.blake2b(msgspec.json.encode([self.name, settings]), digest_size=12).hexdigest()
 
 
-def identity_of(account: OpenAccount) -> str:
-    """Return the settings that say which account it is and where, as text."""
-    kept = {name: value for name, value in account.settings.items() if name not in SAME_IDENTITY}
-    return msgspec.json.encode(kept, order="sorted").decode()
+class ContextReader(Protocol):
+    """The store of conversation contexts."""
+
+    async def contexts(self, account: str) -> Mapping[Target, Mapping[str, Any]]:
+        """Return the context of every conversation of `account`."""
 
 
 class Accounts:
@@ -57,26 +67,23 @@ class Accounts:
     def __init__(
         self,
         table: AccountTable,
-        events: EventTable,
-        outbox: Outbox,
+        contexts: ContextReader,
+        library: Library,
+        variants: Variants,
+        share: SharedMedia,
         clock: Clock,
-        *,
-        open_media: Callable[[str], Content],
-        variant: Callable[[Media, str], Awaitable[Media]],
-        share: Callable[[Media, float], Awaitable[str]],
     ) -> None:
         self._table = table
-        self._events = events
-        self._outbox = outbox
-        self._clock = clock
-        self._open_media = open_media
-        self._variant = variant
+        self._contexts = contexts
+        self._library = library
+        self._variants = variants
         self._share = share
+        self._clock = clock
         self._used: dict[str, OpenAccount] = {}
         self._opening = asyncio.Lock()
 
     async def put(self, name: str, settings: Mapping[str, Any]) -> Change:
-        """Check and store settings; returns what they change.
+        """Check and store settings; returns how far they change.
 
         Raises:
             ConfigError: no such platform, or a setting is unknown, missing or of the wrong kind.
@@ -89,12 +96,12 @@ class Accounts:
         return _change(before or {}, after)
 
     async def changed(self, name: str) -> Change:
-        """Return what another process has changed since `name` was opened here."""
+        """Return how far another process has changed `name` since it was opened here."""
         opened = self._used.get(name)
         return Change.NONE if opened is None else _change(opened.settings, await self._table.get(name) or {})
 
     async def remove(self, name: str) -> bool:
-        """Forget an account with everything it kept; False if there was none."""
+        """Remove an account with its stored state; False if there was none."""
         return is_account_name(name) and await self._table.remove(name)
 
     async def names(self) -> list[str]:
@@ -119,14 +126,17 @@ class Accounts:
                 return self._used[name]
             settings = await self._table.get(name) if is_account_name(name) else None
             if settings is None:
-                shown = name if is_account_name(name) else f"{name!a}".strip("'")
-                known = await self._table.names()
-                raise UnknownAccount(
-                    f"There is no account '{shown}'.{did_you_mean(shown, known)} "
-                    f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {shown} …"
-                )
+                raise await self._unknown(name)
             opened = self._used[name] = await self._open(name, settings)
             return opened
+
+    async def _unknown(self, name: str) -> UnknownAccount:
+        shown = name if is_account_name(name) else f"{name!a}".strip("'")
+        known = await self._table.names()
+        return UnknownAccount(
+            f"There is no account '{shown}'.{did_you_mean(shown, known)} "
+            f"Known: {', '.join(known) or 'none yet'}. Add it: yizhan account add {shown} …"
+        )
 
     def used(self, name: str) -> OpenAccount | None:
         """Return the account if it is open."""
@@ -135,34 +145,31 @@ class Accounts:
     def all_used(self) -> Iterable[OpenAccount]:
         return self._used.values()
 
-    async def let_go(self, name: str) -> OpenAccount | None:
-        """Forget that the account is open, and return it for closing."""
+    async def detach(self, name: str) -> OpenAccount | None:
+        """Take the account out of those in use, once no other is being opened, and return it for closing."""
         async with self._opening:
-            return self.drop(name)
+            return self.detach_nowait(name)
 
-    def drop(self, name: str) -> OpenAccount | None:
-        """The same at once, however others are being opened."""
+    def detach_nowait(self, name: str) -> OpenAccount | None:
         return self._used.pop(name, None)
 
     async def _open(self, name: str, settings: Mapping[str, Any]) -> OpenAccount:
         platform = platform_named(name.partition(".")[0])
         checked = _converted(name, settings, platform)
-        contexts: dict[Target, Mapping[str, Any]] = dict(await self._events.contexts(name))
+        contexts: dict[Target, Mapping[str, Any]] = dict(await self._contexts.contexts(name))
         context = AccountContext(
             name=name,
             settings=checked,
             clock=self._clock,
             state_store=await self._table.state_store(name),
             rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
-            open_media=self._open_media,
+            open_media=self._library.open,
             context_of=lambda target: contexts.get(target, {}),
-            variant=self._variant,
-            share=self._share,
+            variant=self._variants.variant,
+            share=self._share.address,
         )
         adapter = platform.load_adapter()(context)
-        budget = Budget(_horizon(adapter, name, platform.capabilities))
-        budget.restore(await self._outbox.sends_since(name, self._clock.now() - budget.horizon))
-        return OpenAccount(name, settings, adapter, context, budget, contexts)
+        return OpenAccount(name, settings, adapter, context, contexts)
 
 
 def _change(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
@@ -186,7 +193,7 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
     for setting, value in plain.items():
         if setting.endswith("_url") and value and not _is_address(value):
             raise ConfigError(
-                f"{name}: {setting} is '{value}', which is no address. Expected scheme and host, such as "
+                f"{name}: {setting} is '{value}', which is not an address. Expected scheme and host, such as "
                 "http://127.0.0.1:8791."
             )
     return plain
@@ -205,10 +212,3 @@ def _is_address(url: str) -> bool:
         return "://" in url and bool(urlsplit(url).hostname)
     except ValueError:
         return False
-
-
-def _horizon(adapter: Adapter, account: str, kinds: Iterable[str]) -> float:
-    """Return the length of the longest window that any send through `adapter` may count against."""
-    targets = [Target(account, kind, "anybody") for kind in kinds]
-    limits = [limit for target in targets for limit in adapter.limits(Message((Text("anything"),)), target)]
-    return max([DAY, *(limit.per_seconds or 0.0 for limit in limits)])

@@ -88,7 +88,7 @@ async def _list(store: Path, out: Output) -> int:
 
 async def _show(store: Path, digests: Sequence[str], out: Output) -> int:
     async with opened(store) as engine:
-        shelf = await engine.shelf.rows()
+        shelf = await engine.handles.rows()
         for held in [await _one(engine, digest) for digest in digests]:
             mine = [row for row in shelf if row["sha256"] == held.media.sha256]
             out.value(

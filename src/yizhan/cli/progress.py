@@ -27,8 +27,8 @@ class Bars:
 
     def watch(self, engine: Engine) -> None:
         """Show what `engine` converts and uploads from now on."""
-        engine.shelf.on_bytes = self.uploading
-        engine.prepare.on_progress = self.converting
+        engine.handles.on_bytes = self.uploading
+        engine.supervisor.variants.on_progress = self.converting
 
     def __enter__(self) -> Self:
         if self._progress is not None:

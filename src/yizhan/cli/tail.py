@@ -62,7 +62,7 @@ async def _before(engine: Engine, accounts: Sequence[str], count: int) -> list[E
     """Return the last `count` events, oldest first."""
     found: list[Event] = []
     for account in accounts or (None,):
-        found += await engine.event_table.recent(account, limit=count)
+        found += await engine.recent_events(account, limit=count)
     return sorted(found, key=lambda event: event.at)[-count:] if len(accounts) > 1 else found
 
 

@@ -51,7 +51,7 @@ async def _upload(
             for file in files:
                 media = await take_in(file, name or None, engine, bars.bytes)
                 taken.append(await engine.upload(media, to=to) if to else media)
-        tallies = dict(engine.shelf.tallies)
+        tallies = dict(engine.handles.tallies)
     for media in taken:
         out.value(media)
     out.table(

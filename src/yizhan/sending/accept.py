@@ -1,15 +1,16 @@
-"""From a call to stored deliveries: who is meant, media taken in, composed for every target, refused or stored."""
+"""From a call to stored deliveries: resolve targets, take media in, compose parts, then refuse or store all of them."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from yizhan.accounts.received_media import ReceivedMedia
 from yizhan.accounts.registry import Accounts
 from yizhan.accounts.tables import ContactTable
 from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
@@ -17,7 +18,6 @@ from yizhan.media.uploads import HandleCache
 from yizhan.model import (
     Clock,
     File,
-    Forward,
     Image,
     Media,
     MediaSegment,
@@ -28,14 +28,17 @@ from yizhan.model import (
     Target,
     Video,
     Voice,
+    message_of,
 )
 from yizhan.model.checks import MAX_SECONDS, check_integer, check_seconds, check_text
-from yizhan.platforms.adapter import Part
+from yizhan.platforms.adapter import Limit, Part
 from yizhan.platforms.spec import platform_named
+from yizhan.sending.budgets import Budgets
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
 from yizhan.sending.fitting import Fitted, MessageCache, has_media
 from yizhan.sending.forwarding import reachable
-from yizhan.sending.outbox.outbox import Outbox
+from yizhan.sending.outbox.outbox import SOON, Outbox
+from yizhan.sending.outbox.receipts import Records
 from yizhan.sending.plan import Plan, plan_of
 from yizhan.sending.worker import Worker
 
@@ -44,14 +47,16 @@ if TYPE_CHECKING:
 
 Targets = str | Target | Iterable[str | Target]
 Fits = dict[tuple[str, str], Fitted]
-"""What was fitted in one call, by account and kind of target."""
+"""The messages fitted in one call, by account and kind of target."""
 
 Moment = datetime | float
 """A time with its zone (without one, that of this machine), or seconds since the epoch."""
 
 MAX_PRIORITY = 1000
 TURN = 500
-"""Targets that are composed before others have a turn."""
+"""Targets that are composed before other tasks have a turn."""
+GRACE = 5.0
+"""Seconds by which `at` may lie back: a caller that says now says it a moment earlier."""
 
 _KIND_OF: dict[type[Any], Any] = {
     Image: "image",
@@ -64,7 +69,7 @@ _KIND_OF: dict[type[Any], Any] = {
 
 
 class Acceptance:
-    """What happens before a delivery exists. Everything here either refuses or ends in one commit."""
+    """Accepts messages: each call is refused as a whole, or stored in one commit."""
 
     def __init__(
         self,
@@ -73,18 +78,22 @@ class Acceptance:
         library: Library,
         messages: MessageCache,
         outbox: Outbox,
+        records: Records,
         worker: Worker,
+        budgets: Budgets,
+        received: ReceivedMedia,
         clock: Clock,
-        fetch: Callable[[Forward], Awaitable[Media]],
     ) -> None:
         self._accounts = accounts
         self._contacts = contacts
         self._library = library
         self._messages = messages
         self._outbox = outbox
+        self._records = records
         self._worker = worker
+        self._budgets = budgets
+        self._received = received
         self._clock = clock
-        self._fetch = fetch
 
     async def targets(self, to: Targets) -> list[Target]:
         """Resolve targets, `@aliases` and `#tags` to targets, each once, in order.
@@ -112,8 +121,8 @@ class Acceptance:
         found = await self._contacts.find(text[1:], is_tag=is_tag)
         if not found:
             known = await self._contacts.names(is_tag=is_tag)
-            what = "tag" if is_tag else "alias"
-            raise UnknownTarget(f"There is no {what} '{text}'.{did_you_mean(text[1:], known)}")
+            kind = "tag" if is_tag else "alias"
+            raise UnknownTarget(f"There is no {kind} '{text}'.{did_you_mean(text[1:], known)}")
         return found
 
     async def take_in(self, message: Message) -> Message:
@@ -134,8 +143,8 @@ class Acceptance:
         return Message(tuple(segments), message.reply)
 
     async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
-        """Return `message` as it is stored, and what every receipt is to say about it."""
-        message, note = await reachable(message, targets, self._accounts.use, self._fetch)
+        """Return `message` as it is stored, and the note that every receipt carries."""
+        message, note = await reachable(message, targets, self._accounts, self._received)
         return await self.take_in(message), note
 
     async def compose(self, message: Message, target: Target, fits: Fits | None = None) -> Sequence[Part]:
@@ -183,19 +192,14 @@ class Acceptance:
             check_integer(priority, "The priority", 0, MAX_PRIORITY)
         if expires_in is not None:
             expires_in = check_seconds(expires_in, "expires_in")
-        not_before = 0.0 if at is None else _seconds(at)
+        not_before = 0.0 if at is None else await self._not_before(at, key)
         message, note = await self._taken_in(message, targets)
-        submissions: list[Submission] = []
-        fits: Fits = {}
-        for target in targets:
-            submissions.append(Submission(target, len(await self.compose(message, target, fits))))
-            if len(submissions) % TURN == 0:
-                await asyncio.sleep(0)
+        submissions, fits = await self._compose_all(targets, message)
         if priority is None:
             priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
-        now = self._clock.now()
-        expires_at = None if expires_in is None else max(now, not_before) + expires_in
-        with self._worker.making_way(targets if priority < BROADCAST else ()):
+        # Read after the files were taken in, which may be slow.
+        expires_at = None if expires_in is None else max(self._clock.now(), not_before) + expires_in
+        with self._worker.urgent_send(targets if priority < BROADCAST else ()):
             submitted = await self._outbox.submit(
                 message,
                 submissions,
@@ -209,19 +213,71 @@ class Acceptance:
             self._messages.put(submitted.deliveries[0].message, message, fits)
         return submitted
 
-    async def plan(self, targets: Sequence[Target], message: Message, shelf: HandleCache) -> list[Plan]:
+    async def _compose_all(self, targets: Sequence[Target], message: Message) -> tuple[list[Submission], Fits]:
+        submissions: list[Submission] = []
+        fits: Fits = {}
+        for target in targets:
+            parts = await self.compose(message, target, fits)
+            if len(parts) > 1:
+                await self._check_room(message, target, len(parts))
+            submissions.append(Submission(target, len(parts)))
+            if len(submissions) % TURN == 0:
+                await asyncio.sleep(0)
+        return submissions, fits
+
+    async def _check_room(self, message: Message, target: Target, parts: int) -> None:
+        """Refuse a message whose parts the platform's limits can never allow within a minute of each other.
+
+        A message begins when there is room for all its parts, so that it does not arrive by halves. Where a limit is a
+        pace, the rest follows at that pace.
+        """
+        adapter = (await self._accounts.use(target.account)).adapter
+        for limit in adapter.limits(message, target):
+            if 0 < limit.count < parts and _spread(limit, parts) > SOON:
+                raise Unsupported(
+                    f"{target}: the message has {parts} parts, and {limit.name} allows {limit.count}. Send fewer parts "
+                    f"at once, or raise '{limit.name}' in the account's rules if your limit is higher."
+                )
+
+    async def _not_before(self, at: Moment, key: str | None) -> float:
+        seconds, now = _seconds(at), self._clock.now()
+        if seconds >= now - GRACE or (key is not None and await self._records.key_known(key)):
+            # A repeated call finds its deliveries also after their time.
+            return seconds
+        raise Refused(
+            f"The time {at} passed {now - seconds:,.0f} seconds ago. Leave `at` out to send now, or give a later time."
+        )
+
+    async def place(self, media: Media, targets: Sequence[Target], handles: HandleCache) -> None:
+        """Upload `media` to the platforms of `targets` now, so that later sends need not.
+
+        Raises:
+            Unsupported, MediaFormat, MediaTooLarge: they cannot be sent there.
+        """
+        for target in targets:
+            adapter = (await self._accounts.use(target.account)).adapter
+            for part in await self.compose(message_of(media), target):
+                for need in part.needs:
+                    await handles.place(target.account, need, target, adapter)
+
+    async def plan(self, targets: Sequence[Target], message: Message, handles: HandleCache) -> list[Plan]:
         """Say what accepting and sending would do, target by target."""
         message, _ = await self._taken_in(message, targets)
-        return [await self._plan(message, target, shelf) for target in targets]
+        return [await self._plan(message, target, handles) for target in targets]
 
-    async def _plan(self, message: Message, target: Target, shelf: HandleCache) -> Plan:
+    async def _plan(self, message: Message, target: Target, handles: HandleCache) -> Plan:
         fits: Fits = {}
         parts = await self.compose(message, target, fits)
         notes = fits[target.account, target.kind][1] if fits else ()
         opened = await self._accounts.use(target.account)
-        limits = opened.adapter.limits(message, target)
-        closed = opened.budget.check(limits, target, message.reply, self._clock.now())
-        return await plan_of(target, parts, notes, closed, shelf)
+        limits, budget = opened.adapter.limits(message, target), await self._budgets.of(opened)
+        closed = budget.check(limits, target, message.reply, self._clock.now(), sends=len(parts))
+        return await plan_of(target, parts, notes, closed, handles)
+
+
+def _spread(limit: Limit, parts: int) -> float:
+    """Return the seconds between the first and the last of `parts` sends under `limit` alone."""
+    return math.inf if limit.per_seconds is None else (math.ceil(parts / limit.count) - 1) * limit.per_seconds
 
 
 def _seconds(at: Moment) -> float:
@@ -231,5 +287,5 @@ def _seconds(at: Moment) -> float:
         seconds = math.nan
     if not math.isfinite(seconds) or abs(seconds) > MAX_SECONDS:
         shown = str(at)[:40] if isinstance(at, (datetime, float, str)) else "The time given"
-        raise Refused(f"{shown} is no time. Give a datetime, or seconds since the epoch.")
+        raise Refused(f"{shown} is not a time. Give a datetime, or seconds since the epoch.")
     return seconds

@@ -1,59 +1,42 @@
-"""A submitted broadcast, as the caller holds it."""
+"""A submitted broadcast, as its caller holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from yizhan.model import Receipt, State
 from yizhan.sending.delivery import Submitted
 from yizhan.sending.outbox.receipts import Records
-
-Until = Callable[[Callable[[], Awaitable[bool]], float | None], Awaitable[None]]
-"""Asks a question again whenever something may have changed, until it is true or so many seconds are over."""
-
-PACE = 60.0
-"""Seconds. What is held for no longer than that, a platform's pace holds; it is waited for like what is queued."""
+from yizhan.sending.waiting import Waiting
 
 
 class Broadcast:
-    """A submitted broadcast: ask it how far it is, wait for it, call it back."""
+    """A submitted broadcast: its counts, its receipts, and its end."""
 
-    def __init__(
-        self,
-        submitted: Submitted,
-        records: Records,
-        stopped: Callable[[], set[str]],
-        until: Until,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, submitted: Submitted, records: Records, waiting: Waiting) -> None:
         self._records = records
-        self._stopped = stopped
-        self._until = until
-        self._now = now
+        self._waiting = waiting
         self.id = submitted.broadcast
         self.total = len(submitted.seqs)
         self.repeated = submitted.repeated
 
+    def __repr__(self) -> str:
+        return f"<Broadcast {self.id} to {self.total:,} targets>"
+
     async def counts(self) -> dict[State, int]:
-        """Return how many deliveries stand in each state."""
+        """Return how many deliveries are in each state."""
         return await self._records.counts(self.id)
 
     async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
         """Wait until nothing is queued or being sent (nor held, unless `until_held`); returns the counts.
 
-        What is held for a minute at most is waited for either way: that is the platform's pace. What waits for somebody
-        to log in is not waited for. `timeout` in seconds of real time; when it runs out, the counts as they stand.
+        A delivery that is held for a minute at most is waited for either way: that is the platform's pace. Deliveries
+        of accounts that wait for a login are not waited for. `timeout` in seconds of real time; when it runs out, the
+        counts as they are then.
         """
-        going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
-
-        async def finished() -> bool:
-            stopped, soon = self._stopped(), self._now() + PACE
-            if not await self._records.any_of(self.id, going, soon):
-                return True
-            return bool(stopped) and stopped >= set(await self._records.accounts_in(self.id, going, soon))
-
-        await self._until(finished, timeout)
+        await self._waiting.for_broadcast(self.id, timeout, until_held=until_held)
         return await self.counts()
 
     async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
+        """Return the receipts of its deliveries in `states` (all of them if empty), at most `limit`."""
         return await self._records.receipts(broadcast=self.id, states=states, limit=limit)

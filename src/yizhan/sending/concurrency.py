@@ -1,15 +1,15 @@
-"""How many sends at once are enough: where whoever answers is busy, more only wait behind each other. Pure."""
+"""How many sends at once are enough: beyond that they only wait behind each other at a busy platform. Pure."""
 
 from __future__ import annotations
 
 import math
 
 SLOWED = 1.5
-"""A send that took so many times what the quickest took has waited behind others."""
+"""A send that took this many times as long as the quickest one has waited behind others."""
 
 
-class Width:
-    """Begins narrow, widens while that slows nobody down, and narrows where it does. Times in seconds, of any clock."""
+class AdaptiveConcurrency:
+    """Starts low, grows while that slows nothing down, and shrinks where it does. Times in seconds, of any clock."""
 
     def __init__(self, least: int, most: int) -> None:
         self._least = least
@@ -22,13 +22,13 @@ class Width:
     def now(self) -> int:
         return int(self._now)
 
-    def begin(self, at: float) -> None:
-        """Find out anew: what was sent before tells how things were when nobody was spared."""
+    def restart(self, at: float) -> None:
+        """Measure anew: sends that began before `at` were not limited and tell nothing."""
         self._now = float(self._least)
         self._since = at
         self._quickest = math.inf
 
-    def took(self, began: float, ended: float) -> None:
+    def record(self, began: float, ended: float) -> None:
         """Learn from one send."""
         if began < self._since:
             return

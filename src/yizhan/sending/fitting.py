@@ -1,4 +1,4 @@
-"""Stored messages as the lanes need them: read once for thousands of deliveries, and fitted once per kind of target."""
+"""Stored messages for the lanes: read once for thousands of deliveries, and fitted once per kind of target."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 MESSAGES_KEPT = 256
 
 Fitted: TypeAlias = tuple[Message, tuple[str, ...]]
-"""A message as its platform takes it, and what the receipt must say about that."""
+"""A message as its platform takes it, with the notes for the receipt."""
 _Key: TypeAlias = tuple[int, str, str]
-"""Message, account and kind of target: what a platform takes depends on nothing else."""
+"""Message, account and kind of target: fitting depends on nothing else."""
 
 
 class MessageCache:
-    """The recent ones in memory."""
+    """The recently used messages, in memory."""
 
     def __init__(self, records: Records, prepare: Variants) -> None:
         self._records = records
@@ -33,7 +33,7 @@ class MessageCache:
         self._flights: SingleFlight[Fitted] = SingleFlight()
 
     def put(self, message_id: int, message: Message, fits: Mapping[tuple[str, str], Fitted] | None = None) -> None:
-        """Keep what was just stored, so that it is not read back. `fits`: by account and kind of target."""
+        """Keep a message that was just stored, so that it is not read back. `fits`: by account and kind of target."""
         self._kept[message_id] = message
         if len(self._kept) > MESSAGES_KEPT:
             self._kept.popitem(last=False)
@@ -58,7 +58,7 @@ class MessageCache:
         return message
 
     async def fitted(self, message_id: int, target: Target, adapter: Adapter) -> Fitted:
-        """Return the message as the platform of `adapter` takes it; a look-up for all targets but the first of a kind.
+        """Return the message as the platform of `adapter` takes it, fitted for the first target of a kind alone.
 
         Raises:
             MediaFormat, MediaTooLarge: something in it cannot be made to fit.
@@ -69,7 +69,7 @@ class MessageCache:
         key = message_id, target.account, target.kind
         found = self._fitted.get(key)
         if found is None:
-            # Known before the flight ends: who asks at that very moment finds the one or the other.
+            # Stored before the flight ends, so that a caller at that very moment finds the one or the other.
             found = await self._flights.do(key, lambda: self._fit_and_put(key, message, target, adapter))
         return found
 
@@ -81,8 +81,7 @@ class MessageCache:
     async def fit(self, message: Message, target: Target, adapter: Adapter) -> Fitted:
         """Return `message` with its media as the platform of `target` takes them, and notes for the receipt.
 
-        The stored message stays the one that was given: it goes to several platforms, and each fits it anew, which is
-        a look-up from the second time on.
+        The stored message stays as it was given, since several platforms may fit it differently.
 
         Raises:
             MediaFormat, MediaTooLarge: something in it cannot be made to fit.
@@ -94,5 +93,5 @@ class MessageCache:
 
 
 def has_media(message: Message) -> bool:
-    """Whether there is something in it that may have to be fitted."""
+    """Return whether the message holds media, which may have to be fitted."""
     return any(isinstance(s, MediaSegment) and isinstance(s.media, Media) for s in message.segments)

@@ -1,45 +1,39 @@
-"""Received media on their way to others: by reference where that reaches, else fetched once and sent anew."""
+"""Forwards received media: by reference where that reaches every target, else downloaded once and sent anew."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import msgspec
 
+from yizhan.accounts.received_media import ReceivedMedia
+from yizhan.accounts.registry import Accounts
 from yizhan.errors import LoginNeeded, PlatformError, Refused, Throttled, Unavailable, Unsupported
 from yizhan.model import File, Forward, Image, Media, MediaSegment, Message, Segment, Sticker, Target, Video, Voice
-from yizhan.platforms.adapter import Adapter
 from yizhan.platforms.spec import platform_named
-
-Fetch = Callable[[Forward], Awaitable[Media]]
-
-
-class Account(Protocol):
-    adapter: Adapter
 
 
 async def reachable(
-    message: Message, targets: Sequence[Target], opened: Callable[[str], Awaitable[Account]], fetch: Fetch
+    message: Message, targets: Sequence[Target], accounts: Accounts, received: ReceivedMedia
 ) -> tuple[Message, str]:
     """Return `message` with every reference that does not reach all `targets` replaced by media, and a note on that.
 
-    A reference reaches where its own account sends it and the wire can send it on. Each is fetched once, whatever the
-    number of targets.
+    A reference reaches the targets of its own account, where the wire can forward it. Each is downloaded once, whatever
+    the number of targets.
 
     Raises:
-        Refused: it reaches not all of them, and cannot be fetched either.
-        Unavailable, Throttled: it could not be fetched just now.
-        LoginNeeded: the account that received it must log in before it can be fetched.
-        StorageError: what was fetched could not be kept.
+        Refused: it does not reach all of them, and cannot be downloaded either.
+        Unavailable, Throttled: it could not be downloaded just now.
+        LoginNeeded: the account that received it must log in before it can be downloaded.
+        StorageError: the downloaded media could not be stored.
     """
     segments: list[Segment] = []
     notes: list[str] = []
     for segment in message.segments:
         if isinstance(segment, Forward) and segment.account:
-            why = await _kept_back(segment, targets, opened)
+            why = await _unreachable(segment, targets, accounts)
             if why:
-                segments.append(await _anew(segment, targets, fetch, why))
+                segments.append(await _sent_anew(segment, targets, received, why))
                 notes.append(f"{segment.kind}: fetched once from {segment.account} and sent anew, since {why}")
                 continue
         segments.append(segment)
@@ -48,21 +42,21 @@ async def reachable(
     return msgspec.structs.replace(message, segments=tuple(segments)), "\n".join(notes)
 
 
-async def _kept_back(forward: Forward, targets: Sequence[Target], opened: Callable[[str], Awaitable[Account]]) -> str:
+async def _unreachable(forward: Forward, targets: Sequence[Target], accounts: Accounts) -> str:
     """Return why the reference does not reach one of `targets`; empty when it reaches all."""
     for (account, _), target in {(target.account, target.kind): target for target in targets}.items():
         if account != forward.account:
             return "a reference is good for the account that received it only."
         try:
-            (await opened(account)).adapter.compose(Message((forward,)), target)
+            (await accounts.use(account)).adapter.compose(Message((forward,)), target)
         except Refused as error:
             return str(error)
     return ""
 
 
-async def _anew(forward: Forward, targets: Sequence[Target], fetch: Fetch, why: str) -> MediaSegment:
+async def _sent_anew(forward: Forward, targets: Sequence[Target], received: ReceivedMedia, why: str) -> MediaSegment:
     try:
-        media = await fetch(forward)
+        media = await received.save(forward)
     except (Unavailable, Throttled, LoginNeeded):
         raise
     except (Refused, PlatformError) as error:
@@ -74,7 +68,7 @@ async def _anew(forward: Forward, targets: Sequence[Target], fetch: Fetch, why: 
 
 
 def _segment(forward: Forward, media: Media, targets: Sequence[Target]) -> MediaSegment:
-    """What it was, if the bytes bear that out; a plain file otherwise."""
+    """Return a segment of the kind that was received, if the bytes are of it, else a plain file."""
     name = forward.name or media.name
     match forward.kind, media.kind:
         case "sticker", "image" if all(_takes_stickers(target) for target in targets):

@@ -1,4 +1,4 @@
-"""What sending would do, target by target, without doing it."""
+"""The plan of a send: parts, uploads and waits, target by target, without sending."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yizhan.sending.quota import Closed
 
 @dataclass(frozen=True, slots=True)
 class PlannedPart:
-    """One part of a plan: what it is, and for each media whether a handle is there."""
+    """One part of a plan, with the media that would have to be uploaded for it."""
 
     summary: str
     note: str
@@ -28,24 +28,24 @@ class PlannedPart:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a send would do to one target. Nothing was stored and nothing sent."""
+    """The plan for one target. Nothing was stored and nothing sent."""
 
     target: Target
     parts: tuple[PlannedPart, ...]
     budget: str
-    """Empty when it may go now, else why it would wait."""
+    """Why it would wait; empty when it may go now."""
     opens_at: float | None = None
     notes: tuple[str, ...] = ()
-    """What the receipt will say about media that are not sent as they are."""
+    """Remarks of the receipt about media that are not sent as they are."""
 
 
 async def plan_of(
-    target: Target, parts: Sequence[Part], notes: tuple[str, ...], closed: Closed | None, shelf: HandleCache
+    target: Target, parts: Sequence[Part], notes: tuple[str, ...], closed: Closed | None, handles: HandleCache
 ) -> Plan:
     """Return the plan for `parts` to `target`. `closed`: why they may not go now, if so."""
     planned = []
     for part in parts:
-        missing = [need for need in part.needs if await shelf.peek(target.account, need) is None]
+        missing = [need for need in part.needs if await handles.peek(target.account, need) is None]
         planned.append(
             PlannedPart(
                 part.summary or part.call,

@@ -1,6 +1,6 @@
-"""What may still be sent, and when: counts of past sends held against the limits that a platform's rules give.
+"""Budgets: counts of past sends against the limits that a platform's rules give.
 
-Counts live in memory and are brought back from the stored deliveries when an account is opened.
+Counts live in memory and are read back from the stored deliveries when an account is opened.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from yizhan.platforms.adapter import Limit
 
 DAY = 86400.0
 SPARE = 64
-"""Counts that are kept beyond those that the largest limit asks for: some may be taken back."""
+"""Counts that are kept beyond those of the largest limit: some may be refunded."""
 
 _Key = tuple[str, str, str]
-"""Scope, group, and whom it concerns."""
+"""Scope, group, and the target or answered message that it concerns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,52 +39,71 @@ class Budget:
         """Number of keys from which the old ones among them are looked for."""
 
     def check(
-        self, limits: Sequence[Limit], target: Target, reply: Reply | None, now: float, *, in_line: bool = False
+        self,
+        limits: Sequence[Limit],
+        target: Target,
+        reply: Reply | None,
+        now: float,
+        *,
+        sends: int = 1,
+        reserve_slot: bool = False,
     ) -> Closed | None:
-        """Return why a send must wait, the latest opening first; None if it may go now.
+        """Return why `sends` sends must wait, by the limit that opens last; None if all of them may go now.
 
-        `in_line`: it is one of many and waits behind those that asked before it.
+        `reserve_slot`: the delivery lines up behind those that asked before it. A limit that allows fewer than `sends`
+        at any time is open when it is unused.
         """
-        worst: Closed | None = None
+        last: Closed | None = None
         for limit in limits:
-            closed = self._check(limit, target, reply, now)
+            closed = self._check(limit, target, reply, now, min(sends, limit.count))
             if closed is None:
                 continue
             if closed.opens_at is None:
                 return closed
-            if worst is None or worst.opens_at is None or closed.opens_at > worst.opens_at:
-                worst = closed
-        if worst is None or worst.opens_at is None or not in_line:
-            return worst
-        return self._in_line(worst, worst.opens_at, target, reply)
+            if last is None or last.opens_at is None or closed.opens_at > last.opens_at:
+                last = closed
+        if last is None or last.opens_at is None or not reserve_slot:
+            return last
+        return self._reserve_slot(last, last.opens_at, target, reply, sends)
 
-    def _in_line(self, closed: Closed, opens_at: float, target: Target, reply: Reply | None) -> Closed:
-        """Give whoever waits a slot of their own, so that a thousand do not all come back at the same moment."""
+    def _reserve_slot(self, closed: Closed, opens_at: float, target: Target, reply: Reply | None, sends: int) -> Closed:
+        """Give each waiting delivery a slot of its own, so that a thousand do not come back at the same moment."""
         key = _key(closed.limit, target, reply)
         slot = max(opens_at, self._next_slot.get(key, 0.0))
-        self._next_slot[key] = slot + (closed.limit.per_seconds or 0.0) / closed.limit.count
+        self._next_slot[key] = slot + sends * (closed.limit.per_seconds or 0.0) / closed.limit.count
         return Closed(closed.limit, slot)
 
-    def break_up_lines(self) -> None:
-        """Some of those who waited are gone; the next to ask begins a new line."""
+    def reset_slots(self) -> None:
+        """Forget the slots, because some of the deliveries that reserved them are gone."""
         self._next_slot.clear()
 
-    def _check(self, limit: Limit, target: Target, reply: Reply | None, now: float) -> Closed | None:
+    def _check(self, limit: Limit, target: Target, reply: Reply | None, now: float, sends: int) -> Closed | None:
         if limit.count <= 0 or (limit.until is not None and now >= limit.until):
             return Closed(limit, None)
         spent = self._spent.get(_key(limit, target, reply))
         if spent is None:
             return None
         if spent[-1] > now:
-            # The clock was set back; what was sent cannot lie ahead, and who waits needs no slot of the old time.
-            self.break_up_lines()
+            # The clock was set back; no send lies ahead of it, and slots of the old time mean nothing.
+            self.reset_slots()
             spent[:] = [min(at, now) for at in spent]
         if limit.per_seconds is None:
             used = sum(1 for at in spent if at >= limit.since) if limit.since else len(spent)
-            return Closed(limit, None) if used >= limit.count else None
-        if len(spent) < limit.count or (oldest := spent[-limit.count]) <= now - limit.per_seconds:
+            return Closed(limit, None) if used + sends > limit.count else None
+        # The window has room once its oldest counts have left it, all but `spare` of them.
+        spare = limit.count - sends + 1
+        if len(spent) < spare or (oldest := spent[-spare]) <= now - limit.per_seconds:
             return None
         return Closed(limit, oldest + limit.per_seconds)
+
+    def reserve(
+        self, limits: Sequence[Limit], target: Target, reply: Reply | None, now: float, sends: int
+    ) -> Reservation:
+        """Count `sends` sends ahead, so that no other delivery takes their room between two parts."""
+        note = ""
+        for _ in range(sends):
+            note = self.spend(limits, target, reply, now)
+        return Reservation(self, limits, target, reply, now, sends, note)
 
     def spend(self, limits: Sequence[Limit], target: Target, reply: Reply | None, now: float) -> str:
         """Count one send against `limits`; returns the note by which it is counted again after a restart."""
@@ -103,7 +122,7 @@ class Budget:
         return ",".join(sorted(f"{scope}|{group}" for scope, group, _ in counts))
 
     def refund(self, limits: Sequence[Limit], target: Target, reply: Reply | None, at: float) -> None:
-        """Take the send that was counted `at` back: it reached nobody."""
+        """Take back the send that was counted `at`: it did not arrive."""
         for key in {_key(limit, target, reply) for limit in limits}:
             spent = self._spent.get(key, [])
             with suppress(ValueError):
@@ -112,7 +131,7 @@ class Budget:
                 self._spent.pop(key, None)
 
     def move(self, limits: Sequence[Limit], target: Target, reply: Reply | None, at: float, now: float) -> None:
-        """Count the send that was counted `at` as one of now: it is not known which of its tries arrived."""
+        """Count the send of `at` as one of `now`: any of its attempts may be the one that arrived."""
         for key in {_key(limit, target, reply) for limit in limits}:
             spent = self._spent.get(key, [])
             if at in spent:
@@ -135,6 +154,31 @@ class Budget:
         for key, slot in list(self._next_slot.items()):
             if slot < before:
                 del self._next_slot[key]
+
+
+@dataclass(slots=True)
+class Reservation:
+    """Room for the parts of one delivery, counted at one moment and used up or released."""
+
+    budget: Budget
+    limits: Sequence[Limit]
+    target: Target
+    reply: Reply | None
+    at: float
+    left: int
+    note: str
+    """As `Budget.spend` returns it."""
+
+    def use(self, now: float) -> None:
+        """Count one of the sends as one of `now`, for good."""
+        self.budget.move(self.limits, self.target, self.reply, self.at, now)
+        self.left -= 1
+
+    def release(self) -> None:
+        """Give back the room that was not used."""
+        for _ in range(self.left):
+            self.budget.refund(self.limits, self.target, self.reply, self.at)
+        self.left = 0
 
 
 def _key(limit: Limit, target: Target, reply: Reply | None) -> _Key:

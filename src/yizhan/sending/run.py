@@ -1,16 +1,15 @@
-"""One delivery from its first part not yet done to its end: place media, record `sending`, send, record the id.
+"""One delivery, from its first part not yet done to its end: place media, record `sending`, send, record the id.
 
-One file although it is long: in which order things are recorded and done is all there is to it.
+The order of these steps is the point of this module. A part is recorded as `sending` before its bytes leave, and its
+id before the next part begins, so that a crash at any moment leaves a row that tells what may have happened.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -26,487 +25,433 @@ from yizhan.errors import (
     WireMismatch,
     YizhanError,
 )
-from yizhan.media.uploads import HandleCache
-from yizhan.model import Clock, Handle, Message, PlatformId, SendKey, State, Target
-from yizhan.platforms.adapter import Adapter, Limit, MediaNeed, Part, session_of
+from yizhan.model import Handle, Message, PlatformId, SendKey, State
+from yizhan.platforms.adapter import Limit, MediaNeed, Part
 from yizhan.sending.decide import (
-    Again,
     Arrived,
     Decision,
+    FailedAttempt,
     GiveUp,
     Hold,
     Pause,
-    Policy,
-    Renew,
+    RenewHandles,
     ResendSameKey,
-    Try,
+    Retry,
     decide,
 )
 from yizhan.sending.delivery import Delivery, Progress
-from yizhan.sending.fitting import MessageCache
 from yizhan.sending.outbox.insert import NOT_YET
-from yizhan.sending.outbox.outbox import SOON, Outbox
-from yizhan.sending.quota import Budget, Closed
+from yizhan.sending.outbox.outbox import SOON
+from yizhan.sending.quota import Closed
+from yizhan.sending.sender import Sender
 from yizhan.storage.ledger import RowChanged
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-STORE_PAUSE = 1.0
-"""Seconds until a write is tried again that the store refused."""
-REPEAT_SECONDS = 600.0
-"""How long a wire is trusted to recognise a repeat when its rules do not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """The delivery is back in the queue or held. `due_at`: when to look again, None when only an event helps."""
-
-    due_at: float | None
-    begun: bool = False
-    """Some parts are sent, and the rest follows soon: nothing else may go to this target in between."""
-    slow: float = 0.0
-    """Seconds for which the whole account waits."""
-    paused: str = ""
-    """Why the account cannot send until somebody logs in."""
-
-
-Settled = Callable[[Delivery, Progress], None]
-Gone = Callable[[Delivery], None]
-
-
-@dataclass(slots=True)
-class _Run:
-    """What the runner knows about the part it is at."""
-
-    delivery: Delivery
-    message: Message
-    ids: list[PlatformId]
-    notes: list[str]
-    attempts: int
-    """Of the whole delivery, for its receipt."""
-    tries: int
-    """Of this part, as far as they count against the policy."""
-    in_doubt: bool
-    in_doubt_since: float
-    """When the first of the tries in doubt left."""
-    marked_at: float = 0.0
-    """When this try left."""
-    sent_as: str = ""
-    """The session under which the last try left; empty when not known."""
-    released: int = 0
-    """How often the other side had let go what is held for the target when this run began."""
-    limits: Sequence[Limit] = ()
-    """What the part that is next counts against."""
-    renewed: bool = False
-    left: bool = False
-    """Whether bytes of this try may have left."""
-    spent: tuple[Sequence[Limit], float] | None = None
-    """What this try was counted against, and when."""
-
-
-class Runner:
-    """Carries out the deliveries of one account."""
-
-    def __init__(
-        self,
-        adapter: Adapter,
-        outbox: Outbox,
-        shelf: HandleCache,
-        budget: Budget,
-        clock: Clock,
-        *,
-        messages: MessageCache,
-        store_id: str,
-        policy: Policy | None = None,
-        settled: Settled | None = None,
-        gone: Gone | None = None,
-        repeat_seconds: float = REPEAT_SECONDS,
-        identity: str = "",
-        seed: int | None = None,
-    ) -> None:
-        self._adapter = adapter
-        self._outbox = outbox
-        self._shelf = shelf
-        self._budget = budget
-        self._clock = clock
-        self._store_id = store_id
-        self._policy = policy or Policy()
-        self._settled = settled
-        self._gone = gone
-        self._repeat_seconds = repeat_seconds
-        self._identity = identity
-        self._chance = random.Random(seed)
-        self._messages = messages
-        self._throttled: dict[int, int] = {}
-        self._held: dict[Target, int] = {}
-        """By target, the first that is held until the other side writes."""
-
-    async def deliver(self, job: Delivery) -> Later | None:
-        """Take `job` as far as it goes; None when it ended, else when to come back."""
-        try:
-            return await self._deliver(job)
-        except RowChanged:
-            # It was cancelled, or its time ran out, before anything left.
-            self._throttled.pop(job.seq, None)
-            if self._gone is not None:
-                self._gone(job)
-            return None
-
-    async def give_up(self, job: Delivery) -> None:
-        """Something failed that should not: settle `job` as after a crash."""
-        self._throttled.pop(job.seq, None)
-        await self._stored(lambda: self._outbox.recover(seq=job.seq))
-        if self._gone is not None:
-            self._gone(job)
-
-    async def _deliver(self, job: Delivery) -> Later | None:
-        now = job.progress
-        run = _Run(
-            job,
-            _NOTHING,
-            list(now.ids),
-            list(now.notes),
-            now.attempts,
-            now.part_attempts,
-            now.in_doubt,
-            now.in_doubt_since,
-            sent_as=now.sent_as,
-        )
-        run.released = self._outbox.release_count(job.target)
-        if job.not_before > self._clock.now() and not job.progress.begun:
-            # The clock was set back after it had been let go.
-            await self._settle(run, Progress(State.HELD, job.not_before, detail=NOT_YET))
-            return Later(job.not_before)
-        try:
-            run.message = await self._messages.get(job.message)
-            fitted, remarks = await self._messages.fitted(job.message, job.target, self._adapter)
-            parts = self._adapter.compose(fitted, job.target)
-            if not parts:
-                raise Unsupported("Nothing of this message can be carried by the platform any more.")
-        except Exception as error:
-            run.tries += 1
-            # There is no part to renew handles for, so this never says to go on.
-            return cast(Later | None, await self._failed(run, Part("", None), len(run.ids), {}, error))
-        run.notes += [note for note in remarks if note not in run.notes]
-        while len(run.ids) < len(parts):
-            index = len(run.ids)
-            later_or_end = await self._part(run, parts[index], last=index == len(parts) - 1)
-            if later_or_end is not _GO_ON:
-                return later_or_end if isinstance(later_or_end, Later) else None
-        await self._settle(run, Progress(State.SENT))
-        return None
-
-    async def _part(self, run: _Run, part: Part, *, last: bool) -> Later | object | None:
-        """Send one part, renewing handles if need be. `_GO_ON` when it is done; None ended, Later waits."""
-        job, index = run.delivery, len(run.ids)
-        while True:
-            if reason := self._no_resend(run):
-                await self._end(run, GiveUp(State.UNKNOWN), reason)
-                return None
-            if closed := self._closed(run):
-                if (result := await self._keep_closed(run, closed)) is _GO_ON:
-                    continue
-                return result
-            if await self._is_behind(run):
-                return Later(self._clock.now())
-            handles: dict[MediaNeed, Handle] = {}
-            run.left, run.spent = False, None
-            run.tries += 1
-            run.attempts += 1
-            try:
-                for need in part.needs:
-                    handles[need] = await self._shelf.place(job.target.account, need, job.target, self._adapter)
-                # Placing may take its time, and others send meanwhile: from here to `spend` nothing may wait.
-                if part.needs and (closed := self._closed(run)):
-                    run.tries -= 1
-                    run.attempts -= 1
-                    if (result := await self._keep_closed(run, closed)) is _GO_ON:
-                        continue
-                    return result
-                await self._mark(run, part)
-                run.left = True
-                key = self._key(run, index)
-                sent = await self._adapter.send(part, handles, job.target, key, run.message)
-            except RowChanged:
-                self._refund(run)
-                raise
-            except Exception as error:
-                result = await self._failed(run, part, index, handles, error)
-                if result is not _GO_ON or len(run.ids) > index:
-                    return result
-                continue
-            await self._part_sent(run, part, sent, last=last)
-            return _GO_ON
-
-    async def _mark(self, run: _Run, part: Part) -> None:
-        """Count the try and record it, before it leaves. To ask again under the same key is the same send, later."""
-        now, spends = self._clock.now(), ""
-        run.marked_at = now
-        if run.in_doubt:
-            self._budget.move(run.limits, run.delivery.target, run.message.reply, run.delivery.progress.sending_at, now)
-        elif run.limits:
-            spends = self._budget.spend(run.limits, run.delivery.target, run.message.reply, now)
-            run.spent = run.limits, now
-        mark, session = self._outbox.mark_sending, self._session()
-        await self._stored(
-            lambda: mark(
-                run.delivery, now, repeatable=part.repeatable, spends=spends, sent_as=session, resend=run.in_doubt
-            )
-        )
-        run.sent_as = session
-
-    def _no_resend(self, run: _Run) -> OutcomeUnknown | None:
-        """Return why a try in doubt must not be repeated; None if it may be, or none is in doubt."""
-        if not run.in_doubt or not run.sent_as:
-            # Without a session on record an operator has asked for this try.
-            return None
-        if self._clock.now() - run.in_doubt_since > self._repeat_seconds:
-            return _FORGOTTEN
-        return None if run.sent_as == self._session() else _SESSION_CHANGED
-
-    def _session(self) -> str:
-        """Return a digest of account, address and login: a key is recognized only within the same three."""
-        text = f"{self._identity}\n{session_of(self._adapter)}"
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-
-    def _key(self, run: _Run, index: int) -> SendKey:
-        """Return the key of the part that is next, the same at every try in doubt."""
-        job = run.delivery
-        at = run.in_doubt_since if run.in_doubt else run.marked_at
-        serial = job.seq * MAX_PARTS_OF_KEY + index
-        return SendKey(self._token(job.seq, index), job.first_number + index, at=at, serial=serial)
-
-    def _refund(self, run: _Run) -> None:
-        """Take the count of this try back: it did not reach anybody."""
-        if run.spent is not None:
-            limits, at = run.spent
-            self._budget.refund(limits, run.delivery.target, run.message.reply, at)
-            run.spent = None
-
-    async def _part_sent(self, run: _Run, part: Part, sent: PlatformId, *, last: bool) -> None:
-        run.ids.append(sent if sent.at else PlatformId(sent.id, self._clock.now(), sent.extra))
-        run.in_doubt = run.renewed = False
-        run.tries, run.in_doubt_since = 0, 0.0
-        self._throttled.pop(run.delivery.seq, None)
-        if part.note and part.note not in run.notes:
-            run.notes.append(part.note)
-        if not last:
-            # The last part is recorded together with the end, in one write.
-            so_far = self._filled(run, Progress(State.QUEUED))
-            await self._stored(lambda: self._outbox.record_part(run.delivery, so_far))
-
-    async def _failed(
-        self, run: _Run, part: Part, index: int, handles: Mapping[MediaNeed, Handle], error: Exception
-    ) -> Later | object:
-        """Carry out what `decide` says. `_GO_ON` to try the part again at once (or it has arrived)."""
-        error = self._understood(run, index, error)
-        this = Try(
-            max(1, run.tries),
-            part.repeatable,
-            run.in_doubt,
-            run.renewed,
-            run.message.reply is not None,
-            self._clock.now(),
-            self._throttled.get(run.delivery.seq, 0),
-        )
-        decision = decide(error, this, self._policy, self._chance)
-        if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
-            self._refund(run)
-        await self._keep_attempt(run, index, error, decision)
-        if isinstance(error, Throttled):
-            self._throttled[run.delivery.seq] = this.throttled + 1
-        else:
-            self._throttled.pop(run.delivery.seq, None)
-        if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Again) and not decision.counts):
-            # Waiting for a window, a login or a slower pace is no try.
-            run.tries -= 1
-            run.attempts = max(0, run.attempts - 1)
-        match decision:
-            case Renew():
-                run.renewed = True
-                for need, handle in handles.items():
-                    await self._shelf.drop(run.delivery.target.account, need, handle)
-                return _GO_ON
-            case Arrived():
-                run.notes.append("An earlier try had arrived: the platform refused a repeat under the same key.")
-                await self._part_sent(run, part, PlatformId("", self._clock.now(), {"arrived": True}), last=False)
-                return _GO_ON
-            case ResendSameKey(delay):
-                run.in_doubt, run.in_doubt_since = True, run.in_doubt_since or run.marked_at
-                return await self._wait(run, error, delay)
-            case Again(delay, slow):
-                return await self._wait(run, error, delay, slow=delay if slow else 0.0)
-            case Hold(until):
-                return await self._hold(run, until, _because(Progress(State.HELD, until), error))
-            case Pause():
-                return await self._wait(run, error, 0.0, paused=str(error))
-            case GiveUp():
-                await self._end(run, decision, error)
-                return None
-
-    def _understood(self, run: _Run, index: int, error: Exception) -> Exception:
-        """Return what `error` means for the message itself."""
-        if not isinstance(error, YizhanError):
-            log.error("adapter failed", extra={"delivery": run.delivery.seq, "part": index}, exc_info=error)
-        if run.left:
-            if isinstance(error, (PlatformError, Refused)):
-                return error
-            return OutcomeUnknown(f"an error inside yizhan while sending: {type(error).__name__}: {error}")
-        if isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
-            # What is not known is whether media were placed; of the message nothing has left.
-            return Unavailable(f"{error} The message itself had not left.", fault=error.fault, account=error.account)
-        return error
-
-    async def _keep_attempt(self, run: _Run, index: int, error: Exception, decision: Decision) -> None:
-        said = _because(Progress(State.QUEUED), error)
-        try:
-            await self._outbox.record_attempt(run.delivery.seq, index, said, _name(decision))
-        except StorageError as failure:
-            # It is there to be looked at; the state that follows is what matters.
-            log.warning("attempt not kept", extra={"delivery": run.delivery.seq, "reason": str(failure)})
-
-    # --- ways to stop ---
-
-    async def _wait(self, run: _Run, error: Exception, delay: float, *, slow: float = 0.0, paused: str = "") -> Later:
-        due_at = self._clock.now() + delay
-        await self._settle(run, _because(Progress(State.QUEUED, due_at if delay else 0.0), error))
-        return Later(due_at, begun=bool(run.ids) or run.in_doubt, slow=slow, paused=paused)
-
-    async def _hold(self, run: _Run, until: float, end: Progress) -> Later:
-        await self._settle(run, end)
-        return Later(until, begun=bool(run.ids) and until - self._clock.now() <= SOON)
-
-    async def _hold_until_written_to(self, run: _Run, end: Progress) -> Later | object:
-        """Hold it; `_GO_ON` where the other side has written before this was on disk, and let go what is behind it."""
-        end = await self._record(run, end)
-        target = run.delivery.target
-        if self._outbox.release_count(target) == run.released:
-            self._held[target] = min(run.delivery.seq, self._held.get(target, run.delivery.seq))
-            self._tell(run, end)
-            return Later(None)
-        await self._stored(lambda: self._outbox.release_target(target))
-        run.released = self._outbox.release_count(target)
-        return _GO_ON
-
-    async def _is_behind(self, run: _Run) -> bool:
-        """Whether others that were held for the same target go first, now that sending to it is allowed again.
-
-        What has let them go may have done so before the lane knows; what it has in memory must not overtake them.
-        """
-        job = run.delivery
-        first = self._held.get(job.target)
-        if first is None or run.ids or run.in_doubt:
-            return False
-        if first < job.seq and await self._has_earlier(job):
-            return True
-        del self._held[job.target]
-        return False
-
-    async def _has_earlier(self, job: Delivery) -> bool:
-        await self._stored(lambda: self._outbox.release_target(job.target, urgent=job.urgent))
-        return await self._stored(lambda: self._outbox.has_earlier(job))
-
-    def _closed(self, run: _Run) -> Closed | None:
-        run.limits = self._adapter.limits(run.message, run.delivery.target)
-        if run.in_doubt:
-            return None
-        in_line = not run.delivery.urgent
-        return self._budget.check(
-            run.limits, run.delivery.target, run.message.reply, self._clock.now(), in_line=in_line
-        )
-
-    async def _keep_closed(self, run: _Run, closed: Closed) -> Later | object | None:
-        limit = closed.limit
-        if limit.ends == "fail" and closed.opens_at is None:
-            detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
-            end = Progress(State.FAILED, error="WindowClosed", detail=detail)
-            await self._settle(run, end)
-            return None
-        wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
-        detail = f"Held {wait}: {limit.name} allows {limit.count}."
-        end = Progress(State.HELD, closed.opens_at or 0.0, error="WindowClosed", detail=detail)
-        if closed.opens_at is None:
-            return await self._hold_until_written_to(run, end)
-        return await self._hold(run, closed.opens_at, end)
-
-    async def _end(self, run: _Run, decision: GiveUp, error: Exception) -> None:
-        end = _because(Progress(decision.state), error)
-        if decision.why:
-            end = replace(end, detail=f"{end.detail} ({decision.why})")
-        await self._settle(run, end)
-
-    async def _settle(self, run: _Run, end: Progress) -> None:
-        self._tell(run, await self._record(run, end))
-
-    async def _record(self, run: _Run, end: Progress) -> Progress:
-        end = self._filled(run, end)
-        if end.state.final:
-            self._throttled.pop(run.delivery.seq, None)
-        await self._stored(lambda: self._outbox.settle(run.delivery, end))
-        return end
-
-    def _tell(self, run: _Run, end: Progress) -> None:
-        if self._settled is not None:
-            self._settled(run.delivery, end)
-
-    def _filled(self, run: _Run, end: Progress) -> Progress:
-        return replace(
-            end,
-            ids=tuple(run.ids),
-            notes=tuple(_storable(note) for note in run.notes),
-            in_doubt=run.in_doubt,
-            in_doubt_since=run.in_doubt_since,
-            attempts=run.attempts,
-            part_attempts=max(0, run.tries),
-            settled_at=self._clock.now() if end.state.final else 0.0,
-        )
-
-    # --- small things ---
-
-    async def _stored(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, again and again while the store cannot: what happened at the platform must not be forgotten."""
-        while True:
-            try:
-                return await write()
-            except StorageError as error:
-                log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
-                await self._clock.sleep(STORE_PAUSE)
-
-    def _token(self, seq: int, index: int) -> int:
-        """The same at every try, also after a restart; different in every store, so that two never share a key."""
-        digest = hashlib.blake2b(f"{self._store_id}:{seq}:{index}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest) >> 11
-
-
-_GO_ON = object()
-_NOTHING = Message(())
 MAX_PARTS_OF_KEY = 100
 """Serial numbers that each delivery has for its parts."""
+
+_KEY_FORGOTTEN = OutcomeUnknown(
+    "Whether it arrived is not known, and the platform no longer recognizes a repeat by its key."
+)
 _SESSION_CHANGED = OutcomeUnknown(
     "Whether it arrived is not known, and the account has logged in anew or moved since: "
     "a repeat would be a new message."
 )
-_FORGOTTEN = OutcomeUnknown("Whether it arrived is not known, and the platform no longer tells a repeat by its key.")
 
 
-def _because(end: Progress, error: Exception) -> Progress:
-    end = replace(end, detail=_storable(str(error)), error=type(error).__name__)
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """A part is done, or is to be tried again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The delivery is back in the queue, or held."""
+
+    due_at: float | None
+    """When to look again, None when only an event or a login helps."""
+    half_sent: bool = False
+    """A part has left and the rest follows soon: nothing else may go to this target in between."""
+    slow_seconds: float = 0.0
+    """Seconds for which the whole account waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The delivery has ended, here or by another hand."""
+
+
+Step: TypeAlias = Continue | Deferred | Ended
+
+CONTINUE, ENDED = Continue(), Ended()
+
+
+class DeliveryRun:
+    """Carries one delivery on, part by part, until it ends or is deferred."""
+
+    def __init__(self, delivery: Delivery, sender: Sender) -> None:
+        self.delivery = delivery
+        self._sender = sender
+        self._outbox = sender.outbox
+        self._adapter = sender.account.adapter
+        self._progress = delivery.progress
+        self._message = Message(())
+        self._parts: Sequence[Part] = ()
+        self._limits: Sequence[Limit] = ()
+        """The limits that the next part counts against."""
+        self._releases = self._outbox.release_count(delivery.target)
+        """How often the other side had released this target's held deliveries when this run began."""
+        self._renewed = False
+        """Whether the handles of the next part were renewed already."""
+        self._left_at = 0.0
+        """When this attempt was recorded as `sending`; 0 while no byte of it can have left."""
+        self._counted_at: float | None = None
+        """When this attempt was counted against the budget; None where it was not."""
+
+    async def carry_on(self) -> Step:
+        """Send the next part, or find out why not."""
+        try:
+            step = await self._carry_on()
+        except RowChanged:
+            # It was cancelled or expired before anything left.
+            self._refund()
+            self._sender.announce_lost(self.delivery)
+            return ENDED
+        if not isinstance(step, Continue) and not (isinstance(step, Deferred) and step.half_sent):
+            self._sender.release(self.delivery)
+        return step
+
+    async def _carry_on(self) -> Step:
+        if not self._parts:
+            if self.delivery.not_before > self._sender.clock.now() and not self._progress.begun:
+                # The clock was set back after the delivery was released.
+                await self._settle(Progress(State.HELD, self.delivery.not_before, detail=NOT_YET))
+                return Deferred(self.delivery.not_before)
+            try:
+                await self._compose()
+            except Exception as error:
+                self._count_attempt(1, sends=False)
+                return await self._failed(error, None, {})
+        if self._progress.parts_done >= len(self._parts):
+            await self._settle(Progress(State.SENT))
+            return ENDED
+        return await self._send_part(self._parts[self._progress.parts_done])
+
+    async def _compose(self) -> None:
+        target, messages = self.delivery.target, self._sender.messages
+        self._message = await messages.get(self.delivery.message)
+        fitted, remarks = await messages.fitted(self.delivery.message, target, self._adapter)
+        parts = self._adapter.compose(fitted, target)
+        if not parts:
+            raise Unsupported("Nothing of this message can be carried by the platform any more.")
+        self._parts = parts
+        self._note(*remarks)
+
+    async def _send_part(self, part: Part) -> Step:
+        if error := self._no_resend():
+            return await self._give_up(GiveUp(State.UNKNOWN), error)
+        if closed := self._closed():
+            return await self._defer_closed(closed)
+        if await self._is_behind():
+            return Deferred(self._sender.clock.now())
+        return await self._attempt(part)
+
+    async def _attempt(self, part: Part) -> Step:
+        delivery = self.delivery
+        handles: dict[MediaNeed, Handle] = {}
+        self._left_at, self._counted_at = 0.0, None
+        self._count_attempt(1)
+        try:
+            for need in part.needs:
+                handles[need] = await self._sender.handles.place(
+                    delivery.target.account, need, delivery.target, self._adapter
+                )
+            # Placing takes time, and other deliveries send meanwhile: from here until the budget has counted this
+            # send, nothing may wait.
+            if part.needs and (closed := self._closed()):
+                self._count_attempt(-1)
+                return await self._defer_closed(closed)
+            await self._mark_sending(part)
+            if self._progress.in_doubt and self._progress.sent_as != self._sender.session():
+                # The account logged in anew while that was written.
+                return await self._give_up(GiveUp(State.UNKNOWN), _SESSION_CHANGED)
+            sent = await self._adapter.send(part, handles, delivery.target, self._key(), self._message)
+        except RowChanged:
+            raise
+        except Exception as error:
+            return await self._failed(error, part, handles)
+        self._sender.throttles.succeeded()
+        await self._part_sent(part, sent)
+        return CONTINUE
+
+    async def _mark_sending(self, part: Part) -> None:
+        """Count the attempt and record it, before it leaves. A resend under the same key is the same send, later."""
+        now, sender, spends = self._sender.clock.now(), self._sender, ""
+        session, resend = sender.session(), self._progress.in_doubt
+        if resend:
+            sender.budget.move(self._limits, self.delivery.target, self._message.reply, self._progress.sending_at, now)
+        elif self._limits:
+            spends = self._use_budget(now)
+        await sender.stored(
+            lambda: self._outbox.mark_sending(
+                self.delivery, now, repeatable=part.repeatable, spends=spends, sent_as=session, resend=resend
+            )
+        )
+        self._left_at = now
+        self._update(sending_at=now, sent_as=session)
+
+    def _key(self) -> SendKey:
+        """Return the key of the next part, the same at every attempt in doubt."""
+        seq, index = self.delivery.seq, self._progress.parts_done
+        at = self._progress.in_doubt_since if self._progress.in_doubt else self._left_at
+        token = self._sender.token(seq, index)
+        return SendKey(token, self.delivery.first_number + index, at=at, serial=seq * MAX_PARTS_OF_KEY + index)
+
+    def _use_budget(self, now: float) -> str:
+        reservation = self._sender.reservations[self.delivery.seq]
+        reservation.use(now)
+        self._counted_at = now
+        return reservation.note
+
+    def _refund(self) -> None:
+        """Give back what this attempt counted: it did not arrive."""
+        if self._counted_at is not None:
+            self._sender.budget.refund(self._limits, self.delivery.target, self._message.reply, self._counted_at)
+            self._counted_at = None
+
+    async def _part_sent(self, part: Part | None, sent: PlatformId) -> None:
+        if not sent.at:
+            sent = PlatformId(sent.id, self._sender.clock.now(), sent.extra)
+        self._update(ids=(*self._progress.ids, sent), in_doubt=False, in_doubt_since=0.0, part_attempts=0)
+        self._renewed, self._counted_at = False, None
+        self._sender.throttles.forget(self.delivery.seq)
+        if part is not None and part.note:
+            self._note(part.note)
+        # The last part is recorded together with the end, in one write.
+        if self._progress.parts_done < len(self._parts):
+            await self._sender.stored(lambda: self._outbox.record_part(self.delivery, self._progress))
+
+    # --- after an error ---
+
+    async def _failed(self, error: Exception, part: Part | None, handles: dict[MediaNeed, Handle]) -> Step:
+        """Carry out what `decide` says about `error`. `part`: None if the message could not be composed."""
+        error = self._understood(error)
+        throttles, seq, target = self._sender.throttles, self.delivery.seq, self.delivery.target
+        failed = FailedAttempt(
+            number=max(1, self._progress.part_attempts),
+            repeatable=part is not None and part.repeatable,
+            in_doubt=self._progress.in_doubt,
+            renewed=self._renewed,
+            answers=self._message.reply is not None,
+            now=self._sender.clock.now(),
+            throttled=throttles.count(seq),
+            others_throttled=throttles.others_met(target),
+        )
+        decision = decide(error, failed, self._sender.policy, self._sender.chance)
+        if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            self._refund()
+        await self._record_attempt(error, decision)
+        if isinstance(error, Throttled):
+            throttles.refused(seq, target)
+        else:
+            throttles.forget(seq)
+        if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Retry) and not decision.counts):
+            # Waiting for a window, a login or a slower pace is no attempt.
+            self._count_attempt(-1, sends=part is not None)
+        return await self._carry_out(decision, error, handles)
+
+    async def _carry_out(self, decision: Decision, error: Exception, handles: dict[MediaNeed, Handle]) -> Step:
+        match decision:
+            case RenewHandles():
+                self._renewed = True
+                for need, handle in handles.items():
+                    await self._sender.handles.drop(self.delivery.target.account, need, handle)
+                return CONTINUE
+            case Arrived():
+                self._note("An earlier attempt had arrived: the platform refused a repeat under the same key.")
+                await self._part_sent(None, PlatformId("", self._sender.clock.now(), {"arrived": True}))
+                return CONTINUE
+            case ResendSameKey(delay):
+                since = self._progress.in_doubt_since or self._left_at
+                self._update(in_doubt=True, in_doubt_since=since)
+                return await self._requeue(error, delay)
+            case Retry(delay, slow_seconds):
+                return await self._requeue(error, delay, slow_seconds)
+            case Hold(until):
+                return await self._hold(until, _explained(Progress(State.HELD, until), error))
+            case Pause():
+                return await self._pause(error)
+            case GiveUp():
+                return await self._give_up(decision, error)
+
+    def _understood(self, error: Exception) -> Exception:
+        """Return what `error` means for the message itself."""
+        if not isinstance(error, YizhanError):
+            where = {"delivery": self.delivery.seq, "part": self._progress.parts_done}
+            log.error("adapter failed", extra=where, exc_info=error)
+        if self._left_at:
+            if isinstance(error, (PlatformError, Refused)):
+                return error
+            return OutcomeUnknown(f"an error inside yizhan while sending: {type(error).__name__}: {error}")
+        if isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
+            # It is not known whether the media were placed; nothing of the message has left.
+            return Unavailable(f"{error} The message itself had not left.", fault=error.fault, account=error.account)
+        return error
+
+    async def _record_attempt(self, error: Exception, decision: Decision) -> None:
+        failure, part = _explained(Progress(), error), self._progress.parts_done
+        try:
+            await self._outbox.record_attempt(self.delivery.seq, part, failure, _in_words(decision))
+        except StorageError as problem:
+            # Attempts are there to be read; the state that follows is what matters.
+            log.warning("attempt not recorded", extra={"delivery": self.delivery.seq, "reason": str(problem)})
+
+    def _no_resend(self) -> OutcomeUnknown | None:
+        """Return why an attempt in doubt must not be repeated; None if it may be, or none is in doubt."""
+        if not self._progress.in_doubt or not self._progress.sent_as:
+            # Without a session on record an operator has asked for this attempt.
+            return None
+        if self._sender.clock.now() - self._progress.in_doubt_since > self._sender.repeat_seconds:
+            return _KEY_FORGOTTEN
+        return None if self._progress.sent_as == self._sender.session() else _SESSION_CHANGED
+
+    # --- closed windows ---
+
+    def _closed(self) -> Closed | None:
+        """Return why the rest of the parts may not go now; None once the budget has room reserved for all of them."""
+        self._limits = self._adapter.limits(self._message, self.delivery.target)
+        if self._progress.in_doubt or not self._limits:
+            return None
+        sender, target, reply = self._sender, self.delivery.target, self._message.reply
+        # Whatever was reserved is given back and reserved anew at once; no other delivery runs in between.
+        sender.release(self.delivery)
+        now, sends = sender.clock.now(), len(self._parts) - self._progress.parts_done
+        reserve_slot = not self.delivery.urgent
+        closed = sender.budget.check(self._limits, target, reply, now, sends=sends, reserve_slot=reserve_slot)
+        if closed is None:
+            sender.reservations[self.delivery.seq] = sender.budget.reserve(self._limits, target, reply, now, sends)
+        return closed
+
+    async def _defer_closed(self, closed: Closed) -> Step:
+        limit = closed.limit
+        if limit.ends == "fail" and closed.opens_at is None:
+            detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
+            await self._settle(Progress(State.FAILED, error="WindowClosed", detail=detail))
+            return ENDED
+        wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
+        detail = f"Held {wait}: {limit.name} allows {limit.count}."
+        held = Progress(State.HELD, closed.opens_at or 0.0, error="WindowClosed", detail=detail)
+        if closed.opens_at is None:
+            return await self._hold_until_released(held)
+        return await self._hold(closed.opens_at, held)
+
+    async def _hold_until_released(self, held: Progress) -> Step:
+        """Hold it until the other side writes, which it may do before the hold is on disk."""
+        held = await self._record(held)
+        target, first_held = self.delivery.target, self._sender.first_held
+        if self._outbox.release_count(target) == self._releases:
+            first_held[target] = min(self.delivery.seq, first_held.get(target, self.delivery.seq))
+            self._sender.announce(self.delivery, held)
+            return Deferred(None)
+        await self._sender.stored(lambda: self._outbox.release_target(target))
+        self._releases = self._outbox.release_count(target)
+        return CONTINUE
+
+    async def _is_behind(self) -> bool:
+        """Return whether earlier deliveries that were held for the target go first.
+
+        Deliveries may be released before the lane reloads; a newer one already in memory must not overtake them.
+        """
+        delivery, sender = self.delivery, self._sender
+        first = sender.first_held.get(delivery.target)
+        if first is None or self._progress.begun:
+            return False
+        if first < delivery.seq:
+            await sender.stored(lambda: self._outbox.release_target(delivery.target, urgent=delivery.urgent))
+            if await sender.stored(lambda: self._outbox.has_earlier(delivery)):
+                return True
+        del sender.first_held[delivery.target]
+        return False
+
+    # --- ways to stop ---
+
+    async def _requeue(self, error: Exception, delay: float, slow_seconds: float = 0.0) -> Deferred:
+        due_at = self._sender.clock.now() + delay
+        await self._settle(_explained(Progress(State.QUEUED, due_at if delay else 0.0), error))
+        return Deferred(due_at, half_sent=self._progress.begun, slow_seconds=slow_seconds)
+
+    async def _pause(self, error: Exception) -> Deferred:
+        deferred = await self._requeue(error, 0.0)
+        self._sender.pause(str(error))
+        return deferred
+
+    async def _hold(self, until: float, held: Progress) -> Deferred:
+        await self._settle(held)
+        soon = until - self._sender.clock.now() <= SOON
+        return Deferred(until, half_sent=bool(self._progress.parts_done) and soon)
+
+    async def _give_up(self, decision: GiveUp, error: Exception) -> Ended:
+        end = _explained(Progress(decision.state), error)
+        if decision.why:
+            end = replace(end, detail=f"{end.detail} ({decision.why})")
+        await self._settle(end)
+        return ENDED
+
+    async def _settle(self, outcome: Progress) -> None:
+        self._sender.announce(self.delivery, await self._record(outcome))
+
+    async def _record(self, outcome: Progress) -> Progress:
+        """Record state, time and words of `outcome` together with how far the parts are."""
+        final = outcome.state.final
+        progress = replace(
+            self._progress,
+            state=outcome.state,
+            due_at=outcome.due_at,
+            detail=outcome.detail,
+            error=outcome.error,
+            code=outcome.code,
+            trace_id=outcome.trace_id,
+            part_attempts=max(0, self._progress.part_attempts),
+            settled_at=self._sender.clock.now() if final else 0.0,
+        )
+        if final:
+            self._sender.forget(self.delivery)
+        await self._sender.stored(lambda: self._outbox.settle(self.delivery, progress))
+        return progress
+
+    # --- progress ---
+
+    def _update(self, **changes: Any) -> None:
+        self._progress = replace(self._progress, **changes)
+
+    def _note(self, *remarks: str) -> None:
+        new = [remark for one in remarks if (remark := _storable(one)) not in self._progress.notes]
+        self._update(notes=(*self._progress.notes, *new))
+
+    def _count_attempt(self, by: int, *, sends: bool = True) -> None:
+        now = self._progress
+        attempts = max(0, now.attempts + by) if sends else now.attempts
+        self._update(part_attempts=now.part_attempts + by, attempts=attempts)
+
+
+def _explained(progress: Progress, error: Exception) -> Progress:
+    """Return `progress` with the words of `error`, the platform's code and its trace id."""
+    progress = replace(progress, detail=_storable(str(error)), error=type(error).__name__)
     if isinstance(error, PlatformError) and error.fault is not None:
-        end = replace(end, code=str(error.fault.row.code), trace_id=_storable(error.fault.trace_id))
-    return end
+        progress = replace(progress, code=str(error.fault.row.code), trace_id=_storable(error.fault.trace_id))
+    return progress
 
 
 def _storable(words: str) -> str:
-    """Return somebody's words without lone surrogates, which cannot be stored."""
+    """Return `words` without lone surrogates, which cannot be stored."""
     return words.encode("utf-8", "replace").decode()
 
 
-def _name(decision: Decision) -> str:
+def _in_words(decision: Decision) -> str:
     match decision:
-        case Again(delay) | ResendSameKey(delay):
-            return f"{type(decision).__name__.lower()} in {delay:.1f} s"
+        case Retry(delay) | ResendSameKey(delay):
+            return f"{decision.words} in {delay:.1f} s"
         case GiveUp(state):
             return f"give up: {state.value}"
-    return type(decision).__name__.lower()
+    return decision.words

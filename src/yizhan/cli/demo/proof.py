@@ -71,7 +71,7 @@ async def show_result(it: Play) -> None:
     from yizhan.engine import Engine
 
     async with await Engine.open(it.store, sending=False) as engine:
-        shelf = await engine.shelf.rows()
+        shelf = await engine.handles.rows()
         receipts = await engine.deliveries(states=["sent"], limit=it.total)
     rows = [_row(it, crowd, shelf, receipts) for crowd in it.crowds]
     it.screen.title("The result")

@@ -142,8 +142,8 @@ async def _send(lines: asyncio.Queue[bytes]) -> None:
     watch = Watch()
     async with await Engine.open(order.store) as engine:
         engine.on_settled(watch.settled)
-        engine.shelf.on_bytes = watch.bytes
-        again, unknown = engine.worker.recovered
+        engine.handles.on_bytes = watch.bytes
+        again, unknown = engine.recovered
         await _log_in(engine, order)
         await engine.listen(order.listening)
         say(Report("ready"))
@@ -190,7 +190,7 @@ async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None
         async with asyncio.timeout(HEAR_SECONDS):
             while True:
                 for account in accounts:
-                    silent -= (await engine.event_table.contexts(account)).keys()
+                    silent -= (await engine.supervisor.event_table.contexts(account)).keys()
                 if not silent:
                     return
                 await asyncio.sleep(0.05)

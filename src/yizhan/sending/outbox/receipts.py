@@ -103,6 +103,17 @@ class Records:
         found = [receipt_of(read_delivery(self._ledger, row)) for row in rows]
         return found[::-1] if newest else found
 
+    async def receipt(self, seq: int) -> Receipt:
+        """Return one delivery's receipt.
+
+        Raises:
+            Refused: there is no such delivery.
+        """
+        receipts = await self.receipts([seq])
+        if not receipts:
+            raise Refused(f"There is no delivery {delivery_id(seq)}.")
+        return receipts[0]
+
     async def key_known(self, key: str) -> bool:
         """Return whether a delivery was stored under the caller's `key`."""
         return await self._ledger.read(lambda connection: connection.row(_KEY_KNOWN, {"key": key}) is not None)

@@ -1,0 +1,1 @@
+"""The public calls of the engine, by topic; `Engine` inherits them."""
