@@ -9,16 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-from msgspec.structs import replace
+from typing import TypeAlias
 
 from yizhan.errors import (
     Duplicate,
     OutcomeUnknown,
     PlatformError,
     Refused,
-    StorageError,
     Throttled,
     Unavailable,
     Unsupported,
@@ -40,6 +37,7 @@ from yizhan.sending.decide import (
     decide,
 )
 from yizhan.sending.delivery import Delivery, Progress
+from yizhan.sending.journal import Journal, explained, held
 from yizhan.sending.outbox.insert import NOT_YET
 from yizhan.sending.outbox.outbox import SOON
 from yizhan.sending.quota import Closed
@@ -95,7 +93,7 @@ class DeliveryRun:
         self._sender = sender
         self._outbox = sender.outbox
         self._adapter = sender.account.adapter
-        self._progress = delivery.progress
+        self._journal = Journal(delivery, sender)
         self._message = Message(())
         self._parts: Sequence[Part] = ()
         self._limits: Sequence[Limit] = ()
@@ -108,6 +106,10 @@ class DeliveryRun:
         """When this attempt was recorded as `sending`; 0 while no byte of it can have left."""
         self._counted_at: float | None = None
         """When this attempt was counted against the budget; None where it was not."""
+
+    @property
+    def _progress(self) -> Progress:
+        return self._journal.progress
 
     async def carry_on(self) -> Step:
         """Send the next part, or find out why not."""
@@ -126,15 +128,15 @@ class DeliveryRun:
         if not self._parts:
             if self.delivery.not_before > self._sender.clock.now() and not self._progress.begun:
                 # The clock was set back after the delivery was released.
-                await self._settle(Progress(State.HELD, self.delivery.not_before, detail=NOT_YET))
+                await self._journal.settle(Progress(State.HELD, self.delivery.not_before, detail=NOT_YET))
                 return Deferred(self.delivery.not_before)
             try:
                 await self._compose()
             except Exception as error:
-                self._count_attempt(1, sends=False)
+                self._journal.count_attempt(1, sends=False)
                 return await self._failed(error, None, {})
         if self._progress.parts_done >= len(self._parts):
-            await self._settle(Progress(State.SENT))
+            await self._journal.settle(Progress(State.SENT))
             return ENDED
         return await self._send_part(self._parts[self._progress.parts_done])
 
@@ -146,7 +148,7 @@ class DeliveryRun:
         if not parts:
             raise Unsupported("Nothing of this message can be carried by the platform any more.")
         self._parts = parts
-        self._note(*remarks)
+        self._journal.note(*remarks)
 
     async def _send_part(self, part: Part) -> Step:
         if error := self._no_resend():
@@ -161,7 +163,7 @@ class DeliveryRun:
         delivery = self.delivery
         handles: dict[MediaNeed, Handle] = {}
         self._left_at, self._counted_at = 0.0, None
-        self._count_attempt(1)
+        self._journal.count_attempt(1)
         try:
             for need in part.needs:
                 handles[need] = await self._sender.handles.place(
@@ -170,7 +172,7 @@ class DeliveryRun:
             # Placing takes time, and other deliveries send meanwhile: from here until the budget has counted this
             # send, nothing may wait.
             if part.needs and (closed := self._closed()):
-                self._count_attempt(-1)
+                self._journal.count_attempt(-1)
                 return await self._defer_closed(closed)
             await self._mark_sending(part)
             if self._progress.in_doubt and self._progress.sent_as != self._sender.session():
@@ -188,18 +190,13 @@ class DeliveryRun:
     async def _mark_sending(self, part: Part) -> None:
         """Count the attempt and record it, before it leaves. A resend under the same key is the same send, later."""
         now, sender, spends = self._sender.clock.now(), self._sender, ""
-        session, resend = sender.session(), self._progress.in_doubt
-        if resend:
+        if self._progress.in_doubt:
             sender.budget.move(self._limits, self.delivery.target, self._message.reply, self._progress.sending_at, now)
         elif self._limits:
             spends = self._use_budget(now)
-        await sender.stored(
-            lambda: self._outbox.mark_sending(
-                self.delivery, now, repeatable=part.repeatable, spends=spends, sent_as=session, resend=resend
-            )
-        )
+        session = sender.session()
+        await self._journal.mark_sending(repeatable=part.repeatable, spends=spends, session=session, now=now)
         self._left_at = now
-        self._update(sending_at=now, sent_as=session)
 
     def _key(self) -> SendKey:
         """Return the key of the next part, the same at every attempt in doubt."""
@@ -221,16 +218,14 @@ class DeliveryRun:
             self._counted_at = None
 
     async def _part_sent(self, part: Part | None, sent: PlatformId) -> None:
-        if not sent.at:
-            sent = PlatformId(sent.id, self._sender.clock.now(), sent.extra)
-        self._update(ids=(*self._progress.ids, sent), in_doubt=False, in_doubt_since=0.0, part_attempts=0)
+        self._journal.part_done(sent)
         self._renewed, self._counted_at = False, None
         self._sender.throttles.forget(self.delivery.seq)
         if part is not None and part.note:
-            self._note(part.note)
+            self._journal.note(part.note)
         # The last part is recorded together with the end, in one write.
         if self._progress.parts_done < len(self._parts):
-            await self._sender.stored(lambda: self._outbox.record_part(self.delivery, self._progress))
+            await self._journal.record_part()
 
     # --- after an error ---
 
@@ -251,14 +246,14 @@ class DeliveryRun:
         decision = decide(error, failed, self._sender.policy, self._sender.chance)
         if not isinstance(error, (OutcomeUnknown, WireMismatch, Duplicate)):
             self._refund()
-        await self._record_attempt(error, decision)
+        await self._journal.record_attempt(error, decision)
         if isinstance(error, Throttled):
             throttles.refused(seq, target)
         else:
             throttles.forget(seq)
         if isinstance(decision, (Hold, Pause)) or (isinstance(decision, Retry) and not decision.counts):
             # Waiting for a window, a login or a slower pace is no attempt.
-            self._count_attempt(-1, sends=part is not None)
+            self._journal.count_attempt(-1, sends=part is not None)
         return await self._carry_out(decision, error, handles)
 
     async def _carry_out(self, decision: Decision, error: Exception, handles: dict[MediaNeed, Handle]) -> Step:
@@ -269,17 +264,17 @@ class DeliveryRun:
                     await self._sender.handles.drop(self.delivery.target.account, need, handle)
                 return CONTINUE
             case Arrived():
-                self._note("An earlier attempt had arrived: the platform refused a repeat under the same key.")
+                self._journal.note("An earlier attempt had arrived: the platform refused a repeat under the same key.")
                 await self._part_sent(None, PlatformId("", self._sender.clock.now(), {"arrived": True}))
                 return CONTINUE
             case ResendSameKey(delay):
                 since = self._progress.in_doubt_since or self._left_at
-                self._update(in_doubt=True, in_doubt_since=since)
+                self._journal.update(in_doubt=True, in_doubt_since=since)
                 return await self._requeue(error, delay)
             case Retry(delay, slow_seconds):
                 return await self._requeue(error, delay, slow_seconds)
             case Hold(until):
-                return await self._hold(until, _explained(Progress(State.HELD, until), error))
+                return await self._hold(until, held(until, error))
             case Pause():
                 return await self._pause(error)
             case GiveUp():
@@ -298,14 +293,6 @@ class DeliveryRun:
             # It is not known whether the media were placed; nothing of the message has left.
             return Unavailable(f"{error} The message itself had not left.", fault=error.fault, account=error.account)
         return error
-
-    async def _record_attempt(self, error: Exception, decision: Decision) -> None:
-        failure, part = _explained(Progress(), error), self._progress.parts_done
-        try:
-            await self._outbox.record_attempt(self.delivery.seq, part, failure, _in_words(decision))
-        except StorageError as problem:
-            # Attempts are there to be read; the state that follows is what matters.
-            log.warning("attempt not recorded", extra={"delivery": self.delivery.seq, "reason": str(problem)})
 
     def _no_resend(self) -> OutcomeUnknown | None:
         """Return why an attempt in doubt must not be repeated; None if it may be, or none is in doubt."""
@@ -337,22 +324,22 @@ class DeliveryRun:
         limit = closed.limit
         if limit.ends == "fail" and closed.opens_at is None:
             detail = f"Not sent: {limit.name} ({limit.count}) is used up or over, and does not open again."
-            await self._settle(Progress(State.FAILED, error="WindowClosed", detail=detail))
+            await self._journal.settle(Progress(State.FAILED, error="WindowClosed", detail=detail))
             return ENDED
         wait = "until the other side writes" if closed.opens_at is None else "until the window opens"
         detail = f"Held {wait}: {limit.name} allows {limit.count}."
-        held = Progress(State.HELD, closed.opens_at or 0.0, error="WindowClosed", detail=detail)
+        outcome = Progress(State.HELD, closed.opens_at or 0.0, error="WindowClosed", detail=detail)
         if closed.opens_at is None:
-            return await self._hold_until_released(held)
-        return await self._hold(closed.opens_at, held)
+            return await self._hold_until_released(outcome)
+        return await self._hold(closed.opens_at, outcome)
 
-    async def _hold_until_released(self, held: Progress) -> Step:
+    async def _hold_until_released(self, outcome: Progress) -> Step:
         """Hold it until the other side writes, which it may do before the hold is on disk."""
-        held = await self._record(held)
+        recorded = await self._journal.record(outcome)
         target, first_held = self.delivery.target, self._sender.first_held
         if self._outbox.release_count(target) == self._releases:
             first_held[target] = min(self.delivery.seq, first_held.get(target, self.delivery.seq))
-            self._sender.announce(self.delivery, held)
+            self._sender.announce(self.delivery, recorded)
             return Deferred(None)
         await self._sender.stored(lambda: self._outbox.release_target(target))
         self._releases = self._outbox.release_count(target)
@@ -378,7 +365,7 @@ class DeliveryRun:
 
     async def _requeue(self, error: Exception, delay: float, slow_seconds: float = 0.0) -> Deferred:
         due_at = self._sender.clock.now() + delay
-        await self._settle(_explained(Progress(State.QUEUED, due_at if delay else 0.0), error))
+        await self._journal.settle(explained(Progress(State.QUEUED, due_at if delay else 0.0), error))
         return Deferred(due_at, half_sent=self._progress.begun, slow_seconds=slow_seconds)
 
     async def _pause(self, error: Exception) -> Deferred:
@@ -386,72 +373,11 @@ class DeliveryRun:
         self._sender.pause(str(error))
         return deferred
 
-    async def _hold(self, until: float, held: Progress) -> Deferred:
-        await self._settle(held)
+    async def _hold(self, until: float, outcome: Progress) -> Deferred:
+        await self._journal.settle(outcome)
         soon = until - self._sender.clock.now() <= SOON
         return Deferred(until, half_sent=bool(self._progress.parts_done) and soon)
 
     async def _give_up(self, decision: GiveUp, error: Exception) -> Ended:
-        end = _explained(Progress(decision.state), error)
-        if decision.why:
-            end = replace(end, detail=f"{end.detail} ({decision.why})")
-        await self._settle(end)
+        await self._journal.give_up(decision, error)
         return ENDED
-
-    async def _settle(self, outcome: Progress) -> None:
-        self._sender.announce(self.delivery, await self._record(outcome))
-
-    async def _record(self, outcome: Progress) -> Progress:
-        """Record state, time and words of `outcome` together with how far the parts are."""
-        final = outcome.state.final
-        progress = replace(
-            self._progress,
-            state=outcome.state,
-            due_at=outcome.due_at,
-            detail=outcome.detail,
-            error=outcome.error,
-            code=outcome.code,
-            trace_id=outcome.trace_id,
-            part_attempts=max(0, self._progress.part_attempts),
-            settled_at=self._sender.clock.now() if final else 0.0,
-        )
-        if final:
-            self._sender.forget(self.delivery)
-        await self._sender.stored(lambda: self._outbox.settle(self.delivery, progress))
-        return progress
-
-    # --- progress ---
-
-    def _update(self, **changes: Any) -> None:
-        self._progress = replace(self._progress, **changes)
-
-    def _note(self, *remarks: str) -> None:
-        new = [remark for one in remarks if (remark := _storable(one)) not in self._progress.notes]
-        self._update(notes=(*self._progress.notes, *new))
-
-    def _count_attempt(self, by: int, *, sends: bool = True) -> None:
-        now = self._progress
-        attempts = max(0, now.attempts + by) if sends else now.attempts
-        self._update(part_attempts=now.part_attempts + by, attempts=attempts)
-
-
-def _explained(progress: Progress, error: Exception) -> Progress:
-    """Return `progress` with the words of `error`, the platform's code and its trace id."""
-    progress = replace(progress, detail=_storable(str(error)), error=type(error).__name__)
-    if isinstance(error, PlatformError) and error.fault is not None:
-        progress = replace(progress, code=str(error.fault.row.code), trace_id=_storable(error.fault.trace_id))
-    return progress
-
-
-def _storable(words: str) -> str:
-    """Return `words` without lone surrogates, which cannot be stored."""
-    return words.encode("utf-8", "replace").decode()
-
-
-def _in_words(decision: Decision) -> str:
-    match decision:
-        case Retry(delay) | ResendSameKey(delay):
-            return f"{decision.words} in {delay:.1f} s"
-        case GiveUp(state):
-            return f"give up: {state.value}"
-    return decision.words
