@@ -121,7 +121,9 @@ async def explained_when_stopped(
         receipts = await look()
         left = [receipt for receipt in receipts if not receipt.state.final]
         sent = sum(receipt.ok for receipt in receipts)
-        text = f"Stopped; {sent:,} of {len(receipts):,} sent so far."
+        half = sum(receipt.half_sent for receipt in receipts)
+        also = f", {half:,} in part" if half else ""
+        text = f"Stopped; {sent:,} of {len(receipts):,} sent so far{also}."
         _say(
             "stopped",
             "Stopped",

@@ -138,7 +138,8 @@ def _print(table: Table) -> None:
 
 def receipt_object(receipt: Receipt) -> dict[str, Any]:
     """Return a receipt with every field, also those that say nothing, so that programs need not guess."""
-    return {name: msgspec.to_builtins(getattr(receipt, name)) for name in receipt.__struct_fields__}
+    fields = {name: msgspec.to_builtins(getattr(receipt, name)) for name in receipt.__struct_fields__}
+    return {**fields, "parts_done": receipt.parts_done}
 
 
 def why(receipt: Receipt) -> str:
@@ -146,6 +147,8 @@ def why(receipt: Receipt) -> str:
     words = [receipt.detail] if receipt.detail else []
     if receipt.error and receipt.error not in receipt.detail:
         words.insert(0, f"{receipt.error}:")
+    if receipt.half_sent:
+        words.insert(0, f"{receipt.parts_done} of {receipt.parts} parts sent.")
     if receipt.state.value == "held" and receipt.due_at:
         words.append(f"(until {moment(receipt.due_at)})")
     return " ".join(words)

@@ -37,6 +37,8 @@ class PlatformId(Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     """Seconds since the epoch: the platform's time if it gave one, else ours."""
     extra: dict[str, Any] = {}
+    recalled: bool = False
+    """Whether the part was withdrawn."""
 
 
 class SendKey(Struct, frozen=True):
@@ -93,6 +95,11 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     @property
     def parts_done(self) -> int:
         return len(self.platform_ids)
+
+    @property
+    def half_sent(self) -> bool:
+        """Whether some of its parts were sent, and others were not."""
+        return 0 < self.parts_done < self.parts
 
     @property
     def ok(self) -> bool:

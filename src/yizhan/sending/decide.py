@@ -173,7 +173,7 @@ def _throttled(error: Throttled, failed: FailedAttempt, policy: Policy, chance: 
         return Retry(error.retry_after, slow, counts=False)
     delay = _backoff(failed.throttled + 1, policy, chance)
     if error.concerns == "account" and failed.others_throttled:
-        return Retry(delay, _backoff(failed.others_throttled, policy, chance), counts=False)
+        return Retry(delay, delay, counts=False)
     if failed.throttled + 1 >= policy.max_throttles:
         return GiveUp(State.FAILED, f"this target alone was refused {failed.throttled + 1} times for being too fast")
     return Retry(delay, counts=False)

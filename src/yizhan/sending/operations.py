@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from yizhan.accounts.registry import Accounts
-from yizhan.errors import Refused
+from yizhan.errors import Refused, YizhanError
 from yizhan.model import Clock, PlatformId, Receipt, State, Target, load_message
 from yizhan.runtime.notifier import DeliveryChanged, Notifier
 from yizhan.sending.accept import Acceptance
@@ -52,19 +54,29 @@ class Operations:
         """Withdraw every part of a sent delivery and return its receipt.
 
         Raises:
-            Refused: it is not sent, or the platform gave no id for a part.
-            Rejected: the platform refuses, because its time for that is over, say.
+            Refused: it is not sent, or the platform gave no id for a part; nothing was withdrawn.
+            Rejected: the platform refuses, because its time for that is over, say. The text names the parts that are
+                withdrawn and those that are not; another call tries only the latter.
         """
         receipt = await self._records.receipt(seq)
         if receipt.state is not State.SENT:
             raise Refused(f"{receipt.delivery} is {receipt.state.value}; only a sent message can be recalled.")
-        target = Target.parse(receipt.target)
+        if unknown := [number for number, part in enumerate(receipt.platform_ids, 1) if not part.id]:
+            which = _numbered(unknown, receipt)
+            raise Refused(f"{receipt.delivery} cannot be recalled: the platform's id of {which} is not known.")
+        target, ids = Target.parse(receipt.target), list(receipt.platform_ids)
         adapter = (await self._accounts.use(target.account)).adapter
-        for part in receipt.platform_ids:
-            if not part.id:
-                raise Refused(f"{receipt.delivery}: the platform's id of a part is not known; it cannot be recalled.")
-            await adapter.recall(part, target, receipt)
-        await self._outbox.record_recall(seq)
+        for index, part in enumerate(ids):
+            if part.recalled:
+                continue
+            try:
+                await adapter.recall(part, target, receipt)
+            except YizhanError as error:
+                # The class stays, since it says what to do; the text says how far the recall came.
+                error.args = (_half_recalled(receipt, ids, error),)
+                raise
+            ids[index] = replace(part, recalled=True)
+            await self._outbox.record_recall(seq, ids)
         return await self._records.receipt(seq)
 
     async def settle_unknown(self, seq: int, *, arrived: bool | None) -> Receipt:
@@ -91,3 +103,20 @@ class Operations:
         parts = await self._acceptance.compose(message, Target.parse(receipt.target))
         ids = (*receipt.platform_ids, PlatformId("", self._clock.now(), {"arrived": True}))
         return (State.SENT if len(ids) >= len(parts) else State.QUEUED), ids
+
+
+def _half_recalled(receipt: Receipt, ids: Sequence[PlatformId], error: YizhanError) -> str:
+    """Return the words of `error` with the parts that are withdrawn and those that are not."""
+    gone = [number for number, part in enumerate(ids, 1) if part.recalled]
+    left = [number for number, part in enumerate(ids, 1) if not part.recalled]
+    if not gone:
+        return str(error)
+    return (
+        f"{receipt.delivery}: {_numbered(gone, receipt)} is withdrawn, {_numbered(left, receipt)} is not: {error} "
+        "Recall it again for the rest."
+    )
+
+
+def _numbered(numbers: Sequence[int], receipt: Receipt) -> str:
+    """Return `part 2 of 3`, or `part 1, 2 of 3`."""
+    return f"part {', '.join(map(str, numbers))} of {len(receipt.platform_ids)}"

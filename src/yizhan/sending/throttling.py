@@ -22,7 +22,7 @@ class Throttles:
         self._targets.add(target)
 
     def others_met(self, target: Target) -> int:
-        """Return how many other targets were refused since a send to any target succeeded."""
+        """Return how many other targets were refused, too, since a send to any target succeeded."""
         return len(self._targets - {target})
 
     def succeeded(self) -> None:

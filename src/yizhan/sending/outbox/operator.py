@@ -50,7 +50,7 @@ _SEND_UNKNOWN = Statement(
     WHERE seq = :seq AND state = 'unknown'
     """,
 )
-_RECALLED = Statement("recalled", sqlite="UPDATE deliveries SET state = 'recalled' WHERE seq = :seq")
+_RECALLED = Statement("recalled", sqlite="UPDATE deliveries SET state = :state, ids = :ids WHERE seq = :seq")
 
 
 class Operator(DeliveryTable):
@@ -100,9 +100,11 @@ class Operator(DeliveryTable):
 
         return await self._ledger.write(settle)
 
-    async def record_recall(self, seq: int) -> None:
-        """Record that every part of a delivery was withdrawn."""
-        await self._ledger.write(lambda connection: connection.execute(_RECALLED, {"seq": seq}))
+    async def record_recall(self, seq: int, ids: Sequence[PlatformId]) -> None:
+        """Record which parts of a sent delivery are withdrawn; it is `recalled` once all of them are."""
+        state = State.RECALLED if all(part.recalled for part in ids) else State.SENT
+        values = {"seq": seq, "state": state.value, "ids": _json(list(ids))}
+        await self._ledger.write(lambda connection: connection.execute(_RECALLED, values))
 
 
 def _json(values: object) -> str:
