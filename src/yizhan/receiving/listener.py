@@ -13,7 +13,7 @@ import msgspec
 from yizhan.accounts.registry import Accounts, OpenAccount
 from yizhan.accounts.status import ACTIVE, AccountStatuses, Active, CannotOpen, LoginLost
 from yizhan.errors import LoginNeeded, Unsupported, YizhanError
-from yizhan.model import Clock, Event, EventKind, Forward
+from yizhan.model import Card, CardLine, Clock, Event, EventKind, Forward, Quote, Segment
 from yizhan.platforms.spec import platform_named
 from yizhan.receiving.event_log import EventTable, context_of
 from yizhan.runtime.notifier import Notifier
@@ -302,7 +302,7 @@ async def _take(lock: FileLock) -> None:
 
 
 def _opens(event: Event) -> bool:
-    return event.kind in OPENS or (event.kind is EventKind.OTHER and event.reply is not None)
+    return event.kind in OPENS or event.reply is not None
 
 
 def _remember_context(account: OpenAccount, event: Event) -> None:
@@ -312,11 +312,27 @@ def _remember_context(account: OpenAccount, event: Event) -> None:
 
 
 def _with_receiving_account(event: Event) -> Event:
-    """Note on every segment that can be forwarded which account received it."""
-    if event.message is None or not any(isinstance(segment, Forward) for segment in event.message.segments):
+    """Note on everything in the event that can be forwarded which account received it."""
+    if event.message is None:
         return event
-    segments = tuple(
-        msgspec.structs.replace(segment, account=event.account) if isinstance(segment, Forward) else segment
-        for segment in event.message.segments
-    )
+    segments = tuple(_received_by(event.account, segment) for segment in event.message.segments)
     return msgspec.structs.replace(event, message=msgspec.structs.replace(event.message, segments=segments))
+
+
+def _received_by(account: str, segment: Segment) -> Segment:
+    match segment:
+        case Forward():
+            return _forward_of(account, segment)
+        case Quote(media=media) if media:
+            return msgspec.structs.replace(segment, media=tuple(_forward_of(account, found) for found in media))
+        case Card(lines=lines) if any(line.media for line in lines):
+            return msgspec.structs.replace(segment, lines=tuple(_line_of(account, line) for line in lines))
+    return segment
+
+
+def _line_of(account: str, line: CardLine) -> CardLine:
+    return msgspec.structs.replace(line, media=_forward_of(account, line.media)) if line.media else line
+
+
+def _forward_of(account: str, forward: Forward) -> Forward:
+    return msgspec.structs.replace(forward, account=account)

@@ -9,6 +9,7 @@ import pytest
 from tests.platforms.qqbot.support import CHANNEL, GROUP, TO_CHANNEL, TO_GROUP, TO_USER, USER, media_of
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
 from yizhan.model import (
+    Card,
     ContactCard,
     EventKind,
     File,
@@ -306,11 +307,17 @@ def test_a_quoting_message_names_what_it_quotes() -> None:
     assert (Quote("REFIDX_2", "so", "M", "n"), Text("why?")) == (quote, text)
 
 
-def test_a_card_says_what_it_shows() -> None:
-    card = {"prompt": "[分享] 一篇文章", "ark_type": "share", "ark_name": "com.x", "fields": {"url": "https://x"}}
+@pytest.mark.parametrize(
+    "fields",
+    [{"desc": "摘要", "url": "https://x"}, [{"key": "desc", "value": "摘要"}, {"key": "url", "value": "https://x"}]],
+)
+def test_a_received_card_says_what_it_shows(fields: Any) -> None:
+    card = {"prompt": "[分享] 一篇文章", "ark_type": "share", "ark_name": "com.x", "fields": fields}
     d = {"id": "1", "author": {"user_openid": USER}, "content": "", "timestamp": AT, "message_type": 3}
 
-    assert "[分享] 一篇文章" == event_of("C2C_MESSAGE_CREATE", {**d, "ark_data": card}).message.text
+    event = event_of("C2C_MESSAGE_CREATE", {**d, "ark_data": card})
+
+    assert (Card("[分享] 一篇文章", "摘要", "https://x", "com.x"),) == event.message.segments
 
 
 def test_a_channels_text_is_unescaped() -> None:

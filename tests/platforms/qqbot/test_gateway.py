@@ -20,6 +20,7 @@ from yizhan.model import Event, EventKind
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
 from yizhan.platforms.qqbot.client.event_queue import MAX_QUEUED
+from yizhan.platforms.qqbot.client.gateway import USUAL
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.gateway import EXPIRED, SESSION_INVALID, TOKEN_REFUSED, CloseCode
 from yizhan.platforms.qqbot.wire.webhook import signed_headers, verify
@@ -596,3 +597,56 @@ async def test_a_full_inbox_asks_the_platform_to_come_again(served: Served) -> N
     assert {(200, b'{"op":12,"d":0}')} == set(answers[:-1])
     assert (200, b'{"op":12,"d":1}') == answers[-1]
     await adapter.close()
+
+
+# --- pressed buttons ---
+
+
+async def test_a_pressed_button_is_acknowledged_while_its_event_waits(served: Served) -> None:
+    interactions = served.server.interactions  # type: ignore[attr-defined]
+    adapter = adapter_for(served)
+    stream = adapter.events()
+    first = asyncio.ensure_future(anext(stream))
+    await until(lambda: served.server.gateway.connected)  # type: ignore[attr-defined]
+    await served.server.say(USER, "bot", text="slow")
+    await first
+    # The consumer handles the first event, and has not asked for the next.
+    await served.server.event_source.press(USER, GROUP, button_id="1", data="/ok")  # type: ignore[attr-defined]
+    await until(lambda: not interactions.waiting)
+
+    event = await asyncio.wait_for(anext(stream), 30)
+    assert (EventKind.BUTTON_PRESSED, "/ok") == (event.kind, event.data)
+    await stream.aclose()  # type: ignore[attr-defined]
+    await adapter.close()
+
+
+async def test_a_pressed_button_that_a_webhook_brings_is_acknowledged(served: Served) -> None:
+    interactions = served.server.interactions  # type: ignore[attr-defined]
+    adapter = adapter_for(served, settings={"receive": "webhook"})
+    async with receiver(adapter.receive_webhook) as url, listening(adapter) as heard:
+        await served.server.webhook(url)
+        await served.server.event_source.press(USER, data="/ok")  # type: ignore[attr-defined]
+        event = await asyncio.wait_for(heard.get(), 30)
+        await until(lambda: not interactions.waiting)
+
+        assert isinstance(event, Event)
+        assert "/ok" == event.data
+
+
+async def test_an_account_may_leave_the_acknowledgement_to_its_program(served: Served) -> None:
+    async with listening(adapter_for(served, settings={"acknowledge_presses": False})) as heard:
+        await until(lambda: served.server.gateway.connected)  # type: ignore[attr-defined]
+        interaction = await served.server.event_source.press(USER)  # type: ignore[attr-defined]
+        event = await asyncio.wait_for(heard.get(), 30)
+
+        assert isinstance(event, Event)
+        assert EventKind.BUTTON_PRESSED is event.kind
+        assert {interaction} == served.server.interactions.waiting  # type: ignore[attr-defined]
+
+
+async def test_intents_that_are_refused_are_given_up_step_by_step() -> None:
+    async with serve(PLATFORM, rules={"gateway.intents_permitted": int(USUAL)}) as served:
+        async with listening(adapter_for(served)):
+            await until(lambda: served.server.gateway.connected)  # type: ignore[attr-defined]
+            (session,) = served.server.gateway.sessions.values()  # type: ignore[attr-defined]
+            assert int(USUAL) == session.intents

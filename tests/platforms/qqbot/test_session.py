@@ -144,7 +144,8 @@ async def test_a_session_with_fewer_intents_than_asked_for_is_resumed_after_a_re
         gateway = served.server.gateway  # type: ignore[attr-defined]
         for _ in range(2):
             async with listening(adapter_for(served, state_store=state_store)):
-                await until(lambda: gateway.connected)
+                # The server counts a client as connected before that one has read READY.
+                await until(lambda: gateway.connected and "gateway" in state_store.values)
             await until(lambda: not gateway.connected)
 
         assert 1 == len(gateway.sessions)

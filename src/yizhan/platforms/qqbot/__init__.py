@@ -36,7 +36,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     receive: Literal["socket", "webhook", "off"] = "socket"
     """How events come in: over the gateway's socket, or pushed to this program's own address."""
     intents: int = 0
-    """Bits of the events wanted over the socket; 0 asks for messages, buttons and audits as far as permitted."""
+    """Bits of the events wanted over the socket; 0 asks for messages, buttons, members, reactions and reviews, as far
+    as permitted."""
+    acknowledge_presses: bool = True
+    """Answer every pressed button at once. False: the program answers within 3 s, by `ANSWER_INTERACTION`."""
     rules_profile: str = ""
     """Dated profile of limits; the newest if empty."""
     rules: dict[str, bool | int | float | str] = {}

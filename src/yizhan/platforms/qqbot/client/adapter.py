@@ -24,7 +24,9 @@ from yizhan.platforms.qqbot.client.digests import DigestCache
 from yizhan.platforms.qqbot.client.event_queue import EventQueue
 from yizhan.platforms.qqbot.client.gateway import Gateway
 from yizhan.platforms.qqbot.client.link_uploads import LinkUploads
+from yizhan.platforms.qqbot.client.presses import PressAcknowledger
 from yizhan.platforms.qqbot.client.sender import Sender, naming_the_rule
+from yizhan.platforms.qqbot.client.sent_references import SentReferences
 from yizhan.platforms.qqbot.client.unfinished_uploads import UnfinishedUploads
 from yizhan.platforms.qqbot.client.upload import ChunkedUpload
 from yizhan.platforms.qqbot.wire.events import clock_seconds
@@ -60,6 +62,8 @@ class Adapter:
             proxy=settings.proxy,
         )
         self._queue = EventQueue()
+        self._presses = PressAcknowledger(self.bot) if settings.acknowledge_presses else None
+        self._sent = SentReferences()
         owner = f"{self.bot.app_id} {self.bot.base_url}"
         self._uploads = UnfinishedUploads(context.state_store, context.clock, owner)
         self._digests = DigestCache()
@@ -117,7 +121,9 @@ class Adapter:
             sent = await self._sender.send(part.body, file_info, key, message.reply, target)
         except ContentRefused as error:
             raise naming_the_rule(error, self.context.rules) from error
-        return self._platform_id(sent)
+        platform_id = self._platform_id(sent)
+        self._sent.add(platform_id.id, platform_id.extra.get("ref_idx", ""))
+        return platform_id
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         """Raises Rejected once the platform's two minutes are over."""
@@ -139,7 +145,8 @@ class Adapter:
         Raises:
             LoginNeeded, NotAllowed: the platform does not admit this bot.
         """
-        gateway = Gateway(self.bot, self._queue, self.account, self.settings.intents, self.context.state_store)
+        settings, store = self.settings, self.context.state_store
+        gateway = Gateway(self.bot, self._queue, self.account, settings.intents, store, self._sent, self._presses)
         task = asyncio.create_task(gateway.run()) if self.settings.receive == "socket" else None
         try:
             while True:
@@ -165,7 +172,10 @@ class Adapter:
             now=now,
             tolerance_seconds=float(self.context.rules["webhook.tolerance_seconds"]),
         )
-        event = convert.parse(verdict.event, self.account, now) if verdict.event else None
+        own = convert.Own(references=self._sent)
+        event = convert.parse(verdict.event, self.account, now, own) if verdict.event else None
+        if event is not None and self._presses is not None:
+            self._presses.received(event)
         return verdict.status, verdict.body, event
 
     def receive_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
@@ -221,6 +231,8 @@ class Adapter:
         return findings
 
     async def close(self) -> None:
+        if self._presses is not None:
+            await self._presses.close()
         await self.bot.close()
 
     def _platform_id(self, sent: Sent | GuildMessage) -> PlatformId:

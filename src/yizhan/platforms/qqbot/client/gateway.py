@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -14,8 +15,9 @@ from yizhan.http.websocket import Socket, SocketClosed
 from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot.client.bot import Bot
 from yizhan.platforms.qqbot.client.event_queue import EventQueue, Position
+from yizhan.platforms.qqbot.client.presses import PressAcknowledger
 from yizhan.platforms.qqbot.client.session import Origin, Session, SessionStore
-from yizhan.platforms.qqbot.convert import parse
+from yizhan.platforms.qqbot.convert import Own, parse
 from yizhan.platforms.qqbot.wire.gateway import (
     INTENTS_NOT_PERMITTED,
     LINE_BROKE,
@@ -37,7 +39,10 @@ log = logging.getLogger(__name__)
 
 NARROW = Intents.GROUP_AND_C2C_EVENT
 """Permitted to every bot."""
-WIDE = NARROW | Intents.INTERACTION | Intents.MESSAGE_AUDIT | Intents.PUBLIC_GUILD_MESSAGES | Intents.DIRECT_MESSAGE
+USUAL = NARROW | Intents.INTERACTION | Intents.MESSAGE_AUDIT | Intents.PUBLIC_GUILD_MESSAGES | Intents.DIRECT_MESSAGE
+WIDE = USUAL | Intents.GROUP_MEMBER_EVENT | Intents.GUILD_MEMBERS | Intents.GUILD_MESSAGE_REACTIONS
+FALLBACKS = (WIDE, USUAL, NARROW)
+"""Intents requested where the settings name none, each after the one before it was refused."""
 STEADY_SECONDS = 5.0
 """After a connection that lasted this long the next one is opened without delay."""
 MAX_WAIT_SECONDS = 60.0
@@ -64,11 +69,21 @@ class Gateway:
     """Keeps one session open and puts its events into the queue."""
 
     def __init__(
-        self, bot: Bot, queue: EventQueue, account: str, intents: int = 0, state_store: StateStore | None = None
+        self,
+        bot: Bot,
+        queue: EventQueue,
+        account: str,
+        intents: int = 0,
+        state_store: StateStore | None = None,
+        sent: Collection[str] = (),
+        presses: PressAcknowledger | None = None,
     ) -> None:
         self.bot = bot
         self.queue = queue
         self.account = account
+        self.presses = presses
+        self.sent = sent
+        """Ids and reference indexes of messages that this bot sent lately: a quote of one addresses the bot."""
         self.may_narrow = not intents
         self.origin = Origin(bot.app_id, bot.base_url, intents or int(WIDE), SHARD)
         self.address = ""
@@ -185,15 +200,19 @@ class Gateway:
     async def _dispatch(self, frame: Frame) -> None:
         if frame.t == "READY":
             ready = msgspec.convert(frame.d, Ready, strict=False)
-            self.session = Session(ready.session_id, frame.s or 0, self.origin, self.intents)
+            self.session = Session(ready.session_id, frame.s or 0, self.origin, self.intents, ready.user.id)
             self.acknowledged = self.session.seq
             await self._save()
         elif self.session is not None and frame.s is not None:
             self.session.seq = frame.s
-        event = parse(frame, self.account, self.bot.clock.now())
+        own = Own(self.session.own_id if self.session else "", self.sent)
+        event = parse(frame, self.account, self.bot.clock.now(), own)
         if event is not None:
             if self.session is not None:
                 self.session.failed_resumes = 0
+            if self.presses is not None:
+                # Before the event waits for its consumer: the platform waits 3 s.
+                self.presses.received(event)
             session_id = self.session.id if self.session else ""
             await self.queue.put(Position(session_id, frame.s or 0), event)
 
@@ -229,7 +248,7 @@ class Gateway:
         if row is TOKEN_REFUSED:
             await self.bot.tokens.renew(await self.bot.tokens.headers())
         elif row is INTENTS_NOT_PERMITTED and self.may_narrow and self.intents != NARROW:
-            self.intents = int(NARROW)
+            self.intents = int(next(fewer for fewer in FALLBACKS if fewer < self.intents))
         elif not row.resume and not row.identify:
             raise NotAllowed(
                 f"{self.account}: the gateway closed with {code}: {row.meaning}. "

@@ -31,6 +31,8 @@ class Session(Struct):
     origin: Origin = Origin()
     intents: int = 0
     """The intents that the platform granted."""
+    own_id: str = ""
+    """The bot's own id, as READY named it."""
     failed_resumes: int = 0
     """Resumes in a row without an event or a lasting connection."""
 

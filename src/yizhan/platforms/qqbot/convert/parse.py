@@ -1,165 +1,266 @@
-"""What the platform pushes to events. Pure, and lenient: an event that cannot be read still arrives, as `other`."""
+"""Pushed payloads to events. Pure, and lenient: an event that cannot be read still arrives, as `other`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
-from yizhan.model import Event, EventKind, Forward, Message, Quote, Reply, Segment, Target, Text
+from yizhan.model import Event, EventKind, Mention, Message, Quote, Reply, Segment, Target
+from yizhan.platforms.qqbot.convert.content import guild_segments, scene_segments
 from yizhan.platforms.qqbot.wire import events
+from yizhan.platforms.qqbot.wire.emoji import emoji_text
 from yizhan.platforms.qqbot.wire.gateway import Frame
 
 T = TypeVar("T")
 
-QUOTES = 103
-"""`message_type` of a message that quotes another."""
+ADDRESSED = ("GROUP_AT_MESSAGE_CREATE", "AT_MESSAGE_CREATE")
+"""Events that come only for messages that mention the bot; groups take the mention away."""
 
 
-def parse(frame: Frame, account: str, now: float) -> Event | None:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """How the receiving bot recognizes itself in a message."""
+
+    id: str = ""
+    """The bot's own id, as the gateway's READY names it; the one that guilds use."""
+    references: Collection[str] = ()
+    """Ids and reference indexes of messages that the bot sent lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One dispatch frame on its way to an event."""
+
+    frame: Frame
+    raw: dict[str, Any]
+    account: str
+    own: Own
+
+    @property
+    def id(self) -> str:
+        return self.frame.id or str(self.raw.get("id") or f"{self.frame.t}:{self.frame.s}")
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The platform's payload, with the name of the event beside it."""
+        return {"t": self.frame.t, "id": self.frame.id, "d": self.raw}
+
+    def read(self, shape: type[T]) -> T:
+        return msgspec.convert(_without_nulls(self.raw), shape, strict=False)
+
+    def target(self, kind: str, id: str) -> Target:
+        return Target(self.account, kind, id)
+
+    def reply(self, at: float) -> Reply | None:
+        """Return the reference by which this event, which is no message, is answered."""
+        return Reply(self.frame.id, at, "event") if self.frame.id else None
+
+
+def parse(frame: Frame, account: str, now: float, own: Own = Own()) -> Event | None:
     """Return the event in a dispatch frame; None for what only concerns the session.
 
     `account`: `platform.name`. `now`: for events that bring no time.
     """
     if frame.t is None or frame.t in ("READY", "RESUMED"):
         return None
-    raw = frame.d if isinstance(frame.d, dict) else {}
+    pushed = Pushed(frame, frame.d if isinstance(frame.d, dict) else {}, account, own)
     reader = _READERS.get(frame.t)
     try:
-        found = reader(frame, raw, account) if reader else None
+        found = reader(pushed) if reader else None
     except (msgspec.ValidationError, RecursionError):
         found = None
-    event = found or Event(_id(frame, raw), EventKind.OTHER, account, _time(raw) or now, raw=_typed(frame, raw))
+    event = found or Event(pushed.id, EventKind.OTHER, account, _time(pushed.raw) or now, raw=pushed.payload)
     return event if event.at else msgspec.structs.replace(event, at=now)
 
 
-def _c2c(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-    d = _read(raw, events.C2CMessage)
-    return _message(
-        frame, raw, d, Target(account, "user", d.author.user_openid), d.author.user_openid, d.author.username
-    )
+# --- messages ---
 
 
-def _group(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-    d = _read(raw, events.GroupMessage)
-    target = Target(account, "group", d.group_openid)
-    # The platform takes the @ away and leaves the space that followed it.
-    d = msgspec.structs.replace(d, content=d.content.removeprefix(" "))
-    return _message(frame, raw, d, target, d.author.member_openid, d.author.username)
+def _c2c(pushed: Pushed) -> Event:
+    d = pushed.read(events.C2CMessage)
+    target = pushed.target("user", d.author.user_openid)
+    return _scene_message(pushed, d, target, d.author.user_openid)
 
 
-def _channel(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-    d = _read(raw, events.ChannelMessage)
-    kind, place = ("dm", d.guild_id) if frame.t == "DIRECT_MESSAGE_CREATE" else ("channel", d.channel_id)
-    text = d.content.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    d = msgspec.structs.replace(d, content=text)
-    return _message(frame, raw, d, Target(account, kind, place), d.author.id, d.author.username)
+def _group(pushed: Pushed) -> Event:
+    d = pushed.read(events.GroupMessage)
+    if pushed.frame.t in ADDRESSED:
+        # The platform takes the mention away and leaves the space that followed it.
+        d = msgspec.structs.replace(d, content=d.content.removeprefix(" "))
+    return _scene_message(pushed, d, pushed.target("group", d.group_openid), d.author.member_openid)
 
 
-def _message(frame: Frame, raw: dict[str, Any], d: Any, target: Target, sender: str, sender_name: str) -> Event:
-    at = events.clock_seconds(d.timestamp)
-    scene = getattr(d, "message_scene", None)
-    ref_idx = scene.value("msg_idx") if scene else ""
+def _scene_message(pushed: Pushed, d: events.C2CMessage | events.GroupMessage, target: Target, sender: str) -> Event:
+    segments = scene_segments(d, pushed.own.id)
+    ref_idx = d.message_scene.value("msg_idx") if d.message_scene else ""
+    event = _message(pushed, d.id, d.timestamp, target, sender, d.author.username, segments)
+    return msgspec.structs.replace(event, context={"ref_idx": ref_idx}) if ref_idx else event
+
+
+def _channel(pushed: Pushed) -> Event:
+    d = pushed.read(events.ChannelMessage)
+    kind, place = ("dm", d.guild_id) if pushed.frame.t == "DIRECT_MESSAGE_CREATE" else ("channel", d.channel_id)
+    segments = guild_segments(d, pushed.own.id or _mentioned_bot(pushed.frame.t, d))
+    event = _message(pushed, d.id, d.timestamp, pushed.target(kind, place), d.author.id, d.author.username, segments)
+    return msgspec.structs.replace(event, mentioned=True) if d.mention_everyone else event
+
+
+def _mentioned_bot(event: str | None, d: events.ChannelMessage) -> str:
+    """Return the bot's id in a message that mentions it; empty if several bots are mentioned, or none."""
+    bots = [entry.id for entry in d.mentions if entry.bot]
+    return bots[0] if event in ADDRESSED and len(bots) == 1 else ""
+
+
+def _message(
+    pushed: Pushed, id: str, timestamp: str, target: Target, sender: str, name: str, segments: list[Segment]
+) -> Event:
+    at = events.clock_seconds(timestamp)
     return Event(
-        id=d.id,
+        id=id,
         kind=EventKind.MESSAGE,
-        account=target.account,
+        account=pushed.account,
         at=at,
         target=target,
         sender=sender,
-        sender_name=sender_name,
-        message=Message(tuple(_segments(d, scene))),
-        reply=Reply(d.id, at),
-        context={"ref_idx": ref_idx} if ref_idx else {},
-        raw=_typed(frame, raw),
+        sender_name=name,
+        message=Message(tuple(segments)),
+        reply=Reply(id, at),
+        raw=pushed.payload,
+        mentioned=pushed.frame.t in ADDRESSED or any(_addresses(segment, pushed.own) for segment in segments),
     )
 
 
-def _segments(d: Any, scene: events.MessageScene | None) -> list[Segment]:
-    segments: list[Segment] = []
-    if getattr(d, "message_type", 0) == QUOTES:
-        segments.append(_quote(d.msg_elements, scene))
-    if text := d.content or _card_text(d):
-        segments.append(Text(text))
-    segments += [_attachment(attachment) for attachment in d.attachments]
-    return segments or [Text("")]
+def _addresses(segment: Segment, own: Own) -> bool:
+    match segment:
+        case Mention(user, _, is_own):
+            return is_own or user == "all"
+        case Quote(message_id, _, sender):
+            return bool(own.id and sender == own.id) or message_id in own.references
+    return False
 
 
-def _card_text(d: Any) -> str:
-    card: events.Card | None = getattr(d, "ark_data", None)
-    return card.prompt if card else ""
+# --- relations and members ---
 
 
-def _quote(elements: list[dict[str, Any]], scene: events.MessageScene | None) -> Quote:
-    first = elements[0] if elements else {}
-    author = first.get("author")
-    author = author if isinstance(author, dict) else {}
-    message_id = (scene.value("ref_msg_idx") if scene else "") or str(first.get("msg_idx") or "")
-    return Quote(
-        message_id,
-        str(first.get("content") or ""),
-        str(author.get("id") or author.get("member_openid") or author.get("user_openid") or ""),
-        str(author.get("username") or ""),
-    )
-
-
-def _attachment(attachment: events.Attachment) -> Forward:
-    url = attachment.url if "://" in attachment.url else f"https://{attachment.url.lstrip('/')}"
-    reference = msgspec.to_builtins(attachment) | {"url": url}
-    return Forward(_kind(attachment.content_type), reference, attachment.filename)
-
-
-def _kind(content_type: str) -> str:
-    family = content_type.partition("/")[0]
-    return {"image": "image", "video": "video", "voice": "voice", "audio": "voice"}.get(family, "file")
-
-
-def _user_relation(kind: EventKind, answerable: bool) -> Callable[[Frame, dict[str, Any], str], Event]:
-    def read(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-        d = _read(raw, events.UserRelation)
-        return _relation(frame, raw, kind, Target(account, "user", d.openid), d.openid, d.timestamp, answerable)
+def _user_relation(kind: EventKind, answerable: bool) -> Callable[[Pushed], Event]:
+    def read(pushed: Pushed) -> Event:
+        d = pushed.read(events.UserRelation)
+        return _relation(pushed, kind, pushed.target("user", d.openid), d.openid, d.timestamp, answerable)
 
     return read
 
 
-def _group_relation(kind: EventKind, answerable: bool) -> Callable[[Frame, dict[str, Any], str], Event]:
-    def read(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-        d = _read(raw, events.GroupRelation)
-        target = Target(account, "group", d.group_openid)
-        return _relation(frame, raw, kind, target, d.op_member_openid, d.timestamp, answerable)
+def _group_relation(kind: EventKind, answerable: bool) -> Callable[[Pushed], Event]:
+    def read(pushed: Pushed) -> Event:
+        d = pushed.read(events.GroupRelation)
+        target = pushed.target("group", d.group_openid)
+        return _relation(pushed, kind, target, d.op_member_openid, d.timestamp, answerable)
 
     return read
 
 
-def _relation(
-    frame: Frame, raw: dict[str, Any], kind: EventKind, target: Target, sender: str, timestamp: int, answerable: bool
-) -> Event:
-    reply = Reply(frame.id, timestamp, "event") if answerable and frame.id else None
-    return Event(_id(frame, raw), kind, target.account, timestamp, target, sender, reply=reply, raw=_typed(frame, raw))
+def _relation(pushed: Pushed, kind: EventKind, target: Target, sender: str, at: float, answerable: bool) -> Event:
+    reply = pushed.reply(at) if answerable else None
+    return Event(pushed.id, kind, pushed.account, at, target, sender, reply=reply, raw=pushed.payload)
 
 
-def _interaction(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-    d = _read(raw, events.Interaction)
-    target = None
-    if d.user_openid:
-        target = Target(account, "user", d.user_openid)
-    elif d.group_openid:
-        target = Target(account, "group", d.group_openid)
+def _member(kind: EventKind) -> Callable[[Pushed], Event]:
+    def read(pushed: Pushed) -> Event:
+        d = pushed.read(events.MemberChange)
+        return Event(
+            pushed.id,
+            kind,
+            pushed.account,
+            events.clock_seconds(d.timestamp),
+            pushed.target("group", d.group_openid),
+            d.member_openid,
+            d.username,
+            raw=pushed.payload,
+            person=d.member_openid,
+            person_name=d.username,
+        )
+
+    return read
+
+
+def _guild_member(kind: EventKind) -> Callable[[Pushed], Event]:
+    def read(pushed: Pushed) -> Event:
+        d = pushed.read(events.GuildMemberChange)
+        name = d.nick or d.user.username
+        at = events.clock_seconds(d.joined_at) if kind is EventKind.MEMBER_JOINED else 0.0
+        return Event(
+            pushed.id,
+            kind,
+            pushed.account,
+            at,
+            sender=d.user.id,
+            sender_name=name,
+            raw=pushed.payload,
+            person=d.user.id,
+            person_name=name,
+        )
+
+    return read
+
+
+# --- reactions, buttons, reviews ---
+
+
+def _reaction(pushed: Pushed) -> Event:
+    d = pushed.read(events.Reaction)
+    return Event(
+        pushed.id,
+        EventKind.REACTION,
+        pushed.account,
+        0.0,
+        pushed.target("channel", d.channel_id),
+        d.user_id,
+        raw=pushed.payload,
+        about=d.target.id,
+        person=d.user_id,
+        data=emoji_text(d.emoji.id, d.emoji.type),
+    )
+
+
+def _interaction(pushed: Pushed) -> Event:
+    d = pushed.read(events.Interaction)
+    resolved = d.data.get("resolved")
+    resolved = resolved if isinstance(resolved, dict) else {}
+    person = d.user_openid or d.group_member_openid or str(resolved.get("user_id") or "")
+    target = _place(pushed, d)
     at = events.clock_seconds(d.timestamp)
-    reply = Reply(frame.id, at, "event") if frame.id and target else None
-    sender = d.user_openid or d.group_member_openid
-    return Event(_id(frame, raw), EventKind.OTHER, account, at, target, sender, reply=reply, raw=_typed(frame, raw))
+    pressed = d.type in events.ACKNOWLEDGED_TYPES
+    return Event(
+        pushed.id,
+        EventKind.BUTTON_PRESSED if pressed else EventKind.OTHER,
+        pushed.account,
+        at,
+        target,
+        person,
+        reply=pushed.reply(at) if target else None,
+        raw=pushed.payload,
+        about=str(resolved.get("message_id") or ""),
+        person=person if pressed else "",
+        data=str(resolved.get("button_data") or resolved.get("feature_id") or "") if pressed else "",
+    )
 
 
-def _audit(frame: Frame, raw: dict[str, Any], account: str) -> Event:
-    d = _read(raw, events.Audit)
-    target = Target(account, "channel", d.channel_id) if d.channel_id else None
+def _place(pushed: Pushed, d: events.Interaction) -> Target | None:
+    places = (("user", d.user_openid), ("group", d.group_openid), ("channel", d.channel_id))
+    return next((pushed.target(kind, id) for kind, id in places if id), None)
+
+
+def _audit(pushed: Pushed) -> Event:
+    d = pushed.read(events.Audit)
+    target = pushed.target("channel", d.channel_id) if d.channel_id else None
     at = events.clock_seconds(d.audit_time)
-    return Event(_id(frame, raw), EventKind.SENT, account, at, target, raw=_typed(frame, raw))
+    return Event(pushed.id, EventKind.SENT, pushed.account, at, target, raw=pushed.payload)
 
 
-_READERS: dict[str, Callable[[Frame, dict[str, Any], str], Event]] = {
+_READERS: dict[str, Callable[[Pushed], Event]] = {
     "C2C_MESSAGE_CREATE": _c2c,
     "GROUP_AT_MESSAGE_CREATE": _group,
     "GROUP_MESSAGE_CREATE": _group,
@@ -174,14 +275,15 @@ _READERS: dict[str, Callable[[Frame, dict[str, Any], str], Event]] = {
     "GROUP_DEL_ROBOT": _group_relation(EventKind.GROUP_REMOVED, answerable=False),
     "GROUP_MSG_RECEIVE": _group_relation(EventKind.ACTIVE_ALLOWED, answerable=True),
     "GROUP_MSG_REJECT": _group_relation(EventKind.ACTIVE_REFUSED, answerable=False),
+    "GROUP_MEMBER_ADD": _member(EventKind.MEMBER_JOINED),
+    "GROUP_MEMBER_REMOVE": _member(EventKind.MEMBER_LEFT),
+    "GUILD_MEMBER_ADD": _guild_member(EventKind.MEMBER_JOINED),
+    "GUILD_MEMBER_REMOVE": _guild_member(EventKind.MEMBER_LEFT),
+    "MESSAGE_REACTION_ADD": _reaction,
     "INTERACTION_CREATE": _interaction,
     "MESSAGE_AUDIT_PASS": _audit,
     "MESSAGE_AUDIT_REJECT": _audit,
 }
-
-
-def _read(raw: dict[str, Any], shape: type[T]) -> T:
-    return msgspec.convert(_without_nulls(raw), shape, strict=False)
 
 
 def _without_nulls(value: Any) -> Any:
@@ -191,15 +293,6 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _id(frame: Frame, raw: dict[str, Any]) -> str:
-    return frame.id or str(raw.get("id") or f"{frame.t}:{frame.s}")
-
-
 def _time(raw: dict[str, Any]) -> float:
     timestamp = raw.get("timestamp")
     return events.clock_seconds(timestamp) if isinstance(timestamp, (str, int, float)) else 0.0
-
-
-def _typed(frame: Frame, raw: dict[str, Any]) -> dict[str, Any]:
-    """The platform's payload, with the name of the event beside it."""
-    return {"t": frame.t, "id": frame.id, "d": raw}

@@ -1,7 +1,7 @@
-"""What the platform pushes, over the socket or a webhook: the `d` of dispatch frames.
+"""Pushed payloads, over the socket or a webhook: the `d` of dispatch frames.
 
-Source: "单聊消息事件", "群聊消息事件", "关系事件" (API v2); what nonebot-adapter-qq 1.7.3
-and qq-botpy 1.2.1 cannot do without.
+Source: "单聊消息事件", "群聊消息事件", "关系事件", "互动事件" (API v2); "频道成员事件", "表情表态事件" (guild pages);
+fields that nonebot-adapter-qq 1.7.3 and qq-botpy 1.2.1 require; `mentions` as in nonebot/adapter-qq#195.
 
 Times of messages are RFC 3339 text with +08:00, times of relation events are Unix seconds as numbers.
 """
@@ -39,11 +39,21 @@ class MemberAuthor(Struct):
     """member, admin or owner."""
 
 
+class Card(Struct):
+    """`ark_data` of a message of type 3."""
+
+    prompt: str = ""
+    """The card in words."""
+    ark_type: str = ""
+    ark_name: str = ""
+    fields: Any = None
+
+
 class Attachment(Struct, omit_defaults=True):
     content_type: str
     """image/jpeg, image/png, image/gif, video/mp4, voice, file."""
     url: str
-    """Ends after a while; some captures have it without a scheme."""
+    """Expires; some captures have it without a scheme."""
     filename: str = ""
     size: int = 0
     """Bytes."""
@@ -51,7 +61,43 @@ class Attachment(Struct, omit_defaults=True):
     height: int = 0
     voice_wav_url: str = ""
     asr_refer_text: str = ""
-    """What was said, as text."""
+    """The recognized words of a voice."""
+
+
+class Mentioned(Struct):
+    """One entry of `mentions`. `id` is what stands in the text as `<@id>`."""
+
+    id: str = ""
+    member_openid: str = ""
+    username: str = ""
+    nickname: str = ""
+    bot: bool = False
+    is_you: bool = False
+    """Whether it is the bot that receives the event; groups only."""
+    scope: str = "single"
+    """`single` or `all`."""
+
+
+class ElementAuthor(Struct, frozen=True):
+    id: str = ""
+    member_openid: str = ""
+    user_openid: str = ""
+    username: str = ""
+    bot: bool = False
+    is_you: bool = False
+
+
+class Element(Struct):
+    """One message inside a message: the quoted one (type 103), or a line of a chat record (102)."""
+
+    msg_idx: str = ""
+    author: ElementAuthor = ElementAuthor()
+    message_type: int = 0
+    content: str = ""
+    timestamp: str | int = ""
+    attachments: list[Attachment] = []
+    msg_elements: list[dict[str, Any]] = []
+    ark_data: Card | None = None
 
 
 class MessageScene(Struct):
@@ -61,16 +107,6 @@ class MessageScene(Struct):
 
     def value(self, key: str) -> str:
         return next((item.partition("=")[2] for item in self.ext if item.partition("=")[0] == key), "")
-
-
-class Card(Struct):
-    """What a message of type 3 shows."""
-
-    prompt: str = ""
-    """In words."""
-    ark_type: str = ""
-    ark_name: str = ""
-    fields: Any = None
 
 
 class C2CMessage(Struct, omit_defaults=True):
@@ -103,6 +139,7 @@ class GroupMessage(Struct, omit_defaults=True):
     attachments: list[Attachment] = []
     msg_elements: list[dict[str, Any]] = []
     ark_data: Card | None = None
+    mentions: list[Mentioned] = []
 
 
 class GuildUser(Struct):
@@ -116,6 +153,12 @@ class GuildMember(Struct, omit_defaults=True):
     joined_at: str = ""
     nick: str = ""
     roles: list[str] = []
+
+
+class Reference(Struct):
+    """The quoted message of a guild."""
+
+    message_id: str = ""
 
 
 class ChannelMessage(Struct, omit_defaults=True):
@@ -133,6 +176,9 @@ class ChannelMessage(Struct, omit_defaults=True):
     seq_in_channel: str = ""
     member: GuildMember | None = None
     attachments: list[Attachment] = []
+    mentions: list[Mentioned] = []
+    mention_everyone: bool = False
+    message_reference: Reference | None = None
 
 
 class UserRelation(Struct, omit_defaults=True):
@@ -140,6 +186,7 @@ class UserRelation(Struct, omit_defaults=True):
 
     openid: str
     timestamp: int
+    """Seconds since the epoch."""
     scene: int | None = None
     """How they met (FRIEND_ADD, 2026): 1000 default, 1001/1002 search, 1003 group …"""
     scene_param: str | None = None
@@ -153,12 +200,60 @@ class GroupRelation(Struct):
     op_member_openid: str = ""
 
 
+class MemberChange(Struct, omit_defaults=True):
+    """GROUP_MEMBER_ADD, GROUP_MEMBER_REMOVE (2026). Source: nonebot/adapter-qq#212."""
+
+    group_openid: str
+    member_openid: str
+    timestamp: str | int = 0
+    """Seconds since the epoch, as a number or as text."""
+    op_member_openid: str = ""
+    username: str = ""
+
+
+class GuildMemberChange(Struct, omit_defaults=True):
+    """GUILD_MEMBER_ADD, GUILD_MEMBER_REMOVE. A guild is no address; messages go to its channels."""
+
+    guild_id: str
+    user: GuildUser
+    nick: str = ""
+    joined_at: str = ""
+    op_user_id: str = ""
+
+
+class ReactionTarget(Struct):
+    id: str
+    type: int | str = 0
+    """0 message, 1 thread, 2 post, 3 reply; captures have the words, too."""
+
+
+class Emoji(Struct):
+    id: str
+    type: int = 1
+    """1 one of the platform's own, 2 a Unicode code point."""
+
+
+class Reaction(Struct, omit_defaults=True):
+    """MESSAGE_REACTION_ADD, MESSAGE_REACTION_REMOVE; guild channels only."""
+
+    user_id: str
+    guild_id: str
+    channel_id: str
+    target: ReactionTarget
+    emoji: Emoji
+
+
+MESSAGE_BUTTON, MENU = 11, 12
+ACKNOWLEDGED_TYPES = (MESSAGE_BUTTON, MENU)
+"""Types of interactions that the platform wants answered within 3 s."""
+
+
 class Interaction(Struct, omit_defaults=True):
     """INTERACTION_CREATE: a button was pressed. Answered by `id`, not by the frame's."""
 
     id: str
     type: int
-    """11 button of a message, 12 menu; only these want an answer."""
+    """11 button of a message, 12 menu of a one-to-one chat, 13 and above feedback, sessions, authorizations."""
     chat_type: int
     """0 guild, 1 group, 2 one to one."""
     scene: str = ""
@@ -201,6 +296,9 @@ INTENT_OF = {
         ),
         Intents.GROUP_AND_C2C_EVENT,
     ),
+    **dict.fromkeys(("GROUP_MEMBER_ADD", "GROUP_MEMBER_REMOVE"), Intents.GROUP_MEMBER_EVENT),
+    **dict.fromkeys(("GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"), Intents.GUILD_MEMBERS),
+    **dict.fromkeys(("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"), Intents.GUILD_MESSAGE_REACTIONS),
     "INTERACTION_CREATE": Intents.INTERACTION,
     "MESSAGE_AUDIT_PASS": Intents.MESSAGE_AUDIT,
     "MESSAGE_AUDIT_REJECT": Intents.MESSAGE_AUDIT,
