@@ -60,7 +60,7 @@ def reading_calls() -> dict[str, Endpoint[Any, Any]]:
 
 SENDING, READING = sending_calls(), reading_calls()
 REFUSALS: dict[str, tuple[bytes, type[PlatformError]]] = {
-    "qqbot": (b'{"code":304041,"message":"reply message not allow markdown"}', Rejected),
+    "qqbot": (b'{"code":304999,"message":"a code that no page names"}', Rejected),
     "webwechat": (b'{"BaseResponse":{"Ret":1100,"ErrMsg":""}}', LoginNeeded),
     "wechatsdk": (b'{"error_code":10000,"data":{"status":-9,"desc":"?"}}', Rejected),
     "ohwxapi": (b'{"CgiBaseResponse":{"Ret":-2,"ErrMsg":"to user not found"},"ResponseData":{}}', PlatformError),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
@@ -88,7 +88,13 @@ class FormCodec:
 
 
 class MultipartCodec:
-    """`multipart/form-data`, in the order of the struct. A `FormPart` is a file; structs and lists travel as JSON."""
+    """`multipart/form-data`, in the order of the struct. A `FormPart` is a file; structs and lists travel as JSON.
+
+    `texts`: fields that are read as they are, even if people wrote JSON into them.
+    """
+
+    def __init__(self, texts: Collection[str] = ()) -> None:
+        self.texts = frozenset(texts)
 
     def encode(self, fields: Any) -> tuple[Sequence[Piece], str]:
         boundary = f"----yizhan{secrets.token_hex(12)}"
@@ -119,7 +125,7 @@ class MultipartCodec:
         fields: dict[str, Any] = {}
         for part in http.parts:
             if isinstance(part.value, str) and part.filename is None:
-                fields[part.name] = _maybe_json(part.value)
+                fields[part.name] = part.value if part.name in self.texts else _maybe_json(part.value)
             else:
                 fields[part.name] = part
         return fields
@@ -136,7 +142,13 @@ class NoBody:
 
 
 class JsonOrMultipartCodec:
-    """For calls that take both: multipart when a field is a file; the Content-Type decides when reading."""
+    """For calls that take both: multipart when a field is a file; the Content-Type decides when reading.
+
+    `texts`: as for MultipartCodec.
+    """
+
+    def __init__(self, texts: Collection[str] = ()) -> None:
+        self._multipart = MultipartCodec(texts)
 
     def encode(self, fields: Any) -> tuple[Sequence[Piece], str]:
         has_file = any(isinstance(value, FormPart) for value in _mapping(fields).values())
@@ -144,7 +156,7 @@ class JsonOrMultipartCodec:
 
     def decode(self, http: HttpRequest) -> Mapping[str, Any]:
         is_multipart = http.header("content-type").lower().startswith("multipart/")
-        return (MULTIPART if is_multipart else JSON).decode(http)
+        return (self._multipart if is_multipart else JSON).decode(http)
 
 
 JSON = JsonCodec()
@@ -246,6 +258,7 @@ __all__ = [
     "NO_BODY",
     "Codec",
     "Content",
+    "JsonOrMultipartCodec",
     "decode_javascript",
     "decode_xml",
     "encode_xml",

@@ -257,3 +257,11 @@ async def test_a_pressed_button_is_answered_once() -> None:
             await bot.answer_interaction(interaction, 0)
         with pytest.raises(Rejected, match="630001"):
             await bot.answer_interaction(interaction, 9)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "[1, 2]", "[图]", "{"])
+async def test_a_caption_that_looks_like_json_stays_text(text: str) -> None:
+    async with bot_of() as (served, bot):
+        await bot.channels.post_message(CHANNEL, content=text, file_image=PNG)
+
+        assert text == served.world.posts[-1].text

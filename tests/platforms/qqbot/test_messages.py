@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
 
 from tests.platforms.qqbot.support import GROUP, PNG, TO_USER, USER, adapter_for, bot_of, deliver, stop_clock
+from tests.support import serve
 from yizhan.errors import (
     ContentRefused,
     Duplicate,
@@ -21,9 +23,10 @@ from yizhan.errors import (
 )
 from yizhan.http.router import Exchange
 from yizhan.model import Forward, Message, Native, Reply, SendKey, Target, Text
+from yizhan.platforms.qqbot import PLATFORM, wire
 from yizhan.platforms.qqbot.server.event_source import Answerable
-from yizhan.platforms.qqbot.wire import SEND_TO_GROUP
-from yizhan.wire import HttpResponse
+from yizhan.platforms.qqbot.wire import SEND_TO_GROUP, faults
+from yizhan.wire import Fault, FaultCode, HttpResponse
 
 
 async def test_answers_are_told_apart_by_their_number() -> None:
@@ -305,12 +308,32 @@ async def test_a_message_without_a_type_has_that_of_its_content(fields: dict[str
         assert (kind, text) == (post.kind, post.text)
 
 
-async def test_urls_are_refused_for_a_bot_that_has_none_listed() -> None:
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("see https://example.com/a", "https://example.com/a"),
+        ("crawler.py is a file", "crawler.py"),
+        ("运行1.sh即可", "1.sh"),
+        ("见 README.md", "README.md"),
+        ("www.qq.com", "www.qq.com"),
+        ("看[这里](example.com/a)", "example.com/a)"),
+    ],
+)
+async def test_addresses_are_refused_for_a_bot_that_has_none_listed(text: str, address: str) -> None:
     async with bot_of(rules={"text.urls_allowed": False}) as (_, bot):
-        for text in ("see https://example.com/a", "crawler.py is a file"):
-            with pytest.raises(ContentRefused, match="消息发送失败, 不允许发送url"):
-                await bot.c2c.post_message(USER, content=text)
-        await bot.c2c.post_message(USER, content="nothing to see. Really.")
+        with pytest.raises(ContentRefused) as caught:
+            await bot.c2c.post_message(USER, content=text)
+        assert caught.value.fault is not None
+        assert f"消息发送失败, 不允许发送url {address}" == caught.value.fault.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nothing to see. Really.", "今天 36.5 度", "3.14", "好的。再见.", "v1.2.3", "等等...好", "e.g. this", "..."],
+)
+async def test_numbers_versions_and_dots_are_no_addresses(text: str) -> None:
+    async with bot_of(rules={"text.urls_allowed": False}) as (_, bot):
+        await bot.c2c.post_message(USER, content=text)
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
@@ -324,8 +347,10 @@ async def test_a_text_grows_in_one_message() -> None:
         )
         more = {"stream_msg_id": first.id, "input_state": 1}
         await bot.c2c.post_stream_message(USER, input_mode="append", index=1, content_raw="好", **more)
-        with pytest.raises(Rejected, match="40007"):
+        with pytest.raises(Rejected, match="40007") as rewritten:
             await bot.c2c.post_stream_message(USER, input_mode="replace", index=2, content_raw="再见", **more)
+        assert rewritten.value.fault is not None
+        assert (404, 40113003) == (rewritten.value.fault.http, rewritten.value.fault.row.also)
         last = await bot.c2c.post_stream_message(
             USER, input_mode="replace", index=2, content_raw="你好吗", **{**more, "input_state": 10}
         )
@@ -444,3 +469,67 @@ async def test_received_media_go_on_without_being_uploaded_from_here() -> None:
         assert [PNG, PNG] == [post.blob.read() for post in served.world.posts if post.blob]
         await stream.aclose()  # type: ignore[attr-defined]
         await adapter.close()
+
+
+# --- keyboards, lengths, codes ----------------------------------------------------------------------------------------
+
+KEYBOARD = {"content": {"rows": [{"buttons": [{"id": "1", "render_data": {"label": "好", "visited_label": "好了"}}]}]}}
+
+
+@pytest.mark.parametrize("fields", [{"markdown": {"content": "**选**"}}, {"content": "选"}])
+async def test_posts_show_the_buttons_that_were_sent(fields: dict[str, Any]) -> None:
+    async with bot_of() as (served, bot):
+        await bot.group.post_message(GROUP, keyboard=KEYBOARD, **fields)
+
+        assert KEYBOARD == served.world.posts[-1].extra["keyboard"]
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        (faults.OVER_LENGTH, ContentRefused),
+        (faults.ANSWER_NOT_MARKDOWN, NotAllowed),
+        (faults.KEYBOARD_NOT_ALLOWED, NotAllowed),
+    ],
+)
+async def test_a_refusal_under_500_is_a_refusal_and_no_doubt(row: FaultCode, error: type[Exception]) -> None:
+    async with bot_of() as (served, bot):
+
+        async def refuse(_: Any) -> Any:
+            raise Fault(row)
+
+        served.server.images.show = refuse  # type: ignore[attr-defined]
+        assert 500 == row.http
+        with pytest.raises(error, match=str(row.code)):
+            await bot.group.post_message(GROUP, markdown={"content": "a"})
+
+
+async def test_a_refusal_for_length_names_the_rule_that_cures_it() -> None:
+    async with serve(PLATFORM, rules={"text.max_chars": 10}) as served:
+        adapter = adapter_for(served, rules={"text.max_chars": 100})
+        with pytest.raises(ContentRefused, match=r"text\.max_chars"):
+            await deliver(adapter, Message((Text("一" * 50),)), TO_USER)
+        await adapter.close()
+
+
+async def test_long_text_goes_in_pieces_that_the_platform_surely_takes() -> None:
+    async with serve(PLATFORM) as served:
+        adapter = adapter_for(served)
+        text = "\n".join(f"第{number}行：今日行情平稳。" for number in range(500))
+        await deliver(adapter, Message((Text(text),)), TO_USER)
+        await adapter.close()
+
+        assert all(len(post.text) <= 4000 for post in served.world.posts)
+        assert text.replace("\n", "") == "".join(post.text for post in served.world.posts).replace("\n", "")
+
+
+async def test_an_upload_names_srv_send_msg_where_the_pages_of_its_time_require_it() -> None:
+    upload = {"file_type": 1, "file_data": base64.b64encode(PNG).decode()}
+    for profile, code in (("2026-09", None), ("2025-04", 50035), ("2023-11", 50035)):
+        async with bot_of(profile=profile) as (_, bot):
+            if code is None:
+                await bot.call_json(wire.UPLOAD_TO_USER, USER, upload)
+                continue
+            with pytest.raises(Rejected, match=str(code)):
+                await bot.call_json(wire.UPLOAD_TO_USER, USER, upload)
+            await bot.c2c.files(USER, file_type=1, file_data=PNG)

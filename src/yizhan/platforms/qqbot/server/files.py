@@ -141,6 +141,8 @@ class Files:
         place = self.server.address_book.find(scene.name, request.openid)
         if isinstance(place, Group) and place.muted:
             raise Fault(faults.MUTED)
+        if request.srv_send_msg is None and not request.upload_id and self.server.rules["files.srv_send_msg_required"]:
+            raise Fault(faults.BAD_FORM_BODY, "缺少srv_send_msg")
         sends = request.srv_send_msg or call.endpoint is scene.upload_and_send
         if sends:
             # Before anything is taken in: a send that is not allowed leaves no file behind.

@@ -65,9 +65,13 @@ class Guild:
         others = {name: value for name in ("markdown", "ark", "embed") if (value := getattr(request, name))}
         if not (text or picture or others):
             raise Fault(faults.MESSAGE_EMPTY)
+        if request.markdown:
+            text = text or str(request.markdown.get("content") or "")
         self.server.messages.check_text(text)
         self.server.quotas.note(counted, target)
         kind = "image" if picture else next(iter(others), "text")
+        if request.keyboard:
+            others["keyboard"] = request.keyboard
 
         def show() -> guild.GuildMessage:
             return self._post(call, scene, target, kind, text, picture, others)

@@ -6,8 +6,9 @@ number of answers, the sequence number, the content. A message that is refused u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from yizhan.http.router import Call
@@ -37,6 +38,9 @@ Commit = Callable[[], None]
 """Uses up what a message was allowed by, once it has been accepted."""
 
 DAY = 86400.0
+_ADDRESS = re.compile(r"\w+://\S+|(?<![\w.\-])(?:[a-z0-9\-]+\.)+[a-z]{2,24}(?![\w\-])(?:[/:?]\S*)?", re.I | re.A)
+"""What the platform takes for an address: also `crawler.py` and `1.sh` (openclaw-qqbot#39, botpy#144), but no number
+and no version, whose last part is no word."""
 ARK_TEMPLATES = (23, 24, 37)
 
 
@@ -47,7 +51,7 @@ class DisplayedMessage:
     kind: str
     text: str = ""
     file: PlacedFile | None = None
-    extra: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Messages:
@@ -176,6 +180,8 @@ class Messages:
     # --- is it a message? ---------------------------------------------------------------------------------------------
 
     def _shown(self, request: SendMessage, scene: str) -> DisplayedMessage:
+        if request.keyboard is not None and not self.server.rules["keyboard.allowed"]:
+            raise Fault(faults.KEYBOARD_NOT_ALLOWED)
         self._check_keyboard(request.keyboard)
         match request.msg_type:
             case messages.TEXT:
@@ -195,7 +201,9 @@ class Messages:
                 raise Fault(faults.GROUP_TYPE_INVALID if scene == "group" else faults.CONTENT_INVALID)
         self.check_text(shown.text)
         if request.message_reference is not None:
-            shown.extra = {**(shown.extra or {}), "quotes": request.message_reference.message_id}
+            shown.extra["quotes"] = request.message_reference.message_id
+        if request.keyboard is not None:
+            shown.extra["keyboard"] = request.keyboard
         return shown
 
     def check_text(self, text: str) -> None:
@@ -203,9 +211,9 @@ class Messages:
         if limit and len(text) > limit:
             raise Fault(faults.TOO_LONG)
         if not self.server.rules["text.urls_allowed"]:
-            found = next((word for word in text.split() if "://" in word or "." in word.strip(".")), None)
+            found = _ADDRESS.search(text)
             if found:
-                raise Fault(faults.URL_REFUSED, f"{faults.URL_REFUSED.message} {found}")
+                raise Fault(faults.URL_REFUSED, f"{faults.URL_REFUSED.message} {found[0]}")
 
     def _markdown(self, request: SendMessage) -> DisplayedMessage:
         markdown = request.markdown or {}
@@ -270,7 +278,7 @@ class Messages:
             text=shown.text,
             name=placed.name if placed else "",
             blob=placed.blob if placed else None,
-            extra=shown.extra or {},
+            extra=shown.extra,
         )
         return message_id
 

@@ -376,7 +376,7 @@ RECALL = [
 
 INTERACTION_BAD_PARAMETER = FaultCode(630001, "参数错误", 400, Rejected)
 INTERACTION_MISMATCH = FaultCode(630003, "interaction_id与机器人不匹配", 400, Rejected)
-STREAM_NOT_A_CONTINUATION = FaultCode(40007, "replace模式下内容须以已发送内容开头", 400, Rejected)
+STREAM_NOT_A_CONTINUATION = FaultCode(40007, "replace模式下内容须以已发送内容开头", 404, Rejected, also=40113003)
 
 INTERACTIONS = [
     INTERACTION_BAD_PARAMETER,

@@ -12,7 +12,8 @@ from msgspec import Struct
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
 from yizhan.platforms.qqbot.wire.messages import MessageReference
 from yizhan.platforms.qqbot.wire.token import Nothing
-from yizhan.wire import JSON_OR_MULTIPART, Endpoint, Path, Query
+from yizhan.wire import Endpoint, Path, Query
+from yizhan.wire.codec import JsonOrMultipartCodec
 
 SEND_PAGE = '"发送消息", guild API: POST /channels/{channel_id}/messages'
 DM_PAGE = '"私信", guild API'
@@ -99,6 +100,7 @@ class RecallFromDm(Struct, omit_defaults=True):
 
 
 MAX_BODY = 16 << 20
+CODEC = JsonOrMultipartCodec(texts=("content", "image", "msg_id", "event_id"))
 
 SEND_TO_CHANNEL = Endpoint(
     "sendToChannel",
@@ -108,7 +110,7 @@ SEND_TO_CHANNEL = Endpoint(
     GuildMessage,
     ENVELOPE,
     SEND_PAGE,
-    codec=JSON_OR_MULTIPART,
+    codec=CODEC,
     acts=True,
     target="channel_id",
     max_bytes=MAX_BODY,
@@ -122,7 +124,7 @@ SEND_TO_DM = Endpoint(
     GuildMessage,
     ENVELOPE,
     DM_PAGE,
-    codec=JSON_OR_MULTIPART,
+    codec=CODEC,
     acts=True,
     target="guild_id",
     max_bytes=MAX_BODY,
