@@ -1,5 +1,7 @@
 """An HTTP call described once, used from both ends. No I/O."""
 
+from yizhan.model.secret import Secret
+from yizhan.wire.api import Api
 from yizhan.wire.codec import (
     FORM,
     JSON,
@@ -35,9 +37,11 @@ from yizhan.wire.http import (
     MalformedRequest,
     Piece,
     RawAnswer,
+    WrongField,
 )
-from yizhan.wire.mask import is_secret, mask_text, mask_value
+from yizhan.wire.mask import declare_secret_shape, declare_secrets, is_secret, mask_text, mask_value
 from yizhan.wire.outcome import SUCCESS
+from yizhan.wire.words import explain
 
 __all__ = [
     "FORM",
@@ -46,6 +50,7 @@ __all__ = [
     "MULTIPART",
     "NO_BODY",
     "SUCCESS",
+    "Api",
     "Base64",
     "BodyTooLarge",
     "Codec",
@@ -64,8 +69,12 @@ __all__ = [
     "Piece",
     "Query",
     "RawAnswer",
+    "Secret",
     "Whole",
+    "WrongField",
     "as_struct",
+    "declare_secret_shape",
+    "declare_secrets",
     "decode_javascript",
     "decode_request",
     "decode_response",
@@ -73,6 +82,7 @@ __all__ = [
     "encode_request",
     "encode_response",
     "encode_xml",
+    "explain",
     "is_secret",
     "json_object",
     "mask_text",

@@ -67,7 +67,7 @@ class JsonCodec:
         try:
             value = msgspec.json.decode(_joined(http) or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(f"the body is not JSON: {error}", error) from error
+            raise _malformed("the body is not valid JSON", error) from error
         if not isinstance(value, dict):
             raise _malformed(f"the body is a JSON {type(value).__name__}, expected an object")
         return value
@@ -84,7 +84,7 @@ class FormCodec:
         try:
             return dict(parse_qsl(_joined(http).decode(), keep_blank_values=True, max_num_fields=200))
         except ValueError as error:
-            raise _malformed(f"the body is not a form: {error}", error) from error
+            raise _malformed("the body is not a readable form", error) from error
 
 
 class MultipartCodec:

@@ -18,10 +18,13 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import Rejected, Unavailable, WireMismatch, did_you_mean
+from yizhan.model.secret import Mark
 from yizhan.wire.codec import JSON, Codec
 from yizhan.wire.fault import Fault, FaultTable
-from yizhan.wire.http import HttpRequest, HttpResponse, MalformedRequest
+from yizhan.wire.http import HttpRequest, HttpResponse, MalformedRequest, WrongField
+from yizhan.wire.mask import declare_secrets_of
 from yizhan.wire.outcome import SUCCESS, fault_without_body
+from yizhan.wire.words import problem_of
 
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
@@ -43,13 +46,6 @@ class Envelope(Protocol):
 
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
         """Return the fault with which the platform answers an unreadable request."""
-
-
-class Mark:
-    """The place of a field in the request; unmarked fields are in the body. `name` replaces the field's own name."""
-
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name
 
 
 class Path(Mark):
@@ -106,6 +102,7 @@ class Endpoint(Generic[Req, Res]):
         wanted = set(re.findall(r"{(\w+)}", self.path))
         if wire_names != wanted:
             raise TypeError(f"{self.name}: the path has {sorted(wanted)}, the struct marks {sorted(wire_names)}")
+        declare_secrets_of(self.request, self.response)
 
     @cached_property
     def _marks(self) -> dict[str, Mark]:
@@ -257,7 +254,7 @@ def _refuse_unknown(endpoint: Endpoint[Any, Any], http: HttpRequest, fields: Map
     ):
         for name in given:
             if name not in known and name not in endpoint.constants and name not in endpoint.constant_query:
-                raise MalformedRequest(f"there is no {place} '{name}'.{did_you_mean(name, known)}")
+                raise WrongField(f"there is no {place} '{name}'.{did_you_mean(name, known)}", name)
 
 
 def _build(endpoint: Endpoint[Req, Any], values: dict[str, Any]) -> Req:
@@ -270,7 +267,7 @@ def _build(endpoint: Endpoint[Req, Any], values: dict[str, Any]) -> Req:
     try:
         request = msgspec.convert(wire_values, endpoint.request, strict=False, dec_hook=_as_it_is)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise MalformedRequest(str(error)) from error
+        raise problem_of(error) from error
     if taken is not _MISSING and whole:
         msgspec.structs.force_setattr(request, whole, taken)
     return request

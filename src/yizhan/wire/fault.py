@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class FaultCode:
     concerns: Literal["account", "target"] = "account"
     """For throttling: whether the whole account or one target has to wait."""
     name: str = ""
-    """The name by which chaos rules address the row; the code if empty."""
+    """The name by which chaos rules address the row; if empty, the variable that holds it (`FaultTable.of`)."""
 
 
 class Fault(Exception):
@@ -77,7 +77,7 @@ class Fault(Exception):
 class FaultTable:
     """The rows of one platform, by either of their codes or by name."""
 
-    def __init__(self, rows: Iterable[FaultCode]) -> None:
+    def __init__(self, rows: Iterable[FaultCode], names: Mapping[str, FaultCode] | None = None) -> None:
         self.rows = tuple(rows)
         self._by_code: dict[str, FaultCode] = {}
         for row in self.rows:
@@ -85,7 +85,21 @@ class FaultTable:
         for row in self.rows:
             if row.also is not None:
                 self._by_code.setdefault(str(row.also), row)
-        self._by_name = {row.name: row for row in self.rows if row.name}
+        self._by_name = {**(names or {}), **{row.name: row for row in self.rows if row.name}}
+        self._names = {id(row): name for name, row in self._by_name.items()}
+
+    @classmethod
+    def of(cls, namespace: Mapping[str, object]) -> FaultTable:
+        """Return the table of every `FaultCode` in a module: `FAULTS = FaultTable.of(globals())`, below the rows.
+
+        A row is addressed by its variable's name in lower case: `TOO_MANY` is `too_many`.
+        """
+        rows = {name.lower(): row for name, row in namespace.items() if isinstance(row, FaultCode)}
+        return cls(dict.fromkeys(rows.values()), {name: row for name, row in rows.items() if not row.name})
+
+    def name_of(self, row: FaultCode) -> str:
+        """Return the name by which chaos rules address `row`; empty if it has none."""
+        return self._names.get(id(row), "")
 
     def find(self, code: int | str) -> FaultCode | None:
         """Return the row with that code or name, or None."""

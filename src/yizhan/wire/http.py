@@ -10,7 +10,15 @@ from yizhan.model.media import Content
 
 
 class MalformedRequest(Exception):
-    """A request that does not fit its endpoint; the text says which field and why."""
+    """A request that does not fit its endpoint; the text, ours, says which field and why."""
+
+
+class WrongField(MalformedRequest):
+    """One field of the request is missing, unknown or of the wrong type. `field` is its dotted wire name."""
+
+    def __init__(self, text: str, field: str) -> None:
+        super().__init__(text)
+        self.field = field
 
 
 class BodyTooLarge(MalformedRequest):

@@ -1,32 +1,110 @@
-"""Secrets out of what is logged, recorded or shown."""
+"""Masks secrets in what is logged, recorded or shown.
+
+A platform marks its secret fields (`Annotated[str, Secret()]`, `Query(secret=True)`); every endpoint that is declared
+adds those of its request and response. `declare_secrets` adds names that stand in no endpoint's struct: cookies,
+attributes of XML, fields of what is pushed.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-_SECRET_NAMES = (
-    "access_token|clientsecret|client_secret|secret|secretkey|bot_token|token|authorization|skey|wxsid|sid|"
-    "pass_ticket|webwx_data_ticket|webwx_auth_ticket|webwxuvid|context_token|typing_ticket|get_updates_buf|aeskey|"
-    "cdnthumbaeskey|aes_key|local_token_list|password|cookie|set-cookie|x-signature-ed25519|ticket|rawfilekey"
+from msgspec import Struct
+
+from yizhan.model.secret import secret_names, structs_in
+
+_ALWAYS = (
+    "access_token",
+    "api_key",
+    "authorization",
+    "client_secret",
+    "cookie",
+    "password",
+    "proxy-authorization",
+    "secret",
+    "set-cookie",
+    "token",
 )
-_NAME = re.compile(rf"^(?:{_SECRET_NAMES})$", re.IGNORECASE)
-_PAIR = re.compile(rf"""((?:^|[^\w])["']?(?:{_SECRET_NAMES})["']?\s*[:=]\s*["']?)([^"'&;,\s<>}}]+)""", re.IGNORECASE)
-_ELEMENT = re.compile(rf"(<(?:{_SECRET_NAMES})>)[^<]+", re.IGNORECASE)
-# iLink's bot tokens name themselves, wherever they stand (in lists, say).
-_BOT_TOKEN = re.compile(r"(@im\.bot:)[0-9A-Za-z]{6,}")
-_BEARER = re.compile(r"\b(QQBot|Bearer|Bot)\s+(?!\w*=)[A-Za-z0-9._~+/=-]{6,}")
+"""Names that are secret with every vendor."""
+_SCHEME = re.compile(r"\b(Bearer|Bot|\w+Bot)\s+(?!\w*=)[A-Za-z0-9._~+/=-]{6,}")
+
+
+class _Secrets:
+    """Every secret name that has been declared, and the patterns made of them."""
+
+    def __init__(self) -> None:
+        self._names = set(_ALWAYS)
+        self._structs: set[type[Struct]] = set()
+        self._new: list[type[Struct]] = []
+        self._shapes: list[re.Pattern[str]] = []
+        self._compile()
+
+    def add_names(self, names: tuple[str, ...]) -> None:
+        wanted = {name.lower() for name in names}
+        if not wanted <= self._names:
+            self._names |= wanted
+            self._compile()
+
+    def add_struct(self, struct: type[Struct]) -> None:
+        if struct not in self._structs:
+            self._structs.add(struct)
+            self._new.append(struct)
+
+    def add_shape(self, pattern: str) -> None:
+        self._shapes.append(re.compile(pattern))
+
+    def has(self, name: str) -> bool:
+        self._read_structs()
+        return name.lower() in self._names
+
+    def masked(self, text: str) -> str:
+        self._read_structs()
+        for shape in self._shapes:
+            text = shape.sub(r"\1***", text)
+        return self._element.sub(r"\1***", self._pair.sub(r"\1***", _SCHEME.sub(r"\1 ***", text)))
+
+    def _read_structs(self) -> None:
+        # At the first masking, not at import: the hints of a few hundred structs take a while to resolve.
+        while self._new:
+            self.add_names(tuple(secret_names(self._new.pop())))
+
+    def _compile(self) -> None:
+        names = "|".join(re.escape(name) for name in sorted(self._names))
+        self._pair = re.compile(
+            rf"""((?:^|[^\w])["']?(?:{names})["']?\s*[:=]\s*["']?)([^"'&;,\s<>}}]+)""", re.IGNORECASE
+        )
+        self._element = re.compile(rf"(<(?:{names})>)[^<]+", re.IGNORECASE)
+
+
+_SECRETS = _Secrets()
+
+
+def declare_secrets(*names: str) -> None:
+    """Mask the values of fields, headers, cookies and XML elements of these names, in any case."""
+    _SECRETS.add_names(names)
+
+
+def declare_secrets_of(*types: Any) -> None:
+    """Mask the fields that are marked secret in these structs and in those inside them."""
+    for type_ in types:
+        for struct in structs_in(type_):
+            _SECRETS.add_struct(struct)
+
+
+def declare_secret_shape(pattern: str) -> None:
+    """Mask whatever matches `pattern` after its first group, for secrets that are recognizable wherever they stand."""
+    _SECRETS.add_shape(pattern)
 
 
 def is_secret(name: str) -> bool:
     """Whether a field, header or cookie of that name is never to be shown."""
-    return _NAME.match(name) is not None
+    return _SECRETS.has(name)
 
 
 def mask_text(text: str) -> str:
     """Return `text` with the values of secret fields replaced by `***`."""
-    text = _BOT_TOKEN.sub(r"\1***", text)
-    return _ELEMENT.sub(r"\1***", _PAIR.sub(r"\1***", _BEARER.sub(r"\1 ***", text)))
+    return _SECRETS.masked(text)
 
 
 def mask_value(value: Any) -> Any:
