@@ -6,10 +6,9 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import pytest
-from msgspec import Struct
 
 from yizhan.cli.account import settings_for
 from yizhan.cli.content import body, looks_like_target, split_words, targets_of
@@ -19,8 +18,9 @@ from yizhan.cli.ids import ids_of
 from yizhan.cli.output import Output, size
 from yizhan.errors import ConfigError, LoginNeeded, Refused, UnknownTarget
 from yizhan.model import Receipt, State
+from yizhan.model.secret import Secret
 from yizhan.platforms.adapter import Finding
-from yizhan.platforms.spec import Platform
+from yizhan.platforms.spec import AccountSettings, Platform
 
 A, B = "qqbot.main/user/A", "webwechat.me/group/B"
 
@@ -172,11 +172,10 @@ def test_sizes_are_short(count: float, text: str) -> None:
     assert text == size(count)
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(AccountSettings, frozen=True, kw_only=True):
     app_id: str
-    secret: str
+    secret: Annotated[str, Secret()]
     port: int = 1
-    rules: dict[str, Any] = {}
 
 
 PLATFORM = Platform(
@@ -184,7 +183,6 @@ PLATFORM = Platform(
     title="Pigeon post",
     network="qq",
     settings=Settings,
-    secrets=frozenset({"secret"}),
     capabilities={},
     adapter="",
     server="",

@@ -14,7 +14,7 @@ from yizhan.http.websocket import Socket
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.server import ServerOptions
-from yizhan.platforms.spec import KindCapabilities, Platform
+from yizhan.platforms.spec import AccountSettings, KindCapabilities, Platform
 from yizhan.wire import (
     JSON,
     MULTIPART,
@@ -165,8 +165,8 @@ class Server:
         self.closed = True
 
 
-class Settings(Struct):
-    base_url: str = ""
+class Settings(AccountSettings, frozen=True):
+    pass
 
 
 PIGEON = Platform(
@@ -174,7 +174,6 @@ PIGEON = Platform(
     title="Carrier pigeons",
     network="qq",
     settings=Settings,
-    secrets=frozenset(),
     capabilities={"user": KindCapabilities(frozenset({"text"}))},
     adapter="tests.pigeon:Nothing",
     server="tests.pigeon:Server",

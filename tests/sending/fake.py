@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
 from yizhan.errors import HandleExpired, Unsupported
 from yizhan.model import (
     Content,
@@ -27,14 +25,12 @@ from yizhan.model import (
     Video,
     Voice,
 )
-from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part
-from yizhan.platforms.spec import KindCapabilities, Platform, platforms
+from yizhan.platforms.adapter import Adapter, Finding, Limit, LoginStep, MediaNeed, Part
+from yizhan.platforms.spec import AccountSettings, KindCapabilities, Platform, platforms
 
 
-class FakeSettings(Struct):
-    base_url: str = ""
-    rules_profile: str = ""
-    rules: dict[str, Any] = {}
+class FakeSettings(AccountSettings, frozen=True):
+    pass
 
 
 class Network:
@@ -85,10 +81,7 @@ class Network:
 NETWORK = Network()
 
 
-class FakeAdapter:
-    def __init__(self, context: AccountContext) -> None:
-        self.context = context
-
+class FakeAdapter(Adapter):
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         parts = []
         repeatable = NETWORK.repeatable or NETWORK.repeatable_to(target)
@@ -183,7 +176,6 @@ FAKE = Platform(
     title="Fake",
     network="qq",
     settings=FakeSettings,
-    secrets=frozenset(),
     capabilities={
         "user": KindCapabilities(frozenset({"text", "image"})),
         "group": KindCapabilities(frozenset({"text", "image"})),

@@ -31,6 +31,7 @@ from yizhan.wire import (
     RawAnswer,
     Whole,
     as_struct,
+    declare_secrets,
     decode_javascript,
     decode_request,
     decode_xml,
@@ -151,6 +152,12 @@ def test_javascript_and_xml_answers() -> None:
         decode_xml(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
 
 
+@pytest.fixture
+def declared() -> None:
+    declare_secrets("skey", "sid")
+
+
+@pytest.mark.usefixtures("declared")
 def test_secrets_are_masked() -> None:
     text = mask_text('{"access_token":"abcdef123","x":1} Authorization: QQBot zzzzzzzz skey=@crypt_1&a=b')
 
@@ -160,10 +167,12 @@ def test_secrets_are_masked() -> None:
     assert "a=b" in text
 
 
+@pytest.mark.usefixtures("declared")
 def test_secrets_in_xml_are_masked() -> None:
     assert "<error><ret>0</ret><skey>***</skey></error>" == mask_text("<error><ret>0</ret><skey>@c_1</skey></error>")
 
 
+@pytest.mark.usefixtures("declared")
 def test_secrets_in_addresses_within_json_are_masked() -> None:
     value = {"url": "/head?seq=1&skey=@crypt_1&x=2", "xml": ["<a><sid>s</sid></a>"], "text": "sid=1", "sid": "s"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ from yizhan.accounts.tables import AccountTable
 from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
 from yizhan.model import Clock, Target, check_account_name, is_account_name
 from yizhan.platforms.adapter import AccountContext, Adapter
-from yizhan.platforms.spec import Platform, platform_named
+from yizhan.platforms.spec import AccountSettings, Platform, platform_named
+from yizhan.wire.words import explain
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
@@ -40,7 +41,7 @@ class OpenAccount:
     """An account in use."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     """As they were stored when it was opened."""
     adapter: Adapter
     context: AccountContext
@@ -162,11 +163,12 @@ class Accounts:
             settings=checked,
             clock=self._clock,
             state_store=await self._table.state_store(name),
-            rules=platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None)),
+            rules=platform.rules(checked.rules_profile or None, checked.rules),
             open_media=self._library.open,
             context_of=lambda target: contexts.get(target, {}),
             variant=self._variants.variant,
             share=self._share.address,
+            title=platform.title,
         )
         adapter = platform.load_adapter()(context)
         return OpenAccount(name, settings, adapter, context, contexts)
@@ -188,7 +190,7 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
                 f"Known: {', '.join(sorted(known))}."
             )
     checked = _converted(name, settings, platform)
-    platform.rules(getattr(checked, "rules_profile", "") or None, getattr(checked, "rules", None))
+    platform.rules(checked.rules_profile or None, checked.rules)
     plain: dict[str, Any] = msgspec.to_builtins(checked)
     for setting, value in plain.items():
         if setting.endswith("_url") and value and not _is_address(value):
@@ -199,12 +201,12 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
     return plain
 
 
-def _converted(name: str, settings: Mapping[str, Any], platform: Platform) -> Any:
+def _converted(name: str, settings: Mapping[str, Any], platform: Platform) -> AccountSettings:
     try:
         return msgspec.convert(settings, platform.settings, strict=False)
     except msgspec.ValidationError as error:
         known = sorted(field.encode_name for field in msgspec.structs.fields(platform.settings))
-        raise ConfigError(f"{name}: {error}. Known settings: {', '.join(known)}.") from error
+        raise ConfigError(f"{name}: {explain(error)}. Known settings: {', '.join(known)}.") from error
 
 
 def _is_address(url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -25,7 +25,8 @@ def is_marked_secret(hint: object) -> bool:
     """Whether a type hint, read with its extras, carries the mark or one with `secret=True`."""
     if get_origin(hint) is not Annotated:
         return False
-    return any(mark is Secret or isinstance(mark, Secret) or (isinstance(mark, Mark) and mark.secret) for mark in get_args(hint)[1:])
+    marks = get_args(hint)[1:]
+    return any(m is Secret or isinstance(m, Secret) or (isinstance(m, Mark) and m.secret) for m in marks)
 
 
 def secret_fields(struct: type[Struct]) -> Iterator[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct
 
 from yizhan.errors import MediaFormat, Unsupported
 from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, SendKey, Target
@@ -13,6 +17,10 @@ from yizhan.platforms.rules import Rules
 if TYPE_CHECKING:
     from yizhan.model import Segment
     from yizhan.platforms.kit.media_rules import MediaRule
+    from yizhan.wire import Endpoint
+
+Req = TypeVar("Req", bound=Struct)
+Res = TypeVar("Res")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +81,16 @@ class Limit:
 Progress = Callable[[int], None]
 
 
-class Adapter(Protocol):
+class Adapter(ABC):
     """The client end of one account. Three methods decide everything: compose, upload, send.
 
-    An adapter may also have `media_rule(segment, target) -> MediaRule | None` (see `platforms.recipes`): what this
-    platform takes of a segment's media, by the account's rules and the kind of target alone; None for anything, as it
-    is. `compose` then sees media that fit.
+    The other methods have defaults, for a platform without that ability.
     """
 
+    def __init__(self, context: AccountContext) -> None:
+        self.context = context
+
+    @abstractmethod
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         """Return the parts that carry `message`, in order. Pure; called before storing and again when delivering.
 
@@ -88,27 +98,96 @@ class Adapter(Protocol):
             Refused: the platform has no way to carry it; the text says what would work.
         """
 
-    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        """Return the limits under which each part of `message` is sent to `target`. Pure."""
-
+    @abstractmethod
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
         """Place the bytes at the platform. `target` is any one inside the scope; several wires want one in the path."""
 
+    @abstractmethod
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
     ) -> PlatformId:
-        """Send one part. Success means that the platform gave an id; anything else raises a PlatformError."""
+        """Send one part, and return the id that the platform gave the message.
+
+        On a wire whose success has no message id, return `PlatformId("")`: the delivery is `sent`, and what needs an
+        id later (recall, read marks) says that there is none. Where the vendor documents an id and it is missing,
+        raise OutcomeUnknown.
+
+        Raises:
+            PlatformError: the class says what to do; nothing else counts as success.
+        """
+
+    def session(self) -> str:
+        """Return a digest of the login: a wire recognizes a repeat under the same SendKey only within one session.
+
+        Default: empty, for a wire without sessions.
+        """
+        return ""
+
+    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
+        """Return the limits under which each part of `message` is sent to `target`. Pure. Default: none."""
+        return ()
+
+    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
+        """Return what this platform takes of a segment's media, by the account's rules and the kind of target alone.
+
+        `compose` then sees media that fit. Default: None, which takes anything as it is.
+        """
+        return None
+
+    async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
+        """Carry out any call of this platform, past queue, limits and records; its errors are those of sending.
+
+        Raises:
+            Unsupported: this adapter has no wire of its own.
+        """
+        raise Unsupported(f"{self.context.name} makes no raw calls.")
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
-        """Withdraw one sent part."""
+        """Withdraw one sent part.
+
+        Raises:
+            Unsupported: nothing can be withdrawn on this wire, or `sent` has no id.
+        """
+        raise Unsupported(f"{target}: {self.title} withdraws no messages. Send a correction.")
 
     async def mark_read(self, target: Target) -> None:
-        """Tell the platform that what `target` wrote has been read. Unsupported where the wire has no such call."""
+        """Tell the platform that what `target` wrote has been read.
 
-    def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, for as long as the account is open; reconnects by itself."""
+        Raises:
+            Unsupported: the wire has no such call.
+        """
+        raise Unsupported(f"{target}: {self.title} has no read marks.")
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Yield what comes in, for as long as the account is open; reconnects by itself.
+
+        Default: nothing ever comes in.
+        """
+        await asyncio.Event().wait()
+        nothing: tuple[Event, ...] = ()
+        for event in nothing:
+            yield event
+
+    def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        """Yield the bytes of received media, by the `reference` of its `Forward` segment. An async generator.
+
+        Raises:
+            Unsupported: what comes in has no media on this wire.
+            PlatformError: the platform no longer has them, or could not be reached.
+        """
+        raise Unsupported(f"{self.context.name}: {self.title} brings in no media, so there is nothing to save.")
+
+    def read_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, Event | None]:
+        """Read what the platform pushed: status and body of the answer, and the event in it.
+
+        Raises:
+            Unsupported: that platform pushes nothing over HTTP.
+        """
+        raise Unsupported(
+            f"{self.context.name}: {self.title} has no webhooks. Its events come by themselves: use events()."
+        )
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
         """Log in (or take up the stored session) and return the identity in words.
@@ -118,12 +197,18 @@ class Adapter(Protocol):
         Raises:
             LoginNeeded: the secret is wrong, or the login was refused or not confirmed in time.
         """
+        return self.context.name
 
     async def check(self) -> Sequence[Finding]:
         """Look for what would keep this account from sending, cheaply and without sending anything."""
+        return ()
 
-    async def close(self) -> None:
-        """Let go of connections."""
+    async def close(self) -> None:  # noqa: B027 - an adapter without connections has nothing to close
+        """Close connections."""
+
+    @property
+    def title(self) -> str:
+        return self.context.title or self.context.name.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +259,8 @@ class AccountContext:
     """What a recipe makes of media, for a picture that travels beside other media (the cover of a video)."""
     share: Callable[[Media, float], Awaitable[str]] = field(default=lambda media, seconds: _nothing_shared())
     """An address under which the media can be fetched for so many seconds, for a wire that takes nothing else."""
+    title: str = ""
+    """The platform's title, for error texts."""
 
 
 async def _nothing_made(recipe: str) -> Media:
@@ -193,18 +280,3 @@ def library_media(source: object) -> Media:
     if not isinstance(source, Media):
         raise MediaFormat("The media has not been taken into the library yet. Add it first, or send through an engine.")
     return source
-
-
-def session_of(adapter: Adapter) -> str:
-    """Return `adapter.session()`, the digest of its login; empty for a wire without sessions.
-
-    A wire recognizes a repeat under the same SendKey only within one session.
-    """
-    session: Callable[[], str] | None = getattr(adapter, "session", None)
-    return session() if callable(session) else ""
-
-
-def media_rule_of(adapter: Adapter) -> Callable[[Segment, Target], MediaRule | None] | None:
-    """Return the adapter's `media_rule`, if it has one."""
-    found: Callable[[Segment, Target], MediaRule | None] | None = getattr(adapter, "media_rule", None)
-    return found

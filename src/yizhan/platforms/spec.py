@@ -10,9 +10,11 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
 
 from yizhan.errors import ConfigError, did_you_mean
+from yizhan.model.secret import Secret, secret_fields
 from yizhan.platforms.rules import Rules
 
 if TYPE_CHECKING:
@@ -41,8 +43,40 @@ class KindCapabilities:
     note: str = ""
 
 
-Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$")]
+Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$"), Secret()]
 """For account settings: the address of an HTTP proxy, `http://user:password@host:3128`; empty for none."""
+
+
+class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the account settings of every platform. Secret fields are marked: `token: Annotated[str, Secret()]`."""
+
+    base_url: str = ""
+    """Scheme and host of the platform; empty: the vendor's own."""
+    rules_profile: str = ""
+    """Dated profile of limits; the newest if empty."""
+    rules: dict[str, bool | int | float | str] = {}
+    """Single limits that differ for this account, by dotted name."""
+
+    @property
+    def api_base(self) -> str:
+        """Where calls go: `base_url`, or its default where it was set to nothing; no slash at the end."""
+        defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
+        return (self.base_url or str(defaults["base_url"])).rstrip("/")
+
+    def __repr__(self) -> str:
+        hidden = set(secret_fields(type(self)))
+        shown = (
+            f"{name}={'***' if name in hidden and value else repr(value)}"
+            for name, value in msgspec.structs.asdict(self).items()
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class ProxiedSettings(AccountSettings, frozen=True, kw_only=True):
+    """Base of the account settings of platforms out on the internet, which may be reached through a proxy."""
+
+    proxy: Proxy = ""
+    """An HTTP proxy that everything of this account goes through, such as `http://host:3128`."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +86,8 @@ class Platform:
     name: str
     title: str
     network: Literal["qq", "wechat"]
-    settings: type[Struct]
-    """Account settings; every field documented. Secret fields are named in `secrets`."""
-    secrets: frozenset[str]
+    settings: type[AccountSettings]
+    """Account settings; every field documented, secret ones marked."""
     capabilities: Mapping[str, KindCapabilities]
     """By kind of target."""
     adapter: str
@@ -76,6 +109,11 @@ class Platform:
 
     def load_server(self) -> Callable[[World, Rules, ServerOptions], Server]:
         return _load(self.server)  # type: ignore[no-any-return]
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secret settings."""
+        return frozenset(secret_fields(self.settings))
 
     @cached_property
     def rules_file(self) -> Path:

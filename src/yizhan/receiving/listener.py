@@ -12,7 +12,7 @@ import msgspec
 
 from yizhan.accounts.registry import Accounts, OpenAccount
 from yizhan.accounts.status import ACTIVE, AccountStatuses, Active, CannotOpen, LoginLost
-from yizhan.errors import LoginNeeded, Unsupported, YizhanError
+from yizhan.errors import LoginNeeded, YizhanError
 from yizhan.model import Card, CardLine, Clock, Event, EventKind, Forward, Quote, Segment
 from yizhan.platforms.spec import platform_named
 from yizhan.receiving.event_log import EventTable, context_of
@@ -241,10 +241,7 @@ class Listeners:
         Raises:
             Unsupported: that platform pushes nothing over HTTP.
         """
-        adapter: Any = (await self._accounts.use(name)).adapter
-        if not hasattr(adapter, "read_webhook"):
-            title = platform_named(name.partition(".")[0]).title
-            raise Unsupported(f"{name}: {title} has no webhooks. Its events come by themselves: use events().")
+        adapter = (await self._accounts.use(name)).adapter
         status, answer, event = adapter.read_webhook(headers, body)
         if event is not None:
             await self.take(name, event)

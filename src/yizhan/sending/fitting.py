@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from yizhan.model import Media, MediaSegment, Message, Target, load_message
-from yizhan.platforms.adapter import Adapter, media_rule_of
+from yizhan.platforms.adapter import Adapter
 from yizhan.runtime.single_flight import SingleFlight
 from yizhan.sending.outbox.receipts import Records
 
@@ -86,10 +86,7 @@ class MessageCache:
         Raises:
             MediaFormat, MediaTooLarge: something in it cannot be made to fit.
         """
-        rule = media_rule_of(adapter)
-        if rule is None:
-            return message, ()
-        return await self._prepare.fitted(message, lambda segment: rule(segment, target))
+        return await self._prepare.fitted(message, lambda segment: adapter.media_rule(segment, target))
 
 
 def has_media(message: Message) -> bool:

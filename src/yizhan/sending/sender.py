@@ -14,7 +14,6 @@ from yizhan.accounts.status import AccountStatuses, Paused
 from yizhan.errors import StorageError
 from yizhan.media.uploads import HandleCache
 from yizhan.model import Clock, State, Target
-from yizhan.platforms.adapter import session_of
 from yizhan.runtime.notifier import DeliveryChanged, Notifier
 from yizhan.sending.decide import Policy
 from yizhan.sending.delivery import Delivery, Progress, receipt_of
@@ -60,7 +59,7 @@ class Sender:
 
     def session(self) -> str:
         """Return a digest of account, address and login session: a key is recognized only within the same three."""
-        words = f"{self.account.identity}\n{session_of(self.account.adapter)}"
+        words = f"{self.account.identity}\n{self.account.adapter.session()}"
         return hashlib.blake2b(words.encode(), digest_size=12).hexdigest()
 
     def token(self, seq: int, part: int) -> int:

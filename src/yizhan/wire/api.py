@@ -9,15 +9,14 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from msgspec import Struct
 
 from yizhan.wire.codec import JSON, Codec
-from yizhan.wire.endpoint import Endpoint
-from yizhan.wire.envelope import Envelope
+from yizhan.wire.endpoint import Endpoint, Envelope
 
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
 
 class Differing(TypedDict, total=False):
-    """What an endpoint may have otherwise than its `Api`; the fields are those of `Endpoint`."""
+    """The fields of an `Endpoint` that may differ from those of its `Api`."""
 
     source: str
     envelope: Envelope

@@ -11,6 +11,7 @@ from yizhan.wire.endpoint import Endpoint
 from yizhan.wire.http import HttpResponse, RawAnswer
 from yizhan.wire.mask import mask_text
 from yizhan.wire.outcome import SUCCESS
+from yizhan.wire.words import explain
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def json_object(endpoint: Endpoint[Any, Any], http: HttpResponse) -> dict[str, A
     try:
         value = msgspec.json.decode(http.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise mismatch(endpoint, http, f"not JSON ({error})") from error
+        raise mismatch(endpoint, http, "not valid JSON") from error
     if not isinstance(value, dict):
         raise mismatch(endpoint, http, "not a JSON object")
     return value
@@ -43,7 +44,8 @@ def as_struct(endpoint: Endpoint[Any, T], http: HttpResponse, value: Any) -> T:
     try:
         return msgspec.convert(value, endpoint.response, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise mismatch(endpoint, http, str(error)) from error
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else explain(error)
+        raise mismatch(endpoint, http, why) from error
 
 
 def mismatch(endpoint: Endpoint[Any, Any], http: HttpResponse, why: str) -> WireMismatch:

@@ -16,9 +16,15 @@ class MalformedRequest(Exception):
 class WrongField(MalformedRequest):
     """One field of the request is missing, unknown or of the wrong type. `field` is its dotted wire name."""
 
-    def __init__(self, text: str, field: str) -> None:
+    def __init__(self, text: str, field: str, *, missing: bool = False) -> None:
         super().__init__(text)
         self.field = field
+        self.missing = missing
+
+    @property
+    def name(self) -> str:
+        """The last part of `field`, without an index: `c` for `a.b.c[...]`."""
+        return self.field.rpartition(".")[2].partition("[")[0]
 
 
 class BodyTooLarge(MalformedRequest):

@@ -66,8 +66,10 @@ class _Secrets:
 
     def _read_structs(self) -> None:
         # At the first masking, not at import: the hints of a few hundred structs take a while to resolve.
+        names: set[str] = set()
         while self._new:
-            self.add_names(tuple(secret_names(self._new.pop())))
+            names.update(secret_names(self._new.pop()))
+        self.add_names(tuple(names))
 
     def _compile(self) -> None:
         names = "|".join(re.escape(name) for name in sorted(self._names))

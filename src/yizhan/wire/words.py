@@ -28,7 +28,7 @@ def problem_of(error: msgspec.ValidationError | RecursionError) -> MalformedRequ
     """Return the validator's finding about a request, as an error that names the field."""
     if isinstance(error, RecursionError):
         return MalformedRequest("the body is nested too deeply")
-    return WrongField(explain(error), field_of(error))
+    return WrongField(explain(error), field_of(error), missing=_MISSING.search(str(error)) is not None)
 
 
 def field_of(error: msgspec.ValidationError) -> str:

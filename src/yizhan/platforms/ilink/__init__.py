@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
-
-from yizhan.platforms.spec import KindCapabilities, Platform, Proxy
+from yizhan.platforms.spec import KindCapabilities, Platform, ProxiedSettings
 
 VENDOR = "https://ilinkai.weixin.qq.com"
 CDN = "https://novac2c.cdn.weixin.qq.com"
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
     """One bot. It is created by scanning a code (`yizhan login`); there is no secret to enter."""
 
     base_url: str = VENDOR
@@ -27,22 +25,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     cdn_url: str = ""
     """Where media are placed and fetched when the platform names no full address; empty: the vendor's CDN, or
     `base_url` when that is not the vendor's."""
-    proxy: Proxy = ""
-    """An HTTP proxy that everything of this account goes through, such as `http://host:3128`."""
     bot_agent: str = "yizhan/0.1"
     """How this program calls itself, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""
     route_tag: str = ""
     """Sent as the header SKRouteTag when not empty."""
     announce: bool = True
     """Tell the platform when receiving starts and stops."""
-    rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the usual one."""
-    rules: dict[str, bool | int | float | str] = {}
-    """Numbers of the profile to override, by dotted name."""
-
-    @property
-    def api_base(self) -> str:
-        return (self.base_url or VENDOR).rstrip("/")
 
     @property
     def cdn_base(self) -> str:
@@ -57,7 +45,6 @@ PLATFORM = Platform(
     title="WeChat bot (iLink)",
     network="wechat",
     settings=Settings,
-    secrets=frozenset({"proxy"}),
     capabilities={
         "user": KindCapabilities(
             segments=frozenset({"text", "image", "video", "voice", "file", "forward", "native"}),

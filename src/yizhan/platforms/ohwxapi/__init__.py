@@ -10,17 +10,16 @@ rules.toml  the limits, by date
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
-
-from yizhan.platforms.spec import CARDS, MEDIA, KindCapabilities, Platform
+from yizhan.model.secret import Secret
+from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8898"
 """Where a gateway listens when nobody told it otherwise."""
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(AccountSettings, frozen=True, kw_only=True):
     """One WeChat account behind one gateway; several accounts may name the same gateway."""
 
     wxid: str
@@ -29,7 +28,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the gateway listens: scheme, host and port."""
     socket_url: str = ""
     """The WebSocket's address when it is elsewhere; empty: `/ws` below `base_url`, or `/ws/<wxid>/<security_code>`."""
-    security_code: str = ""
+    security_code: Annotated[str, Secret()] = ""
     """The code that hosted gateways want in the WebSocket's path."""
     commands: Literal["http", "socket"] = "http"
     """Over what commands travel: hosted gateways take them over the WebSocket only."""
@@ -39,14 +38,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """A folder that this machine shares with the gateway; read when a download answers with a path and no bytes."""
     login_seconds: int = 180
     """How long a login waits for the phone."""
-    rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the usual one."""
-    rules: dict[str, bool | int | float | str] = {}
-    """Numbers of the profile to override, by dotted name."""
-
-    @property
-    def api_base(self) -> str:
-        return (self.base_url or VENDOR).rstrip("/")
 
 
 _SEGMENTS = frozenset({"text", "quote", "forward", "card", "native"}) | MEDIA | CARDS
@@ -56,7 +47,6 @@ PLATFORM = Platform(
     title="ohwxapi (MagicCgi)",
     network="wechat",
     settings=Settings,
-    secrets=frozenset({"security_code"}),
     capabilities={
         "user": KindCapabilities(_SEGMENTS, note="Voice travels with every send: the gateway has no place to keep it."),
         "group": KindCapabilities(_SEGMENTS | {"mention"}, note="Voice travels with every send."),

@@ -10,29 +10,26 @@ rules.toml  the limits, by date
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
-
-from yizhan.platforms.spec import KindCapabilities, Platform, Proxy
+from yizhan.model.secret import Secret
+from yizhan.platforms.spec import KindCapabilities, Platform, ProxiedSettings
 
 VENDOR = "https://api.bot.qq.com"
 """Serves every role since 2026-08-10."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(ProxiedSettings, frozen=True, kw_only=True):
     """What an account needs."""
 
     app_id: str
     """AppID: digits, from the management console."""
-    secret: str
+    secret: Annotated[str, Secret()]
     """AppSecret."""
     base_url: str = VENDOR
     """Scheme and host; the older pair is https://api.sgroup.qq.com with https://bots.qq.com for the token."""
     token_url: str = ""
     """Scheme and host of the access token, where it is another."""
-    proxy: Proxy = ""
-    """An HTTP proxy that everything goes through, `http://host:3128`: one whose address is on the allow-list, say."""
     receive: Literal["socket", "webhook", "off"] = "socket"
     """How events come in: over the gateway's socket, or pushed to this program's own address."""
     intents: int = 0
@@ -40,10 +37,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     as permitted."""
     acknowledge_presses: bool = True
     """Answer every pressed button at once. False: the program answers within 3 s, by `ANSWER_INTERACTION`."""
-    rules_profile: str = ""
-    """Dated profile of limits; the newest if empty."""
-    rules: dict[str, bool | int | float | str] = {}
-    """Single limits that differ for this account, by dotted name."""
 
 
 _BOTH: frozenset[str] = frozenset({"text", "image", "video", "voice", "file", "sticker", "quote", "forward", "native"})
@@ -54,7 +47,6 @@ PLATFORM = Platform(
     title="QQ bot",
     network="qq",
     settings=Settings,
-    secrets=frozenset({"secret", "proxy"}),
     capabilities={
         "user": KindCapabilities(_BOTH, caption=True, note="Stickers go as pictures."),
         "group": KindCapabilities(_BOTH | {"mention"}, caption=True, note="Stickers go as pictures."),

@@ -11,33 +11,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
-
-from yizhan.platforms.spec import MEDIA, KindCapabilities, Platform, Proxy
+from yizhan.platforms.spec import MEDIA, KindCapabilities, Platform, ProxiedSettings
 
 VENDOR = "https://wx.qq.com"
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
     """One account. It is logged in by scanning a code (`yizhan login`); there is no secret to enter."""
 
     base_url: str = VENDOR
     """The address at which logins begin. At the vendor's, the login assigns the account to one of its hosts; any other
     address serves all roles."""
-    proxy: Proxy = ""
-    """An HTTP proxy for all traffic of this account, such as `http://host:3128`."""
     lang: str = "zh_CN"
     """Language of the service's own texts."""
     desktop: bool = True
     """Log in as the packaged desktop edition, without which many accounts are refused (1203)."""
-    rules_profile: str = ""
-    """The dated profile of limits; empty: the newest."""
-    rules: dict[str, bool | int | float | str] = {}
-    """Values that override the profile's, by dotted name."""
-
-    @property
-    def api_base(self) -> str:
-        return (self.base_url or VENDOR).rstrip("/")
 
 
 _SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "card", "native"}) | MEDIA
@@ -51,7 +39,6 @@ PLATFORM = Platform(
     title="Web WeChat",
     network="wechat",
     settings=Settings,
-    secrets=frozenset({"proxy"}),
     capabilities={
         "user": KindCapabilities(_SEGMENTS, note=_NOTE),
         "group": KindCapabilities(_SEGMENTS | {"mention"}, note=_NOTE),

@@ -10,17 +10,16 @@ rules.toml  the limits, by date
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
-
-from yizhan.platforms.spec import CARDS, MEDIA, KindCapabilities, Platform
+from yizhan.model.secret import Secret
+from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8888"
 """Where a client listens when nobody told it otherwise."""
 
 
-class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+class Settings(AccountSettings, frozen=True):
     """One WeChat client: one logged-in account, one port.
 
     Media goes by path on the machine of that client. Where it is another machine, or a sandbox with its own folders,
@@ -29,7 +28,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
 
     base_url: str = VENDOR
     """Scheme, host and port of the API."""
-    secret_key: str = ""
+    secret_key: Annotated[str, Secret()] = ""
     """The key set with interface 1006, if one was."""
     shared_folder: str = ""
     """A folder that both sides see, by its path here; empty: a temporary folder, good on one machine only."""
@@ -48,14 +47,6 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The listener's address as the client reaches it, scheme to port; empty: listen_host and port."""
     login_seconds: int = 240
     """How long a login waits for the phone."""
-    rules_profile: str = ""
-    """Which dated profile of limits to keep; empty: the usual one."""
-    rules: dict[str, bool | int | float | str] = {}
-    """Numbers of the profile to override, by dotted name."""
-
-    @property
-    def api_base(self) -> str:
-        return (self.base_url or VENDOR).rstrip("/")
 
 
 _SEGMENTS = frozenset({"text", "quote", "forward", "card", "native"}) | MEDIA | CARDS
@@ -65,7 +56,6 @@ PLATFORM = Platform(
     title="WeChatSDK (local type API)",
     network="wechat",
     settings=Settings,
-    secrets=frozenset({"secret_key"}),
     capabilities={
         "user": KindCapabilities(_SEGMENTS, note="A sticker from a file is sent by its path each time."),
         "group": KindCapabilities(_SEGMENTS | {"mention"}, note="A quote in a group needs its sender."),

@@ -23,6 +23,7 @@ from yizhan.errors import (
 )
 from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.ilink import Settings, convert, wire
 from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.ilink.client.login import CodeEntry, QrLogin
@@ -42,12 +43,12 @@ _USES = {"image": 1, "video": 2, "file": 3}
 """`MediaNeed.use` to the `media_type` of getuploadurl."""
 
 
-class Adapter:
+class Adapter(BaseAdapter):
     """One account. `calls` are the raw calls; `typing` and `code_entry` go beyond what every adapter has."""
 
     def __init__(self, context: AccountContext) -> None:
+        super().__init__(context)
         settings: Settings = context.settings
-        self.context = context
         self.rules = context.rules
         self.clock = context.clock
         self.calls = Calls(context.name, settings)
@@ -248,7 +249,7 @@ class Adapter:
     def events(self) -> AsyncIterator[Event]:
         return self.poll.events()
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of something received, by its `Forward.reference`."""
         async for piece in self.calls.cdn_download(reference):
             yield piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -123,7 +123,7 @@ class Calls:
             endpoint=wire.CDN_UPLOAD.name,
         )
 
-    async def cdn_download(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def cdn_download(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the plain bytes of what a message refers to (`Forward.reference`).
 
         Raises:
@@ -136,7 +136,7 @@ class Calls:
             async for piece in self._opened(pieces, reference):
                 yield piece
 
-    async def _opened(self, pieces: AsyncIterator[bytes], reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def _opened(self, pieces: AsyncIterator[bytes], reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         key = reference.get("key")
         if not key and reference.get("type") != "image":
             raise Rejected(f"{self.account}: the message came without the key that opens its {reference.get('type')}.")

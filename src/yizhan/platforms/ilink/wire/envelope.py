@@ -23,6 +23,8 @@ from yizhan.wire import (
     HttpResponse,
     MalformedRequest,
     as_struct,
+    declare_secret_shape,
+    declare_secrets,
     json_object,
     undocumented,
 )
@@ -69,6 +71,12 @@ def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: i
         return UNUSABLE_CONTEXT if endpoint is not None and endpoint.acts else INVALID_ARGUMENTS
     return same[0] if same else undocumented(code, text, http)
 
+
+declare_secrets(
+    "bot_token", "context_token", "typing_ticket", "get_updates_buf", "aeskey", "aes_key", "local_token_list"
+)
+# Bot tokens name themselves, wherever they stand: in lists, say.
+declare_secret_shape(r"(@im\.bot:)[0-9A-Za-z]{6,}")
 
 _OCTETS = ("Content-Type", "application/octet-stream")
 """What the API host says of its JSON, too; clients that insist on application/json fail against the service."""

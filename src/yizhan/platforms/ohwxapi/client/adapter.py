@@ -16,6 +16,7 @@ from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, 
 from yizhan.http.client import Caller
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
@@ -35,16 +36,16 @@ MARGIN_SECONDS = 5.0
 _CLIENT_ID_TIME = re.compile(r"_(\d{9,11})$")
 
 
-class Adapter:
+class Adapter(BaseAdapter):
     """Sends as one wxid. `run` gives any command of the wire, typed by its parameters and its answer."""
 
     def __init__(self, context: AccountContext) -> None:
+        super().__init__(context)
         settings: Settings = context.settings
         self.name = context.name
         self.settings = settings
         self.wxid = settings.wxid
         self._over_socket = settings.commands == "socket"
-        self._context = context
         self.caller = Caller(context.name, settings.api_base)
         url = socket_url(settings.api_base, settings.socket_url, settings.wxid, settings.security_code)
         self.line = Line(self.caller, url, settings.wxid, context.clock, context.rules.number("socket.max_bytes"))
@@ -77,13 +78,13 @@ class Adapter:
     # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
-        return convert.compose(message, target, self._context.rules, over_socket=self._over_socket)
+        return convert.compose(message, target, self.context.rules, over_socket=self._over_socket)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return convert.media_rule(segment, self._context.rules, over_socket=self._over_socket)
+        return convert.media_rule(segment, self.context.rules, over_socket=self._over_socket)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(self._context.rules)
+        return convert.limits(self.context.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -94,20 +95,20 @@ class Adapter:
             raise WireMismatch(
                 f"{self.name}: the upload answered no XML but {xml[:80]!r}.", account=self.name, endpoint="CdnUpload"
             )
-        seconds = float(self._context.rules["cdn.seconds"])
-        return Handle(xml, "account", self._context.clock.now() + seconds if seconds else None)
+        seconds = float(self.context.rules["cdn.seconds"])
+        return Handle(xml, "account", self.context.clock.now() + seconds if seconds else None)
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
     ) -> PlatformId:
         draft: convert.Draft = part.body
         token = handles[part.needs[0]].token if part.needs else ""
-        content = self._context.open_media(draft.inline.sha256) if draft.inline else None
+        content = self.context.open_media(draft.inline.sha256) if draft.inline else None
         answer = await self.run(draft.command, convert.complete(draft, token, content))
         return self._sent(draft.command, answer)
 
     def _sent(self, command: wire.Command[Any, Any], answer: Any) -> PlatformId:
-        now = self._context.clock.now()
+        now = self.context.clock.now()
         if not isinstance(answer, wire.Sent):
             return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
         id = answer.NewMsgIdExt or (str(answer.NewMsgId) if answer.NewMsgId else "")
@@ -141,9 +142,9 @@ class Adapter:
             if push is None or push.CurrentWxid not in ("", self.wxid):
                 continue
             raw = msgspec.json.decode(text)
-            yield convert.parse(push, raw, self.name, self.wxid, self._context.clock.now())
+            yield convert.parse(push, raw, self.name, self.wxid, self.context.clock.now())
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of what an event refers to.
 
         Raises:
@@ -194,7 +195,7 @@ class Adapter:
         if await self._online():
             return self.wxid
         show(await self._ask_phone())
-        clock = self._context.clock
+        clock = self.context.clock
         until = clock.now() + self.settings.login_seconds
         while clock.now() < until:
             if await self._online():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -33,7 +32,9 @@ from yizhan.wire import (
     MalformedRequest,
     Query,
     RawAnswer,
+    WrongField,
     as_struct,
+    declare_secrets,
     json_object,
     mismatch,
 )
@@ -87,8 +88,7 @@ FAULTS = FaultTable(
     ]
 )
 
-_FIELD = re.compile(r"missing required field `(\w+)`|`\$((?:\.\w+|\[[^\]]*\])+)`")
-_LAST_WORD = re.compile(r"\.(\w+)(?:\[[^\]]*\])*$")
+declare_secrets("aeskey", "cdnthumbaeskey", "aes_key")
 
 
 class Nothing(Struct):
@@ -129,9 +129,8 @@ class CgiEnvelope:
         text = str(error)
         if isinstance(error, BodyTooLarge):
             return Fault(TOO_LARGE)
-        if (field := _FIELD.search(text)) is not None:
-            path = _LAST_WORD.search(field[2] or "")
-            return Fault(PARAMETER, f"{PARAMETER.message}: {field[1] or (path[1] if path else field[2])}")
+        if isinstance(error, WrongField) and error.name:
+            return Fault(PARAMETER, f"{PARAMETER.message}: {error.name}")
         return Fault(PARAMETER, f"{PARAMETER.message}: {text}", http=400 if text.startswith("the body") else 200)
 
     def _answer(self, ret: int | str, words: str, data: Any, status: int = 200) -> HttpResponse:

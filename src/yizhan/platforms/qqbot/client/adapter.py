@@ -17,6 +17,7 @@ from yizhan.errors import (
 )
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot import Settings, convert, wire
 from yizhan.platforms.qqbot.client.bot import Bot
@@ -43,12 +44,12 @@ DEFAULT_TTL_SECONDS = 300
 """Life of a `file_info` whose answer names no `ttl`."""
 
 
-class Adapter:
+class Adapter(BaseAdapter):
     """One bot, for the engine."""
 
     def __init__(self, context: AccountContext) -> None:
+        super().__init__(context)
         settings: Settings = context.settings
-        self.context = context
         self.settings = settings
         self.account = context.name
         self.bot = Bot(
@@ -185,7 +186,7 @@ class Adapter:
             return 200, NOT_HANDLED
         return status, answer_body
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of received media.
 
         Raises:

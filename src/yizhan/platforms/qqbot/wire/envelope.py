@@ -21,6 +21,7 @@ from yizhan.wire import (
     HttpResponse,
     MalformedRequest,
     as_struct,
+    declare_secrets,
     json_object,
     mismatch,
 )
@@ -28,6 +29,8 @@ from yizhan.wire import (
 JSON_TYPE = ("Content-Type", "application/json")
 """Without parameters: a wide-spread client compares for equality and takes anything else for text."""
 TRACE_HEADER = "X-Tps-trace-ID"
+
+declare_secrets("clientSecret", "x-signature-ed25519")
 
 _encode = msgspec.json.Encoder().encode
 

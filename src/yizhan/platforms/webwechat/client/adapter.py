@@ -21,6 +21,7 @@ from yizhan.errors import (
 )
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.webwechat import convert
 from yizhan.platforms.webwechat.client.calls import WebWx
@@ -44,11 +45,11 @@ FILE_HELPER = "filehelper"
 """A receiver that every account has."""
 
 
-class Adapter:
+class Adapter(BaseAdapter):
     """One web WeChat account. Its session is stored over restarts."""
 
     def __init__(self, context: AccountContext) -> None:
-        self._context = context
+        super().__init__(context)
         self.webwx = WebWx(context.name, context.settings, context.clock)
         self._contacts = Contacts(self.webwx)
         self._uploads = Uploads(self.webwx, context.rules)
@@ -67,13 +68,13 @@ class Adapter:
         if target.kind in ("user", "group"):
             # Raises for an ambiguous name, as far as the address book is known.
             self._contacts.book.find(target.kind, target.id)
-        return convert.compose(message, target, self._context.rules, self._scope)
+        return convert.compose(message, target, self.context.rules, self._scope)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return convert.media_rule(segment, self._context.rules)
+        return convert.media_rule(segment, self.context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(message, self._context.rules)
+        return convert.limits(message, self.context.rules)
 
     def session(self) -> str:
         """Return a digest of the login: a repeat under the same SendKey is recognized only within the same one."""
@@ -83,9 +84,9 @@ class Adapter:
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
         placed = await self._uploads.upload(need, content, await self._upload_receiver(target), progress)
-        seconds = self._context.rules.number("handle.seconds")
+        seconds = self.context.rules.number("handle.seconds")
         token = msgspec.json.encode(placed).decode()
-        return Handle(token, need.scope, self._context.clock.now() + seconds if seconds else None)
+        return Handle(token, need.scope, self.context.clock.now() + seconds if seconds else None)
 
     async def _upload_receiver(self, target: Target) -> str:
         """Return the first receiver's UserName; others share the upload, so an unknown name must not fail it."""
@@ -103,9 +104,7 @@ class Adapter:
         mentions = await self._mentions(draft, to)
         if self.webwx.session is not session:
             # The UserNames above belong to the login that has just ended.
-            raise Unavailable(
-                f"{self._context.name}: a new login began before the message was sent; it is tried again."
-            )
+            raise Unavailable(f"{self.context.name}: a new login began before the message was sent; it is tried again.")
         placed = UploadedMedia("")
         if part.needs:
             placed = msgspec.json.decode(handles[part.needs[0]].token, type=UploadedMedia)
@@ -115,7 +114,7 @@ class Adapter:
             msg.MsgSource = mentions
         sent = await self._send(draft, msg, with_media=bool(part.needs))
         extra = {"to": to, "local_id": client_id, "login": session.scope}
-        return PlatformId(sent, self._context.clock.now(), extra)
+        return PlatformId(sent, self.context.clock.now(), extra)
 
     async def _mentions(self, draft: Draft, room: str) -> str:
         if not draft.mentions:
@@ -135,8 +134,8 @@ class Adapter:
             raise
         if sent.MsgID in ("", "0"):
             raise OutcomeUnknown(
-                f"{self._context.name}: {draft.call} answered Ret 0 without a MsgID.",
-                account=self._context.name,
+                f"{self.context.name}: {draft.call} answered Ret 0 without a MsgID.",
+                account=self.context.name,
                 endpoint=draft.call,
             )
         return sent.MsgID
@@ -150,20 +149,20 @@ class Adapter:
         extra = sent.extra
         if extra.get("login") != self.webwx.ready.scope:
             raise NotAllowed(
-                f"{self._context.name}: {target}: it was sent in an earlier login; only the phone can withdraw it now.",
-                account=self._context.name,
+                f"{self.context.name}: {target}: it was sent in an earlier login; only the phone can withdraw it now.",
+                account=self.context.name,
             )
         try:
             await self.webwx.webwxrevokemsg(sent.id, str(extra.get("to", "")), str(extra.get("local_id", "")))
         except PlatformError as error:
             if not _is_system_error(error):
                 raise
-            seconds = self._context.rules.number("recall.seconds")
+            seconds = self.context.rules.number("recall.seconds")
             raise NotAllowed(
-                f"{self._context.name}: {target}: not withdrawn: {error.fault}. "
+                f"{self.context.name}: {target}: not withdrawn: {error.fault}. "
                 f"Web WeChat withdraws own messages within {seconds} seconds.",
                 fault=error.fault,
-                account=self._context.name,
+                account=self.context.name,
                 endpoint=error.endpoint,
             ) from error
 
@@ -175,7 +174,7 @@ class Adapter:
     def events(self) -> AsyncIterator[Event]:
         return self._receiver.events()
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of received media, by the `reference` of its `Forward` segment.
 
         Raises:
@@ -185,12 +184,12 @@ class Adapter:
         session = self.webwx.ready
         if reference.get("scope") != session.scope:
             raise Unsupported(
-                f"{self._context.name}: it was received in an earlier login and cannot be fetched any more."
+                f"{self.context.name}: it was received in an earlier login and cannot be fetched any more."
             )
         found = download_call(reference, session)
         if found is None:
             raise Unsupported(
-                f"{self._context.name}: a message of type {reference.get('msg_type')} has no bytes to fetch."
+                f"{self.context.name}: a message of type {reference.get('msg_type')} has no bytes to fetch."
             )
         async for chunk in self.webwx.download(*found):
             yield chunk
@@ -209,11 +208,11 @@ class Adapter:
         session = await QrLogin(self.webwx, show).run()
         self._contacts.forget()
         # A position in the old login's stream has no meaning in the new one.
-        await self._context.state_store.put("sync", None)
+        await self.context.state_store.put("sync", None)
         self.webwx.use(session)
         inited = await self.webwx.webwxinit()
         self._contacts.book.add(inited.ContactList)
-        await self._context.state_store.put("session", dump_session(session))
+        await self.context.state_store.put("session", dump_session(session))
         await self.webwx.webwxstatusnotify(NotifyCode.INITED, session.me)
         await self._receiver.start_at(inited.SyncKey)
         show(LoginStep("confirmed", self._identity))
@@ -225,11 +224,11 @@ class Adapter:
             await self.webwx.webwxlogout()
         self.webwx.use(None)
         self._contacts.forget()
-        await self._context.state_store.put("session", None)
-        await self._context.state_store.put("sync", None)
+        await self.context.state_store.put("session", None)
+        await self.context.state_store.put("sync", None)
 
     async def check(self) -> Sequence[Finding]:
-        remedy = f"yizhan login {self._context.name}"
+        remedy = f"yizhan login {self.context.name}"
         if self.webwx.session is None:
             return [Finding("login", False, "never logged in", remedy)]
         try:
@@ -257,7 +256,7 @@ class Adapter:
         session = self.webwx.ready
         inited = await self.webwx.webwxinit()
         self._contacts.book.add(inited.ContactList)
-        await self._context.state_store.put("session", dump_session(session))
+        await self.context.state_store.put("session", dump_session(session))
         if self._receiver.position() is None:
             await self._receiver.start_at(inited.SyncKey)
         self._receiver.login_changed()

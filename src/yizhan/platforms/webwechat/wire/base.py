@@ -11,11 +11,24 @@ from typing import TypeAlias
 from msgspec import Struct, UnsetType
 
 from yizhan.errors import LoginNeeded, NotAllowed, Rejected, TargetGone, Throttled, Unavailable
-from yizhan.wire import FaultCode, FaultTable, JsonCodec
+from yizhan.wire import FaultCode, FaultTable, JsonCodec, declare_secrets
 
 NumberOrText: TypeAlias = str | int | float | None
 """Real clients send some fields as a number, others as a string."""
 OptionalText: TypeAlias = str | UnsetType | None
+
+declare_secrets(
+    "skey",
+    "wxsid",
+    "sid",
+    "pass_ticket",
+    "webwx_data_ticket",
+    "webwx_auth_ticket",
+    "webwxuvid",
+    "ticket",
+    "aeskey",
+    "cdnthumbaeskey",
+)
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
 WEB_JSON = JsonCodec("application/json; charset=UTF-8")
@@ -36,7 +49,7 @@ LOGIN_REFUSED = FaultCode(1203, "login refused for this account", means=LoginNee
 SELF_REFUSED = FaultCode(1204, "sending to oneself is refused", means=NotAllowed, name="self_refused")
 TOO_FREQUENT = FaultCode(1205, "too frequent", means=Throttled, name="too_frequent")
 
-FAULTS = FaultTable([value for value in list(vars().values()) if isinstance(value, FaultCode)])
+FAULTS = FaultTable.of(globals())
 
 CONFIRM_NEEDED = -2013
 """Ret of a room call that succeeded although some of the invited people must confirm first."""

@@ -24,6 +24,7 @@ from yizhan.errors import (
 from yizhan.http.client import Caller
 from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
@@ -42,17 +43,17 @@ MAX_WAITING = 10_000
 """Events that wait to be read; the oldest goes when there are more."""
 
 
-class Adapter:
+class Adapter(BaseAdapter):
     """Sends as the account that is logged in. `call` makes any call of the wire, typed by its request and answer."""
 
     def __init__(self, context: AccountContext) -> None:
+        super().__init__(context)
         settings: Settings = context.settings
         self.name = context.name
         self.settings = settings
         self.caller = Caller(context.name, settings.api_base)
         self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
         self.registration = Registration(self.call, context.state_store, context.clock)
-        self._context = context
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
 
     # --- raw calls ---
@@ -70,13 +71,13 @@ class Adapter:
     # --- sending ---
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
-        return convert.compose(message, target, self._context.rules)
+        return convert.compose(message, target, self.context.rules)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return convert.media_rule(segment, self._context.rules)
+        return convert.media_rule(segment, self.context.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(self._context.rules)
+        return convert.limits(self.context.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -93,7 +94,7 @@ class Adapter:
             # Stickers have no place in the CDN: they are sent by path, so the file stays.
             return Handle(msgspec.json.encode({"path": shared.theirs}).decode(), "account")
         try:
-            file_type = convert.file_type_of(need, self._context.rules)
+            file_type = convert.file_type_of(need, self.context.rules)
             request = wire.Upload(filePath=shared.theirs, aeskey=shared.md5, fileType=file_type)
             placed = (await self.call(wire.CDN_UPLOAD, request)).data
         except (HandleExpired, NotAllowed) as error:
@@ -107,9 +108,9 @@ class Adapter:
             self.folder.remove(shared)
         if str(placed.retcode) not in ("", "0"):
             raise Unavailable(f"{self.name}: the CDN refused the upload (retcode {placed.retcode}).", account=self.name)
-        seconds = float(self._context.rules["cdn.ttl_seconds"])
+        seconds = float(self.context.rules["cdn.ttl_seconds"])
         token = convert.kept_of(placed, file_type)
-        return Handle(token, "account", self._context.clock.now() + seconds if seconds else None)
+        return Handle(token, "account", self.context.clock.now() + seconds if seconds else None)
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
@@ -117,7 +118,7 @@ class Adapter:
         draft: convert.Draft = part.body
         token = handles[part.needs[0]].token if part.needs else ""
         answer = await self.call(draft.endpoint, convert.complete(draft, token))
-        now = self._context.clock.now()
+        now = self.context.clock.now()
         if not isinstance(answer, wire.Sent):
             return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
         if not answer.id:
@@ -158,7 +159,7 @@ class Adapter:
             raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)
             if not isinstance(raw, Mapping):
                 raise ValueError("not a push: no object")
-            event = convert.parse(raw, self.name, self._context.clock.now())
+            event = convert.parse(raw, self.name, self.context.clock.now())
         except (ValueError, TypeError, RecursionError) as error:
             log.warning("push left out", extra={"account": self.name, "reason": str(error)})
             return
@@ -171,10 +172,10 @@ class Adapter:
         self._events.put_nowait(event)
 
     def _login_lost(self, why: str) -> None:
-        now = self._context.clock.now()
+        now = self.context.clock.now()
         self._put(Event(f"login_lost:{int(now)}", EventKind.LOGIN_LOST, self.name, now, raw={"reason": why}))
 
-    async def open_reference(self, reference: dict[str, Any]) -> AsyncIterator[bytes]:
+    async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of what an event refers to: the client fetches them into the shared folder.
 
         Raises:
@@ -202,7 +203,7 @@ class Adapter:
             return _words(profile)
         code = await self.call(wire.LOGIN_QRCODE, wire.Request())
         show(LoginStep("qr", "Scan the code with WeChat.", f"http://weixin.qq.com/x/{code.uuid}" if code.uuid else ""))
-        clock = self._context.clock
+        clock = self.context.clock
         until = clock.now() + self.settings.login_seconds
         while clock.now() < until:
             profile = await self._profile()

@@ -7,7 +7,6 @@ Source: every page's "返回参数" table; pages "错误代码"; dchaofei/puppet
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -32,13 +31,17 @@ from yizhan.wire import (
     HttpResponse,
     JsonCodec,
     MalformedRequest,
+    WrongField,
     as_struct,
+    declare_secrets,
     json_object,
     mismatch,
 )
 
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
+
+declare_secrets("secretKey", "aeskey", "rawfilekey")
 
 PATH = "/api/"
 SUCCESS = 10000
@@ -200,10 +203,9 @@ class SdkEnvelope:
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
         if isinstance(error, NotJson):
             return Fault(BAD_JSON)
-        text = str(error)
-        if missing := re.search(r"missing required field `(\w+)`", text):
-            return Fault(MISSING, f"missing parameter: {missing[1]}")
-        return Fault(MISSING, text)
+        if isinstance(error, WrongField) and error.missing:
+            return Fault(MISSING, f"missing parameter: {error.name}")
+        return Fault(MISSING, str(error))
 
     def _answer(
         self, endpoint: Endpoint[Any, Any] | None, code: Any, words: str, data: Any, http: int = 200
