@@ -37,6 +37,8 @@ class PlatformId(Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     """Seconds since the epoch: the platform's time if it gave one, else ours."""
     extra: dict[str, Any] = {}
+    note: str = ""
+    """A remark for the receipt that came up while the part was sent, such as another form than the one asked for."""
     recalled: bool = False
     """Whether the part was withdrawn."""
 

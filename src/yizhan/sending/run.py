@@ -221,8 +221,7 @@ class DeliveryRun:
         self._journal.part_done(sent)
         self._renewed, self._counted_at = False, None
         self._sender.throttles.forget(self.delivery.seq)
-        if part is not None and part.note:
-            self._journal.note(part.note)
+        self._journal.note(*filter(None, [part.note if part is not None else "", sent.note]))
         # The last part is recorded together with the end, in one write.
         if self._progress.parts_done < len(self._parts):
             await self._journal.record_part()

@@ -39,8 +39,12 @@ class Settings(ProxiedSettings, frozen=True, kw_only=True):
     """Answer every pressed button at once. False: the program answers within 3 s, by `ANSWER_INTERACTION`."""
 
 
-_BOTH: frozenset[str] = frozenset({"text", "image", "video", "voice", "file", "sticker", "quote", "forward", "native"})
-_GUILD: frozenset[str] = frozenset({"text", "image", "sticker", "quote", "mention", "native"})
+_BOTH: frozenset[str] = frozenset(
+    {"text", "image", "video", "voice", "file", "sticker", "quote", "forward", "card", "markdown", "buttons", "native"}
+)
+_GUILD: frozenset[str] = frozenset(
+    {"text", "image", "sticker", "quote", "mention", "card", "markdown", "buttons", "native"}
+)
 
 PLATFORM = Platform(
     name="qqbot",
@@ -48,10 +52,16 @@ PLATFORM = Platform(
     network="qq",
     settings=Settings,
     capabilities={
-        "user": KindCapabilities(_BOTH, caption=True, note="Stickers go as pictures."),
-        "group": KindCapabilities(_BOTH | {"mention"}, caption=True, note="Stickers go as pictures."),
-        "channel": KindCapabilities(_GUILD, caption=True, note="Pictures travel inside the message."),
-        "dm": KindCapabilities(_GUILD - {"mention"}, caption=True, note="Pictures travel inside the message."),
+        "user": KindCapabilities(_BOTH, caption=True, note="Stickers go as pictures, cards as their words."),
+        "group": KindCapabilities(
+            _BOTH | {"mention"}, caption=True, note="Stickers go as pictures, cards as their words."
+        ),
+        "channel": KindCapabilities(
+            _GUILD, caption=True, note="Pictures travel inside the message; cards go as their words."
+        ),
+        "dm": KindCapabilities(
+            _GUILD - {"mention"}, caption=True, note="Pictures travel inside the message; cards go as their words."
+        ),
     },
     adapter="yizhan.platforms.qqbot.client:Adapter",
     server="yizhan.platforms.qqbot.server:Server",

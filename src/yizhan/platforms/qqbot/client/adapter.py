@@ -122,7 +122,7 @@ class Adapter(BaseAdapter):
             sent = await self._sender.send(part.body, file_info, key, message.reply, target)
         except ContentRefused as error:
             raise naming_the_rule(error, self.context.rules) from error
-        platform_id = self._platform_id(sent)
+        platform_id = self._platform_id(sent.answer, sent.note)
         self._sent.add(platform_id.id, platform_id.extra.get("ref_idx", ""))
         return platform_id
 
@@ -236,12 +236,12 @@ class Adapter(BaseAdapter):
             await self._presses.close()
         await self.bot.close()
 
-    def _platform_id(self, sent: Sent | GuildMessage) -> PlatformId:
+    def _platform_id(self, sent: Sent | GuildMessage, note: str) -> PlatformId:
         if not sent.id:
             raise WireMismatch(f"{self.account}: the platform's answer has no message id.", account=self.account)
         at = clock_seconds(sent.timestamp) or self.context.clock.now()
         ref_idx = sent.ext_info.ref_idx if isinstance(sent, Sent) and sent.ext_info else ""
-        return PlatformId(sent.id, at, {"ref_idx": ref_idx} if ref_idx else {})
+        return PlatformId(sent.id, at, {"ref_idx": ref_idx} if ref_idx else {}, note)
 
     def _handle(self, scope: str, uploaded: Uploaded) -> Handle:
         ttl = DEFAULT_TTL_SECONDS if uploaded.ttl < 0 else uploaded.ttl

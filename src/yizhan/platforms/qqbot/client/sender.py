@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from yizhan.errors import ContentRefused, HandleExpired, OutcomeUnknown
+from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, OutcomeUnknown
 from yizhan.model import Content, Handle, Reply, SendKey, Target
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.client.bot import Bot
 from yizhan.platforms.qqbot.client.calls import SceneCalls, picture_part
 from yizhan.platforms.qqbot.client.link_uploads import LinkKey, LinkUploads
-from yizhan.platforms.qqbot.convert import GuildBody, LinkMessage, NativeBody
-from yizhan.platforms.qqbot.wire.faults import LENGTH_FAULTS
+from yizhan.platforms.qqbot.convert.bodies import Body, FormattedBody, GuildBody, LinkMessage, NativeBody
+from yizhan.platforms.qqbot.wire.faults import KEYBOARD_FAULTS, LENGTH_FAULTS, MARKDOWN_FAULTS
 from yizhan.platforms.qqbot.wire.files import Uploaded
-from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel
-from yizhan.platforms.qqbot.wire.messages import MediaInfo, SendMessage, Sent
+from yizhan.platforms.qqbot.wire.guild import GuildMessage, SendToChannel, SendToDm
+from yizhan.platforms.qqbot.wire.messages import TEXT, MediaInfo, SendMessage, Sent
 from yizhan.platforms.rules import Rules
 from yizhan.wire import Endpoint
 
 _GUILD_CALLS: dict[str, Endpoint[Any, GuildMessage]] = {"channel": wire.SEND_TO_CHANNEL, "dm": wire.SEND_TO_DM}
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    answer: Sent | GuildMessage
+    note: str = ""
+    """A remark for the receipt that came up while sending."""
 
 
 class Sender:
@@ -43,20 +51,19 @@ class Sender:
         self._handle_of = handle_of
         self._open_media = open_media
 
-    async def send(
-        self, body: Any, file_info: str, key: SendKey, reply: Reply | None, target: Target
-    ) -> Sent | GuildMessage:
+    async def send(self, body: Body, file_info: str, key: SendKey, reply: Reply | None, target: Target) -> SentPart:
         """Send one part's body. An answer carries `key.number` as `msg_seq`, by which the platform knows a repeat."""
         match body:
             case SendMessage():
-                return await self._send(body, file_info, key, reply, target)
+                return SentPart(await self._send(body, file_info, key, reply, target))
             case LinkMessage():
-                return await self._send_by_link(body, key, reply, target)
+                return SentPart(await self._send_by_link(body, key, reply, target))
             case GuildBody():
-                return await self._send_to_guild(body, reply)
+                return SentPart(await self._send_to_guild(body, reply))
+            case FormattedBody():
+                return await self._send_formatted(body, key, reply, target)
             case NativeBody(call, fields):
-                return await self._send_native(call, fields, key, reply, target)
-        raise TypeError(f"{target}: {type(body).__name__} is no body of the QQ bot platform")
+                return SentPart(await self._send_native(call, fields, key, reply, target))
 
     async def _send(self, body: SendMessage, file_info: str, key: SendKey, reply: Reply | None, target: Target) -> Sent:
         changes: dict[str, Any] = {"media": MediaInfo(file_info)} if file_info else {}
@@ -81,6 +88,38 @@ class Sender:
             self._links.forget(link, handle)
             handle = await self._links.handle(link, upload)
             return await self._send(body.message, handle.token, key, reply, target)
+
+    async def _send_formatted(self, body: FormattedBody, key: SendKey, reply: Reply | None, target: Target) -> SentPart:
+        """Send Markdown; without buttons, or as text, where the platform refuses the form.
+
+        A refused message uses nothing up, so the next form goes under the same number.
+        """
+        message = body.message
+        notes: list[str] = []
+        while True:
+            try:
+                return SentPart(await self._send_any(message, key, reply, target), "; ".join(notes))
+            except NotAllowed as error:
+                if error.fault is None:
+                    raise
+                row = error.fault.row
+                if row in KEYBOARD_FAULTS and message.keyboard is not None and body.listed is not None:
+                    message = msgspec.structs.replace(message, markdown={"content": body.listed}, keyboard=None)
+                    notes.append(f"the platform refused the buttons ({row.code}); they are listed in the text")
+                elif row in MARKDOWN_FAULTS and message.markdown is not None and body.plain is not None:
+                    message = msgspec.structs.replace(message, content=body.plain, markdown=None, keyboard=None)
+                    if isinstance(message, SendMessage):
+                        message = msgspec.structs.replace(message, msg_type=TEXT)
+                    notes.append(f"the platform refused Markdown ({row.code}); it went as plain text")
+                else:
+                    raise
+
+    async def _send_any(
+        self, message: SendMessage | SendToChannel | SendToDm, key: SendKey, reply: Reply | None, target: Target
+    ) -> Sent | GuildMessage:
+        if isinstance(message, SendMessage):
+            return await self._send(message, "", key, reply, target)
+        return await self._send_to_guild(GuildBody(message), reply)
 
     async def _send_to_guild(self, body: GuildBody, reply: Reply | None) -> GuildMessage:
         changes: dict[str, Any] = {_answer_field(reply): reply.id} if reply is not None else {}

@@ -266,6 +266,12 @@ LENGTH_FAULTS = (TOO_LONG, TOO_LONG_OR_ABNORMAL, OVER_LENGTH)
 ANSWER_NOT_MARKDOWN = FaultCode(304041, "reply message not allow markdown", 500, NotAllowed)
 KEYBOARD_NOT_ALLOWED = FaultCode(304057, "not allowd custom keyborad", 500, NotAllowed)
 """These three were seen under HTTP 500 (AstrBotDevs/AstrBot#40, nonebot/adapter-qq#154, openclaw-qqbot#260)."""
+MARKDOWN_RIGHT_MISSING = FaultCode(304036, "没有markdown权限", 400, NotAllowed)
+BUTTON_RIGHT_MISSING = FaultCode(304037, "没有按钮权限", 400, NotAllowed)
+MARKDOWN_FAULTS = (MARKDOWN_NOT_ALLOWED, MARKDOWN_RIGHT_MISSING, ANSWER_NOT_MARKDOWN)
+"""The bot may not send Markdown, here or at all; text passes."""
+KEYBOARD_FAULTS = (BUTTON_RIGHT_MISSING, KEYBOARD_NOT_ALLOWED)
+"""The bot may not send buttons; the message passes without them."""
 URL_REFUSED = FaultCode(40054010, "消息发送失败, 不允许发送url", 400, ContentRefused)
 MARKDOWN_IMAGE_LOST = FaultCode(40034141, "markdown图片转存失败", 400, ContentRefused)
 KEYBOARD_TOO_LARGE = FaultCode(40034029, "keyboard行列数超过限制", 400, ContentRefused)
@@ -299,7 +305,9 @@ CONTENT = [
         },
     ),
     GATEWAY_NEEDED,
-    *_rows(400, NotAllowed, {304036: "没有markdown权限", 304037: "没有按钮权限", 40034127: "没有markdown模板权限"}),
+    MARKDOWN_RIGHT_MISSING,
+    BUTTON_RIGHT_MISSING,
+    FaultCode(40034127, "没有markdown模板权限", 400, NotAllowed),
     CONTENT_INVALID,
     GROUP_TYPE_INVALID,
     MARKDOWN_IMAGE_LOST,
