@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +22,10 @@ from yizhan.media.sources import Source, SourceStream, open_source
 from yizhan.media.staging import staged
 from yizhan.media.verified import Proofs, VerifiedContent, damaged
 from yizhan.model import Clock, Kind, Media
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Check = Callable[[Digests, Findings], None]
 
@@ -101,19 +106,48 @@ class Library:
             MediaTooLarge: over the library's own limit; nothing was stored.
             StorageError: it could not be written; nothing was stored.
         """
+        media, _ = await self._add(source, name, kind, progress, trust, check)
+        return media
+
+    @asynccontextmanager
+    async def intake(self) -> AsyncGenerator[Intake, None]:
+        """Add media for one call; the ones that were new are removed again if the block refuses the call.
+
+        Media that another call has used meanwhile stay.
+        """
+        intake = Intake(self)
+        try:
+            yield intake
+        except Refused:
+            await intake.undo()
+            raise
+
+    async def examine(
+        self, source: Source, name: str | None = None, kind: Kind | None = None, trust: Trust | None = None
+    ) -> Media | None:
+        """Return the media that `source` would become, without storing it and without digests.
+
+        None for a stream or a download, which can be read only once.
+
+        Raises:
+            MediaFormat: empty, unreadable, or not of the wanted kind.
+            MediaTooLarge: over the library's own limit.
+            Refused: the caller may not name the source, or the library does not have it.
+        """
         if isinstance(source, Media):
-            return with_name_and_kind(await self._known(source.sha256, source), name, kind)
+            return with_name_and_kind(source, name, kind)
         if isinstance(source, str) and (digest := digest_in(source)):
-            return with_name_and_kind(await self._known(digest), name, kind)
+            return with_name_and_kind(await self.get(digest), name, kind)
         opened = _opened(source, trust or self.trust)
-        with staged(self.blobs.staging) as file:
-            found = await self._take_in(opened, file, progress)
-            shown = clean_name(opened.name if name is None else name)
-            findings = await asyncio.to_thread(probe, file, found.size)
-            if check is not None:
-                check(found, findings)
-            media = await _uncancellable(self._keep(file, found, findings, shown))
-        return with_name_and_kind(media, shown, kind)
+        if opened.open_file is None:
+            return None
+        try:
+            found, findings = await asyncio.to_thread(_look, opened.open_file)
+        except OSError as error:
+            raise MediaFormat(f"{opened.what} cannot be read: {error.strerror}. Copy it elsewhere first.") from error
+        self._check_size(opened, found.size)
+        shown = clean_name(opened.name if name is None else name)
+        return with_name_and_kind(_media(found, findings, shown), shown, kind)
 
     def open(self, media: Media | str) -> VerifiedContent:
         """Return the bytes of media, by Media or SHA-256. Reading them checks their digest.
@@ -168,35 +202,70 @@ class Library:
             return str(error)
         return "" if held == sha256 else f"{sha256}: the stored bytes have changed; add the media again."
 
+    async def _add(
+        self,
+        source: Source,
+        name: str | None = None,
+        kind: Kind | None = None,
+        progress: Progress | None = None,
+        trust: Trust | None = None,
+        check: Check | None = None,
+    ) -> tuple[Media, float | None]:
+        """Store `source`; return its media, and the time of the new entry in the index, None if it was known."""
+        if isinstance(source, Media):
+            return with_name_and_kind(await self._known(source.sha256, source), name, kind), None
+        if isinstance(source, str) and (digest := digest_in(source)):
+            return with_name_and_kind(await self._known(digest), name, kind), None
+        opened = _opened(source, trust or self.trust)
+        with staged(self.blobs.staging) as file:
+            found = await self._take_in(opened, file, progress)
+            shown = clean_name(opened.name if name is None else name)
+            findings = await asyncio.to_thread(probe, file, found.size)
+            if check is not None:
+                check(found, findings)
+            # Before anything is kept: the wrong kind stores nothing.
+            with_name_and_kind(_media(found, findings, shown), shown, kind)
+            media, added_at = await _uncancellable(self._keep(file, found, findings, shown))
+        return with_name_and_kind(media, shown, kind), added_at
+
+    def _check_size(self, opened: SourceStream, size: int) -> None:
+        if self.max_bytes is not None and size > self.max_bytes:
+            raise MediaTooLarge(
+                f"{opened.what} is too large: It has more than {self.max_bytes} bytes, the limit of this library."
+            )
+        if not size:
+            raise MediaFormat(f"{opened.what} is empty (0 bytes). Nothing was stored; give a file with content.")
+
     async def _take_in(self, opened: SourceStream, file: IO[bytes], progress: Progress | None) -> Digests:
         try:
             async with _closing(opened.chunks):
                 digests = await ingest(opened.chunks, file, max_bytes=self.max_bytes, progress=progress)
         except MediaTooLarge as error:
             raise MediaTooLarge(f"{opened.what} is too large: {error}") from error
-        if not digests.size:
-            raise MediaFormat(f"{opened.what} is empty (0 bytes). Nothing was stored; give a file with content.")
+        self._check_size(opened, digests.size)
         return digests
 
-    async def _keep(self, file: IO[bytes], digests: Digests, findings: Findings, name: str) -> Media:
+    async def _keep(
+        self, file: IO[bytes], digests: Digests, findings: Findings, name: str
+    ) -> tuple[Media, float | None]:
         async with self._locks.of(digests.sha256):
             known = await self.index.find(digests.sha256)
             # Touched first, so that housekeeping in another process leaves the bytes alone.
             if known is not None and await self.index.touch(known.sha256, self.clock.now()):
                 if not await self._is_whole(known):
                     await self.blobs.keep(Path(file.name), known.sha256)
-                return known
+                return known, None
             media = _media(digests, findings, name)
-            there = await self.blobs.exists(media.sha256)
+            there, now = await self.blobs.exists(media.sha256), self.clock.now()
             await self.blobs.keep(Path(file.name), media.sha256)
             try:
                 self._proofs.add(media.sha256, self.blobs.stamp(media.sha256))
-                await self.index.add(media, self.clock.now())
+                await self.index.add(media, now)
             except BaseException:
                 if not there:
                     await self.blobs.delete(media.sha256)
                 raise
-            return media
+            return media, now
 
     async def _is_whole(self, media: Media) -> bool:
         """Whether the stored bytes exist and are intact; adding the file again replaces damaged ones."""
@@ -218,6 +287,36 @@ class Library:
         async for chunk in self.blobs.open(sha256).chunks():
             await asyncio.to_thread(digest.update, chunk)
         return digest.hexdigest()
+
+
+class Intake:
+    """Media added for one call, and those among them that the library did not have before."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._new: list[tuple[str, float]] = []
+
+    async def add(self, source: Source, name: str | None = None, kind: Kind | None = None) -> Media:
+        """Add `source` as `Library.add` does, with its errors."""
+        media, added_at = await self._library._add(source, name, kind)
+        if added_at is not None:
+            self._new.append((media.sha256, added_at))
+        return media
+
+    async def undo(self) -> None:
+        """Remove the media that were new, unless another call has used them since."""
+        for sha256, added_at in self._new:
+            try:
+                await self._library.forget(sha256, added_at)
+            except StorageError as error:
+                log.warning("media of a refused call not removed", extra={"sha256": sha256, "reason": str(error)})
+
+
+def _look(open_file: Callable[[], IO[bytes]]) -> tuple[Digests, Findings]:
+    """Return size and format of a file, with empty digests."""
+    with open_file() as file:
+        size = file.seek(0, os.SEEK_END)
+        return Digests("", "", 0, size), probe(file, size)
 
 
 def _opened(source: Source, trust: Trust) -> SourceStream:
@@ -270,7 +369,7 @@ def _media(digests: Digests, findings: Findings, name: str) -> Media:
     )
 
 
-async def _uncancellable(work: Coroutine[Any, Any, Media]) -> Media:
+async def _uncancellable(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end even if the caller is cancelled: a half-done move is worse than a late one."""
     task = asyncio.ensure_future(work)
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import stat
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -38,6 +40,8 @@ class SourceStream:
     """The source's name, not cleaned. A download sets it with its first bytes."""
     what: str = "the media"
     """The source in error texts."""
+    open_file: Callable[[], IO[bytes]] | None = None
+    """Opens the same bytes for a look at them before they are copied; None where they can be read only once."""
 
 
 def open_source(source: Source) -> SourceStream:
@@ -47,10 +51,10 @@ def open_source(source: Source) -> SourceStream:
         MediaFormat: bytes cannot be read from it.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return SourceStream(_once(bytes(source)), what="the bytes")
+        data = bytes(source)
+        return SourceStream(_once(data), what="the bytes", open_file=lambda: io.BytesIO(data))
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        return SourceStream(_file(path, lambda: _open_file(path)), path.name, str(path))
+        return _path_stream(Path(source), _open_file)
     if isinstance(source, AsyncIterable):
         return SourceStream(_checked(source), what="the stream")
     if isinstance(source, Readable):
@@ -71,7 +75,12 @@ def open_below(folder: Path, path: Path) -> SourceStream:
     The file is opened when the stream starts, folder by folder and without following links, so that a link put in the
     place of a folder or of the file after the check leads nowhere.
     """
-    return SourceStream(_file(path, lambda: _open_without_links(folder, path)), path.name, str(path))
+    return _path_stream(path, partial(_open_without_links, folder))
+
+
+def _path_stream(path: Path, open_file: Callable[[Path], IO[bytes]]) -> SourceStream:
+    opener = partial(open_file, path)
+    return SourceStream(_file(path, opener), path.name, str(path), opener)
 
 
 def not_allowed(path: Path) -> Refused:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from yizhan.accounts.received_media import ReceivedMedia
 from yizhan.accounts.registry import Accounts
@@ -17,26 +16,19 @@ from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
 from yizhan.media.uploads import HandleCache
 from yizhan.model import (
     Clock,
-    File,
-    Image,
     Media,
-    MediaSegment,
     Message,
-    MiniProgram,
-    Segment,
-    Sticker,
     Target,
-    Video,
-    Voice,
     message_of,
 )
 from yizhan.model.checks import MAX_SECONDS, check_integer, check_seconds, check_text
-from yizhan.platforms.adapter import Limit, Part
+from yizhan.platforms.adapter import Adapter, Limit, Part, media_rule_of
 from yizhan.platforms.spec import platform_named
 from yizhan.sending.budgets import Budgets
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
 from yizhan.sending.fitting import Fitted, MessageCache, has_media
 from yizhan.sending.forwarding import reachable
+from yizhan.sending.intake import examined, taken_in, unconverted
 from yizhan.sending.outbox.outbox import SOON, Outbox
 from yizhan.sending.outbox.receipts import Records
 from yizhan.sending.plan import Plan, plan_of
@@ -57,15 +49,6 @@ TURN = 500
 """Targets that are composed before other tasks have a turn."""
 GRACE = 5.0
 """Seconds by which `at` may lie back: a caller that says now says it a moment earlier."""
-
-_KIND_OF: dict[type[Any], Any] = {
-    Image: "image",
-    Video: "video",
-    Voice: "voice",
-    File: "file",
-    Sticker: "image",
-    MiniProgram: "image",
-}
 
 
 class Acceptance:
@@ -131,27 +114,57 @@ class Acceptance:
         Raises:
             MediaFormat: empty, unreadable, or not of the kind that its segment says.
         """
-        segments: list[Segment] = []
-        for segment in message.segments:
-            if not isinstance(segment, MediaSegment) or segment.media is None:
-                segments.append(segment)
-                continue
-            kind = _KIND_OF[type(segment)]
-            media = await self._library.add(segment.media, name=getattr(segment, "name", "") or None, kind=kind)
-            named = {"name": media.name} if getattr(segment, "name", None) == "" else {}
-            segments.append(msgspec.structs.replace(segment, media=media, **named))
-        return Message(tuple(segments), message.reply)
+        return await taken_in(message, self._library)
 
-    async def _taken_in(self, message: Message, targets: Sequence[Target]) -> tuple[Message, str]:
-        """Return `message` as it is stored, and the note that every receipt carries."""
+    async def check(self, message: Message, targets: Sequence[Target]) -> None:
+        """Refuse what kind and size of the files alone forbid, before any of them is copied.
+
+        Raises:
+            Unsupported, MediaFormat, MediaTooLarge: the message cannot be sent to one of `targets`.
+        """
+        plain = await examined(message, self._library)
+        if plain is None:
+            return
+        # Targets of one kind on one account take the same.
+        for target in {(target.account, target.kind): target for target in targets}.values():
+            adapter = await self._adapter(target)
+            rule = media_rule_of(adapter)
+            ready = plain if rule is None else unconverted(plain, target, rule)
+            if ready is not None:
+                _composed(ready, target, adapter)
+
+    @asynccontextmanager
+    async def _taking_in(
+        self, message: Message, targets: Sequence[Target]
+    ) -> AsyncGenerator[tuple[Message, str], None]:
+        """Take media in for a call, and remove the new ones again if the block refuses it.
+
+        Yields the message as it is stored, and the note that every receipt carries.
+        """
+        await self.check(message, targets)
         message, note = await reachable(message, targets, self._accounts, self._received)
-        return await self.take_in(message), note
+        async with self._library.intake() as intake:
+            yield await taken_in(message, intake), note
 
     async def compose(self, message: Message, target: Target, fits: Fits | None = None) -> Sequence[Part]:
         """Return the parts for `target`.
 
         Raises:
             Unsupported, MediaFormat, MediaTooLarge: it cannot be sent there as it stands.
+        """
+        adapter = await self._adapter(target)
+        if has_media(message):
+            fits, key = {} if fits is None else fits, (target.account, target.kind)
+            if key not in fits:
+                fits[key] = await self._messages.fit(message, target, adapter)
+            message, _ = fits[key]
+        return _composed(message, target, adapter)
+
+    async def _adapter(self, target: Target) -> Adapter:
+        """Return the adapter of the target's account.
+
+        Raises:
+            Unsupported: its platform has no targets of that kind.
         """
         opened = self._accounts.used(target.account) or await self._accounts.use(target.account)
         platform = platform_named(target.platform)
@@ -160,16 +173,7 @@ class Acceptance:
                 f"{target} names a '{target.kind}', and {platform.title} has: {', '.join(platform.capabilities)}."
                 f"{did_you_mean(target.kind, platform.capabilities)}"
             )
-        if has_media(message):
-            fits = {} if fits is None else fits
-            key = target.account, target.kind
-            if key not in fits:
-                fits[key] = await self._messages.fit(message, target, opened.adapter)
-            message, _ = fits[key]
-        parts = opened.adapter.compose(message, target)
-        if not parts:
-            raise Unsupported(f"{target}: nothing of this message can be carried by {platform.title}.")
-        return parts
+        return opened.adapter
 
     async def accept(
         self,
@@ -193,24 +197,24 @@ class Acceptance:
         if expires_in is not None:
             expires_in = check_seconds(expires_in, "expires_in")
         not_before = 0.0 if at is None else await self._not_before(at, key)
-        message, note = await self._taken_in(message, targets)
-        submissions, fits = await self._compose_all(targets, message)
-        if priority is None:
-            priority = REPLY if message.reply else SINGLE if len(targets) == 1 else BROADCAST
-        # Read after the files were taken in, which may be slow.
-        expires_at = None if expires_in is None else max(self._clock.now(), not_before) + expires_in
-        with self._worker.urgent_send(targets if priority < BROADCAST else ()):
-            submitted = await self._outbox.submit(
-                message,
-                submissions,
-                priority=priority,
-                key=key,
-                expires_at=expires_at,
-                not_before=not_before,
-                note=note,
-            )
+        async with self._taking_in(message, targets) as (ready, note):
+            submissions, fits = await self._compose_all(targets, ready)
+            if priority is None:
+                priority = REPLY if ready.reply else SINGLE if len(targets) == 1 else BROADCAST
+            # Read after the files were taken in, which may be slow.
+            expires_at = None if expires_in is None else max(self._clock.now(), not_before) + expires_in
+            with self._worker.urgent_send(targets if priority < BROADCAST else ()):
+                submitted = await self._outbox.submit(
+                    ready,
+                    submissions,
+                    priority=priority,
+                    key=key,
+                    expires_at=expires_at,
+                    not_before=not_before,
+                    note=note,
+                )
         if submitted.deliveries:
-            self._messages.put(submitted.deliveries[0].message, message, fits)
+            self._messages.put(submitted.deliveries[0].message, ready, fits)
         return submitted
 
     async def _compose_all(self, targets: Sequence[Target], message: Message) -> tuple[list[Submission], Fits]:
@@ -262,8 +266,8 @@ class Acceptance:
 
     async def plan(self, targets: Sequence[Target], message: Message, handles: HandleCache) -> list[Plan]:
         """Say what accepting and sending would do, target by target."""
-        message, _ = await self._taken_in(message, targets)
-        return [await self._plan(message, target, handles) for target in targets]
+        async with self._taking_in(message, targets) as (ready, _):
+            return [await self._plan(ready, target, handles) for target in targets]
 
     async def _plan(self, message: Message, target: Target, handles: HandleCache) -> Plan:
         fits: Fits = {}
@@ -273,6 +277,14 @@ class Acceptance:
         limits, budget = opened.adapter.limits(message, target), await self._budgets.of(opened)
         closed = budget.check(limits, target, message.reply, self._clock.now(), sends=len(parts))
         return await plan_of(target, parts, notes, closed, handles)
+
+
+def _composed(message: Message, target: Target, adapter: Adapter) -> Sequence[Part]:
+    parts = adapter.compose(message, target)
+    if not parts:
+        title = platform_named(target.platform).title
+        raise Unsupported(f"{target}: nothing of this message can be carried by {title}.")
+    return parts
 
 
 def _spread(limit: Limit, parts: int) -> float:
