@@ -125,7 +125,7 @@ class Library:
     async def examine(
         self, source: Source, name: str | None = None, kind: Kind | None = None, trust: Trust | None = None
     ) -> Media | None:
-        """Return the media that `source` would become, without storing it and without digests.
+        """Return the media that `source` would become, without storing it, and with zeros for digests.
 
         None for a stream or a download, which can be read only once.
 
@@ -146,7 +146,7 @@ class Library:
         except OSError as error:
             raise MediaFormat(f"{opened.what} cannot be read: {error.strerror}. Copy it elsewhere first.") from error
         self._check_size(opened, found.size)
-        shown = clean_name(opened.name if name is None else name)
+        shown = clean_name(opened.name if name is None else name) or opened.what
         return with_name_and_kind(_media(found, findings, shown), shown, kind)
 
     def open(self, media: Media | str) -> VerifiedContent:
@@ -313,10 +313,10 @@ class Intake:
 
 
 def _look(open_file: Callable[[], IO[bytes]]) -> tuple[Digests, Findings]:
-    """Return size and format of a file, with empty digests."""
+    """Return size and format of a file, with zeros for digests."""
     with open_file() as file:
         size = file.seek(0, os.SEEK_END)
-        return Digests("", "", 0, size), probe(file, size)
+        return Digests("0" * 64, "0" * 32, 0, size), probe(file, size)
 
 
 def _opened(source: Source, trust: Trust) -> SourceStream:

@@ -62,7 +62,7 @@ async def taken_in(message: Message, library: Adds) -> Message:
 
 
 async def examined(message: Message, library: Library) -> Message | None:
-    """Return `message` with the media that its files would become, without digests and without copying.
+    """Return `message` with the media that its files would become, with zeros for digests, without copying.
 
     None if nothing is to be copied, or a stream or a download can be read only once.
 
