@@ -31,7 +31,7 @@ async def rule(monkeypatch: pytest.MonkeyPatch, engine: Engine, **limits: Any) -
     def media_rule(segment: Segment, target: Target) -> MediaRule | None:
         return MediaRule("file", source="rules of the test", **limits)
 
-    monkeypatch.setattr(await engine.adapter("fake.me"), "media_rule", media_rule, raising=False)
+    monkeypatch.setattr(await engine.adapter("fake.me"), "media_rule", media_rule)
 
 
 async def stored(engine: Engine) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yizhan.accounts.registry import Accounts
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused
@@ -38,7 +38,7 @@ class ReceivedMedia:
         """
         if not forward.account:
             raise Refused("It is not known which account received this. Use save(account, reference).")
-        adapter: Any = (await self._accounts.use(forward.account)).adapter
+        adapter = (await self._accounts.use(forward.account)).adapter
         reference = dict(forward.reference)
         return await receive(
             self._library,

@@ -22,7 +22,7 @@ from yizhan.model import (
     message_of,
 )
 from yizhan.model.checks import MAX_SECONDS, check_integer, check_seconds, check_text
-from yizhan.platforms.adapter import Adapter, Limit, Part, media_rule_of
+from yizhan.platforms.adapter import Adapter, Limit, Part
 from yizhan.platforms.spec import platform_named
 from yizhan.sending.budgets import Budgets
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
@@ -128,8 +128,7 @@ class Acceptance:
         # Targets of one kind on one account take the same.
         for target in {(target.account, target.kind): target for target in targets}.values():
             adapter = await self._adapter(target)
-            rule = media_rule_of(adapter)
-            ready = plain if rule is None else unconverted(plain, target, rule)
+            ready = unconverted(plain, target, adapter.media_rule)
             if ready is not None:
                 _composed(ready, target, adapter)
 
