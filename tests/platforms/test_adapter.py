@@ -83,7 +83,7 @@ async def test_an_adapter_of_three_methods_says_in_words_what_its_platform_lacks
 
 
 async def test_an_adapter_of_three_methods_has_no_limits_no_session_and_takes_any_media(adapter: Smallest) -> None:
-    assert () == adapter.limits(message_of("hello"), ANN)
+    assert [] == adapter.limits(message_of("hello"), ANN)
     assert "" == adapter.session()
     assert adapter.media_rule(Image(PICTURE), ANN) is None
     assert "pigeon.loft" == await adapter.login(lambda step: None)

@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from yizhan.errors import MediaFormat, Unsupported
 from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.platforms.kit.limits import Limit as Limit  # noqa: PLC0414 - adapters speak of limits
+from yizhan.platforms.kit.limits import limits_of
 from yizhan.platforms.rules import Rules
 
 if TYPE_CHECKING:
@@ -55,27 +57,6 @@ class Part:
     """A few words for plans and logs: `image 1.2 MB`, `text 40 chars`."""
     note: str = ""
     """Something the receipt must say, such as a downgrade to a plain file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How many sends are allowed, counted by whom, over which time. From `rules.toml`; data, not code.
-
-    `scope`: what is counted together: all of the account's sends of this `group`, those to one target, or the answers
-    to one message. `per_seconds`: a sliding window; None counts from `since` on. `until`: after that moment nothing may
-    be sent under this limit at all. All times in seconds since the epoch.
-    """
-
-    name: str
-    scope: Literal["account", "target", "reply"]
-    group: str
-    count: int
-    per_seconds: float | None = None
-    since: float = 0.0
-    until: float | None = None
-    ends: Literal["hold", "fail"] = "hold"
-    """What to do with a delivery once `until` is past or a count without window is used up: hold it until the other
-    side writes again, or fail it (the message it answers is too old)."""
 
 
 Progress = Callable[[int], None]
@@ -126,8 +107,11 @@ class Adapter(ABC):
         return ""
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        """Return the limits under which each part of `message` is sent to `target`. Pure. Default: none."""
-        return ()
+        """Return the limits under which each part of `message` is sent to `target`. Pure.
+
+        Default: `limit.send` and `limit.KIND` of the rules (`kit.limits`).
+        """
+        return limits_of(message, self.context.rules)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
         """Return what this platform takes of a segment's media, by the account's rules and the kind of target alone.

@@ -114,6 +114,14 @@ class FaultTable:
                 return found
         return undocumented(given[0] if given else http, message, http)
 
+    def worded(self, code: int | str, words: str, http: int = 200) -> FaultCode:
+        """Return the row for `code` whose message begins `words`; the first row of that code if none does."""
+        same = [row for row in self.rows if str(code) in (str(row.code), str(row.also))]
+        said = [row for row in same if row.message and words.startswith(row.message)]
+        # The longest one: "not allowed here" is more than "not allowed".
+        best = max(said, key=lambda row: len(row.message), default=None)
+        return best or next(iter(same), None) or undocumented(code, words, http)
+
 
 def undocumented(code: int | str, message: str, http: int) -> FaultCode:
     """Return the row of a refusal whose code the vendor does not document: final, unless the status says when."""
