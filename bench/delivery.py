@@ -43,7 +43,7 @@ async def pipeline(count: int) -> list[Row]:
             async def durable() -> float:
                 nonlocal start
                 began = time.perf_counter()
-                broadcast = await yz.broadcast(TEXT, to=users(count, start))
+                broadcast = await yz.broadcast(users(count, start), TEXT)
                 await broadcast.wait()
                 start += count
                 return count / (time.perf_counter() - began)
@@ -63,7 +63,7 @@ async def scale(small: int, large: int) -> list[Row]:
                     await yz.send(users(1)[0], TEXT)
                     before = _memory()
                     began = time.perf_counter()
-                    broadcast = await yz.broadcast(TEXT, to=users(count, 1))
+                    broadcast = await yz.broadcast(users(count, 1), TEXT)
                     await broadcast.wait()
                     costs[count] = (time.perf_counter() - began) / count
                     memory[count] = _memory() - before
@@ -78,7 +78,7 @@ async def overtaking(count: int, singles: int) -> list[Row]:
         async with engine(path, base) as yz:
             await yz.send(users(1)[0], TEXT)
             idle = await _singles(yz, singles, 10_000_000)
-            broadcast = await yz.broadcast(TEXT, to=users(count, 1))
+            broadcast = await yz.broadcast(users(count, 1), TEXT)
             await asyncio.sleep(0.2)
             busy = await _singles(yz, singles, 20_000_000, broadcast)
             await broadcast.wait()

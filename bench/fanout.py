@@ -60,7 +60,7 @@ def _paper(path: Path, size: int, number: int) -> Path:
 
 async def _broadcast(yz: Any, segment: Any, targets: list[str]) -> float:
     began = time.perf_counter()
-    await (await yz.broadcast(segment, to=targets)).wait()
+    await (await yz.broadcast(targets, segment)).wait()
     return time.perf_counter() - began
 
 

@@ -10,7 +10,7 @@ from yizhan import File, State
 async def main(store, file, *targets):
     async with yizhan.open(store) as yz:
         media = await yz.upload(file)
-        broadcast = await yz.broadcast(File(media), to=targets)
+        broadcast = await yz.broadcast(targets, File(media))
         counts = await broadcast.wait()
         print(", ".join(f"{count} {state}" for state, count in counts.items()))
         for receipt in await broadcast.receipts([State.FAILED, State.UNKNOWN]):

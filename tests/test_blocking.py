@@ -60,7 +60,7 @@ def test_errors_come_as_they_are_and_unknown_names_too(yz: Blocking) -> None:
 
 
 def test_a_closed_store_says_that_it_is_closed(yz: Blocking) -> None:
-    broadcast = yz.broadcast("hi", ["fake.me/user/a"])
+    broadcast = yz.broadcast(["fake.me/user/a"], "hi")
     yz.close()
     yz.close()
 

@@ -79,14 +79,14 @@ if TYPE_CHECKING:
         open as open,
         open_blocking as open_blocking,
     )
-    from yizhan.sending.broadcast import Broadcast as Broadcast
+    from yizhan.broadcasts.broadcast import Broadcast as Broadcast
     from yizhan.sending.decide import Policy as Policy
     from yizhan.sending.plan import Plan as Plan
 
 _HOME_OF = {
     "Blocking": "yizhan.blocking",
     "BlockingBroadcast": "yizhan.blocking",
-    "Broadcast": "yizhan.sending.broadcast",
+    "Broadcast": "yizhan.broadcasts.broadcast",
     "Button": "yizhan.model",
     "Buttons": "yizhan.model",
     "Card": "yizhan.model",

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.engine import Engine
 from yizhan.errors import StorageError
 from yizhan.runtime.event_loop import LoopThread
-from yizhan.sending.broadcast import Broadcast
 
 if TYPE_CHECKING:
     from yizhan.model import Event, Media, Receipt, State
@@ -63,8 +63,8 @@ class Blocking:
         def deliveries(self, **more: Any) -> list[Receipt]: ...
         def reply(self, event: Event, *content: Any, **more: Any) -> Receipt: ...
 
-    def broadcast(self, message: Any, to: Any, **more: Any) -> BlockingBroadcast:
-        return BlockingBroadcast(self._run, self._run(self._engine.broadcast(message, to, **more)))
+    def broadcast(self, to: Any, *content: Any, **more: Any) -> BlockingBroadcast:
+        return BlockingBroadcast(self._run, self._run(self._engine.broadcast(to, *content, **more)))
 
     def events(self, accounts: Any = None, **more: Any) -> Iterator[Event]:
         """Yield what comes in from this call on; blocks until the next event."""

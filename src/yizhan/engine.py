@@ -7,15 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec.structs import replace
+
+from yizhan.broadcasts.broadcast import Broadcast
+from yizhan.broadcasts.broadcasts import Broadcasts
+from yizhan.broadcasts.create import Audience, WhenRefused
+from yizhan.broadcasts.options import Options
 from yizhan.calls.deliveries import DeliveryCalls
 from yizhan.calls.events import EventCalls
 from yizhan.errors import Refused
 from yizhan.model import Clock, Event, Media, Message, Receipt, Reply, SegmentLike, Target, message_of
 from yizhan.platforms.adapter import Adapter, Finding, LoginStep
 from yizhan.sending.accept import Moment, Targets
-from yizhan.sending.broadcast import Broadcast
 from yizhan.sending.decide import Policy
-from yizhan.sending.delivery import BROADCAST, REPLY
+from yizhan.sending.delivery import REPLY
 from yizhan.sending.plan import Plan
 from yizhan.supervisor import Supervisor
 
@@ -235,25 +240,44 @@ class Engine(DeliveryCalls, EventCalls):
 
     async def broadcast(
         self,
-        message: Message | SegmentLike | Sequence[SegmentLike],
-        to: Targets,
-        *,
+        to: Audience,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        name: str = "",
         key: str | None = None,
         expires_in: float | None = None,
         at: Moment | None = None,
+        options: Options | None = None,
+        refused: WhenRefused = "fail",
     ) -> Broadcast:
-        """Send one message to many targets, on any accounts; every media is uploaded once per scope.
+        """Start a broadcast: one message to many targets, on any accounts; every media is uploaded once per scope.
 
-        `key`, `expires_in`, `at` as in `send`.
+        `to`: targets, `@aliases`, `#tags`, or `Recipient` values with what `{placeholders}` stand for. `key`: the same
+        call with the same key finds the first call's broadcast. `at`: a datetime, or seconds since the epoch, when it
+        starts. `expires_in`: seconds after the start in which a delivery must have begun. `refused`: "skip" leaves out
+        targets that it cannot be sent to, with the reason in the report; "fail" raises.
 
         Raises:
             Refused: it cannot be sent to one of them as it stands; nothing was stored.
         """
-        targets, given = await self.targets(to), message_of(message)
-        submitted = await self.supervisor.submit(
-            targets, given, key=key, priority=BROADCAST, expires_in=expires_in, at=at
+        start_at, expires_in = await self.supervisor.acceptance.checked_times(key, at, expires_in)
+        options = options or Options()
+        if expires_in is not None:
+            options = replace(options, stop_at=max(self.clock.now(), start_at) + expires_in)
+        return await self.broadcasts.create(
+            message_of(*content),
+            to,
+            name=name,
+            key=key,
+            options=options,
+            start=True,
+            start_at=start_at,
+            refused=refused,
         )
-        return Broadcast(submitted, self.records, self.supervisor.waiting)
+
+    @property
+    def broadcasts(self) -> Broadcasts:
+        """All broadcasts of the store: drafts, those under way, and those that ended."""
+        return self.supervisor.broadcasts
 
     async def plan(
         self,

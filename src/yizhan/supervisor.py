@@ -13,6 +13,10 @@ from yizhan.accounts.registry import Accounts, Change, OpenAccount
 from yizhan.accounts.shared_media import SharedMedia
 from yizhan.accounts.status import ACTIVE, AccountStatuses
 from yizhan.accounts.tables import AccountTable, ContactTable
+from yizhan.broadcasts.broadcasts import Broadcasts
+from yizhan.broadcasts.feeder import Feeder
+from yizhan.broadcasts.recall import Recaller
+from yizhan.broadcasts.table import BroadcastTable
 from yizhan.errors import StorageError, YizhanError
 from yizhan.media.upload_table import HandleTable
 from yizhan.media.uploads import HandleCache
@@ -32,6 +36,7 @@ from yizhan.sending.fitting import MessageCache
 from yizhan.sending.operations import Operations
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
+from yizhan.sending.pace import Paces
 from yizhan.sending.senders import Senders
 from yizhan.sending.waiting import Waiting, raise_if_failed
 from yizhan.sending.worker import Worker
@@ -87,6 +92,7 @@ class Supervisor:
         self.received = ReceivedMedia(self.accounts, library, self.variants)
         self.messages = MessageCache(self.records, self.variants)
         self.budgets = Budgets(self.outbox, clock, self.notifier)
+        paces = Paces()
         self.senders = Senders(
             self.outbox,
             self.handles,
@@ -97,6 +103,7 @@ class Supervisor:
             clock,
             policy,
             store_id,
+            paces,
         )
         self.worker = Worker(
             self.outbox,
@@ -131,6 +138,21 @@ class Supervisor:
             self.records,
             self.worker,
             self.budgets,
+            self.notifier,
+            clock,
+        )
+        self.broadcast_table = BroadcastTable(ledger, clock)
+        self.recaller = Recaller(self.broadcast_table, self.operations, self.accounts, self.notifier, clock)
+        self.feeder = Feeder(self.broadcast_table, self.worker, paces, self.recaller, self.notifier, clock)
+        self.broadcasts = Broadcasts(
+            self.broadcast_table,
+            self.acceptance,
+            self.outbox,
+            self.records,
+            self.worker,
+            self.feeder,
+            self.recaller,
+            self.waiting,
             self.notifier,
             clock,
         )
@@ -196,6 +218,8 @@ class Supervisor:
             await self.worker.take_over()
         await self.listeners.start()
         self._tasks.append(asyncio.create_task(self._watch_store(sending), name="yizhan store watch"))
+        if sending:
+            self._tasks.append(asyncio.create_task(self.feeder.run(), name="yizhan broadcasts"))
         if self.worker.leading:
             self._tasks.append(asyncio.create_task(self._tidy(), name="yizhan tidying"))
 
@@ -346,6 +370,7 @@ class Supervisor:
                     await self._reopen(account)
                 except YizhanError as error:
                     log.warning("account not opened", extra={"account": account, "reason": str(error)})
+            await self.feeder.drop_paused()
             await self.worker.wake_waiting()
         self._revision = revision
 

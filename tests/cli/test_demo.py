@@ -85,7 +85,7 @@ def test_all_five_platforms_take_part_in_plain_lines_of_at_most_80_columns() -> 
     ] == [(row[0].strip(), *row[1:]) for row in rows]
     assert "* one upload per person and file" in done.stdout
     assert "iLink keeps its own: those who wrote may be sent ten, and get two." in done.stdout
-    assert "yz.broadcast([Image('station.png'), File('book.pdf')]" in done.stdout
+    assert "Image('station.png'), File('book.pdf'))" in done.stdout
     assert "yizhan send qqbot.demo/user/" in done.stdout
 
 

@@ -47,7 +47,7 @@ async def main(folder: Path, number: int, chance: random.Random, *, kill: bool) 
 
 async def _send(engine: Engine, targets: list[str], number: int, paper: bytes) -> None:
     content = [Text(f"run {number}"), File(paper, f"{number}.pdf")]
-    broadcast = await engine.broadcast(content, to=targets, key=f"run {number}")
+    broadcast = await engine.broadcast(targets, content, key=f"run {number}")
     await broadcast.wait()
 
 

@@ -56,7 +56,7 @@ async def main(folder: Path, end: End | None) -> None:
     from yizhan import File
 
     # The same key every time: whatever was stored before is found again.
-    broadcast = await engine.broadcast(File(folder / "paper.pdf", "paper.pdf"), to=plan["targets"], key="news")
+    broadcast = await engine.broadcast(plan["targets"], File(folder / "paper.pdf", "paper.pdf"), key="news")
     if end is not None:
         clockwork = Clockwork(end)
         engine.on_settled(clockwork.settled)

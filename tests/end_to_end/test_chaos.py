@@ -27,7 +27,7 @@ async def test_5000_deliveries_through_chaos_all_end_in_a_true_state(sandbox: Ru
         sandbox.chaos(call, cut="before", rate=0.04)
         sandbox.chaos(call, cut="after", rate=0.04)
 
-    counts = await (await engine.broadcast("news", to=targets)).wait()
+    counts = await (await engine.broadcast(targets, "news")).wait()
 
     assert sum(counts.values()) == 2 * EACH
     assert counts.keys() <= {State.SENT, State.UNKNOWN, State.FAILED}

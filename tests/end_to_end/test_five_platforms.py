@@ -45,7 +45,7 @@ async def test_one_broadcast_brings_the_same_picture_and_file_to_one_target_on_e
     picture, paper = png(), pdf()
     targets = [await person_of(engine, platform) for platform in ALL]
 
-    broadcast = await engine.broadcast([Text("好的 👋"), Image(picture), File(paper, SHOWN)], to=targets)
+    broadcast = await engine.broadcast(targets, Text("好的 👋"), Image(picture), File(paper, SHOWN))
     counts = await broadcast.wait()
 
     assert {State.SENT: 5} == counts, await broadcast.receipts()
@@ -118,6 +118,6 @@ async def test_a_broadcast_that_one_platform_cannot_carry_is_refused_whole_and_n
     targets = [await person_of(engine, platform) for platform in ALL]
 
     with pytest.raises(Unsupported, match=r"(qqbot|webwechat|ilink)\."):
-        await engine.broadcast(Link("https://example.com", "title"), to=targets)
+        await engine.broadcast(targets, Link("https://example.com", "title"))
     assert [] == await engine.deliveries()
     assert [] == sandbox.posts()

@@ -426,7 +426,7 @@ async def test_one_message_is_stored_once_and_fitted_for_each_platform(sandbox: 
     marks = {target: len(sandbox.posts(target)) for target in targets}
     made = len(await engine.library.index.all())
 
-    broadcast = await engine.broadcast([Image(before, "图.webp"), Voice(make.wav(1.5), "声.wav")], to=targets)
+    broadcast = await engine.broadcast(targets, Image(before, "图.webp"), Voice(make.wav(1.5), "声.wav"))
     counts = await broadcast.wait(60)
 
     assert {State.SENT: 5} == counts
@@ -451,7 +451,7 @@ async def test_many_targets_of_a_kind_are_fitted_once(
     monkeypatch.setattr(engine.supervisor.variants, "fitted", counted)
     targets = [*sandbox.users(300), *sandbox.groups(100)]
 
-    counts = await (await engine.broadcast(Image(make.picture("TIFF")), to=targets)).wait(60)
+    counts = await (await engine.broadcast(targets, Image(make.picture("TIFF")))).wait(60)
 
     assert {State.SENT: 400} == counts
     # Users and groups, once when submitted and once when delivered.

@@ -140,7 +140,7 @@ async def test_what_came_in_goes_to_all_other_platforms_with_one_download(
         event = await ear.message(said)
     assert event.message is not None
 
-    broadcast = await engine.broadcast(event.message, to=[*others, person])
+    broadcast = await engine.broadcast([*others, person], event.message)
     counts = await broadcast.wait(PATIENCE)
 
     assert {State.SENT: 5} == counts, await broadcast.receipts()

@@ -34,7 +34,7 @@ async def test_one_file_to_300_users_and_300_groups_makes_exactly_2_uploads(
     picture = png()
     targets = [*sandbox.users(300), *sandbox.groups(300)]
 
-    broadcast = await engine.broadcast(Image(picture), to=targets)
+    broadcast = await engine.broadcast(targets, Image(picture))
     counts = await broadcast.wait()
 
     assert {State.SENT: 600} == counts
@@ -50,7 +50,7 @@ async def test_one_file_to_100_wechat_contacts_is_uploaded_once_and_keeps_its_na
     paper = pdf()
     targets = sandbox.users(100, "webwechat.me")
 
-    counts = await (await engine.broadcast(File(paper, "季度 报告（终）.pdf"), to=targets)).wait()
+    counts = await (await engine.broadcast(targets, File(paper, "季度 报告（终）.pdf"))).wait()
 
     assert {State.SENT: 100} == counts
     assert 1 == uploads(sandbox, "webwechat")
@@ -74,7 +74,7 @@ async def test_a_handle_that_ends_in_the_middle_of_a_broadcast_is_renewed_by_exa
             sandbox.clock.advance(601)
 
     engine.on_settled(count)
-    counts = await (await engine.broadcast(Image(png()), to=sandbox.users(150))).wait()
+    counts = await (await engine.broadcast(sandbox.users(150), Image(png()))).wait()
 
     assert {State.SENT: 150} == counts
     assert 2 == engine.handles.tallies["qqbot.main"].uploads

@@ -30,7 +30,7 @@ async def test_a_file_that_came_in_goes_to_200_people_with_one_upload_and_back_w
         assert isinstance(forward, Forward)
         media = await engine.save(ACCOUNT, forward.reference, forward.name)
         people = sandbox.users(200, ACCOUNT)
-        counts = await (await engine.broadcast(File(media, "纪要.txt"), to=people)).wait()
+        counts = await (await engine.broadcast(people, File(media, "纪要.txt"))).wait()
         answered = await engine.reply(event, event.message)
 
         assert {State.SENT: 200} == counts
@@ -54,7 +54,7 @@ async def test_a_mini_program_goes_to_many_with_a_cover_from_a_file_that_is_plac
         await engine.add_account(ACCOUNT, base_url=sandbox.url)
         card = MiniProgram("wx00112233445566aa", "gh_1@app", "Order", media=str(tmp_path / "cover.png"))
         people = sandbox.users(20, ACCOUNT)
-        counts = await (await engine.broadcast(card, to=people)).wait()
+        counts = await (await engine.broadcast(people, card)).wait()
 
         assert {State.SENT: 20} == counts
         assert 1 == sandbox.calls("cdn_upload", platform="wechatsdk")

@@ -133,7 +133,7 @@ async def test_a_broadcast_whose_account_is_paused_ends_its_wait_whatever_others
     await engine.send("fake.other/user/a", "hi")
     network.script = lambda target, number: LoginNeeded("log in") if target.account == "fake.me" else None
 
-    broadcast = await engine.broadcast("news", to=[*users(3), "fake.other/user/b"])
+    broadcast = await engine.broadcast([*users(3), "fake.other/user/b"], "news")
     counts = await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
     assert {State.SENT: 1, State.QUEUED: 3} == counts
@@ -160,7 +160,7 @@ async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.script = lambda target, number: Unavailable("down")
-    broadcast = await engine.broadcast("hi", to=users(3))
+    broadcast = await engine.broadcast(users(3), "hi")
     await until(lambda: bool(network.tries))
     # What was submitted is no news any more when the account goes.
     looks = answers_of(monkeypatch, engine.supervisor, "_look")

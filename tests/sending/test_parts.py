@@ -43,7 +43,7 @@ async def test_the_parts_of_a_paced_broadcast_arrive_together(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("five per ten seconds", "account", "all", 5, 10.0)]
-    broadcast = await engine.broadcast(["news", Image(PNG, "news.png")], users(9))
+    broadcast = await engine.broadcast(users(9), "news", Image(PNG, "news.png"))
     for _ in range(60):
         await rested(engine)
         clock.advance(1)
@@ -96,7 +96,7 @@ async def test_a_broadcast_is_refused_as_a_whole_where_one_target_never_allows_a
     network.limits = lambda message, target: [Limit("two", "target", "all", 2)] if target.id == "b" else []
 
     with pytest.raises(Unsupported, match=r"fake\.me/user/b"):
-        await engine.broadcast(["one", "two", "three"], ["fake.me/user/a", "fake.me/user/b"])
+        await engine.broadcast(["fake.me/user/a", "fake.me/user/b"], "one", "two", "three")
 
     assert [] == await engine.deliveries()
 

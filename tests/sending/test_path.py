@@ -56,7 +56,7 @@ async def test_one_file_to_a_hundred_users_and_groups_is_uploaded_once_per_scope
 ) -> None:
     targets = users(100) + [f"fake.me/group/g{n}" for n in range(100)]
 
-    broadcast = await engine.broadcast(Image(PNG), to=targets)
+    broadcast = await engine.broadcast(targets, Image(PNG))
     counts = await broadcast.wait()
 
     assert {State.SENT: 200} == counts
@@ -83,7 +83,7 @@ async def test_a_handle_near_its_end_is_renewed_by_one_upload(
     await engine.send("fake.me/user/a", Image(PNG))
     clock.advance(290)
 
-    await (await engine.broadcast(Image(PNG), to=users(50))).wait()
+    await (await engine.broadcast(users(50), Image(PNG))).wait()
 
     assert 2 == len(network.uploads)
 
@@ -91,7 +91,7 @@ async def test_a_handle_near_its_end_is_renewed_by_one_upload(
 async def test_a_handle_refused_by_the_platform_is_made_again_once(engine: Engine, network: Network) -> None:
     network.refused_tokens = {"h1"}
 
-    broadcast = await engine.broadcast(Image(PNG), to=users(20))
+    broadcast = await engine.broadcast(users(20), Image(PNG))
     counts = await broadcast.wait()
 
     assert {State.SENT: 20} == counts
@@ -108,7 +108,7 @@ async def test_a_handle_refused_twice_fails(engine: Engine, network: Network) ->
 async def test_a_failed_upload_is_tried_again_and_serves_all(engine: Engine, network: Network) -> None:
     network.upload_error = lambda number: Unavailable("down") if number == 1 else None
 
-    counts = await (await engine.broadcast(Image(PNG), to=users(20))).wait()
+    counts = await (await engine.broadcast(users(20), Image(PNG))).wait()
 
     assert {State.SENT: 20} == counts
     assert 2 == len(network.uploads)
@@ -373,7 +373,7 @@ async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
 
 async def test_a_single_send_overtakes_a_broadcast(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
-    broadcast = await engine.broadcast("news", to=users(300))
+    broadcast = await engine.broadcast(users(300), "news")
     await until(lambda: network.concurrent >= 8)
     (single,) = await engine.submit("fake.me/user/vip", "for you")
     await until(lambda: "vip:for you" in network.tries)

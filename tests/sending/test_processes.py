@@ -153,8 +153,8 @@ async def test_whoever_waits_when_the_engine_closes_is_told_how_it_stands(
     network.gate = asyncio.Event()
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
     await until(lambda: network.concurrent == 1)
-    broadcast = await engine.broadcast("news", users(3))
-    asked = answers_of(monkeypatch, engine.records, "any_of")
+    broadcast = await engine.broadcast(users(3), "news")
+    asked = answers_of(monkeypatch, engine.broadcasts.table, "going")
     waiting = asyncio.create_task(broadcast.wait())
     await until(lambda: asked)
 

@@ -85,7 +85,7 @@ async def test_a_large_broadcast_that_is_held_expires_on_time(
 ) -> None:
     await engine.send("fake.me/user/before", "hi")
     network.limits = lambda message, target: [Limit("none", "target", "any", 0)]
-    broadcast = await engine.broadcast("hi", users(100), expires_in=60)
+    broadcast = await engine.broadcast(users(100), "hi", expires_in=60)
     assert {State.HELD: 100} == await broadcast.wait()
 
     clock.advance(61)

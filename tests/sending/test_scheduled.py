@@ -71,7 +71,7 @@ async def test_a_call_that_is_repeated_after_its_time_finds_its_delivery(
 async def test_a_broadcast_waits_in_the_store_over_a_restart(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
-    broadcast = await engine.broadcast("news", users(100), at=clock.now() + HOUR)
+    broadcast = await engine.broadcast(users(100), "news", at=clock.now() + HOUR)
     counts = await broadcast.wait(30)
     await engine.close()
     clock.advance(HOUR + 1)
@@ -119,7 +119,7 @@ async def test_a_clock_that_is_set_back_does_not_let_it_go_early(
 async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_changes(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await engine.broadcast("news", users(3), at=clock.now() + HOUR)
+    news = await engine.broadcast(users(3), "news", at=clock.now() + HOUR)
     other = await engine.send(ANN, "later", at=clock.now() + HOUR)
     settled = answers_of(monkeypatch, engine.supervisor.outbox, "settle")
 
@@ -129,7 +129,8 @@ async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_change
     await rested(engine)
 
     assert [] == settled
-    assert {State.HELD: 3, State.CANCELLED: 1} == await engine.records.counts()
+    assert {State.CANCELLED: 1} == await engine.records.counts()
+    assert {State.HELD: 3} == await news.counts()
 
 
 async def test_it_leaves_although_its_time_was_over_when_it_was_first_looked_at(

@@ -37,7 +37,7 @@ async def test_one_target_that_is_always_too_fast_keeps_no_other_waiting(engine:
     await engine.submit(BAD, "hi")
     await rested(engine)
 
-    broadcast = await engine.broadcast("news", users(50))
+    broadcast = await engine.broadcast(users(50), "news")
 
     # Time stands still, so none of them has waited.
     assert {State.SENT: 50} == await broadcast.wait()

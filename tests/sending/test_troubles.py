@@ -146,7 +146,7 @@ async def test_a_listener_that_fails_stops_nothing(engine: Engine, network: Netw
     engine.on_settled(listener)
     network.script = lambda target, number: Unavailable("down") if number < 3 else None
 
-    counts = await (await engine.broadcast("hi", to=users(5))).wait()
+    counts = await (await engine.broadcast(users(5), "hi")).wait()
 
     assert {State.SENT: 5} == counts
 
@@ -192,7 +192,7 @@ async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
     network.script = lambda target, number: Unavailable("down") if number == 1 else None
 
     receipt = await engine.send("fake.me/user/a", "one", "two")
-    counts = await (await engine.broadcast("hi", to=users(5))).wait()
+    counts = await (await engine.broadcast(users(5), "hi")).wait()
 
     assert State.SENT == receipt.state
     assert {State.SENT: 5} == counts

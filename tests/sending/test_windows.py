@@ -80,7 +80,7 @@ async def test_a_single_send_does_not_wait_behind_a_broadcast_that_is_held_for_d
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
-    await (await engine.broadcast("news", users(200))).wait()
+    await (await engine.broadcast(users(200), "news")).wait()
 
     receipt = await engine.send("fake.me/user/vip", "for you")
     clock.advance(DAY + 1)
@@ -93,7 +93,7 @@ async def test_who_waits_for_a_broadcast_waits_out_the_pace_of_its_platform(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("five per second", "account", "active", 5, 1.0)]
-    broadcast = await engine.broadcast("news", users(20))
+    broadcast = await engine.broadcast(users(20), "news")
     waiting = asyncio.create_task(broadcast.wait())
     of_some = asyncio.create_task(engine.wait(await broadcast.receipts()))
     await until(lambda: len(network.arrived) == 5)
@@ -114,7 +114,7 @@ async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("five per hour", "account", "active", 5, 3600.0)]
-    broadcast = await engine.broadcast("news", users(20))
+    broadcast = await engine.broadcast(users(20), "news")
 
     assert {State.SENT: 5, State.HELD: 15} == await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
@@ -123,7 +123,7 @@ async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
-    broadcast = await engine.broadcast("news", users(200))
+    broadcast = await engine.broadcast(users(200), "news")
     await broadcast.wait()
     held = await broadcast.receipts([State.HELD])
 
@@ -140,7 +140,7 @@ async def test_a_plan_takes_nobodys_place(engine: Engine, network: Network, cloc
     await engine.send("fake.me/user/a", "hi")
 
     plans = [plan for _ in range(5) for plan in await engine.plan("fake.me/user/b", "hi")]
-    broadcast = await engine.broadcast("news", users(2))
+    broadcast = await engine.broadcast(users(2), "news")
     await broadcast.wait()
 
     assert 1 == len({plan.opens_at for plan in plans})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.model import Receipt, State, Target
-from yizhan.sending.broadcast import Broadcast
 from yizhan.sending.delivery import delivery_seq
 from yizhan.sending.waiting import raise_if_failed
 from yizhan.supervisor import Supervisor

@@ -314,7 +314,7 @@ async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[
 async def _many(
     engine: Engine, call: _Call, message: Message, bars: Bars
 ) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    broadcast = await engine.broadcast(message, call.targets, **call.how)
+    broadcast = await engine.broadcast(call.targets, message, **call.how)
     show = bars.deliveries("sent", broadcast.total)
     settled: Counter[State] = Counter()
 

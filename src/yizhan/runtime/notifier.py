@@ -92,6 +92,8 @@ class Notifier:
         """The account whose status changed, or whose last send under way ended while it is paused."""
         self.lane_opened: Signal[str] = Signal()
         """The account whose deliveries this process has begun to send."""
+        self.broadcast_changed: Signal[int] = Signal()
+        """The number of the broadcast whose state changed."""
         self.event_stored: Signal[int] = Signal()
         """The number of the event."""
         self.revision_bumped: Signal[int] = Signal()

@@ -133,7 +133,7 @@ class Acceptance:
                 _composed(ready, target, adapter)
 
     @asynccontextmanager
-    async def _taking_in(
+    async def taking_in(
         self, message: Message, targets: Sequence[Target]
     ) -> AsyncGenerator[tuple[Message, str], None]:
         """Take media in for a call, and remove the new ones again if the block refuses it.
@@ -189,14 +189,10 @@ class Acceptance:
         Raises:
             Refused: it cannot be sent to one of them as it stands, or the key was used for another message.
         """
-        if key is not None:
-            check_text(key, "The key")
         if priority is not None:
             check_integer(priority, "The priority", 0, MAX_PRIORITY)
-        if expires_in is not None:
-            expires_in = check_seconds(expires_in, "expires_in")
-        not_before = 0.0 if at is None else await self._not_before(at, key)
-        async with self._taking_in(message, targets) as (ready, note):
+        not_before, expires_in = await self.checked_times(key, at, expires_in)
+        async with self.taking_in(message, targets) as (ready, note):
             submissions, fits = await self._compose_all(targets, ready)
             if priority is None:
                 priority = REPLY if ready.reply else SINGLE if len(targets) == 1 else BROADCAST
@@ -216,17 +212,39 @@ class Acceptance:
             self._messages.put(submitted.deliveries[0].message, ready, fits)
         return submitted
 
+    async def checked_times(
+        self, key: str | None, at: Moment | None, expires_in: float | None
+    ) -> tuple[float, float | None]:
+        """Check the key and the times of a call; return `at` in seconds since the epoch (0 for now), and `expires_in`.
+
+        Raises:
+            Refused: one of them makes no sense, or `at` is over.
+        """
+        if key is not None:
+            check_text(key, "The key")
+        if expires_in is not None:
+            expires_in = check_seconds(expires_in, "expires_in")
+        return 0.0 if at is None else await self._not_before(at, key), expires_in
+
     async def _compose_all(self, targets: Sequence[Target], message: Message) -> tuple[list[Submission], Fits]:
         submissions: list[Submission] = []
         fits: Fits = {}
         for target in targets:
-            parts = await self.compose(message, target, fits)
-            if len(parts) > 1:
-                await self._check_room(message, target, len(parts))
-            submissions.append(Submission(target, len(parts)))
+            submissions.append(await self.checked(message, target, fits))
             if len(submissions) % TURN == 0:
                 await asyncio.sleep(0)
         return submissions, fits
+
+    async def checked(self, message: Message, target: Target, fits: Fits) -> Submission:
+        """Return what the outbox stores for `target`. `fits`: what was fitted in this call.
+
+        Raises:
+            Refused: it cannot be sent there as it stands.
+        """
+        parts = await self.compose(message, target, fits)
+        if len(parts) > 1:
+            await self._check_room(message, target, len(parts))
+        return Submission(target, len(parts))
 
     async def _check_room(self, message: Message, target: Target, parts: int) -> None:
         """Refuse a message whose parts the platform's limits can never allow within a minute of each other.
@@ -265,7 +283,7 @@ class Acceptance:
 
     async def plan(self, targets: Sequence[Target], message: Message, handles: HandleCache) -> list[Plan]:
         """Say what accepting and sending would do, target by target."""
-        async with self._taking_in(message, targets) as (ready, _):
+        async with self.taking_in(message, targets) as (ready, _):
             return [await self._plan(ready, target, handles) for target in targets]
 
     async def _plan(self, message: Message, target: Target, handles: HandleCache) -> Plan:

@@ -135,7 +135,7 @@ class Delivery(Struct, frozen=True):
     message: int
     """The stored message's id."""
     broadcast: int
-    """The number of the first delivery of the same call."""
+    """The broadcast that fed it; 0 for none."""
     target: Target
     priority: int
     """As accepted; what the other side's writing released goes in front as an answer does."""
@@ -202,13 +202,19 @@ class Submission:
 
     target: Target
     parts: int
+    ord: int = 0
+    """Its place among the recipients of a broadcast; 0 for none."""
+    message_id: int = 0
+    """Its own message, where that differs from the others'."""
+    retry_of: int | None = None
+    ids: tuple[PlatformId, ...] = ()
+    """The parts that the delivery it retries had sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """The deliveries that a call to `submit` stored or found, in the order of its targets."""
 
-    broadcast: int
     seqs: Sequence[int]
     repeated: bool = False
     """The same key had been submitted before; these are the deliveries of that call."""

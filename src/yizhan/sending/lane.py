@@ -115,6 +115,15 @@ class Lane:
             del self._reserved[target]
         self._in_memory -= gone
 
+    def drop_broadcast(self, broadcast: int) -> None:
+        """Drop the deliveries of a paused broadcast that have not begun; the store has them."""
+
+        def stays(delivery: Delivery) -> bool:
+            return delivery.broadcast != broadcast or delivery.progress.begun
+
+        waiting = [delivery for behind in self._busy.values() for delivery in behind]
+        self.forget([one.seq for one in (*(entry[2] for entry in self._heap), *waiting) if not stays(one)])
+
     @property
     def paused(self) -> str:
         """Why the account sends nothing until it logs in; empty when it does not wait for a login."""

@@ -307,6 +307,8 @@ class DeliveryRun:
     def _closed(self) -> Closed | None:
         """Return why the rest of the parts may not go now; None once the budget has room reserved for all of them."""
         self._limits = self._adapter.limits(self._message, self.delivery.target)
+        if pace := self._sender.paces.of(self.delivery.broadcast):
+            self._limits = (*self._limits, *pace)
         if self._progress.in_doubt or not self._limits:
             return None
         sender, target, reply = self._sender, self.delivery.target, self._message.reply

@@ -19,6 +19,7 @@ from yizhan.sending.decide import Policy
 from yizhan.sending.delivery import Delivery, Progress, receipt_of
 from yizhan.sending.fitting import MessageCache
 from yizhan.sending.outbox.outbox import Outbox
+from yizhan.sending.pace import Paces
 from yizhan.sending.quota import Budget, Reservation
 from yizhan.sending.throttling import Throttles
 
@@ -46,6 +47,7 @@ class Sender:
     statuses: AccountStatuses
     policy: Policy
     store_id: str
+    paces: Paces = field(default_factory=Paces)
     chance: random.Random = field(default_factory=random.Random)
     throttles: Throttles = field(default_factory=Throttles)
     first_held: dict[Target, int] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from yizhan.sending.budgets import Budgets
 from yizhan.sending.decide import Policy
 from yizhan.sending.fitting import MessageCache
 from yizhan.sending.outbox.outbox import Outbox
+from yizhan.sending.pace import Paces
 from yizhan.sending.sender import Sender
 
 
@@ -27,6 +28,7 @@ class Senders:
     clock: Clock
     policy: Policy
     store_id: str
+    paces: Paces
 
     async def of(self, account: OpenAccount) -> Sender:
         """Return a sender for `account`, its budget read from the store."""
@@ -41,4 +43,5 @@ class Senders:
             self.statuses,
             self.policy,
             self.store_id,
+            self.paces,
         )

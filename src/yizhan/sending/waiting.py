@@ -84,21 +84,6 @@ class Waiting:
             raise Refused(f"There is no delivery {', '.join(missing)}.")
         return receipts
 
-    async def for_broadcast(self, broadcast: int, timeout: float | None, *, until_held: bool = True) -> None:
-        """Wait until no delivery of a broadcast is queued or being sent (nor held, unless `until_held`).
-
-        Deliveries of accounts that wait for a login are not waited for.
-        """
-        going = {State.QUEUED, State.SENDING} | (set() if until_held else {State.HELD})
-
-        async def finished() -> bool:
-            stopped, soon = self._worker.stopped(), self._clock.now() + PACE
-            if not await self._records.any_of(broadcast, going, soon):
-                return True
-            return bool(stopped) and stopped >= set(await self._records.accounts_in(broadcast, going, soon))
-
-        await self.until(finished, timeout)
-
     async def until(
         self, finished: Callable[[], Awaitable[bool]], timeout: float | None, seqs: Sequence[int] | None = None
     ) -> None:

@@ -148,6 +148,11 @@ class Worker:
             lane.forget([seq for seq, target in gone if target.account == lane.account])
             lane.wake()
 
+    def drop_broadcast(self, broadcast: int) -> None:
+        """Drop what the lanes have of a paused broadcast in memory."""
+        for lane in self.lanes.values():
+            lane.drop_broadcast(broadcast)
+
     async def close(self) -> None:
         self._closing = True
         async with self._opening:

@@ -134,7 +134,7 @@ async def test_a_file_is_uploaded_once_for_one_person_and_again_for_another(
     everybody = [str(target), *others]
 
     for _ in range(2):
-        counts = await (await engine.broadcast(Image(PNG), to=everybody)).wait(30)
+        counts = await (await engine.broadcast(everybody, Image(PNG))).wait(30)
         assert {State.SENT: 4} == counts
 
     assert 4 == sandbox.calls("cdn_upload", platform="ilink")

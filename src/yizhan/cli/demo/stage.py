@@ -250,8 +250,9 @@ def _last_words(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float
     target = f"{crowd.account}/{crowd.kind}/{it.people[crowd.key][0]}"
     it.screen.title("The same in Python")
     it.screen.say('  async with yizhan.open("yizhan-data") as yz:')
-    it.screen.say(f"      await yz.broadcast([Image({PICTURE!r}), File({BOOK!r})], to=[")
-    it.screen.say(f"          {target!r}, …])")
+    it.screen.say("      await yz.broadcast(")
+    it.screen.say(f"          [{target!r}, …],")
+    it.screen.say(f"          Image({PICTURE!r}), File({BOOK!r}))")
     it.screen.title("and in the shell")
     it.screen.say(f"  yizhan send {target} … \\")
     it.screen.say(f"      --image {PICTURE} --file {BOOK}")

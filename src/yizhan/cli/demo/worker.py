@@ -19,10 +19,10 @@ import msgspec
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from yizhan.broadcasts.broadcast import Broadcast
     from yizhan.engine import Engine
     from yizhan.model import State, Target
     from yizhan.platforms.adapter import MediaNeed
-    from yizhan.sending.broadcast import Broadcast
 
 REPORT_SECONDS = 0.1
 MAX_LINE = 1 << 28
@@ -203,7 +203,7 @@ async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None
 async def _submit(engine: Engine, order: Order, targets: list[str]) -> Broadcast:
     from yizhan.model import File, Image
 
-    return await engine.broadcast([Image(order.picture), File(order.book, name=order.book_name)], targets, key=KEY)
+    return await engine.broadcast(targets, Image(order.picture), File(order.book, name=order.book_name), key=KEY)
 
 
 async def _report_forever(watch: Watch) -> None:

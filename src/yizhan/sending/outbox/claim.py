@@ -37,6 +37,8 @@ _DUE = Statement(
     SELECT {COLUMNS} FROM deliveries
     WHERE account = :account AND state = 'queued' AND due_at <= :now
     AND (priority, seq) > (:after_priority, :after_seq) AND priority < :below
+    AND (broadcast = 0 OR parts_done > 0 OR in_doubt
+        OR broadcast NOT IN (SELECT id FROM broadcasts WHERE state = 'paused'))
     ORDER BY priority, seq LIMIT :limit
     """,
 )

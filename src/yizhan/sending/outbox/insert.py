@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from yizhan.errors import Refused
-from yizhan.model import Media, MediaSegment, Message, State, Target, dump_message
+from yizhan.model import Media, MediaSegment, Message, PlatformId, State, Target, dump_message
 from yizhan.sending.delivery import DELIVERY_COLUMNS, Delivery, Progress, Submission, Submitted
 from yizhan.storage.counters import count_on
 from yizhan.storage.driver import Connection
@@ -19,7 +22,7 @@ AT_ONCE = 64
 NOT_YET = "Held until its time."
 ROWS_AT_ONCE = 512
 
-_COLUMNS = (*DELIVERY_COLUMNS, "parts_done", "key", "reply_id", "created_at")
+_COLUMNS = (*DELIVERY_COLUMNS, "ord", "parts_done", "key", "reply_id", "created_at")
 _INSERT = RowStatement(
     "insert deliveries",
     _COLUMNS,
@@ -46,10 +49,14 @@ _NEXT_NUMBER = Statement(
 _KNOWN = Statement(
     "deliveries of key",
     sqlite="""
-    SELECT deliveries.seq, broadcast, account, kind, target, messages.digest
+    SELECT deliveries.seq, account, kind, target, messages.digest
     FROM deliveries JOIN messages ON messages.id = deliveries.message
     WHERE deliveries.key = :key
     """,
+)
+
+_PARTS_OF = Statement(
+    "parts of deliveries", sqlite="SELECT seq, ids FROM deliveries WHERE seq IN (SELECT value FROM json_each(:seqs))"
 )
 
 
@@ -68,6 +75,10 @@ class NewDeliveries:
     note: str
     """A remark that every receipt carries from the start."""
     at: float
+    broadcast: int = 0
+    """The broadcast that feeds them; 0 for none."""
+    message_id: int = 0
+    """Of the message, where it is stored already."""
 
 
 def store(connection: Connection, new: NewDeliveries) -> Submitted:
@@ -81,30 +92,28 @@ def store(connection: Connection, new: NewDeliveries) -> Submitted:
     known = _known(connection, new.key, digest) if new.key is not None else {}
     missing = [one for one in new.submissions if one.target not in known]
     if not missing:
-        seqs = [known[one.target][0] for one in new.submissions]
-        return Submitted(known[new.submissions[0].target][1], seqs, repeated=True)
+        return Submitted([known[one.target] for one in new.submissions], repeated=True)
     first = count_on(connection, "delivery", len(missing))
-    # A target that is added under a known key belongs to the call that used the key first.
-    broadcast = next(iter(known.values()))[1] if known else first
-    _insert_message(connection, first, digest, body, new)
+    message_id = new.message_id or store_message(connection, new.message, body, new.at)
     numbers = _numbers(connection, new.message, missing)
     ready: list[Delivery] = []
     for start in range(0, len(missing), ROWS_AT_ONCE):
-        rows = _deliveries(new, first, broadcast, missing[start : start + ROWS_AT_ONCE], start, numbers)
-        connection.put(_INSERT, [_row(new, delivery) for delivery in rows])
+        some = missing[start : start + ROWS_AT_ONCE]
+        rows = _deliveries(new, first, message_id, some, start, numbers)
+        connection.put(_INSERT, [_row(new, delivery, one) for delivery, one in zip(rows, some, strict=True)])
         if len(missing) <= AT_ONCE and new.not_before <= new.at:
             ready = rows
     if not known:
-        return Submitted(first, range(first, first + len(missing)), deliveries=ready)
+        return Submitted(range(first, first + len(missing)), deliveries=ready)
     stored = {one.target: first + index for index, one in enumerate(missing)}
-    seqs = [known[one.target][0] if one.target in known else stored[one.target] for one in new.submissions]
-    return Submitted(broadcast, seqs, deliveries=ready)
+    seqs = [known[one.target] if one.target in known else stored[one.target] for one in new.submissions]
+    return Submitted(seqs, deliveries=ready)
 
 
 def _deliveries(
     new: NewDeliveries,
     first: int,
-    broadcast: int,
+    message_id: int,
     submissions: Sequence[Submission],
     start: int,
     numbers: Sequence[int],
@@ -119,36 +128,47 @@ def _deliveries(
     return [
         Delivery(
             first + index,
-            first,
-            broadcast,
+            one.message_id or message_id,
+            new.broadcast,
             one.target,
             new.priority,
             new.expires_at,
             new.not_before,
             numbers[index] if numbers else 1,
             one.parts,
-            progress=progress,
+            one.retry_of,
+            progress=replace(progress, ids=one.ids) if one.ids else progress,
         )
         for index, one in enumerate(submissions, start)
     ]
 
 
-def _row(new: NewDeliveries, delivery: Delivery) -> dict[str, Any]:
+def _row(new: NewDeliveries, delivery: Delivery, one: Submission) -> dict[str, Any]:
     reply_id = new.message.reply.id if new.message.reply else None
-    return {**delivery.to_row(), "key": new.key, "reply_id": reply_id, "created_at": new.at}
+    return {**delivery.to_row(), "ord": one.ord, "key": new.key, "reply_id": reply_id, "created_at": new.at}
 
 
-def _insert_message(connection: Connection, message_id: int, digest: str, body: bytes, new: NewDeliveries) -> None:
-    """Store the message. Its id is the number of its first delivery, which no earlier message has."""
-    values = {"id": message_id, "digest": digest, "body": body, "created_at": new.at}
+def store_message(connection: Connection, message: Message, body: bytes, at: float) -> int:
+    """Store a message and return its id, which no earlier message has had."""
+    message_id = count_on(connection, "message", 1)
+    values = {"id": message_id, "digest": hashlib.sha256(body).hexdigest(), "body": body, "created_at": at}
     connection.execute(_INSERT_MESSAGE, values)
     media = {
         segment.media.sha256
-        for segment in new.message.segments
+        for segment in message.segments
         if isinstance(segment, MediaSegment) and isinstance(segment.media, Media)
     }
     for sha256 in media:
         connection.execute(_INSERT_MEDIUM, {"message": message_id, "sha256": sha256})
+    return message_id
+
+
+def parts_of(connection: Connection, seqs: Sequence[int]) -> dict[int, tuple[PlatformId, ...]]:
+    """Return the platform's ids of the parts that deliveries have sent, by number."""
+    if not seqs:
+        return {}
+    rows = connection.rows(_PARTS_OF, {"seqs": msgspec.json.encode(list(seqs)).decode()})
+    return {seq: msgspec.json.decode(ids, type=tuple[PlatformId, ...]) for seq, ids in rows}
 
 
 def _numbers(connection: Connection, message: Message, submissions: Sequence[Submission]) -> list[int]:
@@ -166,9 +186,9 @@ def _numbers(connection: Connection, message: Message, submissions: Sequence[Sub
     return numbers
 
 
-def _known(connection: Connection, key: str, digest: str) -> dict[Target, tuple[int, int]]:
-    """Return number and broadcast of the deliveries stored under `key` before, by target."""
+def _known(connection: Connection, key: str, digest: str) -> dict[Target, int]:
+    """Return the numbers of the deliveries stored under `key` before, by target."""
     rows = connection.rows(_KNOWN, {"key": key})
     if any(stored_digest != digest for *_, stored_digest in rows):
         raise Refused(f"The key '{key}' was used before for another message. Use a key per message, or leave it out.")
-    return {Target(account, kind, target): (seq, broadcast) for seq, broadcast, account, kind, target, _ in rows}
+    return {Target(account, kind, target): seq for seq, account, kind, target, _ in rows}

@@ -14,7 +14,7 @@ from yizhan.sending.outbox.shared import COLUMNS, read_delivery
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
 
-_MESSAGE = Statement("message", sqlite="SELECT body FROM messages WHERE id = :id")
+MESSAGE = Statement("message", sqlite="SELECT body FROM messages WHERE id = :id")
 _MESSAGE_OF = Statement(
     "message of delivery",
     sqlite="""
@@ -28,12 +28,6 @@ _ATTEMPTS = Statement(
     sqlite=f"SELECT {', '.join(_ATTEMPT_COLUMNS)} FROM attempts WHERE delivery = :seq ORDER BY id",
 )
 _IN_STATES = "state IN (SELECT value FROM json_each(:states))"
-_UNSETTLED = f"""
-    broadcast = :broadcast
-    AND ({_IN_STATES} OR (state = 'held' AND due_at > 0 AND due_at <= :held_before))
-"""
-_ANY_OF = Statement("any of broadcast", sqlite=f"SELECT seq FROM deliveries WHERE {_UNSETTLED} LIMIT 1")
-_ACCOUNTS_IN = Statement("accounts in broadcast", sqlite=f"SELECT DISTINCT account FROM deliveries WHERE {_UNSETTLED}")
 _FILTERS = {
     "broadcast": "broadcast = :broadcast",
     "account": "account = :account",
@@ -65,7 +59,7 @@ class Records:
         Raises:
             Refused: there is no such message.
         """
-        return await self._body(_MESSAGE, {"id": message_id}, f"There is no stored message {message_id}.")
+        return await self._body(MESSAGE, {"id": message_id}, f"There is no stored message {message_id}.")
 
     async def _body(self, statement: Statement, values: dict[str, Any], refusal: str) -> bytes:
         body: bytes | None = await self._ledger.read(lambda connection: connection.value(statement, values))
@@ -125,19 +119,6 @@ class Records:
         statement = Statement("counts", sqlite=f"SELECT state, count(*) FROM deliveries {where} GROUP BY state")
         rows = await self._ledger.read(lambda connection: connection.rows(statement, given))
         return {State(state): count for state, count in rows}
-
-    async def any_of(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> bool:
-        """Return whether any delivery of a broadcast is in one of `states`, or held and due before `held_before`.
-
-        Quick, however large the broadcast is.
-        """
-        values = {"broadcast": broadcast, "states": _json(list(states)), "held_before": held_before}
-        return await self._ledger.read(lambda connection: connection.row(_ANY_OF, values) is not None)
-
-    async def accounts_in(self, broadcast: int, states: Iterable[State], held_before: float = 0.0) -> list[str]:
-        """Return the accounts of a broadcast that have deliveries that `any_of` would find."""
-        values = {"broadcast": broadcast, "states": _json(list(states)), "held_before": held_before}
-        return await self._ledger.read(lambda connection: connection.column(_ACCOUNTS_IN, values))
 
     async def attempts_of(self, seq: int) -> list[dict[str, Any]]:
         """Return the failed attempts of a delivery, oldest first."""
