@@ -133,9 +133,7 @@ class Acceptance:
                 _composed(ready, target, adapter)
 
     @asynccontextmanager
-    async def taking_in(
-        self, message: Message, targets: Sequence[Target]
-    ) -> AsyncGenerator[tuple[Message, str], None]:
+    async def taking_in(self, message: Message, targets: Sequence[Target]) -> AsyncGenerator[tuple[Message, str], None]:
         """Take media in for a call, and remove the new ones again if the block refuses it.
 
         Yields the message as it is stored, and the note that every receipt carries.
