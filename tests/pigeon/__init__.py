@@ -13,7 +13,7 @@ from yizhan.http.router import Call, Router
 from yizhan.http.websocket import Socket
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.platforms.spec import AccountSettings, KindCapabilities, Platform
 from yizhan.wire import (
     JSON,
@@ -135,6 +135,11 @@ class Server:
             **more,
         )
         return post.message_id
+
+    async def event(self, event: SimulatedEvent) -> str:
+        if event.event != "message":
+            raise LookupError(f"a pigeon plays no '{event.event}'. It has: message.")
+        return await self.say(event.sender, event.to, text=event.text)
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""

@@ -285,6 +285,7 @@ async def test_a_wrong_call_is_told_what_is_wrong_and_what_to_do(
 
 def _example(endpoint: Endpoint[Any, Any]) -> dict[str, Any]:
     known = {"platform": "pigeon", "sender": TESTER, "text": "hi", "uuid": "one==", "step": "scan", "sha256": "0" * 64}
+    known["event"] = "message"
     more = {"url": "http://127.0.0.1:9/", "body": None, "advance": 1.0, "rules": [wire.ChaosRule(status=500)]}
     names = {f.name for f in msgspec.structs.fields(endpoint.request)}
     values = {name: value for name, value in {**known, **more}.items() if name in names}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from yizhan.model import Kind
+from yizhan.model import Card, Kind
 from yizhan.platforms.rules import Rules
 
 if TYPE_CHECKING:
@@ -19,6 +20,55 @@ class ServerOptions:
 
     manual_logins: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SaidMedia:
+    """Media in an utterance of a simulated person."""
+
+    blob: Blob
+    kind: Kind = "file"
+    name: str = ""
+    transcript: str = ""
+    """The words of a voice, where the platform recognizes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedEvent:
+    """An act of a simulated person, by the names of `EventKind`; `raw` pushes `body` as it is."""
+
+    event: str
+    sender: str
+    to: str = "bot"
+    """`bot`, or the group or channel in which it happens."""
+    text: str = ""
+    message_id: str = ""
+    """The message that the act is about: withdrawn, reacted to, or with the pressed button."""
+    data: str = ""
+    """The reaction; the pressed button's id in the message `message_id`, or its data."""
+    mentions: Sequence[str] = ()
+    """Ids of people, `bot`, or `all`."""
+    addressed: bool = True
+    """Whether a message in a group mentions the bot, in the platform's own way."""
+    quote: str = ""
+    """Id of the quoted message."""
+    media: Sequence[SaidMedia] = ()
+    card: Card | None = None
+    lines: Sequence[SimulatedEvent] = ()
+    """The lines of a chat record."""
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class PlaysEvents(Protocol):
+    """A serving end that plays more acts of people than writing text."""
+
+    async def event(self, event: SimulatedEvent) -> str:
+        """Play `event`; return the platform's own id of it.
+
+        Raises:
+            LookupError: the platform has no such event, or it names somebody or something that is not there.
+        """
 
 
 class Server(Protocol):

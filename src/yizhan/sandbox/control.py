@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from yizhan.errors import YizhanError
 from yizhan.http.push import NotReached
 from yizhan.http.router import Call, Router
-from yizhan.model import Kind
+from yizhan.model import Card, Kind
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import SaidMedia, SimulatedEvent
 from yizhan.sandbox import wire
 from yizhan.sandbox.access import refusal
 from yizhan.sandbox.request_log import view
@@ -67,6 +68,7 @@ class Control:
             (wire.RESET, self.reset),
             (wire.ADD_PEOPLE, self.add_people),
             (wire.SAY, self.say),
+            (wire.EVENT, self.event),
             (wire.LOGIN, self.login),
             (wire.POSTS, self.posts),
             (wire.COUNT_POSTS, self.count_posts),
@@ -132,6 +134,32 @@ class Control:
             request.platform, request.sender, request.to, text=request.text, media=blob, kind=kind or "file", name=name
         )
         return wire.Said(said)
+
+    async def event(self, request: wire.PlayEvent) -> wire.Played:
+        world = self.sandbox.world
+        event = SimulatedEvent(
+            request.event,
+            request.sender,
+            request.to,
+            request.text,
+            request.message_id,
+            request.data,
+            request.mentions,
+            request.addressed,
+            request.quote,
+            [await _said(world, media) for media in request.media],
+            Card(request.card.title, request.card.description, request.card.url, request.card.kind)
+            if request.card
+            else None,
+            [
+                SimulatedEvent(
+                    "message", line.sender, text=line.text, media=[await _said(world, media) for media in line.media]
+                )
+                for line in request.lines
+            ],
+            request.body,
+        )
+        return wire.Played(await self.sandbox.event(request.platform, event))
 
     async def login(self, request: wire.Login) -> wire.Done:
         await self.sandbox.login(request.uuid, request.step, request.platform)
@@ -247,6 +275,12 @@ async def _add_media(world: World, media: wire.SaidMedia) -> tuple[Blob, Kind | 
         return await world.blobs.add(base64.b64decode(data, validate=True)), _kind_of(head[5:]) if head else None
     except binascii.Error as error:
         raise ValueError(f"media data are not base64: {error}") from error
+
+
+async def _said(world: World, media: wire.EventMedia) -> SaidMedia:
+    blob, guessed = await _add_media(world, media)
+    kind = media.kind or guessed or _kind_of(mimetypes.guess_type(media.name)[0] or "")
+    return SaidMedia(blob, kind, media.name, media.transcript)
 
 
 def _kind_of(mime: str) -> Kind:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from yizhan.errors import ConfigError, did_you_mean
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import Server, ServerOptions
+from yizhan.platforms.server import PlaysEvents, Server, ServerOptions, SimulatedEvent
 from yizhan.platforms.spec import Platform, platforms
 from yizhan.sandbox.chaos import Chaos
 from yizhan.sandbox.request_log import MAX_KEPT, RequestLog
@@ -108,6 +108,17 @@ class SandboxState:
             raise ValueError("a person needs text or media to say")
         blob = await self.world.blobs.add(media) if isinstance(media, bytes) else media
         return await self.server(platform).say(sender, to, text=text, media=blob, kind=kind, name=name)
+
+    async def event(self, platform: str, event: SimulatedEvent) -> str:
+        """Let a simulated person do something other than writing text; return the platform's own id of it.
+
+        Raises:
+            LookupError: the platform has no such event, or it names somebody or something that is not there.
+        """
+        server = self.server(platform)
+        if not isinstance(server, PlaysEvents):
+            raise LookupError(f"'{platform}' plays no events but messages; use POST /_sandbox/say")
+        return await server.event(event)
 
     def people(self, platform: str, kind: Literal["user", "group"], count: int) -> list[str]:
         """Make people or groups who know the account; return the ids by which the platform addresses them."""

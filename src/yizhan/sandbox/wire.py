@@ -169,6 +169,56 @@ class Said(Struct):
     message_id: str
 
 
+class EventMedia(SaidMedia, forbid_unknown_fields=True, omit_defaults=True):
+    transcript: str = ""
+    """The words of a voice, where the platform recognizes them."""
+
+
+class EventCard(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    title: str
+    description: str = ""
+    url: str = ""
+    kind: str = ""
+
+
+class EventLine(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of a chat record."""
+
+    sender: str = field(name="from")
+    text: str = ""
+    media: list[EventMedia] = []
+
+
+class PlayEvent(Struct, omit_defaults=True):
+    platform: str
+    event: str
+    """`message`, `button_pressed`, `member_joined`, `reaction` and so on, as `Event.kind` has them; or `raw`."""
+    sender: str = field(name="from")
+    to: str = "bot"
+    text: str = ""
+    message_id: str = ""
+    """The message that it is about."""
+    data: str = ""
+    """The reaction, or the button: its id in the message `message_id`, else its data."""
+    mentions: list[str] = []
+    """Ids of people, `bot`, or `all`."""
+    addressed: bool = True
+    """Whether a message in a group mentions the bot, in the platform's own way."""
+    quote: str = ""
+    """Id of the quoted message."""
+    media: list[EventMedia] = []
+    card: EventCard | None = None
+    lines: list[EventLine] = []
+    """The lines of a chat record."""
+    body: dict[str, Any] = {}
+    """For `raw`: the platform's own payload."""
+
+
+class Played(Struct):
+    id: str
+    """The platform's own id of the message, the press or the event."""
+
+
 class Login(Struct):
     uuid: Annotated[str, Path()]
     step: Annotated[Literal["scan", "confirm", "expire", "cancel"], Path()]
@@ -367,6 +417,7 @@ STATUS = _call("status", "GET", "/", Nothing, Status)
 RESET = _call("reset", "POST", "/reset", Nothing, Done)
 ADD_PEOPLE = _call("addPeople", "POST", "/people", People, Ids)
 SAY = _call("say", "POST", "/say", Say, Said, max_bytes=64 << 20)
+EVENT = _call("event", "POST", "/event", PlayEvent, Played, max_bytes=64 << 20)
 LOGIN = _call("login", "POST", "/logins/{uuid}/{step}", Login, Done)
 POSTS = _call("posts", "GET", "/posts", PostQuery, list[PostView])
 COUNT_POSTS = _call("countPosts", "GET", "/posts/count", PostQuery, Count)

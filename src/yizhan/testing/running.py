@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeVar
@@ -11,6 +12,7 @@ import msgspec
 from yizhan.errors import UnknownTarget
 from yizhan.model import Kind, Target
 from yizhan.platforms.rules import Rules
+from yizhan.platforms.server import SimulatedEvent
 from yizhan.runtime.event_loop import LoopThread
 from yizhan.sandbox import Sandbox
 from yizhan.sandbox.control import select_posts
@@ -149,6 +151,26 @@ class RunningSandbox:
             platform, _split(sender)[1], _split(to)[1], text=text, media=media, kind=kind, name=name
         )
         return self._loop.run(said)
+
+    def event(
+        self, platform: str, event: str, sender: str | Target = "", *, to: str | Target = "bot", **fields: Any
+    ) -> str:
+        """Let somebody do something other than writing text; return the platform's own id of it.
+
+        `event`: a kind of event such as `button_pressed`, or `raw`. `fields`: those of `POST /_sandbox/event`; media as
+        `SaidMedia` with bytes in place of a blob.
+        """
+        given = {"media": [], **fields}
+        played = self._event(platform, event, _split(sender)[1] if sender else "", _split(to)[1], given)
+        return self._loop.run(played)
+
+    async def _event(self, platform: str, event: str, sender: str, to: str, fields: dict[str, Any]) -> str:
+        blobs = self.sandbox.world.blobs
+        media = [
+            dataclasses.replace(said, blob=await blobs.add(said.blob)) if isinstance(said.blob, bytes) else said
+            for said in fields.pop("media")
+        ]
+        return await self.sandbox.event(platform, SimulatedEvent(event, sender, to, media=media, **fields))
 
     def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"] = "confirm") -> None:
         """Play the phone at a QR login (with `manual_logins=True`)."""

@@ -225,6 +225,22 @@ def _reaction(pushed: Pushed) -> Event:
     )
 
 
+def _deletion(pushed: Pushed) -> Event:
+    d = pushed.read(events.Deletion)
+    place = ("dm", "guild_id") if pushed.frame.t == "DIRECT_MESSAGE_DELETE" else ("channel", "channel_id")
+    id = str(d.message.get(place[1]) or "")
+    return Event(
+        pushed.id,
+        EventKind.RECALL,
+        pushed.account,
+        0.0,
+        pushed.target(place[0], id) if id else None,
+        d.op_user.id,
+        raw=pushed.payload,
+        about=str(d.message.get("id") or ""),
+    )
+
+
 def _interaction(pushed: Pushed) -> Event:
     d = pushed.read(events.Interaction)
     resolved = d.data.get("resolved")
@@ -280,6 +296,7 @@ _READERS: dict[str, Callable[[Pushed], Event]] = {
     "GUILD_MEMBER_ADD": _guild_member(EventKind.MEMBER_JOINED),
     "GUILD_MEMBER_REMOVE": _guild_member(EventKind.MEMBER_LEFT),
     "MESSAGE_REACTION_ADD": _reaction,
+    **dict.fromkeys(("MESSAGE_DELETE", "PUBLIC_MESSAGE_DELETE", "DIRECT_MESSAGE_DELETE"), _deletion),
     "INTERACTION_CREATE": _interaction,
     "MESSAGE_AUDIT_PASS": _audit,
     "MESSAGE_AUDIT_REJECT": _audit,

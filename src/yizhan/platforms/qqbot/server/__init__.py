@@ -26,12 +26,13 @@ from yizhan.platforms.qqbot.server.images import Images
 from yizhan.platforms.qqbot.server.interactions import Interactions
 from yizhan.platforms.qqbot.server.messages import Messages
 from yizhan.platforms.qqbot.server.quotas import Quotas, Rates
+from yizhan.platforms.qqbot.server.simulated import EventPlayer
 from yizhan.platforms.qqbot.server.tokens import Tokens
 from yizhan.platforms.qqbot.server.webhooks import Webhooks
 from yizhan.platforms.qqbot.wire import ENVELOPE
 from yizhan.platforms.qqbot.wire.faults import PROXY_REFUSED
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.wire import Endpoint, Fault
 from yizhan.world import Blob, World
 
@@ -91,6 +92,10 @@ class Server:
     ) -> str:
         """Somebody writes to the bot, or mentions it in a group or channel; returns the id that an answer names."""
         return await self.event_source.say(sender, to, text=text, media=media, kind=kind, name=name)
+
+    async def event(self, event: SimulatedEvent) -> str:
+        """Let a person do something other than writing plain text; return the platform's id of it."""
+        return await EventPlayer(self).play(event)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         return self.address_book.create(kind, count)

@@ -284,7 +284,7 @@ class Messages:
 
     def _sent(self, message_id: str) -> Sent:
         at = clock_text(int(self.server.world.now()))
-        return Sent(message_id, at, ExtInfo(self.server.event_source.new_ref_idx()))
+        return Sent(message_id, at, ExtInfo(self.server.event_source.reference_of(message_id)))
 
     async def stream(self, call: Call[StreamMessage]) -> StreamSent:
         """A text that grows: the first piece is counted, the others belong to it."""

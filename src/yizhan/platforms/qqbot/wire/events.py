@@ -268,6 +268,14 @@ class Interaction(Struct, omit_defaults=True):
     application_id: str = ""
 
 
+class Deletion(Struct, omit_defaults=True):
+    """MESSAGE_DELETE, PUBLIC_MESSAGE_DELETE, DIRECT_MESSAGE_DELETE: a message of a guild was withdrawn."""
+
+    message: dict[str, Any]
+    """Its `id`, `channel_id`, `guild_id` and `author`."""
+    op_user: GuildUser = field(default_factory=lambda: GuildUser(""))
+
+
 class Audit(Struct, omit_defaults=True):
     """MESSAGE_AUDIT_PASS, MESSAGE_AUDIT_REJECT."""
 
@@ -302,9 +310,9 @@ INTENT_OF = {
     "INTERACTION_CREATE": Intents.INTERACTION,
     "MESSAGE_AUDIT_PASS": Intents.MESSAGE_AUDIT,
     "MESSAGE_AUDIT_REJECT": Intents.MESSAGE_AUDIT,
-    "AT_MESSAGE_CREATE": Intents.PUBLIC_GUILD_MESSAGES,
-    "MESSAGE_CREATE": Intents.GUILD_MESSAGES,
-    "DIRECT_MESSAGE_CREATE": Intents.DIRECT_MESSAGE,
+    **dict.fromkeys(("AT_MESSAGE_CREATE", "PUBLIC_MESSAGE_DELETE"), Intents.PUBLIC_GUILD_MESSAGES),
+    **dict.fromkeys(("MESSAGE_CREATE", "MESSAGE_DELETE"), Intents.GUILD_MESSAGES),
+    **dict.fromkeys(("DIRECT_MESSAGE_CREATE", "DIRECT_MESSAGE_DELETE"), Intents.DIRECT_MESSAGE),
 }
 """The intent that an event needs."""
 
