@@ -10,7 +10,7 @@ from yizhan.model import Kind
 from yizhan.platforms.kit.limits import SlidingWindows, limit_named
 from yizhan.platforms.kit.shelf import Shelf
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.platforms.spec import Platform
 from yizhan.wire import Endpoint, Envelope, Fault, FaultCode
 from yizhan.world import Blob, Network, Post, World
@@ -115,6 +115,21 @@ class SandboxServer:
         post = self.record("say", sender, to, what, text=text, blob=media, name=name)
         self.heard(post)
         return post.message_id
+
+    async def event(self, event: SimulatedEvent) -> str:
+        """Play an act of a person; return the platform's own id of it. Default: messages of text and one file.
+
+        Raises:
+            LookupError: the platform has no such event, or it names somebody or something that is not there.
+        """
+        if event.event != "message":
+            raise LookupError(f"{self.platform.title} plays no '{event.event}'. It has: message.")
+        if not event.media:
+            return await self.say(event.sender, event.to, text=event.text)
+        media = event.media[0]
+        return await self.say(
+            event.sender, event.to, text=event.text, media=media.blob, kind=media.kind, name=media.name
+        )
 
     def heard(self, post: Post) -> None:
         """Push what a person said to the platform's clients. Default: nobody is told."""
