@@ -191,11 +191,8 @@ class Engine(DeliveryCalls, EventCalls):
             LoginNeeded: the account must log in first; the delivery waits for that.
             DeliveryFailed: it failed, or whether it arrived is unknown; holds the receipt.
         """
-        targets = await self.targets(to)
-        if len(targets) != 1:
-            raise Refused(f"send() takes one target, this names {len(targets)}. Use broadcast() for many.")
         message = message_of(*content, reply=reply)
-        return await self.supervisor.send(targets[0], message, timeout, key=key, expires_in=expires_in, at=at)
+        return await self.supervisor.send(to, message, timeout, key=key, expires_in=expires_in, at=at)
 
     async def reply(
         self,
@@ -232,10 +229,8 @@ class Engine(DeliveryCalls, EventCalls):
         Raises:
             Refused: it cannot be sent as it stands; nothing was stored.
         """
-        targets, message = await self.targets(to), message_of(*content, reply=reply)
-        submitted = await self.supervisor.submit(
-            targets, message, key=key, priority=priority, expires_in=expires_in, at=at
-        )
+        message = message_of(*content, reply=reply)
+        submitted = await self.supervisor.submit(to, message, key=key, priority=priority, expires_in=expires_in, at=at)
         return await self.records.receipts(submitted.seqs, limit=len(submitted.seqs))
 
     async def broadcast(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from yizhan.broadcasts.broadcasts import Broadcasts
 from yizhan.broadcasts.feeder import Feeder
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.table import BroadcastTable
-from yizhan.errors import StorageError, YizhanError
+from yizhan.errors import Refused, StorageError, YizhanError
 from yizhan.media.upload_table import HandleTable
 from yizhan.media.uploads import HandleCache
-from yizhan.model import Clock, Message, Receipt, State, Target
+from yizhan.model import Clock, Message, Receipt, State
 from yizhan.platforms.adapter import LoginStep
 from yizhan.receiving.event_log import EventTable
 from yizhan.receiving.listener import Listeners
@@ -28,7 +28,7 @@ from yizhan.receiving.readers import EventReaders
 from yizhan.runtime.clock import SystemClock
 from yizhan.runtime.deadline import Deadline
 from yizhan.runtime.notifier import Notifier
-from yizhan.sending.accept import Acceptance
+from yizhan.sending.accept import Acceptance, Targets
 from yizhan.sending.budgets import Budgets
 from yizhan.sending.decide import Policy
 from yizhan.sending.delivery import Submitted
@@ -317,21 +317,25 @@ class Supervisor:
 
     # --- deliveries ---
 
-    async def submit(self, targets: Sequence[Target], message: Message, **how: Any) -> Submitted:
-        """Accept a message for `targets` and hand the new deliveries to the lanes. `how`: as in `Acceptance.accept`."""
+    async def submit(self, to: Targets, message: Message, **how: Any) -> Submitted:
+        """Accept a message and hand the new deliveries to the lanes. `how`: as in `Acceptance.accept`."""
+        targets = await self.acceptance.targets(to)
         submitted = await self.acceptance.accept(targets, message, **how)
         await self.worker.start(submitted, targets)
         return submitted
 
-    async def send(self, target: Target, message: Message, timeout: float | None, **how: Any) -> Receipt:
+    async def send(self, to: Targets, message: Message, timeout: float | None, **how: Any) -> Receipt:
         """Submit for one target and wait for its end, reading the store again only where another process sends.
 
         Raises:
+            Refused: it is not one target, or cannot be sent there.
             LoginNeeded: the account must log in first.
             DeliveryFailed: it failed, or whether it arrived is unknown.
         """
-        deadline = Deadline(timeout)
-        submitted = await self.acceptance.accept([target], message, **how)
+        targets, deadline = await self.acceptance.targets(to), Deadline(timeout)
+        if len(targets) != 1:
+            raise Refused(f"send() takes one target, this names {len(targets)}. Use broadcast() for many.")
+        submitted, (target,) = await self.acceptance.accept(targets, message, **how), targets
         receipt = await self.waiting.for_one(submitted, target, timeout)
         if receipt is not None and receipt.state is State.HELD and not receipt.due_at:
             # The event that opens its window may be coming in just now, from before this process listened.

@@ -358,6 +358,16 @@ def test_what_is_refused_leaves_nothing_in_the_outbox(qq: Run) -> None:
     assert [] == qq("deliveries", "--json").objects
 
 
+def test_a_refused_file_is_not_copied_into_the_library(qq: Run, tmp_path: Path) -> None:
+    (tmp_path / "plain.txt").write_text("no picture")
+
+    said = qq("send", USER, "see", "--image", str(tmp_path / "plain.txt"))
+
+    assert 2 == said.code
+    assert "is wanted as image" in said.err
+    assert [] == qq("library", "list", "--json").objects
+
+
 def test_without_a_store_the_first_step_is_named(run: Run, tmp_path: Path) -> None:
     said = run("deliveries")
 

@@ -162,6 +162,30 @@ async def message_from(content: Content, engine: Engine, reading: Reading) -> Me
     return message_of(segments, reply=Reply(content.reply) if content.reply else None)
 
 
+async def preview_of(content: Content, engine: Engine) -> Message | None:
+    """Return the message with its files where they are, so that it can be refused before any of them is copied.
+
+    None where a file is read from standard input or downloaded, and so can be read only once.
+
+    Raises:
+        MediaFormat: a file is missing, empty or not what its option says.
+    """
+    from yizhan.model import Text, message_of
+
+    segments: list[Segment] = [Text(content.text)] if content.text.strip() else []
+    for kind, paths in _by_kind(content):
+        for path in map(_without_mark, paths):
+            if path.startswith("md5:"):
+                continue
+            if path == STDIN:
+                return None
+            media = await engine.library.examine(path, content.name or None, _wanted(kind))
+            if media is None:
+                return None
+            segments.append(_segment_with(kind or media.kind, path, media.name))
+    return message_of(segments) if segments else None
+
+
 def _by_kind(content: Content) -> list[tuple[str, Sequence[str]]]:
     return [
         ("image", content.images),
@@ -174,17 +198,32 @@ def _by_kind(content: Content) -> list[tuple[str, Sequence[str]]]:
 
 
 async def _segment(kind: str, path: str, name: str, engine: Engine, reading: Reading) -> Segment:
+    if kind == "sticker" and path.startswith("md5:"):
+        from yizhan.model import Sticker
+
+        return Sticker(None, path.removeprefix("md5:"))
+    media = await take_in(path, name or None, engine, reading, kind=_wanted(kind))
+    return _segment_with(kind or media.kind, media, media.name)
+
+
+def _wanted(kind: str) -> Any:
+    """Return the kind that the library is to check for."""
+    return {"": None, "sticker": "image"}.get(kind, kind)
+
+
+def _segment_with(kind: str, media: Media | str, name: str) -> Segment:
     from yizhan.model import File, Image, Sticker, Video, Voice
 
-    if kind == "sticker" and path.startswith("md5:"):
-        return Sticker(None, path.removeprefix("md5:"))
-    wanted: Any = {"": None, "sticker": "image"}.get(kind, kind)
-    media = await take_in(path, name or None, engine, reading, kind=wanted)
     if kind == "sticker":
         return Sticker(media)
     kinds: dict[str, Any] = {"image": Image, "video": Video, "voice": Voice, "file": File}
-    made: Segment = kinds[kind or media.kind](media, media.name)
+    made: Segment = kinds[kind](media, name)
     return made
+
+
+def _without_mark(source: str) -> str:
+    """Return the path in `@a.png`."""
+    return source[1:] if source.startswith("@") and not Path(source).exists() else source
 
 
 async def take_in(source: str, name: str | None, engine: Engine, reading: Reading, *, kind: Any = None) -> Media:
@@ -193,8 +232,7 @@ async def take_in(source: str, name: str | None, engine: Engine, reading: Readin
     Raises:
         MediaFormat: missing, empty, or not of `kind`.
     """
-    if source.startswith("@") and not Path(source).exists():
-        source = source[1:]
+    source = _without_mark(source)
     if source == STDIN:
         shown = reading("standard input", None)
         return await engine.library.add(sys.stdin.buffer, name=name or "stdin", kind=kind, progress=shown)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yizhan.cli.content import Content, body, message_from, split_words, targets_of, text_is_piped
+from yizhan.cli.content import Content, body, message_from, preview_of, split_words, targets_of, text_is_piped
 from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures, explained_when_stopped
 from yizhan.cli.ids import wait_for
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
@@ -279,11 +279,14 @@ async def _message(engine: Engine, call: _Call, bars: Bars) -> Message:
     Raises:
         Refused: it becomes more messages to one target than allowed.
     """
+    targets = await engine.targets(call.targets)
+    if preview := await preview_of(call.content, engine):
+        await engine.supervisor.acceptance.check(preview, targets)
     message = await message_from(call.content, engine, bars.bytes)
     if call.max_messages is None:
         return message
     # Targets of one kind on one account get the same parts.
-    samples = {(target.account, target.kind): target for target in await engine.targets(call.targets)}
+    samples = {(target.account, target.kind): target for target in targets}
     plan = max(await engine.plan(list(samples.values()), message), key=lambda plan: len(plan.parts))
     if len(plan.parts) > call.max_messages:
         raise Refused(

@@ -1,1 +1,1 @@
-"""What comes in: listening, the event log, readers."""
+"""Incoming events: listeners, the event log, readers."""

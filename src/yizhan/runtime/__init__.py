@@ -1,1 +1,1 @@
-"""What every room may use: time, the event loop, single flight."""
+"""The clock, the event loop, signals of the system, single flight and the notifier, for every room."""
