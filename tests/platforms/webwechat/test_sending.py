@@ -251,7 +251,7 @@ async def test_a_handle_expires_if_the_rules_say_so() -> None:
 
 
 async def test_too_many_pictures_in_a_row_are_refused_by_the_older_profile() -> None:
-    async with account(limit__pictures__count=3, limit__pictures__seconds=60) as me:
+    async with account(limit__image__count=3, limit__image__seconds=60) as me:
         image = Image(me.media(png(), "image", "png"))
         for _ in range(3):
             await me.send(image)

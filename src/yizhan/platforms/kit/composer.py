@@ -77,6 +77,8 @@ class Composer(ABC):
     """Text that is never cut, such as a written mention."""
     remedies: ClassVar[Mapping[str, str]] = {}
     """By kind of segment: what to do instead, where `REMEDIES` does not suit."""
+    notes: ClassVar[Mapping[str, str]] = {}
+    """By kind of segment: the note on one that went as text, where the usual one does not suit."""
 
     def __init__(self, target: Target, rules: Rules) -> None:
         self.target = target
@@ -104,6 +106,13 @@ class Composer(ABC):
             raise Refused(f"{self.target}: the message has nothing but blank text. Give it text or media.")
         return parts
 
+    def takes(self, kind: str) -> bool:
+        """Return whether segments of `kind` go as what they are. Default: if there is a method for them.
+
+        An override may look at the rules, for cards, Markdown and buttons.
+        """
+        return self._carries(kind)
+
     def arranged(self, segments: Sequence[Segment]) -> Sequence[Segment]:
         """Return the segments in the order in which they are sent. Default: as they are."""
         return segments
@@ -116,9 +125,9 @@ class Composer(ABC):
                 return self.answer(quote, self.words(run[1:]))
             case Markdown() as markdown:
                 return self._markdown(markdown)
-            case Buttons() as buttons if not self._carries("buttons"):
+            case Buttons() as buttons if not self.takes("buttons"):
                 return self._as_text(buttons, buttons.words, buttons.fallback)
-            case Card() as card if not (card.xml and self._carries("card")):
+            case Card() as card if not (card.xml and self.takes("card")):
                 return self._as_text(card, card.words)
             case segment:
                 return (self._single(segment),)
@@ -158,7 +167,7 @@ class Composer(ABC):
 
     def answer(self, quote: Quote, words: Words) -> Iterator[Part]:
         """Yield a quote with the text that answers it; text that is too long goes on without the quote."""
-        if not self._carries("quote"):
+        if not self.takes("quote"):
             self.refuse(quote)
         pieces = self.pieces(words)
         if not pieces:
@@ -169,7 +178,7 @@ class Composer(ABC):
         yield from map(self.text, pieces[1:])
 
     def _markdown(self, markdown: Markdown) -> Iterable[Part]:
-        if not self._carries("markdown"):
+        if not self.takes("markdown"):
             return self._as_text(markdown, plain_text(markdown.text), markdown.fallback)
         chars = self.number("markdown.max_chars") or self.number("text.max_chars")
         size = self.number("markdown.max_bytes") or self.number("text.max_bytes")
@@ -179,7 +188,7 @@ class Composer(ABC):
         kind = _kind(segment)
         if fallback == "fail":
             self.refuse(segment, remedy="Leave `fallback` at 'text', or send it as text.")
-        return self.texts(Words(text), f"{self.title} {_NOTES[kind]}")
+        return self.texts(Words(text), self.notes.get(kind, f"{self.title} {_NOTES[kind]}"))
 
     # --- one method for each kind of segment ---
 

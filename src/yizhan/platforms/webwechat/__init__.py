@@ -28,7 +28,7 @@ class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
     """Log in as the packaged desktop edition, without which many accounts are refused (1203)."""
 
 
-_SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "card", "native"}) | MEDIA
+_SEGMENTS = frozenset({"text", "contact_card", "quote", "forward", "card", "markdown", "buttons", "native"}) | MEDIA
 _NOTE = (
     "A voice message goes as a file, an animated picture as a sticker; a sticker is a gif; quoted text stands above "
     "its answer."

@@ -21,6 +21,7 @@ from yizhan.platforms.wechat_xml.compose import (
     compose_mini_program,
     compose_quote,
 )
+from yizhan.platforms.wechat_xml.composer import WeChatComposer
 from yizhan.platforms.wechat_xml.parse import (
     Card,
     FriendRequest,
@@ -50,6 +51,7 @@ __all__ = [
     "FriendRequest",
     "MediaXml",
     "Revoked",
+    "WeChatComposer",
     "Words",
     "as_received",
     "at_users",

@@ -18,7 +18,7 @@ MENTION_END = "\u2005"
 """Ends a visible `@name`."""
 EVERYONE = "notify@all"
 """The id that mentions everybody in the group."""
-_MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
+MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
 _AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
 
 
@@ -74,7 +74,7 @@ class Words:
         """Split into messages of limited size (0: no limit), each with the ids that it mentions; no mention is cut."""
         return [
             (self.text[start:stop], [user for at, user in self.mentioned if start <= at < stop])
-            for start, stop in spans(self.text, max_chars, max_bytes, whole=_MENTION)
+            for start, stop in spans(self.text, max_chars, max_bytes, whole=MENTION)
         ]
 
 

@@ -20,7 +20,7 @@ from yizhan.errors import (
     Unsupported,
 )
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import AccountContext, Finding, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.webwechat import convert
@@ -72,9 +72,6 @@ class Adapter(BaseAdapter):
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
         return convert.media_rule(segment, self.context.rules)
-
-    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(message, self.context.rules)
 
     def session(self) -> str:
         """Return a digest of the login: a repeat under the same SendKey is recognized only within the same one."""

@@ -6,8 +6,6 @@ from yizhan.platforms.webwechat.convert.compose import (
     QUOTE_NOTE,
     VOICE_NOTE,
     compose,
-    default_name,
-    limits,
     mentions_of,
     upload_form,
 )
@@ -24,8 +22,6 @@ __all__ = [
     "Reader",
     "client_message_id",
     "compose",
-    "default_name",
-    "limits",
     "media_rule",
     "mentions_of",
     "parse",

@@ -49,7 +49,7 @@ class Server(LoginCalls, SyncCalls, ContactCalls, RoomCalls, SendingCalls, Uploa
             if message.blob is not None and kind in ("image", "video"):
                 size = self.thumb_sizes[message.blob.sha256] = await pictures.thumb_size(message.blob)
                 message.thumb_size = size
-            self.record(
+            self.keep(
                 message,
                 call="say",
                 account=next(iter(self.accounts), "me"),
@@ -96,10 +96,6 @@ class Server(LoginCalls, SyncCalls, ContactCalls, RoomCalls, SendingCalls, Uploa
     async def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"]) -> None:
         """Play one step of the phone at a QR login."""
         self.phone.play(uuid, step)
-
-    async def webhook(self, url: str) -> None:
-        """Raise LookupError: this platform has no webhooks."""
-        raise LookupError("web WeChat has no webhooks; its clients poll by synccheck and webwxsync")
 
     def reset(self) -> None:
         super().reset()

@@ -6,11 +6,12 @@ import math
 from typing import Any, ClassVar
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.names import Account, Recipient
 from yizhan.platforms.webwechat.server.session import NewsItem, Session
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, PREFIX, EmptyResponse, NumberOrText
 from yizhan.platforms.webwechat.wire.contacts import Contact, Member
 from yizhan.platforms.webwechat.wire.content import escape_content

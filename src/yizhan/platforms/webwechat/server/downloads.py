@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from yizhan.http.router import Call
 from yizhan.model import Slice
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.session import Placed
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import SYSTEM_ERROR, TICKET_ERROR
 from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob

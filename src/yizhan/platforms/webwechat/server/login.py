@@ -6,6 +6,7 @@ import asyncio
 from typing import ClassVar
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.webwechat import wire
@@ -13,7 +14,7 @@ from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.names import Account
 from yizhan.platforms.webwechat.server.phone import LoginAttempt, Phone
 from yizhan.platforms.webwechat.server.session import Session
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import LOGGED_OUT, LOGIN_REFUSED, PREFIX, TICKET_ERROR
 from yizhan.platforms.webwechat.wire.login import LoginPage, LoginPollResponse, PushLoginResponse, QrLogin
 from yizhan.wire import Fault, HttpRequest, HttpResponse

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.contacts import people_of, push_changed, room_members
 from yizhan.platforms.webwechat.server.session import Session
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, TARGET_GONE
 from yizhan.wire import Fault
 from yizhan.world import Group

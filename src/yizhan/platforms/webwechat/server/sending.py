@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.messages import recall_notice, received
 from yizhan.platforms.webwechat.server.names import Recipient
 from yizhan.platforms.webwechat.server.session import Placed, Session
-from yizhan.platforms.webwechat.server.state import Calls, SandboxMessage, ServerState
+from yizhan.platforms.webwechat.server.state import SandboxMessage, ServerState
 from yizhan.platforms.webwechat.wire.base import (
     BAD_PARAMETER,
     SELF_REFUSED,
     SYSTEM_ERROR,
     TARGET_GONE,
-    TOO_FREQUENT,
     UNREADABLE,
 )
 from yizhan.platforms.webwechat.wire.content import MD5, cdn_reference, is_token, split_speaker, summarize_card
@@ -99,13 +99,14 @@ class SendingCalls(ServerState):
             (recipient.sort, recipient.id),
         )
         fill(session, msg, message)
-        self._count_picture(session, message)
+        if message.kind == "image":
+            self.count("image", account=session.sid)
         if client_id:
             session.remember(msg.ToUserName, client_id, message.id, self.now(), seconds)
         extra = {"to": msg.ToUserName, "scene": str(call.request.Scene or 0), "md5": message.md5}
         if message.xml:
             extra["xml"] = message.xml
-        self.record(
+        self.keep(
             message,
             call=call.endpoint.name,
             account=session.account.id,
@@ -125,22 +126,11 @@ class SendingCalls(ServerState):
             raise Fault(SELF_REFUSED)
         return recipient
 
-    def _count_picture(self, session: Session, message: SandboxMessage) -> None:
-        """Refuse pictures over the limit."""
-        count, seconds = self.rules["limit.pictures.count"], self.rules["limit.pictures.seconds"]
-        if message.kind != "image" or not count or not self.rules.limited:
-            return
-        while session.pictures and session.pictures[0] <= message.at - seconds:
-            session.pictures.popleft()
-        if len(session.pictures) >= count:
-            raise Fault(TOO_FREQUENT)
-        session.pictures.append(message.at)
-
     # --- the content of `Msg`, one method per call ---
 
     def _fill_text(self, _session: Session, msg: Outgoing, message: SandboxMessage) -> None:
         content = _content(msg)
-        if not content or len(content) > self.rules["text.max_chars"]:
+        if not content or (self.rules.limited and len(content) > self.rules["text.max_chars"]):
             raise Fault(BAD_PARAMETER)
         message.text = content
         match str(msg.Type):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -58,7 +57,6 @@ class Session:
         """Incomplete uploads by client id."""
         self.completed: dict[str, tuple[int, str, Blob]] = {}
         """Complete uploads by client id: number and SHA-256 of the chunk that completed them, the whole file."""
-        self.pictures: deque[float] = deque()
         self.news = asyncio.Event()
         self._stream: list[NewsItem] = []
         self._dropped = 0

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any
 
-from yizhan.http.router import Router
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.webwechat import PLATFORM
 from yizhan.platforms.webwechat.server.cdn import Cdn
 from yizhan.platforms.webwechat.server.names import Account, Sort
 from yizhan.platforms.webwechat.server.session import NewsItem, Session
-from yizhan.platforms.webwechat.wire.base import COOKIE_INVALID, LOGGED_OUT, LOGIN_ELSEWHERE, PREFIX, Credentials
+from yizhan.platforms.webwechat.wire.base import (
+    COOKIE_INVALID,
+    LOGGED_OUT,
+    LOGIN_ELSEWHERE,
+    PREFIX,
+    TOO_FREQUENT,
+    Credentials,
+)
 from yizhan.platforms.webwechat.wire.envelopes import JSON_ENVELOPE
-from yizhan.wire import Endpoint, Fault, FaultCode, HttpRequest
+from yizhan.wire import Fault, FaultCode, HttpRequest
 from yizhan.world import Blob, Group, Network, Post, World
 
-PLATFORM = "webwechat"
 FIRST_UIN = 1_000_020_001
 MAX_ENDED_SESSIONS = 1000
-
-Calls: TypeAlias = Mapping[str, Endpoint[Any, Any]]
-"""Endpoints by the name of the method that serves them."""
 
 
 @dataclass(slots=True)
@@ -48,20 +52,18 @@ class SandboxMessage:
     post: Post | None = None
 
 
-class ServerState:
+class ServerState(SandboxServer):
     """State and routing that the chapters of calls share.
 
-    A chapter is a subclass that names its methods in `calls`; `Server` inherits from all chapters. Rules are read when
-    they are needed, since the sandbox replaces them at run time.
+    A chapter is a subclass that names its methods in `calls`; `Server` inherits from all chapters.
     """
 
-    calls: ClassVar[Calls] = {}
+    platform = PLATFORM
+    envelope = JSON_ENVELOPE
+    too_often = TOO_FREQUENT
 
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
-        self.world = world
-        self.rules = rules
-        self.options = options
-        self.router = Router(PLATFORM, JSON_ENVELOPE, world.blobs)
+        super().__init__(world, rules, options)
         self.router.shown_target = self.shown_target
         self.router.prefixes = (PREFIX, "/jslogin", "/qrcode", "/l")
         self.accounts: dict[str, Account] = {}
@@ -70,22 +72,12 @@ class ServerState:
         """Why a session ended, by its Sid."""
         self.messages: dict[str, SandboxMessage] = {}
         self.cdn = Cdn()
-        self.uploads: dict[str, Blob] = {}
+        self.whole_uploads: dict[str, Blob] = {}
         """Whole uploads by MD5, for webwxcheckupload."""
         self.thumb_sizes: dict[str, tuple[int, int]] = {}
         """By SHA-256."""
         self.held_polls = 0
         self.closing = False
-        for chapter in type(self).__mro__:
-            for method, endpoint in vars(chapter).get("calls", {}).items():
-                self.router.add(endpoint, getattr(self, method))
-
-    @property
-    def network(self) -> Network:
-        return self.world.network("wechat")
-
-    def now(self) -> float:
-        return self.world.now()
 
     def new_message_id(self) -> str:
         """Return a MsgId: 19 digits, below 2**63."""
@@ -163,12 +155,10 @@ class ServerState:
             if items:
                 session.push(*items)
 
-    def record(self, message: SandboxMessage, **post: Any) -> Post:
+    def keep(self, message: SandboxMessage, **post: Any) -> None:
         """Keep a message for downloads and recalls, and add it to the world's posts."""
         self.messages[message.id] = message
-        message.post = self.world.post(
-            network="wechat",
-            platform=PLATFORM,
+        message.post = self.record(
             sender=message.sender[1],
             message_id=message.id,
             kind=message.kind,
@@ -178,13 +168,12 @@ class ServerState:
             at=message.at,
             **post,
         )
-        return message.post
 
     def reset(self) -> None:
-        """Forget everything but the world."""
+        super().reset()
         for session in list(self.sessions.values()):
             session.wake()
-        for store in (self.accounts, self.sessions, self.ended, self.messages, self.uploads, self.thumb_sizes):
+        for store in (self.accounts, self.sessions, self.ended, self.messages, self.whole_uploads, self.thumb_sizes):
             store.clear()
         self.cdn.clear()
 

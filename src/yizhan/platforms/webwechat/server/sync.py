@@ -7,10 +7,11 @@ import re
 from typing import ClassVar
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server.contacts import helper_contact, person_contact, room_contact
 from yizhan.platforms.webwechat.server.session import NewsItem, Session
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, TARGET_GONE
 from yizhan.platforms.webwechat.wire.content import escape_content
 from yizhan.platforms.webwechat.wire.session import AddMsg, DelContact, MessageType, ModContact, NotifyCode

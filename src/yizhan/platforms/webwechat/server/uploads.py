@@ -7,10 +7,11 @@ from typing import Any, ClassVar, TypeVar
 from msgspec import UNSET
 
 from yizhan.http.router import Call
+from yizhan.platforms.kit.server import Calls
 from yizhan.platforms.webwechat import wire
 from yizhan.platforms.webwechat.server import pictures
 from yizhan.platforms.webwechat.server.session import ChunkedUpload, Placed, Session
-from yizhan.platforms.webwechat.server.state import Calls, ServerState
+from yizhan.platforms.webwechat.server.state import ServerState
 from yizhan.platforms.webwechat.wire.base import BAD_PARAMETER, TICKET_ERROR
 from yizhan.platforms.webwechat.wire.content import MD5, decode_file_name, encry_file_name
 from yizhan.wire import Fault, FormPart
@@ -39,7 +40,7 @@ class UploadCalls(ServerState):
         md5 = request.FileMd5.lower()
         if str(request.FileType) != str(wire.CHECK_FILE_TYPE) or not MD5.fullmatch(md5) or request.FileSize <= 0:
             raise Fault(BAD_PARAMETER)
-        known, signature = self.uploads.get(md5), _signature(session, md5)
+        known, signature = self.whole_uploads.get(md5), _signature(session, md5)
         media_id = ""
         if known is not None and known.size == request.FileSize:
             media_id = self._place(session, known, request.FileName, wire.DOCUMENT, signature)
@@ -124,7 +125,7 @@ class UploadCalls(ServerState):
 
     def _place(self, session: Session, blob: Blob, name: str, media_type: str, signature: str) -> str:
         """Return a new MediaId of `blob`."""
-        self.uploads[blob.md5] = blob
+        self.whole_uploads[blob.md5] = blob
         media_id = session.media_id(f"upload/{self.world.hex(16)}", 160 if media_type == wire.DOCUMENT else 420)
         session.media[media_id] = Placed(blob, safe_name(name), self.now(), media_type, signature)
         return media_id
