@@ -7,9 +7,10 @@ from msgspec import Struct
 from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Digits, Done, interface
 
 CDN_ORIGINAL, CDN_IMAGE, CDN_COVER, CDN_VIDEO, CDN_FILE, CDN_LARGE_FILE, CDN_VOICE = 1, 2, 3, 4, 5, 7, 15
+
 """CDN file types. Source: pages "CDN/CDN上传", "CDN/CDN下载"; 7 and the uncompressed 3 since release 1.1.1."""
+
 CDN_TYPES = frozenset({1, 2, 3, 4, 5, 7, 15})
-FAVOURITE_TYPES = frozenset({10001, 10002, 10007})
 
 
 class Upload(AsyncRequest, kw_only=True, omit_defaults=True):
@@ -64,15 +65,6 @@ class Download(AsyncRequest, kw_only=True, omit_defaults=True):
     chatType: int = 0
 
 
-class DownloadFavourite(AsyncRequest, kw_only=True):
-    fileid: str
-    aeskey: str
-    fileType: int
-    """10001 normal, 10002 video, 10007 larger than 20 MB."""
-    savePath: str
-
-
 CDN_UPLOAD = interface(7, "cdn_upload", Upload, UploadedAnswer, "CDN/CDN上传", timeout=900.0)
+
 CDN_DOWNLOAD = interface(88, "cdn_download", Download, Done, "CDN/CDN下载(新)", timeout=900.0)
-CDN_DOWNLOAD_OLD = interface(66, "cdn_download_old", Download, Done, "CDN/CDN下载", timeout=900.0)
-DOWNLOAD_FAVOURITE = interface(102, "download_favourite", DownloadFavourite, Done, "收藏夹/CDN下载附件", timeout=900.0)

@@ -32,13 +32,6 @@ class SendText(AsyncRequest, kw_only=True, omit_defaults=True):
     insertToDatabase: bool = True
 
 
-class SendFile(AsyncRequest, kw_only=True):
-    """Image, file, video, voice: a path on the machine of the WeChat client."""
-
-    userName: str
-    filePath: str
-
-
 class SendSticker(AsyncRequest, kw_only=True, omit_defaults=True):
     """The page's parameter is `emojiPath`; an official client sends `filePath`, which is taken as well."""
 
@@ -79,18 +72,6 @@ class SendChannelVideo(AsyncRequest, kw_only=True):
     objectNonceId: str
 
 
-class SendLocation(AsyncRequest, kw_only=True):
-    """All of it is marked required."""
-
-    userName: str
-    longitude: str | float
-    latitude: str | float
-    label: str
-    poiName: str
-    poiId: str
-    isFromPoiList: bool
-
-
 class SendLink(AsyncRequest, kw_only=True):
     userName: str
     content: str
@@ -117,24 +98,8 @@ class SendQuote(AsyncRequest, kw_only=True, omit_defaults=True):
     atUserList: list[str] = field(default_factory=list)
 
 
-class Pat(AsyncRequest, kw_only=True, omit_defaults=True):
-    userName: str
-    """The one who is patted."""
-    chatroomUserName: str = ""
-
-
 class Revoke(AsyncRequest, kw_only=True):
     msgSvrID: Digits
-
-
-class StartCall(Request, kw_only=True):
-    userName: str
-    inviteType: Digits
-    """0 video, 1 voice."""
-
-
-class EndCall(Request, kw_only=True, omit_defaults=True):
-    userName: str = ""
 
 
 class OneChat(Request, kw_only=True):
@@ -143,9 +108,6 @@ class OneChat(Request, kw_only=True):
 
 class Marked(Struct):
     cookie: str = ""
-
-
-# --- forwarding without the source file: every value is copied from one CDN upload ------------------------------------
 
 
 class ForwardImage(AsyncRequest, kw_only=True):
@@ -203,63 +165,48 @@ class ForwardVoice(AsyncRequest, kw_only=True, omit_defaults=True):
     """Milliseconds."""
 
 
-class ForwardVoiceLegacy(AsyncRequest, kw_only=True):
-    """The older form of the same; its example still stands on the English page."""
-
-    userName: str
-    fileSize: Digits
-    duration: Digits
-    """Milliseconds, at most 60000."""
-    fileid: str
-    aeskey: str
-
-
 SEND_TEXT = interface(10009, "send_text", SendText, Sent, "发送消息/发送文本", acts=True, target="userName")
+
 FORWARD_FILE = interface(10098, "forward_file", ForwardFile, Sent, "发送消息/转发文件", acts=True, target="userName")
+
 FORWARD_IMAGE = interface(10097, "forward_image", ForwardImage, Sent, "发送消息/转发图片", acts=True, target="userName")
+
 FORWARD_VIDEO = interface(10096, "forward_video", ForwardVideo, Sent, "发送消息/转发视频", acts=True, target="userName")
+
 FORWARD_VOICE = interface(10099, "forward_voice", ForwardVoice, Sent, "发送消息/转发语音", acts=True, target="userName")
-FORWARD_VOICE_LEGACY = interface(
-    6, "forward_voice_legacy", ForwardVoiceLegacy, Sent, "发送消息/转发语音 (EN)", acts=True, target="userName"
-)
-SEND_IMAGE = interface(
-    10010, "send_image", SendFile, Sent, "发送消息/发送图片", acts=True, target="userName", timeout=120.0
-)
-SEND_FILE = interface(
-    10012, "send_file", SendFile, Sent, "发送消息/发送文件", acts=True, target="userName", timeout=600.0
-)
-SEND_VIDEO = interface(
-    10093, "send_video", SendFile, Sent, "发送消息/发送视频", acts=True, target="userName", timeout=600.0
-)
-SEND_VOICE = interface(
-    10014, "send_voice", SendFile, Sent, "发送消息/发送语音", acts=True, target="userName", timeout=120.0
-)
+
 SEND_STICKER = interface(
     10011, "send_sticker", SendSticker, Sent, "发送消息/发送表情", acts=True, target="userName", timeout=120.0
 )
+
 SEND_KNOWN_STICKER = interface(
     11, "send_known_sticker", SendKnownSticker, Sent, "发送消息/发送表情（无源）", acts=True, target="userName"
 )
+
 SEND_CARD = interface(10037, "send_card", SendCard, Sent, "发送消息/发送名片", acts=True, target="userName")
+
 SEND_OFFICIAL_CARD = interface(
     10107, "send_official_card", SendOfficialCard, Sent, "发送消息/发送公众号名片", acts=True, target="userName"
 )
+
 SEND_CHANNEL_CARD = interface(
     10108, "send_channel_card", SendChannelCard, Sent, "发送消息/发送视频号名片", acts=True, target="userName"
 )
+
 SEND_ENTERPRISE_CARD = interface(
     10110, "send_enterprise_card", SendEnterpriseCard, Sent, "发送消息/发送企业用户名片", acts=True, target="userName"
 )
+
 SEND_CHANNEL_VIDEO = interface(
     10109, "send_channel_video", SendChannelVideo, Sent, "发送消息/发送视频号消息", acts=True, target="userName"
 )
-SEND_LOCATION = interface(10022, "send_location", SendLocation, Sent, "发送消息/发送位置", acts=True, target="userName")
+
 SEND_LINK = interface(10092, "send_link", SendLink, Sent, "发送消息/发送链接", acts=True, target="userName")
+
 SEND_XML = interface(10053, "send_xml", SendXml, Sent, "发送消息/发送XML", acts=True, target="userName")
+
 SEND_QUOTE = interface(10056, "send_quote", SendQuote, Sent, "发送消息/发送引用消息", acts=True, target="userName")
-PAT = interface(57, "pat", Pat, Done, "发送消息/拍一拍", acts=True, target="userName")
+
 REVOKE = interface(58, "revoke", Revoke, Done, "发送消息/撤回消息", acts=True, target="msgSvrID")
-START_CALL = interface(10103, "start_call", StartCall, Done, "发送消息/音视频聊天(发起)", acts=True, target="userName")
-END_CALL = interface(10104, "end_call", EndCall, Done, "发送消息/音视频聊天(挂断)")
+
 MARK_READ = interface(10101, "mark_read", OneChat, Marked, "处理消息/消息设置为已读", target="userName")
-MARK_UNREAD = interface(10102, "mark_unread", OneChat, Marked, "处理消息/消息设置为未读", target="userName")

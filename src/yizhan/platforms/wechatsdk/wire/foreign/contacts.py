@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from yizhan.platforms.wechatsdk.wire.account import AnyAnswer
 from yizhan.platforms.wechatsdk.wire.envelope import Done, Request, interface
+from yizhan.platforms.wechatsdk.wire.foreign.account import AnyAnswer
 
 
 class Profile(Struct):

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from yizhan.platforms.wechatsdk.wire.account import AnyAnswer
-from yizhan.platforms.wechatsdk.wire.contacts import OneGroup
 from yizhan.platforms.wechatsdk.wire.envelope import Digits, Done, Request, interface
+from yizhan.platforms.wechatsdk.wire.foreign.account import AnyAnswer
+from yizhan.platforms.wechatsdk.wire.foreign.contacts import OneGroup
 from yizhan.platforms.wechatsdk.wire.handlers import Switch
 
 
