@@ -14,11 +14,11 @@ from yizhan.errors import MediaFormat, Unsupported
 from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, SendKey, Target
 from yizhan.platforms.kit.limits import Limit as Limit  # noqa: PLC0414 - adapters speak of limits
 from yizhan.platforms.kit.limits import limits_of
+from yizhan.platforms.kit.media_rules import MediaRule, rule_of
 from yizhan.platforms.rules import Rules
 
 if TYPE_CHECKING:
     from yizhan.model import Segment
-    from yizhan.platforms.kit.media_rules import MediaRule
     from yizhan.wire import Endpoint
 
 Req = TypeVar("Req", bound=Struct)
@@ -116,9 +116,10 @@ class Adapter(ABC):
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
         """Return what this platform takes of a segment's media, by the account's rules and the kind of target alone.
 
-        `compose` then sees media that fit. Default: None, which takes anything as it is.
+        `compose` then sees media that fit. None takes anything as it is. Default: by `KIND.formats`, `KIND.max_bytes`
+        and so on of the rules (`kit.media_rules`).
         """
-        return None
+        return rule_of(segment, self.context.rules)
 
     async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
         """Carry out any call of this platform, past queue, limits and records; its errors are those of sending.

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
-from yizhan.model import Media
-from yizhan.platforms.kit.media_rules import MAX_RECIPE, Choice, MediaRule, Recipe, choose, recipe
+from yizhan.model import File, Image, Media, Sticker, Text, Video, Voice
+from yizhan.platforms.kit.media_rules import MAX_RECIPE, Choice, MediaRule, Recipe, choose, recipe, rule_of
 from yizhan.platforms.rules import Rules
 
 
@@ -97,6 +97,34 @@ def test_a_rule_is_read_from_the_platform_s_rules() -> None:
 
     assert MediaRule("image", ("png",), 5, 9, source="rules 2026") == MediaRule.of(rules, "image")
     assert MediaRule("voice", (), 0, 7, 0, 60, 16000, True, "rules 2026") == MediaRule.of(rules, "voice", as_file=True)
+
+
+def test_the_rule_of_a_segment_is_by_the_name_of_its_kind_and_what_is_over_it_may_go_as_a_file() -> None:
+    values = {
+        "image.formats": ["png"],
+        "image.max_bytes": 9,
+        "sticker.formats": ["gif"],
+        "voice.min_bytes": 6,
+        "file.max_bytes": 20,
+    }
+    rules, lifted = Rules("x", "2026", values), Rules("x", "2026", {**values, "limits": False})
+    source = "rules 2026"
+
+    image = Image(media("image", "png"))
+    assert MediaRule("image", ("png",), 9, 20, as_file=True, source=source) == rule_of(image, rules)
+    assert MediaRule("image", ("gif",), 0, 20, as_file=True, source=source) == rule_of(Sticker(), rules)
+    assert MediaRule("voice", (), 0, 20, as_file=True, source=source, min_bytes=6) == rule_of(Voice("x"), rules)
+    assert MediaRule("file", (), 0, 20, source=source) == rule_of(File("x"), rules)
+    assert MediaRule("image", ("png",), as_file=True, source=source) == rule_of(image, lifted)
+    assert rule_of(Video("x"), rules) is None
+    assert rule_of(Text("x"), rules) is None
+
+
+def test_media_below_the_least_size_are_refused_also_as_a_file() -> None:
+    rule = MediaRule("voice", ("amr",), min_bytes=6, as_file=True, source="rules 2026")
+
+    with pytest.raises(MediaFormat, match=r"3 bytes\) is too small: 6 bytes .*voice\.min_bytes, rules 2026"):
+        choose(media("voice", "amr", size=3), rule)
 
 
 @pytest.mark.parametrize(

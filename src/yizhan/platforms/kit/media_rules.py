@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported, did_you_mean
-from yizhan.model import Kind, Media
+from yizhan.model import File, Image, Kind, Media, Segment, Sticker, Video, Voice
 from yizhan.platforms.rules import Rules
 
 PICTURE_FORMATS = ("jpeg", "png", "gif")
@@ -111,25 +111,33 @@ class MediaRule:
     animated: tuple[str, ...] = ()
     """Formats for animations, where they differ from those for still pictures."""
     animated_bytes: int = 0
+    min_bytes: int = 0
+    """Below it the platform refuses, also as a file."""
 
     @classmethod
-    def of(cls, rules: Rules, kind: Kind, *, as_file: bool = False) -> MediaRule:
-        """Read the rule from `<kind>.formats`, `.soft_bytes`, `.hard_bytes` (or `.max_bytes`), `.side`, `.seconds`
-        and `.rate`."""
+    def of(cls, rules: Rules, kind: Kind, *, as_file: bool = False, name: str = "") -> MediaRule:
+        """Read the rule from `NAME.formats`, `.min_bytes`, `.max_bytes`, `.soft_bytes`, `.side`, `.seconds`, `.rate`.
 
-        def number(name: str, default: int = 0) -> int:
-            return int(rules.get(f"{kind}.{name}", default) or default)
+        `name` is `kind` if empty. Sizes and seconds count only while the rules are in force.
+        """
 
+        def number(limit: str) -> int:
+            return int(rules.get(f"{name or kind}.{limit}", 0)) if rules.limited else 0
+
+        soft, most = number("soft_bytes"), number("max_bytes") or number("hard_bytes")
+        if as_file and rules.limited and (file_bytes := int(rules.get("file.max_bytes", 0))):
+            soft, most = min(filter(None, (soft, most)), default=0), file_bytes
         return cls(
             kind,
-            tuple(rules.get(f"{kind}.formats") or ()),
-            number("soft_bytes"),
-            number("hard_bytes") or number("max_bytes"),
+            tuple(rules.get(f"{name or kind}.formats") or ()),
+            soft,
+            most,
             number("side"),
             number("seconds"),
-            number("rate", 24000),
+            int(rules.get(f"{kind}.rate", 24000)),
             as_file,
             f"rules {rules.profile}",
+            min_bytes=number("min_bytes"),
         )
 
     @property
@@ -154,12 +162,48 @@ def choose(media: Media, rule: MediaRule) -> Choice:
         MediaFormat: the bytes cannot be made into that kind.
         MediaTooLarge: they cannot be made small or short enough, and may not go as a file.
     """
+    if media.size < rule.min_bytes:
+        raise MediaFormat(
+            f"{_shown(media)} is too small: {rule.min_bytes} bytes are the least that go as {rule.kind} "
+            f"({_limit(rule, 'min_bytes')}). Give a file with something in it."
+        )
     try:
         return Choice(_CHOOSERS[rule.kind](media, rule), rule.kind)
     except (MediaFormat, MediaTooLarge) as error:
         if not rule.as_file or rule.kind == "file" or (rule.hard_bytes and media.size > rule.hard_bytes):
             raise
         return Choice("", "file", f"sent as a plain file: {error}")
+
+
+_NAMES: Mapping[type[Segment], tuple[Kind, str]] = {
+    Image: ("image", "image"),
+    Video: ("video", "video"),
+    Voice: ("voice", "voice"),
+    File: ("file", "file"),
+    Sticker: ("image", "sticker"),
+}
+_LIMITS = ("formats", "min_bytes", "max_bytes", "hard_bytes", "soft_bytes", "seconds")
+
+
+def rule_of(segment: Segment, rules: Rules) -> MediaRule | None:
+    """Return the rule for the media of `segment`; None where the rules say nothing of its kind.
+
+    Where the rules have `file.*`, media that fit no other way go as a plain file.
+    """
+    kind, name = _NAMES.get(type(segment), ("file", ""))
+    if not _has(rules, name):
+        return None
+    return MediaRule.of(rules, kind, as_file=kind != "file" and _has(rules, "file"), name=name)
+
+
+def voice_as_file(rules: Rules) -> MediaRule:
+    """Return the rule for voices on a wire without voice messages: sounds that open everywhere, sent as files."""
+    most = int(rules.get("file.max_bytes", 0)) if rules.limited else 0
+    return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=f"rules {rules.profile}")
+
+
+def _has(rules: Rules, name: str) -> bool:
+    return any(rules.get(f"{name}.{limit}") is not None for limit in _LIMITS)
 
 
 def _image(media: Media, rule: MediaRule) -> str:
