@@ -42,7 +42,7 @@ from yizhan.world import TurnableClock, World
 
 @pytest.fixture
 def server() -> Server:
-    world = World(clock=TurnableClock(1000.0))
+    world = World(clock=TurnableClock())
     world.network("wechat").add_person("ann")
     return Server(world, rules(), ServerOptions())
 
@@ -157,7 +157,7 @@ def test_a_malformed_request_is_answered_in_plain_words_and_a_large_one_by_its_o
 
 
 def test_a_shelf_forgets_by_time_and_keeps_the_newest() -> None:
-    clock = TurnableClock(1000.0)
+    clock = TurnableClock()
     shelf: Shelf[str] = Shelf(clock, most=2)
     shelf.put("a", "1")
     shelf.put("b", "2", seconds=10)
