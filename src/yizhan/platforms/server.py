@@ -67,7 +67,7 @@ class PlaysEvents(Protocol):
         """Play `event`; return the platform's own id of it.
 
         Raises:
-            LookupError: the platform has no such event, or it names somebody or something that is not there.
+            LookupError: the platform has no such event, or it names a person, group or message that does not exist.
         """
 
 

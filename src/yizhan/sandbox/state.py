@@ -113,7 +113,7 @@ class SandboxState:
         """Let a simulated person do something other than writing text; return the platform's own id of it.
 
         Raises:
-            LookupError: the platform has no such event, or it names somebody or something that is not there.
+            LookupError: the platform has no such event, or it names a person, group or message that does not exist.
         """
         server = self.server(platform)
         if not isinstance(server, PlaysEvents):

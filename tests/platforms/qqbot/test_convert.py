@@ -158,7 +158,7 @@ REFUSED = [
     (TO_USER, Forward("link", {"url": "x"}), Unsupported, "forwarded link"),
     (TO_USER, Forward("image", {}), Unsupported, "forwarded image"),
     (TO_USER, Voice(media_of(b"x", "voice", "amr", "a.amr")), MediaFormat, "silk, mp3, wav, ogg"),
-    (TO_USER, Image(media_of(b"x", "image", "", "a.xyz")), MediaFormat, "not recognised"),
+    (TO_USER, Image(media_of(b"x", "image", "", "a.xyz")), MediaFormat, "not recognized"),
     (TO_USER, Image(media_of(b"", "image", "png")), MediaFormat, "empty"),
 ]
 

@@ -120,7 +120,7 @@ class SandboxServer:
         """Play an act of a person; return the platform's own id of it. Default: messages of text and one file.
 
         Raises:
-            LookupError: the platform has no such event, or it names somebody or something that is not there.
+            LookupError: the platform has no such event, or it names a person, group or message that does not exist.
         """
         if event.event != "message":
             raise LookupError(f"{self.platform.title} plays no '{event.event}'. It has: message.")

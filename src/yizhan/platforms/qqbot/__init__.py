@@ -1,14 +1,15 @@
 """The QQ bot open platform, API v2: one-to-one chats, groups, guild channels and guild direct messages.
 
 wire/     every call, struct, fault and pushed event, by the chapters of the vendor's pages
-convert/  message → parts and limits; what is pushed → events
-client/   `Bot` (the raw calls) and `Adapter` (what the engine drives)
+convert/  messages → parts and limits; pushed payloads → events
+client/   `Bot` (the raw calls) and `Adapter` (driven by the engine)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ VENDOR = "https://api.bot.qq.com"
 
 
 class Settings(ProxiedSettings, frozen=True, kw_only=True):
-    """What an account needs."""
+    """Settings of an account."""
 
     app_id: str
     """AppID: digits, from the management console."""
@@ -31,10 +32,10 @@ class Settings(ProxiedSettings, frozen=True, kw_only=True):
     token_url: str = ""
     """Scheme and host of the access token, where it is another."""
     receive: Literal["socket", "webhook", "off"] = "socket"
-    """How events come in: over the gateway's socket, or pushed to this program's own address."""
+    """How events arrive: over the gateway's socket, or pushed to this program's own address."""
     intents: int = 0
-    """Bits of the events wanted over the socket; 0 asks for messages, buttons, members, reactions and reviews, as far
-    as permitted."""
+    """Bits of the events requested over the socket; 0 asks for messages, buttons, members, reactions and reviews, or
+    for as many of them as the platform permits."""
     acknowledge_presses: bool = True
     """Answer every pressed button at once. False: the program answers within 3 s, by `ANSWER_INTERACTION`."""
 
@@ -72,9 +73,7 @@ PLATFORM = Platform(
 
 
 def __getattr__(name: str) -> Any:
-    """`Bot` is loaded when it is asked for: the declaration stays cheap."""
+    """Return `Bot`, which is imported when it is asked for: the declaration stays cheap."""
     if name == "Bot":
-        from yizhan.platforms.qqbot.client import Bot
-
-        return Bot
+        return import_module("yizhan.platforms.qqbot.client").Bot
     raise AttributeError(name)

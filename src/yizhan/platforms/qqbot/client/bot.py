@@ -9,37 +9,20 @@ The names of the vendor's Node SDK stand beside the Python names: `bot.groupApi.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any, TypeVar
-
-import msgspec
-from msgspec import Struct
-
-from yizhan.errors import LoginNeeded, Throttled
-from yizhan.http.client import Caller, Progress
 from yizhan.model import Clock
 from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.qqbot import VENDOR, wire
 from yizhan.platforms.qqbot.client import sdk
+from yizhan.platforms.qqbot.client.api import Api
 from yizhan.platforms.qqbot.client.calls import C2CCalls, ChannelCalls, DmCalls, ImageCalls, SceneCalls
-from yizhan.platforms.qqbot.client.tokens import Tokens
-from yizhan.platforms.qqbot.wire import faults, foreign
+from yizhan.platforms.qqbot.wire import foreign
 from yizhan.platforms.qqbot.wire.foreign import GatewayForBot
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
 from yizhan.platforms.qqbot.wire.token import Me, Nothing
-from yizhan.runtime.clock import SystemClock
-from yizhan.wire import Endpoint, Header, Path, Whole
-
-Res = TypeVar("Res")
-
-RATE_RETRY_SECONDS = 30.0
-"""How long a call is repeated that the platform refuses for its rate."""
 
 
-class Bot:
-    """One bot. Every call raises PlatformError (see `yizhan.errors`); an expired token is renewed automatically."""
+class Bot(Api):
+    """One bot, with its calls by place."""
 
     def __init__(
         self,
@@ -53,12 +36,16 @@ class Bot:
         state_store: StateStore | None = None,
         proxy: str = "",
     ) -> None:
-        self.app_id = app_id
-        self.base_url = (base_url or VENDOR).rstrip("/")
-        token_url = token_url.rstrip("/") or self.base_url
-        self.clock = clock or SystemClock()
-        self.caller = Caller(account, {"api": self.base_url, "token": token_url}, proxy=proxy)
-        self.tokens = Tokens(self.caller, app_id, secret, self.clock, state_store, token_url)
+        super().__init__(
+            app_id,
+            secret,
+            base_url=base_url,
+            token_url=token_url,
+            account=account,
+            clock=clock,
+            state_store=state_store,
+            proxy=proxy,
+        )
         self.c2c = C2CCalls(self, wire.USERS)
         self.group = SceneCalls(self, wire.GROUPS)
         self.channels = ChannelCalls(self)
@@ -70,44 +57,6 @@ class Bot:
         self.directMessageApi = sdk.DirectMessageApi(self)
         self.interactionApi = sdk.InteractionApi(self)
         self.meApi = sdk.MeApi(self)
-
-    async def __aenter__(self) -> Bot:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        await self.caller.close()
-
-    async def call(self, endpoint: Endpoint[Any, Res], request: Any, *, progress: Progress | None = None) -> Res:
-        """Make any call of `yizhan.platforms.qqbot.wire`; once more with a new token if the token was refused.
-
-        A call refused for its rate is repeated for a while. Sends are not: their queue repeats them.
-        """
-        retry_until = self.clock.now() + RATE_RETRY_SECONDS
-        while True:
-            try:
-                return await self._call(endpoint, request, progress)
-            except Throttled as error:
-                too_often = error.fault is not None and error.fault.row is faults.CALLED_TOO_OFTEN
-                if endpoint.acts or not too_often or self.clock.now() >= retry_until:
-                    raise
-                await self.clock.sleep(error.retry_after or 1.0)
-
-    async def _call(self, endpoint: Endpoint[Any, Res], request: Any, progress: Progress | None) -> Res:
-        headers = await self.tokens.headers()
-        try:
-            return await self.caller.call(endpoint, request, headers=headers, progress=progress)
-        except LoginNeeded as error:
-            if error.fault is None or error.fault.row not in faults.TOKEN_FAULTS:
-                raise
-        headers = await self.tokens.renew(headers)
-        return await self.caller.call(endpoint, request, headers=headers, progress=progress)
-
-    async def call_json(self, endpoint: Endpoint[Any, Res], id: str, fields: Mapping[str, Any]) -> Res:
-        """Make a call with `fields` as its JSON body, unchecked; `id` goes into the path."""
-        return await self.call(_json_form(endpoint), JsonBody(id, msgspec.json.encode(fields), "application/json"))
 
     async def me(self) -> Me:
         return await self.call(wire.GET_ME, Nothing())
@@ -122,21 +71,3 @@ class Bot:
     async def answer_interaction(self, interaction_id: str, code: int = 0) -> None:
         """Answer a pressed button, within 3 s of the event and once; `interaction_id` is the event's `d.id`."""
         await self.call(wire.ANSWER_INTERACTION, AnswerInteraction(interaction_id, code))
-
-
-class JsonBody(Struct):
-    """Stands in for a call's own struct when the caller gives the JSON."""
-
-    id: Annotated[str, Path()]
-    body: Annotated[Any, Whole()]
-    content_type: Annotated[str, Header("Content-Type")]
-
-
-_json_forms: dict[str, Endpoint[JsonBody, Any]] = {}
-
-
-def _json_form(endpoint: Endpoint[Any, Any]) -> Endpoint[JsonBody, Any]:
-    if endpoint.name not in _json_forms:
-        path = re.sub(r"{\w+}", "{id}", endpoint.path)
-        _json_forms[endpoint.name] = replace(endpoint, request=JsonBody, path=path, constants={}, target="id")
-    return _json_forms[endpoint.name]

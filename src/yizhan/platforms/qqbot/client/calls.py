@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yizhan.http.client import Progress
 from yizhan.model import BytesContent, Content
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.client.api import Api
 from yizhan.platforms.qqbot.wire import foreign, guild, messages
 from yizhan.platforms.qqbot.wire.files import FinishPart, Prepare, Prepared, Upload, Uploaded
 from yizhan.platforms.qqbot.wire.scenes import Scene
 from yizhan.wire import Base64, FormPart
 
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.client.bot import Bot
-
 
 class SceneCalls:
     """The calls of one scene: users, or groups."""
 
-    def __init__(self, bot: Bot, scene: Scene) -> None:
-        self.bot = bot
+    def __init__(self, api: Api, scene: Scene) -> None:
+        self.api = api
         self.scene = scene
 
     async def files(
@@ -46,7 +44,7 @@ class SceneCalls:
         data = file_data if file_data is None or isinstance(file_data, str) else Base64(_content(file_data))
         endpoint = self.scene.upload_and_send if srv_send_msg else self.scene.upload
         request = Upload(openid, file_type, srv_send_msg, url, data, file_name, upload_id)
-        return await self.bot.call(endpoint, request, progress=progress)
+        return await self.api.call(endpoint, request, progress=progress)
 
     async def post_message(
         self,
@@ -86,20 +84,20 @@ class SceneCalls:
         )
         if msg_type is None:
             request.msg_type = messages.implied_type(request)
-        return await self.bot.call(self.scene.send, request)
+        return await self.api.call(self.scene.send, request)
 
     async def delete_message(self, openid: str, message_id: str) -> None:
         """Recall a message; the platform allows it for two minutes."""
-        await self.bot.call(self.scene.recall, messages.Recall(openid, message_id))
+        await self.api.call(self.scene.recall, messages.Recall(openid, message_id))
 
     async def upload_prepare(self, openid: str, **fields: Any) -> Prepared:
         """Begin a chunked upload; fields as in `wire.files.Prepare`."""
-        return await self.bot.call(self.scene.prepare, Prepare(openid, **fields))
+        return await self.api.call(self.scene.prepare, Prepare(openid, **fields))
 
     async def upload_part_finish(
         self, openid: str, *, upload_id: str, part_index: int, block_size: str | int, md5: str
     ) -> None:
-        await self.bot.call(self.scene.finish_part, FinishPart(openid, upload_id, part_index, block_size, md5))
+        await self.api.call(self.scene.finish_part, FinishPart(openid, upload_id, part_index, block_size, md5))
 
 
 class C2CCalls(SceneCalls):
@@ -107,7 +105,7 @@ class C2CCalls(SceneCalls):
 
     async def post_stream_message(self, openid: str, **fields: Any) -> messages.StreamSent:
         """Send a piece of a growing text; fields as in `wire.messages.StreamMessage`."""
-        return await self.bot.call(wire.STREAM_TO_USER, messages.StreamMessage(openid, **fields))
+        return await self.api.call(wire.STREAM_TO_USER, messages.StreamMessage(openid, **fields))
 
     async def typing(self, openid: str, msg_id: str | None = None, seconds: int = 60) -> messages.Sent:
         """Show for 1 to 60 seconds that the bot is typing."""
@@ -120,62 +118,62 @@ class C2CCalls(SceneCalls):
 class ChannelCalls:
     """Guild channels."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
+    def __init__(self, api: Api) -> None:
+        self.api = api
 
     async def post_message(
         self, channel_id: str, *, file_image: bytes | Content | None = None, **fields: Any
     ) -> guild.GuildMessage:
         """Send to a channel; fields as in `wire.guild.GuildContent`, the picture's bytes in `file_image`."""
         request = guild.SendToChannel(channel_id=channel_id, file_image=picture_part(file_image), **fields)
-        return await self.bot.call(wire.SEND_TO_CHANNEL, request)
+        return await self.api.call(wire.SEND_TO_CHANNEL, request)
 
     async def delete_message(self, channel_id: str, message_id: str, *, hidetip: bool = False) -> None:
-        await self.bot.call(wire.RECALL_FROM_CHANNEL, guild.RecallFromChannel(channel_id, message_id, hidetip))
+        await self.api.call(wire.RECALL_FROM_CHANNEL, guild.RecallFromChannel(channel_id, message_id, hidetip))
 
 
 class DmCalls:
     """Guild direct messages."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
+    def __init__(self, api: Api) -> None:
+        self.api = api
 
     async def create(self, recipient_id: str, source_guild_id: str) -> guild.Dm:
         """Open a conversation; messages go to its `guild_id`."""
-        return await self.bot.call(wire.OPEN_DM, guild.OpenDm(recipient_id, source_guild_id))
+        return await self.api.call(wire.OPEN_DM, guild.OpenDm(recipient_id, source_guild_id))
 
     async def post_message(
         self, guild_id: str, *, file_image: bytes | Content | None = None, **fields: Any
     ) -> guild.GuildMessage:
         request = guild.SendToDm(guild_id=guild_id, file_image=picture_part(file_image), **fields)
-        return await self.bot.call(wire.SEND_TO_DM, request)
+        return await self.api.call(wire.SEND_TO_DM, request)
 
     async def delete_message(self, guild_id: str, message_id: str, *, hidetip: bool = False) -> None:
-        await self.bot.call(wire.RECALL_FROM_DM, guild.RecallFromDm(guild_id, message_id, hidetip))
+        await self.api.call(wire.RECALL_FROM_DM, guild.RecallFromDm(guild_id, message_id, hidetip))
 
 
 class ImageCalls:
     """Stored images for Markdown."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
+    def __init__(self, api: Api) -> None:
+        self.api = api
 
     async def upload(self, content: Content, *, file_name: str, content_type: str, md5: str, sha1: str = "") -> str:
         """Store a picture and return its `qqbot-media://` address for Markdown."""
         request = foreign.PrepareImage(file_name, content.size, content_type, md5, sha1)
-        prepared = await self.bot.call(foreign.PREPARE_IMAGE, request)
+        prepared = await self.api.call(foreign.PREPARE_IMAGE, request)
         body = foreign.PutImage(prepared.upload_id, "", content_type, content)
-        answer = await self.bot.caller.exchange(foreign.PUT_IMAGE, body, url=prepared.presigned_url)
+        answer = await self.api.caller.exchange(foreign.PUT_IMAGE, body, url=prepared.presigned_url)
         if answer.status >= 300:
-            self.bot.caller.read(foreign.COMPLETE_IMAGE, answer)
-        stored = await self.bot.call(foreign.COMPLETE_IMAGE, foreign.CompleteImage(prepared.upload_id, md5))
+            self.api.caller.read(foreign.COMPLETE_IMAGE, answer)
+        stored = await self.api.call(foreign.COMPLETE_IMAGE, foreign.CompleteImage(prepared.upload_id, md5))
         return stored.url
 
     async def list(self, cursor: str = "") -> foreign.StoredImages:
-        return await self.bot.call(foreign.LIST_IMAGES, foreign.ListImages(cursor))
+        return await self.api.call(foreign.LIST_IMAGES, foreign.ListImages(cursor))
 
     async def delete(self, image_id: str) -> None:
-        await self.bot.call(foreign.DELETE_IMAGE, foreign.DeleteImage(image_id))
+        await self.api.call(foreign.DELETE_IMAGE, foreign.DeleteImage(image_id))
 
 
 def picture_part(picture: bytes | Content | None) -> FormPart | None:

@@ -15,7 +15,7 @@ MAX_REMEMBERED = 4096
 
 
 class Position(NamedTuple):
-    """Where an event stands in its gateway session. Empty for events from a webhook."""
+    """Place of an event in its gateway session. Empty for events from a webhook."""
 
     session: str = ""
     seq: int = 0

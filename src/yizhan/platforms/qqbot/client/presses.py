@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from yizhan.errors import PlatformError
 from yizhan.model import Event, EventKind
+from yizhan.platforms.qqbot.client.api import Api
 from yizhan.platforms.qqbot.wire.faults import INTERACTION_MISMATCH
-
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.client.bot import Bot
+from yizhan.platforms.qqbot.wire.interactions import ANSWER_INTERACTION, AnswerInteraction
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +17,8 @@ log = logging.getLogger(__name__)
 class PressAcknowledger:
     """Answers "done" to every pressed button of one bot, beside the stream of events, which may be slow."""
 
-    def __init__(self, bot: Bot) -> None:
-        self._bot = bot
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._tasks: set[asyncio.Task[None]] = set()
 
     def received(self, event: Event) -> None:
@@ -38,7 +36,7 @@ class PressAcknowledger:
 
     async def _acknowledge(self, interaction_id: str) -> None:
         try:
-            await self._bot.answer_interaction(interaction_id)
+            await self._api.call(ANSWER_INTERACTION, AnswerInteraction(interaction_id))
         except PlatformError as error:
             # An event that is pushed twice is acknowledged twice; the second answer is refused.
             repeated = error.fault is not None and error.fault.row is INTERACTION_MISMATCH

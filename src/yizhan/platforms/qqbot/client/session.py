@@ -1,4 +1,4 @@
-"""The gateway session: what it takes to resume, kept over restarts, and when it is not to be resumed."""
+"""The gateway session, stored over restarts, and the conditions under which it is not resumed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_FAILED_RESUMES = 3
 
 
 class Origin(Struct, frozen=True):
-    """What a session was opened for; under another bot, host, shard or other intents it is not resumed."""
+    """Bot, host, shard and intents that a session was opened for; under others it is not resumed."""
 
     app_id: str = ""
     base_url: str = ""

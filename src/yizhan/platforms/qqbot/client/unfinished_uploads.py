@@ -33,7 +33,7 @@ class UnfinishedUpload(Struct):
     key: str
     """Scene, digest and use: what the finished upload is good for."""
     openid: str
-    """The address under which it began. It goes on there, whoever asks next."""
+    """The user or group under which it began. It continues there, also for other targets."""
     upload_id: str
     parts: list[UploadPart]
     config: UploadConfig

@@ -161,7 +161,7 @@ class ChunkedUpload:
     async def _put_bytes(self, upload_id: str, part: UploadPart, content: Slice) -> str:
         """Put one part and return the MD5 in the storage's ETag, or "". The merge checks the MD5 of the whole file."""
         # The address is signed; the storage host must not see the access token.
-        caller = self.calls.bot.caller
+        caller = self.calls.api.caller
         request = PutPart(upload_id, str(part.index), "", content)
         answer = await caller.exchange(PUT_PART, request, url=part.url, progress=self.progress)
         if answer.status >= 300:

@@ -1,4 +1,4 @@
-"""What a part of a message to QQ carries."""
+"""The bodies of parts, as the composers make them and the sender sends them."""
 
 from __future__ import annotations
 

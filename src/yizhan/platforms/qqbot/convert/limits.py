@@ -1,4 +1,4 @@
-"""Which limits a send counts under: windows of answers, quotas of active messages, the rate of the call. Pure."""
+"""Limits of a send: windows of answers, quotas of active messages, the rate of the call. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _window(at: float, target: Target, rules: Rules) -> Limit:
     name = f"passive.{target.kind}"
     seconds = rules.number(f"{name}.seconds")
     count = rules.number(f"{name}.count")
-    # An answer that comes too late stays too late: nobody can open its window again.
+    # The window of an answer does not open again.
     until = at + seconds if at else None
     return Limit(name, "reply", name, count or 1_000_000, None, at, until, "fail")
 

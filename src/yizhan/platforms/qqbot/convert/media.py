@@ -1,4 +1,4 @@
-"""What the platform takes of media, from the rules: media are made to fit, and what does not is refused. Pure."""
+"""Media rules of the platform: media are converted to fit, or refused. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yizhan.platforms.rules import Rules
 
 
 def media_rule(segment: Segment, target: Target, rules: Rules) -> MediaRule | None:
-    """Return what `target` takes of the media in `segment`; None where compose refuses the segment as such."""
+    """Return the rule for the media in `segment`; None where compose refuses the segment as such."""
     match segment:
         case Image() | Sticker() if target.kind not in SCENES:
             formats, most = rules.words("image.formats"), rules.number("guild.image_max_bytes")
@@ -36,7 +36,7 @@ def check_open(kind: str, rules: Rules) -> None:
 
 
 def check_media(media: Media, kind: str, rules: Rules) -> str:
-    """Return what the receipt must say about `media` sent as `kind`: nothing, or that it will be shown as a plain file.
+    """Return a remark for the receipt if `media` sent as `kind` will be shown as a plain file, else "".
 
     Raises:
         MediaFormat: it is empty, or of a format that the platform does not take.
@@ -47,7 +47,7 @@ def check_media(media: Media, kind: str, rules: Rules) -> str:
     formats = rules.words(f"{kind}.formats")
     if formats and media.format not in formats:
         raise MediaFormat(
-            f"QQ takes a {kind} as {', '.join(formats)}, this is {media.format or 'not recognised'} "
+            f"QQ takes {kind} files as {', '.join(formats)}; this one is {media.format or 'not recognized'} "
             f"(rule {kind}.formats, profile {rules.profile}). Convert it, or send it with File(…)."
         )
     hard, soft = rules.number(f"{kind}.hard_bytes"), rules.number(f"{kind}.soft_bytes")

@@ -5,25 +5,25 @@ from __future__ import annotations
 import binascii
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from yizhan.model import Kind
 from yizhan.platforms.qqbot.server import payloads
-from yizhan.platforms.qqbot.server.address_book import GUILD_ID
+from yizhan.platforms.qqbot.server.address_book import GUILD_ID, AddressBook
+from yizhan.platforms.qqbot.server.files import Files
 from yizhan.platforms.qqbot.server.formats import format_of
+from yizhan.platforms.qqbot.server.gateway import Gateway
+from yizhan.platforms.qqbot.server.interactions import Interactions
 from yizhan.platforms.qqbot.server.payloads import SandboxMessage, guild_text
+from yizhan.platforms.qqbot.server.state import ORIGIN, ServerState
+from yizhan.platforms.qqbot.server.webhooks import Webhooks
 from yizhan.platforms.qqbot.wire import events
 from yizhan.platforms.qqbot.wire.gateway import Frame, Op
 from yizhan.platforms.server import SaidMedia, SimulatedEvent
 from yizhan.world import Blob, Post
 
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
-
-ORIGIN = "http://origin.invalid"
-"""The origin of pushed links until it is known under which address the receiver reaches this server."""
 MAX_REFERENCES = 50_000
 
 
@@ -41,8 +41,21 @@ class Answerable:
 
 
 class EventSource:
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(
+        self,
+        state: ServerState,
+        address_book: AddressBook,
+        files: Files,
+        interactions: Interactions,
+        gateway: Gateway,
+        webhooks: Webhooks,
+    ) -> None:
+        self.state = state
+        self.address_book = address_book
+        self.files = files
+        self.interactions = interactions
+        self.gateway = gateway
+        self.webhooks = webhooks
         self.messages: dict[str, Answerable] = {}
         self.events: dict[str, Answerable] = {}
         self.last_word: dict[str, float] = {}
@@ -96,12 +109,12 @@ class EventSource:
         return message_id
 
     def _place(self, said: SimulatedEvent) -> tuple[str, str]:
-        person = self.server.network.person(said.sender)
+        person = self.state.network.person(said.sender)
         if said.to == "bot":
             return "user", person.id
         if said.to == "dm":
-            return "dm", self.server.address_book.open_dm(person)
-        return "channel" if self.server.network.group(said.to).kind == "channel" else "group", said.to
+            return "dm", self.address_book.open_dm(person)
+        return "channel" if self.state.network.group(said.to).kind == "channel" else "group", said.to
 
     def _message(self, said: SimulatedEvent, scene: str, target: str, message_id: str) -> SandboxMessage:
         mentions = [self._mentioned(id) for id in said.mentions]
@@ -111,9 +124,9 @@ class EventSource:
         return SandboxMessage(
             message_id,
             target,
-            self.server.network.person(said.sender),
+            self.state.network.person(said.sender),
             text,
-            self.server.world.now(),
+            self.state.now(),
             self.reference_of(message_id),
             [self._attachment(media) for media in said.media],
             mentions,
@@ -137,42 +150,42 @@ class EventSource:
         if id == "all":
             return events.Mentioned("all", username="全体成员", scope="all")
         if id == "bot":
-            bot_id = self.server.bot_id
-            return events.Mentioned(bot_id, bot_id, self.server.bot_name, bot=True, is_you=True)
-        person = self.server.network.person(id)
+            bot_id = self.state.bot_id
+            return events.Mentioned(bot_id, bot_id, self.state.bot_name, bot=True, is_you=True)
+        person = self.state.network.person(id)
         return events.Mentioned(person.id, person.id, person.name)
 
     def _quoted(self, message_id: str) -> events.Element:
-        post = self.server.world.find_post("qqbot", message_id)
+        post = self.state.world.find_post("qqbot", message_id)
         if post is None:
             raise LookupError(f"there is no message '{message_id}' to quote")
-        own = post.sender == self.server.app_id
-        id = self.server.bot_id if own else post.sender
-        author = events.ElementAuthor(id, id, username=self.server.bot_name if own else "", bot=own)
+        own = post.sender == self.state.app_id
+        id = self.state.bot_id if own else post.sender
+        author = events.ElementAuthor(id, id, username=self.state.bot_name if own else "", bot=own)
         attachments = [self._attachment(SaidMedia(post.blob, _kind_of(post), post.name))] if post.blob else []
         return events.Element(
             self.reference_of(message_id), author, 0, post.text, events.clock_text(int(post.at)), attachments
         )
 
     def _line(self, line: SimulatedEvent) -> events.Element:
-        person = self.server.network.person(line.sender)
+        person = self.state.network.person(line.sender)
         attachments = [self._attachment(media) for media in line.media]
         author = events.ElementAuthor(person.id, person.id, username=person.name)
-        at = events.clock_text(int(self.server.world.now()))
+        at = events.clock_text(int(self.state.now()))
         return events.Element("", author, 0, line.text, at, attachments)
 
     # --- relations, members, reactions, presses ---
 
     async def relate(self, event: str, openid: str, by: str = "") -> str:
         """Push FRIEND_ADD, C2C_MSG_REJECT, GROUP_ADD_ROBOT or their like, with its effect; return the event's id."""
-        now = int(self.server.world.now())
+        now = int(self.state.now())
         if event.startswith(("FRIEND_", "C2C_")):
-            person = self.server.network.person(openid)
+            person = self.state.network.person(openid)
             person.friends = (event != "FRIEND_DEL" and person.friends) or event == "FRIEND_ADD"
             if event.startswith("C2C_MSG_"):
                 person.active_allowed = event == "C2C_MSG_RECEIVE"
             return await self.push(event, events.UserRelation(openid, now), scene="user", target=openid)
-        group = self.server.network.group(openid)
+        group = self.state.network.group(openid)
         if event in ("GROUP_ADD_ROBOT", "GROUP_DEL_ROBOT"):
             group.gone = event == "GROUP_DEL_ROBOT"
         if event.startswith("GROUP_MSG_"):
@@ -190,11 +203,11 @@ class EventSource:
         Raises:
             LookupError: there is no such person, group, message or button, or the button is not for this person.
         """
-        person = self.server.network.person(sender)
+        person = self.state.network.person(sender)
         if message_id:
             data = data or self._button_data(message_id, button_id, person.id)
         scene, target = ("user", person.id) if to == "bot" else self._place(SimulatedEvent("", sender, to))
-        interaction_id = self.server.world.hex(32)
+        interaction_id = self.state.world.hex(32)
         resolved = {"button_id": button_id, "button_data": data, "message_id": message_id}
         if scene == "channel":
             resolved["user_id"] = person.id
@@ -203,22 +216,22 @@ class EventSource:
             type=events.MESSAGE_BUTTON,
             chat_type={"channel": 0, "group": 1, "user": 2}[scene],
             scene={"channel": "guild", "group": "group", "user": "c2c"}[scene],
-            timestamp=events.clock_text(int(self.server.world.now())),
+            timestamp=events.clock_text(int(self.state.now())),
             user_openid=person.id if scene == "user" else "",
             group_openid=target if scene == "group" else "",
             group_member_openid=person.id if scene == "group" else "",
             channel_id=target if scene == "channel" else "",
             guild_id=GUILD_ID if scene == "channel" else "",
             data={"type": events.MESSAGE_BUTTON, "resolved": resolved},
-            application_id=self.server.app_id,
+            application_id=self.state.app_id,
         )
-        self.server.interactions.waiting.add(interaction_id)
+        self.interactions.waiting.add(interaction_id)
         await self.push("INTERACTION_CREATE", d, scene=scene, target=target)
         return interaction_id
 
     def _button_data(self, message_id: str, button_id: str, person: str) -> str:
         """Return the data of a button under a message that was sent."""
-        post = self.server.world.find_post("qqbot", message_id)
+        post = self.state.world.find_post("qqbot", message_id)
         keyboard = post.extra.get("keyboard", {}) if post is not None else {}
         rows = keyboard.get("content", {}).get("rows", [])
         buttons = {str(button.get("id")): button for row in rows for button in row["buttons"]}
@@ -232,12 +245,12 @@ class EventSource:
 
     async def change_member(self, event: str, member: str, group: str, by: str = "") -> str:
         """Push GROUP_MEMBER_ADD or GROUP_MEMBER_REMOVE, with its effect on the group; return the event's id."""
-        members = self.server.network.group(group).members
+        members = self.state.network.group(group).members
         if event == "GROUP_MEMBER_ADD" and member not in members:
             members.append(member)
         elif event == "GROUP_MEMBER_REMOVE" and member in members:
             members.remove(member)
-        change = events.MemberChange(group, member, int(self.server.world.now()), by)
+        change = events.MemberChange(group, member, int(self.state.now()), by)
         return await self.push(event, change, scene="group", target=group)
 
     async def react(self, sender: str, channel: str, message_id: str, emoji: str) -> str:
@@ -245,7 +258,7 @@ class EventSource:
         digits = emoji.isascii() and emoji.isdigit()
         shown = events.Emoji(emoji, 1) if digits else events.Emoji(str(ord(emoji[:1] or "👍")), 2)
         target = events.ReactionTarget(message_id)
-        reaction = events.Reaction(self.server.network.person(sender).id, GUILD_ID, channel, target, shown)
+        reaction = events.Reaction(self.state.network.person(sender).id, GUILD_ID, channel, target, shown)
         return await self.push("MESSAGE_REACTION_ADD", reaction, scene="channel", target=channel)
 
     async def withdraw(self, message_id: str) -> str:
@@ -254,7 +267,7 @@ class EventSource:
         Raises:
             LookupError: there is no such message in a channel.
         """
-        post = self.server.world.find_post("qqbot", message_id)
+        post = self.state.world.find_post("qqbot", message_id)
         if post is None or post.target_kind != "channel":
             raise LookupError(f"there is no message '{message_id}' in a channel; QQ reports withdrawals only there")
         post.recalled = True
@@ -264,11 +277,11 @@ class EventSource:
 
     async def push(self, event: str, d: Any, *, scene: str = "", target: str = "") -> str:
         """Send an event to every socket that wants it and every webhook; return its outer id."""
-        event_id = f"{event}:{self.server.world.hex(32)}"
-        self.events[event_id] = Answerable(event, scene, target, self.server.world.now())
+        event_id = f"{event}:{self.state.world.hex(32)}"
+        self.events[event_id] = Answerable(event, scene, target, self.state.now())
         frame = Frame(int(Op.DISPATCH), msgspec.Raw(msgspec.json.encode(d)), t=event, id=event_id)
-        self.server.gateway.dispatch(frame, getattr(d, "guild_id", ""))
-        self.server.webhooks.dispatch(frame)
+        self.gateway.dispatch(frame, getattr(d, "guild_id", ""))
+        self.webhooks.dispatch(frame)
         return event_id
 
     def new_message_id(self) -> str:
@@ -276,7 +289,7 @@ class EventSource:
         return f"ROBOT1.0_{self._text(48)}"
 
     def new_guild_id(self) -> str:
-        return f"08{self.server.world.hex(32)}"
+        return f"08{self.state.world.hex(32)}"
 
     def reference_of(self, message_id: str) -> str:
         """Return the reference index of a message, by which it can be quoted."""
@@ -287,12 +300,12 @@ class EventSource:
         return self._references[message_id]
 
     def _text(self, size: int) -> str:
-        data = self.server.world.random.randbytes(size)
+        data = self.state.world.random.randbytes(size)
         return binascii.b2a_base64(data, newline=False).translate(_ALPHABET).decode()
 
     def _attachment(self, media: SaidMedia) -> events.Attachment:
         blob = media.blob
-        file_id = self.server.files.offer(blob)
+        file_id = self.files.offer(blob)
         content_type = _CONTENT_TYPES.get(media.kind) or f"image/{format_of(blob.head()) or 'jpeg'}"
         return events.Attachment(
             content_type,
@@ -305,15 +318,13 @@ class EventSource:
     def _keep(self, message: SandboxMessage, scene: str, text: str, media: SaidMedia | None) -> None:
         """Put the utterance into the world as well; to the bot itself when it was said one to one."""
         one_to_one = scene in ("user", "dm")
-        self.server.world.post(
-            network="qq",
-            platform="qqbot",
-            call="say",
-            account=self.server.app_id,
-            sender=message.person.id,
-            target=self.server.app_id if one_to_one else message.target,
+        self.state.record(
+            "say",
+            message.person.id,
+            self.state.app_id if one_to_one else message.target,
+            media.kind if media else "text",
+            account=self.state.app_id,
             target_kind=scene,
-            kind=media.kind if media else "text",
             message_id=message.id,
             text=text,
             name=media.name if media else "",

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: the formats that the rules name."""
+"""Formats of files by their first bytes, under the names that the rules use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAGIC = (
     (8, b"WEBP", "webp"),
     (8, b"WAVE", "wav"),
     (4, b"ftyp", "mp4"),
-    # Tencent's variant has a byte before the mark; the plain one was refused by the service.
+    # Tencent's variant has a byte before the mark; the service refuses the plain one.
     (1, b"#!SILK_V3", "silk"),
     (0, b"#!AMR", "amr"),
     (0, b"OggS", "ogg"),
@@ -23,5 +23,5 @@ _MAGIC = (
 
 
 def format_of(head: bytes) -> str:
-    """Return the short name of the format that begins so; empty when it is none of those known."""
+    """Return the format of a file that begins with `head`; empty if it is none of the known ones."""
     return next((name for offset, magic, name in _MAGIC if head[offset : offset + len(magic)] == magic), "")

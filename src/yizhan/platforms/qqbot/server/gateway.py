@@ -1,4 +1,4 @@
-"""The WebSocket gateway: sessions that outlive their sockets for a while, numbered events, and reasons to close."""
+"""The WebSocket gateway: sessions that outlive their sockets for a while, numbered events, and close codes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import uuid
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from yizhan.http.websocket import Socket, SocketClosed
-from yizhan.platforms.qqbot.server.event_source import ORIGIN
+from yizhan.platforms.qqbot.server.state import ORIGIN, ServerState
+from yizhan.platforms.qqbot.server.tokens import Tokens
 from yizhan.platforms.qqbot.wire import gateway as wire
 from yizhan.platforms.qqbot.wire.events import INTENT_OF
 from yizhan.platforms.qqbot.wire.gateway import (
@@ -29,13 +30,10 @@ from yizhan.platforms.qqbot.wire.gateway import (
 )
 from yizhan.wire import HttpRequest
 
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
-
 T = TypeVar("T")
 
 MAX_MISSED = 1000
-"""Events that are kept per session for a client that comes back."""
+"""Events kept per session for a client that resumes."""
 
 
 @dataclass(slots=True)
@@ -46,14 +44,14 @@ class Session:
     base_url: str
     seq: int = 0
     sent: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_MISSED))
-    """What its client was told, or will be, with the number of each."""
+    """Events for its client, sent or not, with their numbers."""
     heard: int = 0
-    """The number up to which the client had everything when it came."""
+    """Number of the last event that the client had when it connected."""
     more: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when there is something to send."""
+    """Set when there is an event to send."""
     socket: Socket | None = None
     left_at: float = 0.0
-    """When its socket closed."""
+    """When its socket closed, seconds since the epoch."""
 
 
 class CloseConnection(Exception):
@@ -65,16 +63,17 @@ class CloseConnection(Exception):
 
 
 class Gateway:
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, state: ServerState, tokens: Tokens) -> None:
+        self.state = state
+        self.tokens = tokens
         self.sessions: dict[str, Session] = {}
         self.sockets: set[Socket] = set()
         self.backlog: deque[tuple[float, Frame, str]] = deque(maxlen=MAX_MISSED)
-        """What came while there was no session, with its time and guild."""
-        server.router.socket(wire.PATH, self.connect)
+        """Events of the time without any session, with their times and guilds."""
+        state.router.socket(wire.PATH, self.connect)
 
     def reset(self) -> None:
-        """Who is connected stays connected; what was pushed before cannot be asked for again."""
+        """Keep the connections, and forget earlier events."""
         self.backlog.clear()
         for session in list(self.sessions.values()):
             session.sent.clear()
@@ -90,21 +89,21 @@ class Gateway:
         return any(session.socket is not None for session in self.sessions.values())
 
     def dispatch(self, frame: Frame, guild_id: str = "") -> None:
-        """Give an event to every session that asked for its kind; those away get it when they resume."""
+        """Give an event to every session whose intents include it; a session without a socket gets it on resume."""
         self._forget_old()
         if not self.sessions:
-            self.backlog.append((self.server.world.now(), frame, guild_id))
+            self.backlog.append((self.state.now(), frame, guild_id))
         for session in list(self.sessions.values()):
             if _wants(session, frame, guild_id):
                 self._number(session, frame)
 
     async def disconnect(self, row: CloseCode) -> None:
-        """Close every socket with a code."""
+        """Close every socket with the code of `row`."""
         for socket in list(self.sockets):
             await socket.close(row.code, row.meaning)
 
     async def ask_to_reconnect(self) -> None:
-        """Op 7 to everybody."""
+        """Send op 7 over every socket."""
         for socket in list(self.sockets):
             await socket.send(encode_frame(Frame(Op.RECONNECT)))
 
@@ -114,7 +113,7 @@ class Gateway:
         session: Session | None = None
         sending: asyncio.Task[None] | None = None
         try:
-            interval = self.server.rules.number("gateway.heartbeat_milliseconds")
+            interval = self.state.rules.number("gateway.heartbeat_milliseconds")
             await socket.send(encode_frame(Frame(Op.HELLO, Hello(interval))))
             while True:
                 frame = self._read(await socket.receive())
@@ -131,12 +130,12 @@ class Gateway:
                 sending.cancel()
             if session is not None and session.socket is socket:
                 session.socket = None
-                session.left_at = self.server.world.now()
+                session.left_at = self.state.now()
 
     async def _handle(self, frame: Frame, session: Session | None, http: HttpRequest, socket: Socket) -> Session | None:
         match frame.op:
             case Op.HEARTBEAT:
-                # At any pace, with the number under `d` or `s`, or none: clients differ.
+                # Clients differ in the pace, and in where the number stands: `d`, `s`, or nowhere.
                 await socket.send(encode_frame(Frame(Op.HEARTBEAT_ACK)))
                 return session
             case Op.IDENTIFY:
@@ -158,18 +157,18 @@ class Gateway:
     async def _identify(self, identify: Identify, http: HttpRequest, socket: Socket) -> Session:
         self._check_token(identify.token)
         shard_id, shards = identify.shard
-        # A sample of the vendor's has [0, 0]; it is taken for the only shard.
+        # The vendor's sample has [0, 0]; it counts as the only shard.
         if shard_id < 0 or (shards > 0 and shard_id >= shards):
             raise CloseConnection(wire.SHARD_INVALID)
         if identify.intents < 0:
             raise CloseConnection(wire.INTENTS_INVALID)
-        if identify.intents & ~self.server.rules.number("gateway.intents_permitted"):
+        if identify.intents & ~self.state.rules.number("gateway.intents_permitted"):
             raise CloseConnection(wire.INTENTS_NOT_PERMITTED)
-        session_id = str(uuid.UUID(int=self.server.world.random.getrandbits(128), version=4))
-        session = Session(session_id, identify.intents, identify.shard, http.base_url, left_at=self.server.world.now())
-        self.server.base_url = http.base_url
+        session_id = str(uuid.UUID(int=self.state.world.random.getrandbits(128), version=4))
+        session = Session(session_id, identify.intents, identify.shard, http.base_url, left_at=self.state.now())
+        self.state.base_url = http.base_url
         self.sessions[session.id] = session
-        user = ReadyUser(self.server.bot_id, self.server.bot_name)
+        user = ReadyUser(self.state.bot_id, self.state.bot_name)
         ready = self._number(session, Frame(Op.DISPATCH, Ready(1, session.id, user, identify.shard), t="READY"))
         session.heard = session.seq
         self._take_backlog(session)
@@ -178,7 +177,7 @@ class Gateway:
         return session
 
     def _take_backlog(self, session: Session) -> None:
-        oldest = self.server.world.now() - self.server.rules.number("gateway.backlog_seconds")
+        oldest = self.state.now() - self.state.rules.number("gateway.backlog_seconds")
         waiting = list(self.backlog)
         self.backlog.clear()
         for at, frame, guild_id in waiting:
@@ -187,7 +186,7 @@ class Gateway:
 
     async def _resume(self, resume: Resume, http: HttpRequest, socket: Socket) -> Session | None:
         if not resume.token.startswith("Bot "):
-            # One client names its application here instead of its token.
+            # One client sends its application in place of its token.
             self._check_token(resume.token)
         self._forget_old()
         session = self.sessions.get(resume.session_id)
@@ -201,11 +200,11 @@ class Gateway:
         return session
 
     def _check_token(self, token: str) -> None:
-        if not self.server.tokens.is_valid(token.removeprefix(wire.TOKEN_PREFIX)):
+        if not self.tokens.is_valid(token.removeprefix(wire.TOKEN_PREFIX)):
             raise CloseConnection(wire.TOKEN_REFUSED)
 
     def _number(self, session: Session, frame: Frame) -> str:
-        """Put a frame in its place among those of the session, and return it as it will be sent."""
+        """Number a frame within the session, store it, and return it as text."""
         session.seq += 1
         text = encode_frame(msgspec.structs.replace(frame, s=session.seq)).replace(ORIGIN, session.base_url)
         session.sent.append((session.seq, text))
@@ -213,9 +212,9 @@ class Gateway:
         return text
 
     async def _send_all(self, session: Session, socket: Socket) -> None:
-        """Send what the session's client has not heard, in order, for as long as this is its socket.
+        """Send the events that the session's client has not had, in order, for as long as this is its socket.
 
-        Apart from where things happen: a client that does not read holds nobody up but itself.
+        It runs as a task of its own, so that a client that does not read delays no other.
         """
         seq = session.heard
         with suppress(SocketClosed):
@@ -227,14 +226,14 @@ class Gateway:
                 await session.more.wait()
 
     def _forget_old(self) -> None:
-        oldest = self.server.world.now() - self.server.rules.number("gateway.resume_seconds")
+        oldest = self.state.now() - self.state.rules.number("gateway.resume_seconds")
         for session in list(self.sessions.values()):
             if session.socket is None and session.left_at < oldest:
                 del self.sessions[session.id]
 
 
 def _wants(session: Session, frame: Frame, guild_id: str) -> bool:
-    """By its intents and its shard: guild events are spread by their guild, all others go to the first."""
+    """Return whether a session gets an event: by its intents, and by its shard, which follows from the guild."""
     needed = int(INTENT_OF.get(frame.t or "", 0))
     shard_id, shards = session.shard
     home = (int(guild_id) >> 22) % shards if guild_id and shards else 0

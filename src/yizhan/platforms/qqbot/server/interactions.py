@@ -1,28 +1,25 @@
-"""Answers to pressed buttons; `happenings.press` is what makes somebody press one."""
+"""Answers to pressed buttons; `EventSource.press` presses one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.server.access import Access
+from yizhan.platforms.qqbot.server.state import ServerState
 from yizhan.platforms.qqbot.wire import faults
 from yizhan.platforms.qqbot.wire.interactions import AnswerInteraction
 from yizhan.platforms.qqbot.wire.token import Nothing
 from yizhan.wire import Fault
 
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
-
 CODES = range(6)
 
 
 class Interactions:
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, state: ServerState, access: Access) -> None:
+        self.state = state
         self.waiting: set[str] = set()
-        """Ids of pressed buttons that nobody has answered yet."""
-        server.serve(wire.ANSWER_INTERACTION, self.answer)
+        """Ids of presses that are not answered yet."""
+        access.serve(wire.ANSWER_INTERACTION, self.answer)
 
     def reset(self) -> None:
         self.waiting.clear()

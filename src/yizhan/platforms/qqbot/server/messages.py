@@ -1,7 +1,7 @@
-"""Messages to users and groups: who may be written to, with what, how often; streams and recall.
+"""Messages to users and groups: checks of target, quota and content; streams and recall.
 
-The order of the checks is that of the platform as far as it shows: target, mute, the answered message, its time, its
-number of answers, the sequence number, the content. A message that is refused uses nothing up.
+The checks come in the platform's order as far as that is visible: target, mute, the answered message, its time, its
+number of answers, the sequence number, the content. A refused message uses up no quota and no number.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yizhan.http.router import Call
 from yizhan.platforms.qqbot import wire
-from yizhan.platforms.qqbot.server.event_source import Answerable
-from yizhan.platforms.qqbot.server.files import PlacedFile
+from yizhan.platforms.qqbot.server.access import Access
+from yizhan.platforms.qqbot.server.address_book import AddressBook
+from yizhan.platforms.qqbot.server.event_source import Answerable, EventSource
+from yizhan.platforms.qqbot.server.files import Files, PlacedFile
+from yizhan.platforms.qqbot.server.images import Images
+from yizhan.platforms.qqbot.server.quotas import Quotas
+from yizhan.platforms.qqbot.server.state import ServerState
 from yizhan.platforms.qqbot.wire import faults, messages
 from yizhan.platforms.qqbot.wire.events import ANSWERABLE, clock_text
 from yizhan.platforms.qqbot.wire.messages import (
@@ -31,22 +36,19 @@ from yizhan.platforms.qqbot.wire.token import Nothing
 from yizhan.wire import Fault
 from yizhan.world import Group, Person, Post
 
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
-
 Commit = Callable[[], None]
-"""Uses up what a message was allowed by, once it has been accepted."""
+"""Counts an accepted message against its quota or the message that it answers."""
 
 DAY = 86400.0
 _ADDRESS = re.compile(r"\w+://\S+|(?<![\w.\-])(?:[a-z0-9\-]+\.)+[a-z]{2,24}(?![\w\-])(?:[/:?]\S*)?", re.I | re.A)
-"""What the platform takes for an address: also `crawler.py` and `1.sh` (openclaw-qqbot#39, botpy#144), but no number
-and no version, whose last part is no word."""
+"""Addresses as the platform sees them: also `crawler.py` and `1.sh` (openclaw-qqbot#39, botpy#144), but no numbers and
+no versions, whose last part is no word."""
 ARK_TEMPLATES = (23, 24, 37)
 
 
 @dataclass(slots=True)
 class DisplayedMessage:
-    """What people get to see of a message."""
+    """A message as people see it."""
 
     kind: str
     text: str = ""
@@ -55,34 +57,48 @@ class DisplayedMessage:
 
 
 class Messages:
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(
+        self,
+        state: ServerState,
+        access: Access,
+        address_book: AddressBook,
+        event_source: EventSource,
+        files: Files,
+        quotas: Quotas,
+        images: Images,
+    ) -> None:
+        self.state = state
+        self.address_book = address_book
+        self.event_source = event_source
+        self.files = files
+        self.quotas = quotas
+        self.images = images
         self.streams: dict[str, Post] = {}
-        """Texts that still grow, by the id of their first piece."""
+        """Unfinished streams, by the id of their first piece."""
         self.wakeups: dict[str, tuple[float, set[int]]] = {}
-        """Per person: the last word that counts, and the periods since then that are used."""
+        """By person: the time of the last word that counts, and the periods since then that are used up."""
         for scene in wire.SCENES.values():
-            self._serve(scene)
-        server.serve(wire.STREAM_TO_USER, self.stream)
+            self._serve(access, scene)
+        access.serve(wire.STREAM_TO_USER, self.stream)
 
     def reset(self) -> None:
         self.streams.clear()
         self.wakeups.clear()
 
-    def _serve(self, scene: Scene) -> None:
+    def _serve(self, access: Access, scene: Scene) -> None:
         async def send(call: Call[SendMessage]) -> Sent:
             if call.request.markdown:
-                await self.server.images.show(call.request.markdown)
+                await self.images.show(call.request.markdown)
             return self.send(call.request, scene.name)
 
         async def recall(call: Call[Recall]) -> Nothing:
             return self.recall(call.request, scene.name)
 
-        self.server.serve(scene.send, send)
-        self.server.serve(scene.recall, recall)
+        access.serve(scene.send, send)
+        access.serve(scene.recall, recall)
 
     def send(self, request: SendMessage, scene: str) -> Sent:
-        place = self.server.address_book.find(scene, request.openid)
+        place = self.address_book.find(scene, request.openid)
         if isinstance(place, Group) and place.muted:
             raise Fault(faults.BOT_MUTED)
         if request.msg_type is None:
@@ -90,35 +106,39 @@ class Messages:
         commit = self._allowed(request, scene, place)
         shown = self._shown(request, scene)
         if request.msg_type == messages.TYPING:
-            # Seen for a while and gone: it uses nothing up, and nothing is kept.
-            return self._sent(self.server.event_source.new_message_id())
+            # A typing notice leaves nothing behind and uses nothing up.
+            return self._sent(self.event_source.new_message_id())
         commit()
         return self._sent(self._post(wire.SCENES[scene].send.name, scene, request.openid, shown))
 
     def check_active(self, scene: str, place: Person | Group) -> Commit:
-        """Whether an active message may go to `place` now; returns what notes it.
+        """Return the commit of an active message to `place`.
 
         Raises:
             Fault: refused by the user, the group's owner, the platform, or a quota.
         """
-        rules = self.server.rules
+        rules = self.state.rules
         if not rules[f"active.{scene}.allowed"]:
             raise Fault(faults.ACTIVE_WITHDRAWN)
         if not place.active_allowed:
             raise Fault(faults.USER_REFUSES if isinstance(place, Person) else faults.ACTIVE_NOT_ALLOWED)
-        groups, quotas = active(scene), self.server.quotas
+        groups, quotas = active(scene), self.quotas
         broken = quotas.exceeded(groups, place.id)
         if broken:
-            # "22009" is what the classic monthly quota answered.
+            # The monthly quota of the classic pages answered 22009.
             raise Fault(faults.LIMIT_EXCEEDED if broken.endswith("per_month") else faults.ACTIVE_TOO_OFTEN)
         return lambda: quotas.note(groups, place.id)
 
     def post_file(self, call: str, scene: str, place: Person | Group, placed: PlacedFile) -> str:
-        """Send an uploaded file at once (`srv_send_msg`), if that is allowed still; returns the message's id."""
+        """Send an uploaded file at once (`srv_send_msg`), and return the message's id.
+
+        Raises:
+            Fault: an active message is not allowed.
+        """
         self.check_active(scene, place)()
         return self._post(call, scene, place.id, DisplayedMessage(placed.kind, "", placed))
 
-    # --- may it go? ---------------------------------------------------------------------------------------------------
+    # --- permission ---------------------------------------------------------------------------------------------------
 
     def _allowed(self, request: SendMessage | StreamMessage, scene: str, place: Person | Group) -> Commit:
         if request.msg_seq is not None and request.msg_seq < 0:
@@ -126,12 +146,12 @@ class Messages:
         if request.is_wakeup:
             return self._wakeup(request, scene)
         if request.msg_id:
-            answered = self.server.event_source.messages.get(request.msg_id)
+            answered = self.event_source.messages.get(request.msg_id)
             if answered is None or (answered.scene, answered.target) != (scene, place.id):
                 raise Fault(faults.MSG_ID_WRONG)
             return self._answer(request, scene, answered, Fault(faults.MSG_ID_EXPIRED))
         if request.event_id:
-            answered = self.server.event_source.events.get(request.event_id)
+            answered = self.event_source.events.get(request.event_id)
             if answered is None or (answered.scene, answered.target) != (scene, place.id):
                 raise Fault(faults.EVENT_ID_WRONG)
             if answered.event not in ANSWERABLE[scene]:
@@ -140,9 +160,9 @@ class Messages:
         return self.check_active(scene, place)
 
     def _answer(self, request: SendMessage | StreamMessage, scene: str, answered: Answerable, expired: Fault) -> Commit:
-        rules = self.server.rules
+        rules = self.state.rules
         if rules.limited:
-            if self.server.world.now() - answered.at > rules.number(f"passive.{scene}.seconds"):
+            if self.state.now() - answered.at > rules.number(f"passive.{scene}.seconds"):
                 raise expired
             count = rules.number(f"passive.{scene}.count")
             if count and answered.answers >= count:
@@ -158,16 +178,16 @@ class Messages:
         return commit
 
     def _wakeup(self, request: SendMessage | StreamMessage, scene: str) -> Commit:
-        """One message in each period since the user's last word."""
+        """Return the commit of a wake-up message: one is allowed in each period since the user's last word."""
         if request.msg_id or request.event_id:
             raise Fault(faults.BAD_FORM_BODY, "is_wakeup与msg_id、event_id互斥")
-        rules, openid = self.server.rules, request.openid
+        rules, openid = self.state.rules, request.openid
         if scene != "user" or not rules["wakeup.allowed"]:
             raise Fault(faults.WAKEUP_UNSUPPORTED)
-        last_word = self.server.event_source.last_word.get(openid)
+        last_word = self.event_source.last_word.get(openid)
         if last_word is None:
             raise Fault(faults.WAKEUP_USED_UP)
-        days = (self.server.world.now() - last_word) / DAY
+        days = (self.state.now() - last_word) / DAY
         period = next((n for n, until in enumerate(rules["wakeup.until_days"]) if days < until), None)
         since, used = self.wakeups.get(openid, (0.0, set()))
         if since != last_word:
@@ -177,10 +197,10 @@ class Messages:
         taken = used | {period}
         return lambda: self.wakeups.__setitem__(openid, (last_word, taken))
 
-    # --- is it a message? ---------------------------------------------------------------------------------------------
+    # --- content ---------------------------------------------------------------------------------------------
 
     def _shown(self, request: SendMessage, scene: str) -> DisplayedMessage:
-        if request.keyboard is not None and not self.server.rules["keyboard.allowed"]:
+        if request.keyboard is not None and not self.state.rules["keyboard.allowed"]:
             raise Fault(faults.KEYBOARD_NOT_ALLOWED)
         self._check_keyboard(request.keyboard)
         match request.msg_type:
@@ -195,7 +215,7 @@ class Messages:
             case messages.TYPING if scene == "user":
                 return self._typing(request)
             case messages.MEDIA:
-                placed = self.server.files.find((request.media and request.media.file_info) or "", scene)
+                placed = self.files.find((request.media and request.media.file_info) or "", scene)
                 shown = DisplayedMessage(placed.kind, request.content or "", placed)
             case _:
                 raise Fault(faults.GROUP_TYPE_INVALID if scene == "group" else faults.CONTENT_INVALID)
@@ -207,10 +227,10 @@ class Messages:
         return shown
 
     def check_text(self, text: str) -> None:
-        limit = self.server.rules.number("text.max_chars")
+        limit = self.state.rules.number("text.max_chars")
         if limit and len(text) > limit:
             raise Fault(faults.TOO_LONG)
-        if not self.server.rules["text.urls_allowed"]:
+        if not self.state.rules["text.urls_allowed"]:
             found = _ADDRESS.search(text)
             if found:
                 raise Fault(faults.URL_REFUSED, f"{faults.URL_REFUSED.message} {found[0]}")
@@ -226,13 +246,13 @@ class Messages:
             raise Fault(faults.MARKDOWN_EITHER)
         if not isinstance(content or template, str):
             raise Fault(faults.MARKDOWN_INVALID)
-        if content and not self.server.rules["markdown.free_form"]:
+        if content and not self.state.rules["markdown.free_form"]:
             raise Fault(faults.MARKDOWN_NOT_ALLOWED)
         return DisplayedMessage("markdown", content or "", extra={"markdown": markdown})
 
     def _ark(self, request: SendMessage) -> DisplayedMessage:
         template = (request.ark or {}).get("template_id")
-        allowed = self.server.rules["ark.allowed"] and str(template) in {str(number) for number in ARK_TEMPLATES}
+        allowed = self.state.rules["ark.allowed"] and str(template) in {str(number) for number in ARK_TEMPLATES}
         if not allowed:
             raise Fault(faults.ARK_NOT_ALLOWED)
         return DisplayedMessage("ark", extra={"ark": request.ark})
@@ -248,7 +268,7 @@ class Messages:
             case None | {"id": str()}:
                 return
             case {"content": {"rows": list(rows)}}:
-                limits = self.server.rules
+                limits = self.state.rules
                 if len(rows) > limits.number("keyboard.max_rows"):
                     raise Fault(faults.KEYBOARD_TOO_LARGE)
                 for row in rows:
@@ -260,20 +280,19 @@ class Messages:
             case _:
                 raise Fault(faults.BAD_FORM_BODY, "keyboard格式错误")
 
-    # --- it goes ------------------------------------------------------------------------------------------------------
+    # --- sending ------------------------------------------------------------------------------------------------------
 
     def _post(self, call: str, scene: str, openid: str, shown: DisplayedMessage) -> str:
-        message_id = self.server.event_source.new_message_id()
+        message_id = self.event_source.new_message_id()
         placed = shown.file
-        self.server.world.post(
-            network="qq",
-            platform="qqbot",
-            call=call,
-            account=self.server.app_id,
-            sender=self.server.app_id,
-            target=openid,
+        app_id = self.state.app_id
+        self.state.record(
+            call,
+            app_id,
+            openid,
+            shown.kind,
+            account=app_id,
             target_kind=scene,
-            kind=shown.kind,
             message_id=message_id,
             text=shown.text,
             name=placed.name if placed else "",
@@ -283,13 +302,13 @@ class Messages:
         return message_id
 
     def _sent(self, message_id: str) -> Sent:
-        at = clock_text(int(self.server.world.now()))
-        return Sent(message_id, at, ExtInfo(self.server.event_source.reference_of(message_id)))
+        at = clock_text(int(self.state.now()))
+        return Sent(message_id, at, ExtInfo(self.event_source.reference_of(message_id)))
 
     async def stream(self, call: Call[StreamMessage]) -> StreamSent:
-        """A text that grows: the first piece is counted, the others belong to it."""
+        """Take a piece of a stream. Only the first piece counts as a message."""
         request = call.request
-        person = self.server.address_book.user(request.openid)
+        person = self.address_book.user(request.openid)
         if request.input_mode not in ("append", "replace") or request.input_state not in (1, 10):
             raise Fault(faults.BAD_FORM_BODY, "input_mode或input_state错误")
         if request.stream_msg_id:
@@ -309,7 +328,7 @@ class Messages:
         if request.input_state == 10:
             self.streams.pop(post.message_id, None)
         sent = self._sent(post.message_id)
-        left = max(0, self.server.rules.number("text.max_chars") - len(post.text))
+        left = max(0, self.state.rules.number("text.max_chars") - len(post.text))
         return StreamSent(sent.id, sent.timestamp, sent.ext_info, left)
 
     def _grown(self, request: StreamMessage, delivered: str) -> str:
@@ -320,22 +339,22 @@ class Messages:
         return text
 
     def recall(self, request: Recall, scene: str) -> Nothing:
-        place = self.server.address_book.find(scene, request.openid)
-        post = self.server.world.find_post("qqbot", request.message_id)
+        place = self.address_book.find(scene, request.openid)
+        post = self.state.world.find_post("qqbot", request.message_id)
         if post is None or post.target_kind not in ("user", "group"):
             raise Fault(faults.RECALL_BAD_ID if scene == "user" else faults.RECALL_BAD_PARAMETER)
         if post.call == "say":
-            # A bot that is administrator may recall what ordinary members said.
+            # A bot that is an administrator may recall messages of ordinary members.
             if not (isinstance(place, Group) and place.extra.get("bot_admin") and post.target == place.id):
                 raise Fault(faults.RECALL_NO_RIGHT if scene == "group" else faults.RECALL_BAD_ID)
         elif (post.target_kind, post.target) != (scene, request.openid):
             raise Fault(faults.RECALL_WRONG_USER if scene == "user" else faults.RECALL_NO_RIGHT)
-        if self.server.rules.limited and self.server.world.now() - post.at > self.server.rules.number("recall.seconds"):
+        if self.state.rules.limited and self.state.now() - post.at > self.state.rules.number("recall.seconds"):
             raise Fault(faults.RECALL_TOO_LATE)
         post.recalled = True
         return Nothing()
 
     def _found(self, message_id: str) -> Post:
-        post = self.server.world.find_post("qqbot", message_id)
+        post = self.state.world.find_post("qqbot", message_id)
         assert post is not None
         return post

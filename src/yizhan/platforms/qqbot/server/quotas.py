@@ -1,18 +1,16 @@
-"""Counting: what was sent, in sliding windows; and how often each call is made."""
+"""Counts of sent messages in sliding windows, and rates of calls."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yizhan.platforms.qqbot import wire
+from yizhan.platforms.qqbot.server.state import ServerState
 from yizhan.platforms.qqbot.wire.faults import CALLED_TOO_OFTEN
 from yizhan.platforms.qqbot.wire.quotas import PERIODS
 from yizhan.wire import Endpoint, Fault
-
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
 
 GATEWAY_CALLS = (wire.GET_GATEWAY, wire.GET_GATEWAY_BOT)
 RATED_AS = {scene.upload_and_send.name: scene.upload.name for scene in wire.SCENES.values()}
@@ -20,10 +18,10 @@ RATED_AS = {scene.upload_and_send.name: scene.upload.name for scene in wire.SCEN
 
 
 class Quotas:
-    """Messages by group and target. Checked before, noted only once a message is accepted."""
+    """Sent messages by quota group and target. Checked before a message is accepted, counted after."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
         self._times: dict[tuple[str, str], deque[float]] = {}
 
     def reset(self) -> None:
@@ -31,10 +29,10 @@ class Quotas:
 
     def exceeded(self, groups: Sequence[str], target: str) -> str | None:
         """Return the name of the rule that one more message of `groups` to `target` would break, if any."""
-        rules = self.server.rules
+        rules = self.state.rules
         if not rules.limited:
             return None
-        now = self.server.world.now()
+        now = self.state.now()
         for group, scope, key in [(g, s, k) for g in groups for s, k in (("account", ""), ("target", target))]:
             times = self._times.get((group, key))
             if times is None:
@@ -48,29 +46,29 @@ class Quotas:
 
     def note(self, groups: Sequence[str], target: str) -> None:
         """Count one message that was accepted."""
-        if not self.server.rules.limited:
+        if not self.state.rules.limited:
             return
-        now = self.server.world.now()
+        now = self.state.now()
         longest = PERIODS[-1][1]
-        for key in [(group, whom) for group in groups for whom in ("", target)]:
+        for key in [(group, counted) for group in groups for counted in ("", target)]:
             times = self._times.setdefault(key, deque())
             times.append(now)
             while times[0] <= now - longest:
                 times.popleft()
 
     def targets(self, group: str, seconds: float) -> set[str]:
-        """Return whom messages of `group` went to during the last `seconds`."""
-        since = self.server.world.now() - seconds
+        """Return the targets of messages of `group` during the last `seconds`."""
+        since = self.state.now() - seconds
         return {key for (name, key), times in self._times.items() if name == group and key and times[-1] > since}
 
 
 class Rates:
-    """How often a call may be made: so many at once, and as many again as time brings."""
+    """Rates of calls, as token buckets by method and path."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, state: ServerState) -> None:
+        self.state = state
         self._left: dict[tuple[str, str], tuple[float, float]] = {}
-        """Calls that are left and when that was counted, by method and path."""
+        """By method and path: the calls left, and the time of that count."""
 
     def reset(self) -> None:
         self._left.clear()
@@ -79,12 +77,12 @@ class Rates:
         """Count a call.
 
         Raises:
-            Fault: it comes too soon after the others.
+            Fault: its bucket is empty.
         """
         burst, per_second = self._allowed(endpoint)
         if not burst:
             return
-        key, now = (endpoint.method, endpoint.path), self.server.world.now()
+        key, now = (endpoint.method, endpoint.path), self.state.now()
         left, at = self._left.get(key, (burst, now))
         left = min(burst, left + max(0.0, now - at) * per_second)
         if left < 1:
@@ -92,7 +90,7 @@ class Rates:
         self._left[key] = left - 1, now
 
     def _allowed(self, endpoint: Endpoint[Any, Any]) -> tuple[float, float]:
-        rules = self.server.rules
+        rules = self.state.rules
         if not rules.limited:
             return 0, 0
         if endpoint in GATEWAY_CALLS:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from yizhan.errors import did_you_mean
+from yizhan.platforms.qqbot.server.event_source import EventSource
 from yizhan.platforms.server import SimulatedEvent
-
-if TYPE_CHECKING:
-    from yizhan.platforms.qqbot.server import Server
 
 Player = Callable[[SimulatedEvent], Awaitable[str]]
 
@@ -28,11 +25,10 @@ _GROUP_RELATIONS = {
 
 
 class EventPlayer:
-    """Plays the events of one server. Their names are those of `EventKind`, and `raw`."""
+    """Plays events of one bot. Their names are those of `EventKind`, and `raw`."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._source = server.event_source
+    def __init__(self, source: EventSource) -> None:
+        self._source = source
         self._players: dict[str, Player] = {
             "message": self._source.write,
             "button_pressed": self._press,
@@ -48,7 +44,7 @@ class EventPlayer:
         """Play `event`; return the platform's id of the message, interaction or event.
 
         Raises:
-            LookupError: QQ has no such event, or it names somebody or something that is not there.
+            LookupError: QQ has no such event, or it names a person, group or message that does not exist.
         """
         player = self._players.get(event.event)
         if player is None:

@@ -1,7 +1,7 @@
-"""How the platform wraps its answers: bare JSON when it said yes, four keys and a status when it said no.
+"""The form of the platform's answers: bare JSON for a success, four keys and a status for a refusal.
 
 Source: "API 调用指南" (2026-09) for err_code, message, trace_id; captured answers
-(tencent-connect/botpy#172, #198) show `code` beside them. botgo's comments announce that `code` goes, so `err_code` is
+(tencent-connect/botpy#172, #198) show `code` beside them. botgo's comments announce the end of `code`, so `err_code` is
 read first.
 """
 
@@ -27,7 +27,7 @@ from yizhan.wire import (
 )
 
 JSON_TYPE = ("Content-Type", "application/json")
-"""Without parameters: a wide-spread client compares for equality and takes anything else for text."""
+"""Without parameters: a widely used client compares for equality and takes anything else for text."""
 TRACE_HEADER = "X-Tps-trace-ID"
 
 declare_secrets("clientSecret", "x-signature-ed25519")
@@ -81,7 +81,7 @@ class BareJson:
 
 
 class TokenJson(BareJson):
-    """The token's own: errors have no `err_code` and may come with status 200, so only the token itself counts."""
+    """The envelope of the access token: errors have no `err_code` and may come with status 200, the token decides."""
 
     faults = TOKEN_TABLE
 
@@ -113,5 +113,5 @@ def new_trace_id() -> str:
 
 
 def trace() -> tuple[str, str]:
-    """The header that stands on every answer."""
+    """Return the header of every answer with a new trace id."""
     return TRACE_HEADER, new_trace_id()

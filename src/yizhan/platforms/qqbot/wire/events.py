@@ -28,7 +28,7 @@ class UserAuthor(Struct):
 
 
 class MemberAuthor(Struct):
-    """The speaker in a group; a speaker's id, not an address for one-to-one messages."""
+    """The speaker in a group. `member_openid` is no address for one-to-one messages."""
 
     member_openid: str
     id: str = ""
@@ -133,7 +133,7 @@ class GroupMessage(Struct, omit_defaults=True):
     content: str
     timestamp: str
     group_id: str = ""
-    """Equal to `group_openid`; on no page, but a wide-spread client does not read the event without it."""
+    """Equal to `group_openid`; undocumented, but a widely used client does not read the event without it."""
     message_type: int = field(default=-1)
     message_scene: MessageScene | None = None
     attachments: list[Attachment] = []
@@ -188,7 +188,7 @@ class UserRelation(Struct, omit_defaults=True):
     timestamp: int
     """Seconds since the epoch."""
     scene: int | None = None
-    """How they met (FRIEND_ADD, 2026): 1000 default, 1001/1002 search, 1003 group …"""
+    """The way to the bot (FRIEND_ADD, 2026): 1000 default, 1001/1002 search, 1003 group …"""
     scene_param: str | None = None
 
 
@@ -327,12 +327,12 @@ _CHINA = timezone(timedelta(hours=8))
 
 @lru_cache(maxsize=64)
 def clock_text(seconds: int) -> str:
-    """RFC 3339 with +08:00, the way the platform writes times."""
+    """Return a time as the platform writes it: RFC 3339 with +08:00."""
     return datetime.fromtimestamp(seconds, _CHINA).isoformat(timespec="seconds")
 
 
 def clock_seconds(text: str | int | float) -> float:
-    """Read either form of a time; 0 when it is neither."""
+    """Return a time in either form as seconds since the epoch; 0 if it is neither."""
     try:
         if isinstance(text, str) and not text.isdigit():
             return datetime.fromisoformat(text).timestamp()

@@ -1,4 +1,4 @@
-"""Every code of the platform: what it says, the status it comes with, and what it means to a sender.
+"""Every code of the platform: its text, its HTTP status, and its meaning for a sender.
 
 Sources: error tables of the API v2 pages of 2026-09 and of the documentation repository as it stood in 2025-05;
 codes and texts seen in public threads (tencent-connect/botpy#172, #189, #198, bot-node-sdk#84, openclaw-qqbot#43).

@@ -1,4 +1,4 @@
-"""Uploads: in one request, or in chunks. What comes back is good for a whole scene: all users, or all groups.
+"""Uploads, in one request or in chunks. The result is good for a whole scene: all users, or all groups.
 
 Sources: "富媒体消息概述", "单聊富媒体上传" (API v2, 2026-09); the rich media page of the documentation repository;
 sizes and types as clients send them (nonebot-adapter-qq 1.7.3, qq-bot-sdk 1.12.5, qqbot-agent-sdk 1.2.2).
@@ -21,10 +21,10 @@ FILE_TYPES = {"image": IMAGE, "video": VIDEO, "voice": VOICE, "file": FILE}
 KINDS = {number: kind for kind, number in FILE_TYPES.items()}
 
 MD5_10M_BYTES = 10_002_432
-"""What `md5_10m` covers, as the page says; one client takes 10 MiB, so a server never refuses over it."""
+"""Bytes that `md5_10m` covers, by the page. One client takes 10 MiB, so a server does not check it."""
 
 MAX_BODY = 64 << 20
-"""Bytes that the serving end takes into memory; the proxy in front says no much earlier (`proxy_max_bytes`)."""
+"""Bytes that the serving end reads into memory; the proxy in front refuses far fewer (`files.proxy_max_bytes`)."""
 
 
 class Upload(Struct, omit_defaults=True):

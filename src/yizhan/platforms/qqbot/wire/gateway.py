@@ -36,7 +36,7 @@ class Frame(Struct, omit_defaults=True):
     op: int
     d: Any | UnsetType = UNSET
     s: int | None = None
-    """Counts up per session from 1; on every dispatch."""
+    """Number of the event in its session, from 1; on every dispatch."""
     t: str | None = None
     id: str | None = None
     """`EVENT_NAME:uuid`, what `event_id` refers to; absent on READY and RESUMED."""
@@ -93,7 +93,7 @@ class Intents(IntFlag):
 
 
 class CloseCode(Struct, frozen=True):
-    """What a client may do after the server closed."""
+    """A close code, and what a client may do after it."""
 
     code: int
     meaning: str

@@ -1,4 +1,4 @@
-"""Guild channels and guild direct messages: the older part of the platform, where a picture travels inside the message.
+"""Guild channels and guild direct messages, the older part of the platform: pictures travel inside the message.
 
 Source: "发送消息", "创建私信会话", "撤回消息" (guild pages of the documentation repository, 2025-05).
 """
@@ -21,9 +21,9 @@ RECALL_PAGE = '"撤回消息", guild API'
 
 
 class GuildContent(Struct, omit_defaults=True, kw_only=True):
-    """What a channel and a direct message have in common. One of content, embed, ark, picture, markdown must be there.
+    """Fields of messages to channels and in direct messages. One of content, embed, ark, picture, markdown is required.
 
-    As JSON; as multipart when the picture itself is in it (`file_image`), objects then as JSON text.
+    Sent as JSON, or as multipart with the picture itself (`file_image`) and objects as JSON text.
     """
 
     content: str | None = None
@@ -79,7 +79,7 @@ class OpenDm(Struct):
 
 
 class Dm(Struct):
-    """`guild_id` is where direct messages go."""
+    """A conversation; direct messages go to its `guild_id`."""
 
     guild_id: str
     channel_id: str

@@ -22,7 +22,7 @@ TEXT, MARKDOWN, ARK, EMBED, TYPING, MEDIA = 0, 2, 3, 4, 6, 7
 
 
 class MediaInfo(Struct):
-    """Only `file_info` counts; clients pass the whole answer of the upload."""
+    """Only `file_info` is read; clients send the whole answer of the upload."""
 
     file_info: str | None = ""
 
@@ -44,7 +44,7 @@ class SendMessage(Struct, omit_defaults=True):
     """One message. With `msg_id` or `event_id` it is passive (an answer), else active; quotas differ."""
 
     openid: Annotated[str, Path()]
-    """`group_openid` in groups: the same place of the path."""
+    """In groups the `group_openid`."""
     msg_type: int | None = None
     """0 text, 2 Markdown, 3 Ark, 4 Embed, 6 typing, 7 media; one client leaves it out."""
     content: str | None = None
@@ -69,7 +69,7 @@ class SendMessage(Struct, omit_defaults=True):
 
 
 def implied_type(message: SendMessage) -> int:
-    """The `msg_type` of a message that does not name one."""
+    """Return the `msg_type` of a message that names none."""
     if message.media is not None and message.media.file_info:
         return MEDIA
     if message.markdown is not None:

@@ -1,4 +1,4 @@
-"""How quotas are named in `rules.toml`: `<group>.<account|target>_<period>`, and which groups a message counts in."""
+"""Names of quotas in `rules.toml` (`<group>.<account|target>_<period>`), and the groups in which a message counts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ PERIODS = (("per_second", 1.0), ("per_minute", 60.0), ("per_day", 86400.0), ("pe
 
 
 def active(kind: str) -> tuple[str, str]:
-    """The groups of an active message to a `kind` of target."""
+    """Return the groups of an active message to a `kind` of target."""
     return f"active.{kind}", f"any.{kind}"
 
 
 def passive(kind: str) -> tuple[str]:
-    """The groups of an answer, which is also counted against the message that it answers."""
+    """Return the groups of an answer, which also counts against the message that it answers."""
     return (f"any.{kind}",)

@@ -1,7 +1,4 @@
-"""The two scenes, users and groups: the same calls under two prefixes.
-
-What is uploaded in one is unknown in the other.
-"""
+"""The two scenes, users and groups: the same calls under two prefixes. Uploads of one are unknown in the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access token, the bot itself, and where its gateway is."""
+"""The access token, the bot itself, and the address of its gateway."""
 
 from __future__ import annotations
 

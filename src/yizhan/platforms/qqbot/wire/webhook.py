@@ -24,10 +24,10 @@ SEED_BYTES = 32
 
 HANDLED = b'{"op":12,"d":0}'
 NOT_HANDLED = b'{"op":12,"d":1}'
-"""The platform tries again."""
+"""The platform will push the event again."""
 
 _CHECK = re.compile(r"[0-9]+[A-Za-z0-9_+./=-]+")
-"""What an address check may have signed: never anything that could pass for the body of an event."""
+"""The form of the text that an address check may have signed; it can never be the body of an event."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,7 +47,7 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def signed_headers(app_id: str, secret: str, timestamp: str, body: bytes) -> dict[str, str]:
-    """Return the headers with which the platform pushes `body`."""
+    """Return the headers of a webhook request with `body`."""
     return {
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
@@ -58,7 +58,7 @@ def signed_headers(app_id: str, secret: str, timestamp: str, body: bytes) -> dic
 
 
 def verify(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether `body` was signed with `secret`. Header names are matched without regard to case."""
+    """Return whether `body` was signed with `secret`. The case of header names does not matter."""
     given = {name.lower(): value for name, value in headers.items()}
     timestamp = given.get(TIMESTAMP_HEADER.lower(), "")
     try:
@@ -77,7 +77,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer to a push, and the event in it, if there is one."""
+    """The answer to a webhook request, and the event in it, if there is one."""
 
     status: int
     body: bytes
@@ -87,16 +87,16 @@ class Answer:
 def answer(
     app_id: str, secret: str, headers: Mapping[str, str], body: bytes, *, now: float, tolerance_seconds: float = 300
 ) -> Answer:
-    """Judge a push. 401 for a signature that does not hold, 400 for a body that is none of the platform's.
+    """Verify a webhook request. 401 for a wrong signature, 400 for a body that is not the platform's.
 
-    The vendor's sample of an address check bears no signature, so one without is answered; one with must hold.
+    The vendor's sample of an address check has no signature, so one without is answered; a wrong one is refused.
     """
     given = {name.lower(): value for name, value in headers.items()}
     if given.get(APPID_HEADER.lower(), app_id) != app_id:
         return Answer(403, b'{"message":"this is another bot"}')
     signed = SIGNATURE_HEADER.lower() in given
     if signed and not verify(secret, given, body):
-        return Answer(401, b'{"message":"the signature does not hold"}')
+        return Answer(401, b'{"message":"the signature is wrong"}')
     if signed and not _fresh(given.get(TIMESTAMP_HEADER.lower(), ""), now, tolerance_seconds):
         return Answer(401, b'{"message":"the timestamp is too old"}')
     try:
@@ -121,7 +121,7 @@ def validation(plain_token: str, event_ts: str) -> bytes:
 
 
 def validation_answered(secret: str, plain_token: str, event_ts: str, body: bytes) -> bool:
-    """Whether an address answered its check as the bot's own would."""
+    """Return whether an address answered its check as the bot's own would."""
     try:
         given = msgspec.json.decode(body, type=dict[str, str])
     except (ValueError, RecursionError):
@@ -130,7 +130,7 @@ def validation_answered(secret: str, plain_token: str, event_ts: str, body: byte
 
 
 def acknowledged(status: int, body: bytes) -> bool:
-    """Any 2xx counts, unless the body says in so many words that the event was not handled."""
+    """Return whether an answer acknowledges an event: any 2xx whose body does not say that it was not handled."""
     if not 200 <= status < 300:
         return False
     try:
