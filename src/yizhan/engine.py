@@ -49,7 +49,7 @@ class Engine(DeliveryCalls, EventCalls):
         concurrency: int = 32,
         share: ShareSettings | None = None,
     ) -> Engine:
-        """Open the store in the folder `path`, making it if need be, and start sending what is due.
+        """Open the store in the folder `path`, making it if need be, and start sending due deliveries.
 
         `sending=False` only looks and stores: submitted deliveries wait for a process that sends. `concurrency`: how
         many sends of one account may be under way at once; a platform's rules may say less. `share`: where media are

@@ -25,7 +25,7 @@ async def open(
 ) -> AsyncIterator[Engine]:
     """Open the store in the folder `path`: `async with yizhan.open("data") as yz:`.
 
-    What was queued when the program last ended goes on being sent at once.
+    Deliveries that were queued when the program last ended are sent at once.
 
     Raises:
         StorageError: the folder cannot be used, or was written by a newer version.

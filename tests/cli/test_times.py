@@ -41,6 +41,6 @@ def test_a_clock_time_is_the_next_one() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "25:00", "9", "2026-13-01", "2026-12-01T09:00+99:00"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_a_value_that_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="Write 2026-12-01T09:00"):
         time_at(text, NOON)

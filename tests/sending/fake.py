@@ -34,7 +34,7 @@ class FakeSettings(AccountSettings, frozen=True):
 
 
 class Network:
-    """What arrived, and what goes wrong."""
+    """The messages that arrived, and the failures that a test asks for."""
 
     def __init__(self) -> None:
         self.arrived: list[tuple[Target, str, SendKey]] = []
@@ -43,7 +43,7 @@ class Network:
         self.uploads: list[MediaNeed] = []
         self.recalled: list[str] = []
         self.script: Callable[[Target, int], Exception | None] = lambda target, number: None
-        """Called before every send with the target and the number of tries so far; what it returns is raised."""
+        """Called before every send with the target and the number of attempts so far; a returned error is raised."""
         self.after: Callable[[Target, int], Exception | None] = lambda target, number: None
         """The same, after the message has arrived."""
         self.upload_error: Callable[[int], Exception | None] = lambda number: None
@@ -51,9 +51,9 @@ class Network:
         self.handle_ends: float | None = None
         self.repeatable = False
         self.repeatable_to: Callable[[Target], bool] = lambda target: False
-        """Targets at which repeats are recognised, where that is not so everywhere."""
+        """Targets at which repeats are recognized, where that is not so everywhere."""
         self.recognise: Callable[[PlatformId], PlatformId | Exception] | None = None
-        """What a repeat under a key that arrived is answered with; None: it arrives once more."""
+        """Returns the answer to a repeat under a key that arrived; None: it arrives once more."""
         self.known: dict[int, PlatformId] = {}
         self.late: Callable[[], float] = lambda: 0.0
         """Seconds between a message's arrival and the answer."""
@@ -63,17 +63,17 @@ class Network:
         self.most_concurrent = 0
         self.order: list[str] = []
         self.inbox: asyncio.Queue[Event | Exception] = asyncio.Queue()
-        """What comes in for every account that has no inbox of its own; an error ends the events with it."""
+        """Incoming events of every account that has no inbox of its own; an error ends the stream with it."""
         self.inboxes: dict[str, asyncio.Queue[Event | Exception]] = {}
         self.listened: list[str] = []
-        """The account, every time that events were asked for."""
+        """The account, every time that its event stream was opened."""
         self.contexts: list[Mapping[str, Any]] = []
-        """What the conversation had left for answers, at every send."""
+        """The context of the conversation at every send."""
         self.refused_tokens: set[str] = set()
         self.tells_progress = False
         self.identity = "fake"
         self.session = "login 1"
-        """The login of every account, within which a repeat under the same key is recognised."""
+        """The login of every account, within which a repeat under the same key is recognized."""
         self.gate: asyncio.Event | None = None
         self.upload_gate: asyncio.Event | None = None
 

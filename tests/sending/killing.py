@@ -1,4 +1,4 @@
-"""The end of a process, played in the test's own: nothing more is written, nothing is told, the lock is free."""
+"""A killed process, played in the test's own: nothing more is written or announced, and the lock is free."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yizhan.engine import Engine
 
 
 async def kill(engine: Engine) -> None:
-    """End `engine` as a killed process ends: what the writer had not taken up yet is lost."""
+    """End `engine` as a killed process ends: writes that the writer had not taken up are lost."""
     supervisor = engine.supervisor
     ledger, worker, listeners = supervisor.ledger, supervisor.worker, supervisor.listeners
     lanes = list(worker.lanes.values())

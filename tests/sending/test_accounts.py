@@ -50,7 +50,7 @@ async def test_changing_an_account_while_it_uploads_sends_nothing_twice(
     assert 2 == len(network.arrived)
 
 
-async def test_what_was_being_sent_when_its_account_changed_is_settled(engine: Engine, network: Network) -> None:
+async def test_a_delivery_under_way_when_its_account_changes_is_settled(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     (receipt,) = await engine.submit("fake.me/user/a", "hi")
     await until(lambda: network.concurrent == 1)
@@ -84,7 +84,7 @@ async def test_handles_of_another_address_are_not_used(engine: Engine, network: 
     assert 2 == len(network.uploads)
 
 
-async def test_an_upload_that_was_under_way_when_its_account_changed_is_not_kept(
+async def test_the_handle_of_an_upload_under_way_when_its_account_changes_is_not_kept(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.upload_gate = asyncio.Event()
@@ -98,7 +98,7 @@ async def test_an_upload_that_was_under_way_when_its_account_changed_is_not_kept
     assert 2 == len(network.uploads)
 
 
-async def test_a_login_as_somebody_else_makes_new_handles(
+async def test_a_login_under_another_identity_makes_new_handles(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.login("fake.me", lambda step: None)
@@ -114,7 +114,7 @@ async def test_a_login_as_somebody_else_makes_new_handles(
     assert 2 == len(network.uploads)
 
 
-async def test_an_account_that_is_removed_and_added_again_begins_anew(engine: Engine, network: Network) -> None:
+async def test_an_account_that_is_removed_and_added_again_starts_afresh(engine: Engine, network: Network) -> None:
     await engine.send("fake.me/user/a", Image(PNG))
 
     assert await engine.remove_account("fake.me")
@@ -125,7 +125,7 @@ async def test_an_account_that_is_removed_and_added_again_begins_anew(engine: En
     assert 2 == len(network.uploads)
 
 
-async def test_a_broadcast_whose_account_is_paused_ends_its_wait_whatever_others_do(
+async def test_waiting_for_a_broadcast_ends_when_its_account_is_paused_whatever_other_accounts_do(
     engine: Engine, network: Network, tmp_path: Path
 ) -> None:
 
@@ -139,7 +139,7 @@ async def test_a_broadcast_whose_account_is_paused_ends_its_wait_whatever_others
     assert {State.SENT: 1, State.QUEUED: 3} == counts
 
 
-async def test_a_send_of_which_only_its_neighbour_lost_the_login_is_not_said_to_wait(
+async def test_a_send_under_way_does_not_raise_login_needed_when_another_send_meets_it(
     engine: Engine, network: Network
 ) -> None:
 
@@ -156,13 +156,13 @@ async def test_a_send_of_which_only_its_neighbour_lost_the_login_is_not_said_to_
         await second
 
 
-async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
+async def test_waiting_ends_when_the_account_of_the_deliveries_is_removed(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.script = lambda target, number: Unavailable("down")
     broadcast = await engine.broadcast(users(3), "hi")
     await until(lambda: bool(network.tries))
-    # What was submitted is no news any more when the account goes.
+    # The submitted deliveries have been seen before the account goes.
     looks = answers_of(monkeypatch, engine.supervisor, "_look")
     await until(lambda: 2 <= len(looks))
 
@@ -171,9 +171,7 @@ async def test_a_removed_account_that_has_work_does_not_keep_a_wait_for_ever(
     assert {State.QUEUED: 3} == await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
 
-async def test_a_send_that_is_under_way_when_its_account_changes_says_how_it_ended(
-    engine: Engine, network: Network
-) -> None:
+async def test_a_send_under_way_when_its_account_changes_reports_how_it_ended(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
     await until(lambda: network.concurrent == 1)
@@ -184,7 +182,9 @@ async def test_a_send_that_is_under_way_when_its_account_changes_says_how_it_end
         await asyncio.wait_for(sending, PATIENCE)
 
 
-async def test_a_send_that_must_wait_when_another_has_lost_the_login_says_so(engine: Engine, network: Network) -> None:
+async def test_a_send_that_must_wait_after_another_lost_the_login_raises_login_needed(
+    engine: Engine, network: Network
+) -> None:
     late = network.gate = asyncio.Event()
     network.script = lambda target, number: LoginNeeded("log in") if target.id == "b" else Unavailable("down")
     first = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
@@ -199,9 +199,7 @@ async def test_a_send_that_must_wait_when_another_has_lost_the_login_says_so(eng
         await asyncio.wait_for(first, PATIENCE)
 
 
-async def test_a_wait_for_what_is_being_sent_does_not_say_that_it_waits_for_a_login(
-    engine: Engine, network: Network
-) -> None:
+async def test_waiting_for_a_delivery_under_way_does_not_raise_login_needed(engine: Engine, network: Network) -> None:
     late = network.gate = asyncio.Event()
     network.script = lambda target, number: LoginNeeded("log in") if target.id == "b" else None
     (first,) = await engine.submit("fake.me/user/a", "hi")
@@ -218,7 +216,7 @@ async def test_a_wait_for_what_is_being_sent_does_not_say_that_it_waits_for_a_lo
     assert (State.SENDING, State.SENT) == (meanwhile.state, done.state)
 
 
-async def test_a_wait_ends_when_one_account_must_log_in_and_another_is_gone(
+async def test_waiting_ends_when_one_account_must_log_in_and_another_is_gone(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     await engine.add_account("fake.other")
@@ -234,7 +232,9 @@ async def test_a_wait_ends_when_one_account_must_log_in_and_another_is_gone(
         await asyncio.wait_for(engine.wait(receipts), PATIENCE)
 
 
-async def test_what_was_held_by_a_limit_goes_when_the_account_has_another(engine: Engine, network: Network) -> None:
+async def test_a_delivery_held_by_a_limit_is_sent_when_the_account_gets_another_limit(
+    engine: Engine, network: Network
+) -> None:
     network.limits = lambda message, target: [Limit("one a day", "account", "any", 1, 86400.0)]
     await engine.send("fake.me/user/a", "hi")
     held = await engine.send("fake.me/user/b", "hi")
@@ -292,7 +292,7 @@ async def test_a_limit_holds_over_a_change_of_the_account_while_it_uploads(
 
 
 @pytest.mark.parametrize("removed", [True, False])
-async def test_what_another_process_does_to_an_account_holds_here_too(
+async def test_a_change_of_an_account_by_another_process_takes_effect_here(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, removed: bool
 ) -> None:
     await engine.send("fake.me/user/a", Image(PNG))

@@ -1,4 +1,4 @@
-"""How wide a broadcast goes beside somebody who waits."""
+"""The concurrency of a broadcast beside urgent sends."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from yizhan.sending.concurrency import AdaptiveConcurrency
 
 
 def served(width: AdaptiveConcurrency, sends: int, seconds: float, at_once: int) -> None:
-    """Send as many at a time as are let, to somebody who serves `at_once` in `seconds` and the others behind them."""
+    """Send as many at a time as allowed to a platform that serves `at_once` in `seconds` and the rest behind them."""
     for _ in range(sends):
         width.record(0.0, seconds * max(1.0, width.now / at_once))
 
 
-def test_a_road_that_is_long_but_empty_is_wide_after_a_few_turns() -> None:
+def test_concurrency_grows_quickly_at_a_slow_platform_with_room() -> None:
     width = AdaptiveConcurrency(4, 60)
     widths = []
     for _ in range(5):
@@ -21,14 +21,14 @@ def test_a_road_that_is_long_but_empty_is_wide_after_a_few_turns() -> None:
     assert [4, 8, 16, 32, 60] == widths
 
 
-def test_a_crowded_one_is_as_wide_as_it_carries_without_much_waiting() -> None:
+def test_concurrency_settles_at_what_a_busy_platform_serves_at_once() -> None:
     width = AdaptiveConcurrency(4, 60)
     served(width, 10_000, 0.003, at_once=10)
 
     assert 10 <= width.now <= 16
 
 
-def test_it_is_never_narrower_than_the_least() -> None:
+def test_concurrency_never_falls_below_its_minimum() -> None:
     width = AdaptiveConcurrency(4, 60)
     width.record(0.0, 0.001)
     for _ in range(1000):
@@ -37,7 +37,7 @@ def test_it_is_never_narrower_than_the_least() -> None:
     assert 4 == width.now
 
 
-def test_what_left_before_it_began_tells_nothing() -> None:
+def test_sends_that_began_before_a_restart_of_the_measurement_do_not_count() -> None:
     width = AdaptiveConcurrency(4, 60)
     width.restart(100.0)
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""What happens after an error, as a table."""
+"""The table of decisions after an error."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def test_waiting_doubles_and_is_spread(number: int, least: float, most: float) -
 
 
 @pytest.mark.parametrize("error", [OutcomeUnknown(), WireMismatch()])
-def test_an_unknown_outcome_is_asked_again_only_under_a_key_that_the_wire_recognises(error: Exception) -> None:
+def test_an_unknown_outcome_is_resent_only_under_a_key_that_the_wire_recognizes(error: Exception) -> None:
     assert isinstance(decide(error, REPEATABLE, Policy(), random.Random(1)), ResendSameKey)
     assert isinstance(decide(error, FIRST, Policy(), random.Random(1)), GiveUp)
 
 
-def test_asking_ends_as_unknown_never_as_failed() -> None:
+def test_resending_ends_as_unknown_and_never_as_failed() -> None:
     this = FailedAttempt(8, repeatable=True, in_doubt=True, renewed=False, answers=False, now=NOW)
 
     assert GiveUp(State.UNKNOWN) == decide(OutcomeUnknown(), this, Policy(), random.Random(1))
@@ -119,9 +119,7 @@ def test_asking_ends_as_unknown_never_as_failed() -> None:
     ],
 )
 @pytest.mark.parametrize("repeatable", [True, False])
-def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refused(
-    error: Exception, repeatable: bool
-) -> None:
+def test_a_delivery_in_doubt_never_fails_because_its_resend_was_refused(error: Exception, repeatable: bool) -> None:
     asked = FailedAttempt(8, repeatable=repeatable, in_doubt=True, renewed=True, answers=True, now=NOW)
 
     decision = decide(error, asked, Policy(), random.Random(1))
@@ -130,7 +128,7 @@ def test_what_may_have_arrived_never_ends_as_failed_because_its_repeat_was_refus
     assert State.UNKNOWN == decision.state
 
 
-def test_a_platform_that_goes_on_throttling_without_a_time_is_asked_less_and_less_often() -> None:
+def test_throttling_without_a_time_backs_off_exponentially() -> None:
     delays = []
     for throttled in range(6):
         this = FailedAttempt(

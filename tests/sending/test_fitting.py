@@ -17,13 +17,13 @@ class Adapter:
         return None
 
 
-async def test_who_asks_at_the_moment_of_the_end_does_not_begin_anew() -> None:
+async def test_a_caller_at_the_moment_a_fit_ends_does_not_start_another() -> None:
     loop, fits, late = asyncio.get_running_loop(), [], []
 
     class Variants:
         async def fitted(self, message: Message, _rule: Any) -> Any:
             fits.append(message)
-            # Runs after the work is done and before whoever waited for it.
+            # Runs after the work is done and before the callers that waited for it.
             loop.call_soon(lambda: late.append(asyncio.ensure_future(messages.fitted(1, TARGET, adapter))))
             return message, ("a note",)
 

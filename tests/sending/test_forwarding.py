@@ -56,14 +56,14 @@ class FakeAccounts:
         return message.segments, note
 
 
-async def test_a_reference_that_reaches_everybody_stays_one() -> None:
+async def test_a_reference_that_reaches_every_target_is_kept() -> None:
     accounts = FakeAccounts()
 
     assert ((Text("see"), PICTURE), "") == await accounts.sent(Text("see"), PICTURE, to=(HERE, HERE))
     assert [] == accounts.fetched
 
 
-async def test_what_does_not_reach_one_of_them_is_fetched_once_for_all() -> None:
+async def test_a_reference_that_misses_one_target_is_downloaded_once_for_all() -> None:
     accounts = FakeAccounts()
 
     segments, note = await accounts.sent(Text("see"), PICTURE, to=(HERE, THERE, THERE))
@@ -73,7 +73,7 @@ async def test_what_does_not_reach_one_of_them_is_fetched_once_for_all() -> None
     assert "fetched once from webwechat.me" in note
 
 
-async def test_what_its_own_wire_cannot_send_on_is_fetched_and_the_rest_is_not() -> None:
+async def test_only_a_reference_that_its_own_wire_cannot_forward_is_downloaded() -> None:
     accounts = FakeAccounts("video", kind="video")
     film = Forward("video", {"id": "2"}, account=HERE.account)
 
@@ -93,7 +93,7 @@ async def test_what_its_own_wire_cannot_send_on_is_fetched_and_the_rest_is_not()
         ("file", "image", File),
     ],
 )
-async def test_what_was_fetched_goes_as_what_it_was_if_the_bytes_bear_that_out(
+async def test_downloaded_media_keep_their_kind_if_the_bytes_are_of_it(
     kind: Kind, found: Kind, becomes: type[Segment]
 ) -> None:
     (segment,), _ = await FakeAccounts(kind=found).sent(Forward(kind, {}, account=HERE.account), to=(THERE,))
@@ -101,7 +101,7 @@ async def test_what_was_fetched_goes_as_what_it_was_if_the_bytes_bear_that_out(
     assert becomes is type(segment)
 
 
-async def test_a_sticker_stays_one_where_all_take_stickers() -> None:
+async def test_a_sticker_stays_a_sticker_where_all_targets_take_stickers() -> None:
     sticker = Forward("sticker", {}, account=HERE.account)
     (everywhere,), _ = await FakeAccounts("sticker").sent(sticker, to=(HERE, THERE))
     (not_everywhere,), _ = await FakeAccounts("sticker").sent(sticker, to=(HERE, Target("ilink.me", "user", "Bob")))
@@ -114,7 +114,7 @@ async def test_a_sticker_stays_one_where_all_take_stickers() -> None:
     [Unavailable("later"), Throttled("slower"), LoginNeeded("log in again"), StorageError("the disk is full")],
     ids=lambda error: type(error).__name__,
 )
-async def test_what_may_pass_is_told_as_it_is(error: YizhanError) -> None:
+async def test_a_passing_failure_of_a_download_is_raised_as_it_is(error: YizhanError) -> None:
     with pytest.raises(type(error)) as caught:
         await FakeAccounts(error=error).sent(PICTURE, to=(THERE,))
 
@@ -122,6 +122,6 @@ async def test_what_may_pass_is_told_as_it_is(error: YizhanError) -> None:
 
 
 @pytest.mark.parametrize("error", [Rejected("it is gone"), MediaTooLarge("9 bytes are too many")])
-async def test_what_will_not_pass_is_refused_with_its_reason(error: YizhanError) -> None:
+async def test_a_permanent_failure_of_a_download_is_refused_with_its_reason(error: YizhanError) -> None:
     with pytest.raises(Unsupported, match=f"cannot be fetched either: {error} Leave it out"):
         await FakeAccounts(error=error).sent(PICTURE, to=(THERE,))

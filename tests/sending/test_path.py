@@ -64,7 +64,7 @@ async def test_one_file_to_a_hundred_users_and_groups_is_uploaded_once_per_scope
     assert 200 == len(network.arrived)
 
 
-async def test_a_kept_handle_serves_a_new_program_too(
+async def test_a_stored_handle_serves_a_new_process(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     await engine.send("fake.me/user/a", Image(PNG))
@@ -88,7 +88,7 @@ async def test_a_handle_near_its_end_is_renewed_by_one_upload(
     assert 2 == len(network.uploads)
 
 
-async def test_a_handle_refused_by_the_platform_is_made_again_once(engine: Engine, network: Network) -> None:
+async def test_a_handle_that_the_platform_refuses_is_renewed_once(engine: Engine, network: Network) -> None:
     network.refused_tokens = {"h1"}
 
     broadcast = await engine.broadcast(users(20), Image(PNG))
@@ -139,7 +139,7 @@ async def test_a_key_adds_only_the_targets_that_are_new(engine: Engine, network:
     assert {"a hi", "b hi", "c hi"} == set(network.order)
 
 
-async def test_no_answer_is_unknown_and_not_sent_again(engine: Engine, network: Network) -> None:
+async def test_a_send_without_an_answer_is_unknown_and_not_resent(engine: Engine, network: Network) -> None:
     network.after = lambda target, number: OutcomeUnknown("cut")
 
     with pytest.raises(DeliveryFailed) as caught:
@@ -149,7 +149,9 @@ async def test_no_answer_is_unknown_and_not_sent_again(engine: Engine, network: 
     assert 1 == len(network.arrived)
 
 
-async def test_no_answer_is_asked_again_where_the_wire_recognises_a_repeat(engine: Engine, network: Network) -> None:
+async def test_a_send_without_an_answer_is_resent_where_the_wire_recognizes_a_repeat(
+    engine: Engine, network: Network
+) -> None:
     network.repeatable = True
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
 
@@ -159,7 +161,7 @@ async def test_no_answer_is_asked_again_where_the_wire_recognises_a_repeat(engin
     assert network.arrived[0][2] == network.arrived[1][2]
 
 
-async def test_a_refused_repeat_means_that_the_first_try_arrived(engine: Engine, network: Network) -> None:
+async def test_a_refused_repeat_means_that_the_first_attempt_arrived(engine: Engine, network: Network) -> None:
     network.repeatable = True
     network.after = lambda target, number: OutcomeUnknown("cut")
     network.script = lambda target, number: Duplicate("again") if number == 2 else None
@@ -183,7 +185,7 @@ async def test_an_unknown_delivery_is_settled_by_hand(engine: Engine, network: N
     assert 2 == len(network.arrived)
 
 
-async def test_unavailable_is_tried_again_until_patience_ends(engine: Engine, network: Network) -> None:
+async def test_an_unavailable_platform_is_retried_up_to_the_policys_limit(engine: Engine, network: Network) -> None:
     network.script = lambda target, number: Unavailable("down") if target.id == "never" or number < 3 else None
 
     receipt = await engine.send("fake.me/user/a", "hi")
@@ -194,7 +196,7 @@ async def test_unavailable_is_tried_again_until_patience_ends(engine: Engine, ne
     assert 2 == len(await engine.records.attempts_of(1))
 
 
-async def test_throttling_slows_the_account_and_counts_no_try(
+async def test_throttling_slows_the_account_and_counts_no_attempt(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.script = lambda target, number: Throttled("slow down", retry_after=600) if number == 1 else None
@@ -318,7 +320,7 @@ async def test_parts_of_two_messages_to_one_target_never_interleave(engine: Engi
     assert sorted(messages) == sorted(units)
 
 
-async def test_a_second_send_through_a_paused_account_says_so_at_once(engine: Engine, network: Network) -> None:
+async def test_a_second_send_through_a_paused_account_raises_at_once(engine: Engine, network: Network) -> None:
     network.script = lambda target, number: LoginNeeded("log in")
     with pytest.raises(LoginNeeded):
         await engine.send("fake.me/user/a", "hi")
@@ -334,7 +336,7 @@ async def test_a_send_to_many_is_refused_before_anything_is_stored(engine: Engin
     assert [] == await engine.deliveries()
 
 
-async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
+async def test_a_delivery_read_before_it_ended_is_not_sent_again(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_module, "AFTER_URGENT", 0.0)
@@ -350,7 +352,7 @@ async def test_what_was_read_before_a_delivery_ended_does_not_send_it_again(
     async def late_due(*args: Any, **kwargs: Any) -> Any:
         jobs = await due(*args, **kwargs)
         read.append(len(jobs))
-        # What was read waits here until all of it has been sent.
+        # The read deliveries wait here until all of them have been sent.
         was_read.set()
         await until(lambda: not lane.under_way)
         return jobs
@@ -385,7 +387,7 @@ async def test_a_single_send_overtakes_a_broadcast(engine: Engine, network: Netw
     assert network.most_concurrent <= 10
 
 
-async def test_a_delivery_whose_time_ran_out_is_expired(engine: Engine, network: Network, clock: TurnableClock) -> None:
+async def test_a_delivery_past_its_time_is_expired(engine: Engine, network: Network, clock: TurnableClock) -> None:
     network.script = lambda target, number: WindowClosed("later", opens_at=clock.now() + 7200)
     receipt = await engine.send("fake.me/user/a", "hi", expires_in=3600)
     assert State.HELD == receipt.state
@@ -397,7 +399,7 @@ async def test_a_delivery_whose_time_ran_out_is_expired(engine: Engine, network:
     assert State.EXPIRED == (await engine.receipt(receipt.delivery)).state
 
 
-async def test_what_has_not_begun_can_be_cancelled_and_what_has_can_not(engine: Engine, network: Network) -> None:
+async def test_only_deliveries_that_have_not_begun_can_be_cancelled(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     receipts = await engine.submit(users(30), "hi")
     await until(lambda: network.concurrent >= 8)
@@ -491,9 +493,7 @@ async def test_an_event_comes_once_and_is_answered_in_its_conversation(
     assert ["a hello"] == network.order
 
 
-async def test_an_error_of_our_own_after_the_request_left_is_unknown_not_failed(
-    engine: Engine, network: Network
-) -> None:
+async def test_an_internal_error_after_the_request_left_is_unknown_not_failed(engine: Engine, network: Network) -> None:
     network.after = lambda target, number: ZeroDivisionError("bug")
 
     with pytest.raises(DeliveryFailed) as caught:

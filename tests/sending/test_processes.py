@@ -69,7 +69,7 @@ async def test_when_the_sending_process_is_killed_another_takes_over(
     await follower.close()
 
 
-async def test_what_is_submitted_while_a_process_takes_over_is_not_taken_for_a_leftover(
+async def test_a_delivery_submitted_during_a_takeover_is_not_taken_for_a_leftover(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = await Engine.open(tmp_path / "store", clock=clock)
@@ -93,7 +93,7 @@ async def test_what_is_submitted_while_a_process_takes_over_is_not_taken_for_a_l
     await follower.close()
 
 
-async def test_a_take_over_that_the_store_refuses_is_tried_again(
+async def test_a_takeover_that_the_store_refuses_is_retried(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = await Engine.open(tmp_path / "store", clock=clock)
@@ -115,7 +115,7 @@ async def test_a_take_over_that_the_store_refuses_is_tried_again(
     await follower.close()
 
 
-async def test_what_another_process_submits_at_the_very_start_is_seen(
+async def test_a_delivery_submitted_by_another_process_at_the_very_start_is_seen(
     network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await Engine.open(tmp_path / "store", clock=clock, sending=False)
@@ -138,7 +138,7 @@ async def test_what_another_process_submits_at_the_very_start_is_seen(
     await other.close()
 
 
-async def test_a_send_through_a_closed_engine_says_so(engine: Engine, network: Network) -> None:
+async def test_a_send_through_a_closed_engine_raises_storage_error(engine: Engine, network: Network) -> None:
     await engine.send("fake.me/user/a", "hi")
     await engine.close()
 
@@ -147,7 +147,7 @@ async def test_a_send_through_a_closed_engine_says_so(engine: Engine, network: N
     await engine.close()
 
 
-async def test_whoever_waits_when_the_engine_closes_is_told_how_it_stands(
+async def test_a_caller_that_waits_when_the_engine_closes_gets_the_present_state(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.gate = asyncio.Event()
@@ -177,7 +177,7 @@ async def test_an_adapter_that_does_not_close_keeps_nothing_else_open(
         assert again.supervisor.worker.leading
 
 
-async def test_what_was_under_way_when_the_engine_closed_is_settled_when_it_opens(
+async def test_deliveries_under_way_when_the_engine_closed_are_settled_when_it_opens(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.gate = asyncio.Event()
@@ -198,7 +198,7 @@ async def settled(engine: Engine, count: int) -> bool:
     return len(receipts) == count and all(receipt.state.final for receipt in receipts)
 
 
-async def test_what_was_left_is_sent_although_the_store_could_not_say_at_first_whose_it_is(
+async def test_leftover_deliveries_are_sent_although_the_store_failed_to_list_their_accounts_at_first(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.script = lambda target, number: Throttled("slow", retry_after=3600)
@@ -216,7 +216,7 @@ async def test_what_was_left_is_sent_although_the_store_could_not_say_at_first_w
     await follower.close()
 
 
-async def test_an_account_that_the_store_could_not_read_at_first_sends_what_another_process_submitted(
+async def test_an_account_that_could_not_be_read_at_first_sends_deliveries_of_another_process(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_once(monkeypatch, engine.supervisor.event_table, "contexts")
@@ -227,7 +227,7 @@ async def test_an_account_that_the_store_could_not_read_at_first_sends_what_anot
     assert State.SENT == (await engine.wait(receipts))[0].state
 
 
-async def test_what_is_stored_is_sent_although_its_account_could_not_be_opened_at_first(
+async def test_a_stored_delivery_is_sent_although_its_account_could_not_be_opened_at_first(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_once(monkeypatch, Senders, "of")

@@ -47,7 +47,7 @@ def test_two_windows_over_the_same_sends_count_them_once() -> None:
     assert budget.check([MINUTE], ALICE, None, 1) is None
 
 
-def test_those_who_wait_get_a_slot_each() -> None:
+def test_each_waiting_delivery_gets_a_slot_of_its_own() -> None:
     limit = Limit("ten per second", "account", "active", 10, 1.0)
     budget = Budget()
     for _ in range(10):
@@ -77,7 +77,7 @@ def test_answers_are_counted_by_the_message_they_answer_and_end_with_its_window(
     assert budget.check([limit], ALICE, second, 2) is None
 
 
-def test_a_refund_gives_the_place_back() -> None:
+def test_a_refund_frees_its_place() -> None:
     one = Limit("one", "target", "active", 1, 60)
     budget = Budget()
     budget.spend([one], ALICE, None, 0)
@@ -106,7 +106,7 @@ def test_old_counts_are_forgotten() -> None:
     assert {} == budget._spent
 
 
-def test_whoever_is_not_in_line_does_not_wait_behind_those_who_are() -> None:
+def test_an_urgent_delivery_does_not_wait_behind_reserved_slots() -> None:
     limit = Limit("ten per second", "account", "active", 10, 1.0)
     budget = Budget()
     for _ in range(10):
@@ -123,7 +123,7 @@ def test_whoever_is_not_in_line_does_not_wait_behind_those_who_are() -> None:
     assert (1.0, 1.0) == (alone.opens_at, behind.opens_at)
 
 
-def test_a_limit_of_none_is_closed_whatever_was_sent_before() -> None:
+def test_a_limit_of_zero_is_closed_whatever_was_sent_before() -> None:
     none = Limit("none", "target", "active", 0, 60)
     budget = Budget()
     budget.spend([MINUTE], ALICE, None, 0)
@@ -146,7 +146,7 @@ def test_a_clock_that_is_set_back_closes_a_window_for_its_length_at_most() -> No
     assert budget.check([MINUTE], ALICE, None, 1060) is None
 
 
-def test_a_refund_takes_back_the_send_that_is_meant() -> None:
+def test_a_refund_takes_back_the_right_send() -> None:
     budget = Budget()
     budget.spend([MINUTE], ALICE, None, 0)
     budget.spend([MINUTE], ALICE, None, 50)
@@ -159,7 +159,7 @@ def test_a_refund_takes_back_the_send_that_is_meant() -> None:
     assert 110 == closed.opens_at
 
 
-def test_memory_stays_flat_however_much_is_sent_to_however_many() -> None:
+def test_memory_stays_flat_however_many_sends_and_targets_there_are() -> None:
     pace = Limit("pace", "account", "active", 5, 1.0)
     budget = Budget(horizon=100.0)
 
@@ -170,7 +170,7 @@ def test_memory_stays_flat_however_much_is_sent_to_however_many() -> None:
     assert len(budget._spent["account", "active", ""]) < 100
 
 
-def test_who_waits_after_the_clock_was_set_back_waits_by_the_new_time() -> None:
+def test_slots_after_the_clock_was_set_back_follow_the_new_time() -> None:
     budget = Budget()
     for _ in range(2):
         budget.spend([MINUTE], ALICE, None, 86400)

@@ -1,4 +1,4 @@
-"""What happens at the same time: sends against cancels, ends, other processes and changed accounts."""
+"""Races: sends against cancels, expiry, other processes and changed accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from yizhan.platforms.adapter import Limit
 from yizhan.world import TurnableClock
 
 
-async def test_a_half_sent_message_is_finished_although_its_time_ran_out(
+async def test_a_half_sent_message_is_finished_although_it_is_past_its_time(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.script = lambda target, number: (
@@ -28,7 +28,7 @@ async def test_a_half_sent_message_is_finished_although_its_time_ran_out(
     await waits(engine, receipt)
 
     clock.advance(61)
-    # And does not look again and again.
+    # The lane rests, and does not look into the store again and again.
     await rested(engine)
     clock.advance(600)
     (done,) = await engine.wait([receipt])
@@ -37,7 +37,7 @@ async def test_a_half_sent_message_is_finished_although_its_time_ran_out(
     assert ["a one", "a two"] == network.order
 
 
-async def test_a_send_whose_time_runs_out_before_its_next_try_says_so(
+async def test_a_send_that_expires_before_its_next_attempt_raises_delivery_failed(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.script = lambda target, number: Throttled("slow", retry_after=3600, concerns="target")
@@ -51,7 +51,7 @@ async def test_a_send_whose_time_runs_out_before_its_next_try_says_so(
         await asyncio.wait_for(sending, PATIENCE)
 
 
-async def test_a_send_that_somebody_cancels_says_so(engine: Engine, network: Network) -> None:
+async def test_a_send_that_is_cancelled_raises_delivery_failed(engine: Engine, network: Network) -> None:
     network.script = lambda target, number: Throttled("slow", retry_after=3600, concerns="target")
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
     await until(lambda: "a:hi" in network.tries)
@@ -63,7 +63,7 @@ async def test_a_send_that_somebody_cancels_says_so(engine: Engine, network: Net
         await asyncio.wait_for(sending, PATIENCE)
 
 
-async def test_listeners_hear_of_what_expired_and_of_what_was_cancelled(
+async def test_listeners_hear_of_expired_and_cancelled_deliveries(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("none", "target", "any", 0)]
@@ -93,7 +93,9 @@ async def test_a_large_broadcast_that_is_held_expires_on_time(
     assert {State.EXPIRED: 100} == await broadcast.wait(until_held=False)
 
 
-async def test_what_another_process_cancelled_is_not_sent(engine: Engine, network: Network, tmp_path: Path) -> None:
+async def test_a_delivery_cancelled_by_another_process_is_not_sent(
+    engine: Engine, network: Network, tmp_path: Path
+) -> None:
     network.gate = asyncio.Event()
     receipts = await engine.submit(users(30), "hi")
     await until(lambda: network.concurrent >= 8)
@@ -109,7 +111,7 @@ async def test_what_another_process_cancelled_is_not_sent(engine: Engine, networ
     assert 8 == len(network.arrived)
 
 
-async def test_what_is_cancelled_while_its_file_is_uploaded_is_not_sent(engine: Engine, network: Network) -> None:
+async def test_a_delivery_cancelled_during_its_upload_is_not_sent(engine: Engine, network: Network) -> None:
     network.upload_gate = asyncio.Event()
     (receipt,) = await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: bool(network.uploads))
@@ -122,7 +124,7 @@ async def test_what_is_cancelled_while_its_file_is_uploaded_is_not_sent(engine: 
     assert State.CANCELLED == (await engine.receipt(receipt.delivery)).state
 
 
-async def test_what_expires_while_its_file_is_uploaded_is_not_sent(
+async def test_a_delivery_that_expires_during_its_upload_is_not_sent(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.upload_gate = asyncio.Event()
@@ -138,9 +140,7 @@ async def test_what_expires_while_its_file_is_uploaded_is_not_sent(
     assert State.EXPIRED == (await engine.receipt(receipt.delivery)).state
 
 
-async def test_a_half_sent_message_goes_on_although_somebody_tried_to_cancel_it(
-    engine: Engine, network: Network, clock: TurnableClock
-) -> None:
+async def test_a_half_sent_message_cannot_be_cancelled(engine: Engine, network: Network, clock: TurnableClock) -> None:
     network.script = lambda target, number: (
         Throttled("slow", retry_after=60, concerns="target") if len(network.arrived) == 1 and number == 1 else None
     )

@@ -1,6 +1,6 @@
 """The whole path under everything at once: errors of every class, kills, cancels, windows, keys, a second process.
 
-And what is sent later, what somebody waits for, what only the other side lets go, and a reader of what comes in.
+Scheduled deliveries, waiting callers, windows that only the other side opens, and a reader of events as well.
 
 Every run has a seed; a failure names it.
 """
@@ -48,7 +48,7 @@ POLICY = Policy(first_delay=0.005, longest_delay=0.02)
 PER_TARGET = Limit("three per ten seconds", "target", "all", 3, 10.0)
 PER_ACCOUNT = Limit("forty per five seconds", "account", "all", 40, 5.0)
 WHEN_ASKED = "three after each message"
-"""What only the other side opens, at some targets."""
+"""A limit at some targets that only the other side opens."""
 ROUNDING = 0.001
 STEPS = 90
 
@@ -68,13 +68,13 @@ class Trial:
         """State, and number of parts that had arrived, when a delivery was first seen ended."""
         self.keys: list[tuple[str, list[str], list[SegmentLike], list[str]]] = []
         self.not_before: dict[str, float] = {}
-        """When what is sent later may arrive at the earliest, by delivery."""
+        """The earliest time of arrival of a scheduled delivery."""
         self.sends: dict[str, tuple[str, str, asyncio.Task[Receipt]]] = {}
         """Target, text and the waiting call, by key."""
         self.wrote: defaultdict[Target, float] = defaultdict(float)
-        """When somebody wrote last."""
+        """When the other side wrote last, by target."""
         self.heard: list[str] = []
-        """Events as the reader was given them; where it was ended in the middle of one, twice."""
+        """Events in the order in which the reader got them; twice if it was stopped at one."""
         self.reader: asyncio.Task[None] | None = None
         self.message = 0
         network.repeatable_to = lambda target: target.kind == "group"
@@ -157,14 +157,14 @@ class Trial:
         await asyncio.sleep(self.chance.choice((0, 0.002, 0.01)))
 
     def write(self, target: str) -> None:
-        """Somebody writes to the account."""
+        """Have the other side write to the account."""
         at, who = self.clock.now(), Target.parse(target)
         self.wrote[who] = at
         event = Event(f"e{self.chance.randrange(10**9)}", EventKind.MESSAGE, "fake.me", at, who)
         self.network.inbox.put_nowait(event)
 
     def send(self, engine: Engine) -> None:
-        """Send, and wait for it without end."""
+        """Send, and wait without a timeout."""
         self.message += 1
         target, text, key = self.chance.choice(TARGETS), f"{self.message}.0", f"send {self.message}"
         waiting = asyncio.create_task(engine.send(target, text, key=key, timeout=None))
@@ -180,7 +180,7 @@ class Trial:
         return engine
 
     async def end(self, engine: Engine) -> None:
-        """Kill the process, with everybody who waits in it."""
+        """Kill the process together with all waiting calls."""
         going = [task for _, _, task in self.sends.values()] + [task for task in (self.reader,) if task is not None]
         for task in going:
             task.cancel()
@@ -211,7 +211,7 @@ class Trial:
             self.keys.append((key, targets, content, [receipt.delivery for receipt in receipts]))
 
     async def pass_time(self, engine: Engine, seconds: float) -> None:
-        """Turn the clock in small steps, each when nothing is on its way: it must not arrive in another window."""
+        """Turn the clock in small steps, each while nothing is under way: it must not arrive in another window."""
         for _ in range(int(seconds * 10)):
             async with asyncio.timeout(PATIENCE):
                 while any(lane.under_way for lane in engine.supervisor.worker.lanes.values()):  # noqa: ASYNC110
@@ -228,7 +228,7 @@ class Trial:
         return [(at, target, text.split()[0]) for at, (target, text, _) in zip(times, arrived, strict=True)]
 
     def look(self, receipts: list[Receipt]) -> None:
-        """What has ended does not move any more."""
+        """Check that ended deliveries do not change any more."""
         arrived = Counter((target, text) for _, target, text in self.arrivals)
         for receipt in receipts:
             if receipt.delivery not in self.submitted:
@@ -269,7 +269,7 @@ class Trial:
             assert at >= self.not_before.get(ids[target, part], 0.0) - ROUNDING, f"{part} to {target} too early"
 
     async def judge_waits(self, receipts: list[Receipt]) -> None:
-        """Everybody who waited was answered, and truly."""
+        """Check that every waiting call got a true answer."""
         ends = {receipt.delivery: receipt.state for receipt in receipts}
         answers = await asyncio.wait_for(
             asyncio.gather(*(task for _, _, task in self.sends.values()), return_exceptions=True), PATIENCE
@@ -308,7 +308,7 @@ class Trial:
 
 TARGETS = [f"fake.me/{kind}/{kind[0]}{number}" for kind in ("user", "group") for number in range(6)]
 ASKED = frozenset({"fake.me/user/u5", "fake.me/group/g5"})
-"""Those to whom nothing goes unless they have written."""
+"""Targets that are sent nothing unless they have written."""
 
 
 @pytest.fixture
@@ -354,7 +354,7 @@ async def test_whatever_happens_every_receipt_is_true(
 
 
 async def finish(engine: Engine, trial: Trial) -> list[Receipt]:
-    """Let everything come to its end on a platform that works."""
+    """Bring every delivery to its end on a platform that works."""
     for key, (to, text, _) in trial.sends.items():
         # Stored, or lost with the process that was to store it; then it is now.
         (receipt,) = await engine.submit(to, text, key=key)

@@ -1,4 +1,4 @@
-"""What the engine does with events, whatever platform they come from."""
+"""The effects of events, whatever platform they come from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def text_of(stream: AsyncIterator[Event]) -> str:
     return event.message.text if event.message else event.kind.value
 
 
-async def test_a_source_that_fails_ends_no_other_and_is_asked_again_with_patience(
+async def test_an_event_stream_that_fails_ends_no_other_and_is_reopened_with_growing_pauses(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rest, pauses = engine.supervisor.listeners._rest, []
@@ -60,7 +60,7 @@ async def test_a_source_that_fails_ends_no_other_and_is_asked_again_with_patienc
     assert [("fake.you", 1.0), ("fake.you", 2.0)] == pauses
 
 
-async def test_what_the_store_knows_is_seen_by_nobody_again_also_after_a_restart(
+async def test_a_stored_event_is_never_delivered_again_even_after_a_restart(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     stream = engine.events()
@@ -77,7 +77,7 @@ async def test_what_the_store_knows_is_seen_by_nobody_again_also_after_a_restart
         assert ["one", "two", "three"] == [event.message.text for event in recent if event.message]
 
 
-async def test_what_comes_in_between_the_call_and_the_first_look_is_seen(engine: Engine, network: Network) -> None:
+async def test_an_event_between_the_call_and_the_first_look_is_seen(engine: Engine, network: Network) -> None:
     await engine.listen()
     stream = engine.events()
     network.inbox.put_nowait(said("one"))
@@ -111,9 +111,7 @@ async def test_events_go_on_when_an_account_changes(engine: Engine, network: Net
     assert "two" == await text_of(stream)
 
 
-async def test_who_wants_all_events_has_those_of_an_account_that_is_added_later(
-    engine: Engine, network: Network
-) -> None:
+async def test_a_reader_of_all_events_gets_those_of_an_account_added_later(engine: Engine, network: Network) -> None:
     stream = engine.events()
     network.inbox.put_nowait(said("one"))
     assert "one" == await text_of(stream)
@@ -125,7 +123,7 @@ async def test_who_wants_all_events_has_those_of_an_account_that_is_added_later(
     assert "hello" == await text_of(stream)
 
 
-async def test_a_lost_login_is_said_once_pauses_what_is_sent_and_a_new_login_lets_it_go_on(
+async def test_a_lost_login_is_one_event_pauses_sending_and_ends_with_a_new_login(
     engine: Engine, network: Network
 ) -> None:
     await engine.send(ALICE, "before")
@@ -145,7 +143,7 @@ async def test_a_lost_login_is_said_once_pauses_what_is_sent_and_a_new_login_let
     assert [EventKind.LOGIN_LOST] == [event.kind for event in recent]
 
 
-async def test_somebody_who_is_heard_again_shows_that_the_login_is_back(engine: Engine, network: Network) -> None:
+async def test_a_received_message_shows_that_the_login_is_back(engine: Engine, network: Network) -> None:
     await engine.send(ALICE, "before")
     stream = engine.events()
     network.inbox.put_nowait(Event("lost", EventKind.LOGIN_LOST, "fake.me", 1.0))
@@ -160,7 +158,7 @@ async def test_somebody_who_is_heard_again_shows_that_the_login_is_back(engine: 
 
 
 @pytest.mark.parametrize("where", ["receiving", "sending"])
-async def test_a_platform_that_wants_a_login_makes_an_event_wherever_it_says_so(
+async def test_login_needed_becomes_an_event_whether_sending_or_receiving_meets_it(
     engine: Engine, network: Network, clock: TurnableClock, where: str
 ) -> None:
     stream = engine.events()
@@ -197,7 +195,7 @@ async def test_the_newest_context_is_kept_over_restarts(
     assert [("second", 2000.0, "new")] * 2 == [(c["token"], c["at"], c["event_id"]) for c in network.contexts]
 
 
-async def test_what_another_process_took_in_is_seen_here_and_opens_windows_here(
+async def test_an_event_stored_by_another_process_is_seen_and_opens_windows_here(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.script = lambda target, number: WindowClosed("closed", opens_at=None) if number == 1 else None
@@ -218,7 +216,7 @@ async def test_what_another_process_took_in_is_seen_here_and_opens_windows_here(
     assert "t" == network.contexts[-1]["token"]
     assert ["fake.me"] == network.listened
     await other.close()
-    # Nobody else listens any more, so that it is taken over.
+    # The other process does not listen any more, so this one takes over.
     network.inbox.put_nowait(said("still there?"))
     assert "still there?" == await text_of(here)
 
@@ -228,9 +226,7 @@ async def test_a_webhook_is_for_platforms_that_have_them(engine: Engine) -> None
         await engine.receive_webhook("fake.me", {}, b"{}")
 
 
-async def test_everything_that_can_be_sent_on_names_the_account_that_received_it(
-    engine: Engine, network: Network
-) -> None:
+async def test_every_forwardable_segment_names_the_account_that_received_it(engine: Engine, network: Network) -> None:
     stream = engine.events()
     picture = Forward("image", {"id": 1})
     network.inbox.put_nowait(
@@ -243,7 +239,7 @@ async def test_everything_that_can_be_sent_on_names_the_account_that_received_it
     assert ["fake.me"] == [s.account for s in event.message.segments if isinstance(s, Forward)]
 
 
-async def test_a_named_reader_goes_on_where_it_was_and_loses_nothing(
+async def test_a_named_reader_continues_where_it_stopped_and_loses_nothing(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     stream = engine.events(reader="bridge")
@@ -280,7 +276,7 @@ async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(en
     await until(lambda: engine.supervisor.listeners.latest == 1)
 
     async with asyncio.timeout(PATIENCE):
-        while await engine.supervisor.event_table.place("quiet") != 1:  # noqa: ASYNC110  (nobody tells)
+        while await engine.supervisor.event_table.place("quiet") != 1:  # noqa: ASYNC110  (there is no signal for it)
             await asyncio.sleep(0.002)
 
     reading.cancel()

@@ -1,4 +1,4 @@
-"""What is to be sent at a time leaves then, once, and not before."""
+"""A scheduled delivery leaves at its time, once, and not before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOUR = 3600.0
 ANN = "fake.me/user/ann"
 
 
-async def test_it_is_held_until_its_time_and_leaves_then(
+async def test_a_scheduled_delivery_is_held_until_its_time_and_sent_then(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     at = clock.now() + HOUR
@@ -82,7 +82,7 @@ async def test_a_broadcast_waits_in_the_store_over_a_restart(
     assert {State.HELD: 100} == counts
 
 
-async def test_somebody_who_writes_does_not_let_it_go_early(
+async def test_a_message_from_the_other_side_does_not_release_a_scheduled_delivery(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
@@ -96,7 +96,7 @@ async def test_somebody_who_writes_does_not_let_it_go_early(
     await until(lambda: "ann later" in network.order)
 
 
-async def test_a_clock_that_is_set_back_does_not_let_it_go_early(
+async def test_a_clock_that_is_set_back_does_not_release_a_scheduled_delivery(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
@@ -116,7 +116,7 @@ async def test_a_clock_that_is_set_back_does_not_let_it_go_early(
     await until(lambda: network.order == ["ann later"])
 
 
-async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_changes(
+async def test_a_scheduled_delivery_stays_held_when_others_are_cancelled_or_its_account_changes(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     news = await engine.broadcast(users(3), "news", at=clock.now() + HOUR)
@@ -133,7 +133,7 @@ async def test_it_keeps_its_place_when_others_are_cancelled_or_an_account_change
     assert {State.HELD: 3} == await news.counts()
 
 
-async def test_it_leaves_although_its_time_was_over_when_it_was_first_looked_at(
+async def test_a_scheduled_delivery_whose_time_passed_before_the_first_look_is_sent(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     await engine.send(ANN, "now")
@@ -148,14 +148,18 @@ async def test_it_leaves_although_its_time_was_over_when_it_was_first_looked_at(
     assert ["ann now", "ann later"] == network.order
 
 
-async def test_its_end_counts_from_its_time(engine: Engine, network: Network, clock: TurnableClock) -> None:
+async def test_expires_in_counts_from_the_scheduled_time(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
     await engine.send(ANN, "later", at=clock.now() + HOUR, expires_in=60)
     clock.advance(HOUR + 1)
 
     await until(lambda: network.order == ["ann later"])
 
 
-async def test_it_can_be_cancelled_before_its_time(engine: Engine, network: Network, clock: TurnableClock) -> None:
+async def test_a_scheduled_delivery_can_be_cancelled_before_its_time(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
     receipt = await engine.send(ANN, "later", at=clock.now() + HOUR)
 
     assert 1 == await engine.cancel([receipt])
@@ -165,7 +169,9 @@ async def test_it_can_be_cancelled_before_its_time(engine: Engine, network: Netw
     assert ["other hi"] == network.order
 
 
-async def test_the_same_key_finds_it(engine: Engine, network: Network, clock: TurnableClock) -> None:
+async def test_the_same_key_finds_the_scheduled_delivery(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
     first = await engine.send(ANN, "later", at=clock.now() + HOUR, key="k")
     second = await engine.send(ANN, "later", at=clock.now() + HOUR, key="k")
 
@@ -173,6 +179,6 @@ async def test_the_same_key_finds_it(engine: Engine, network: Network, clock: Tu
 
 
 @pytest.mark.parametrize("at", [math.inf, math.nan, datetime.min, "tomorrow", object()])
-async def test_what_is_no_time_is_refused(engine: Engine, at: Any) -> None:
+async def test_a_value_that_is_not_a_time_is_refused(engine: Engine, at: Any) -> None:
     with pytest.raises(Refused, match="not a time"):
         await engine.send(ANN, "never", at=at)

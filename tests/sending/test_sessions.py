@@ -1,4 +1,4 @@
-"""A try without an answer is repeated only under the account, address and login that it was made under."""
+"""An attempt without an answer is repeated only under its account, address and login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUICK = Policy(first_delay=0.01, longest_delay=0.05)
 
 
 async def in_doubt(engine: Engine, network: Network) -> Any:
-    """Return the receipt of a delivery whose first try arrived without an answer, on an account that is paused."""
+    """Return the receipt of a delivery whose first attempt arrived without an answer, on an account that is paused."""
     network.repeatable = True
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
     network.script = lambda target, number: LoginNeeded("log in") if number == 2 else None
@@ -39,7 +39,7 @@ async def settled(engine: Engine, receipt: Any) -> tuple[State, str]:
     return receipt.state, receipt.detail
 
 
-async def test_a_try_in_doubt_is_repeated_in_the_same_session_under_the_same_key(
+async def test_an_attempt_in_doubt_is_repeated_in_the_same_session_under_the_same_key(
     engine: Engine, network: Network
 ) -> None:
     receipt = await in_doubt(engine, network)
@@ -49,7 +49,7 @@ async def test_a_try_in_doubt_is_repeated_in_the_same_session_under_the_same_key
     assert 1 == len({key for _, _, key in network.arrived})
 
 
-async def test_a_try_in_doubt_is_unknown_after_a_new_login(engine: Engine, network: Network) -> None:
+async def test_an_attempt_in_doubt_is_unknown_after_a_new_login(engine: Engine, network: Network) -> None:
     receipt = await in_doubt(engine, network)
     network.session = "login 2"
     await engine.login("fake.me", lambda step: None)
@@ -59,7 +59,7 @@ async def test_a_try_in_doubt_is_unknown_after_a_new_login(engine: Engine, netwo
     assert "logged in anew" in detail
 
 
-async def test_a_try_in_doubt_is_unknown_when_the_login_changes_just_before_it_leaves(
+async def test_an_attempt_in_doubt_is_unknown_when_the_login_changes_just_before_it_leaves(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = engine.supervisor.outbox
@@ -94,7 +94,7 @@ async def restarted(path: Path, clock: TurnableClock) -> AsyncIterator[Engine]:
         ("login 1", {"rules": {"client.concurrency": 9}}, State.SENT),
     ],
 )
-async def test_a_restart_keeps_the_session_of_a_try_in_doubt(
+async def test_a_restart_keeps_the_session_of_an_attempt_in_doubt(
     session: str, settings: dict[str, Any], state: State, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     async with restarted(tmp_path / "store", clock) as engine:
@@ -124,7 +124,7 @@ async def test_an_operator_may_send_again_in_a_new_session_under_the_same_key(
     assert 1 == len({key for _, _, key in network.arrived})
 
 
-async def test_keys_tell_when_a_part_was_first_sent_and_count_up(engine: Engine, network: Network) -> None:
+async def test_keys_hold_the_time_of_the_first_attempt_and_count_up(engine: Engine, network: Network) -> None:
     for text in ("one", "two", "three"):
         await engine.send(ALICE, text)
     keys = [key for _, _, key in network.arrived]

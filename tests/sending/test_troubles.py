@@ -1,4 +1,4 @@
-"""What can go wrong on the way, and how it ends."""
+"""Failures on the way of a delivery, and how they end."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_every_error_of_an_upload_has_its_end(
     assert [] == network.arrived
 
 
-async def test_a_refusal_of_a_repeat_does_not_say_that_it_failed(engine: Engine, network: Network) -> None:
+async def test_a_refused_repeat_does_not_make_the_delivery_failed(engine: Engine, network: Network) -> None:
     network.repeatable = True
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
     network.script = lambda target, number: WindowClosed("used up") if number == 2 else None
@@ -108,7 +108,7 @@ async def test_a_refusal_of_a_repeat_does_not_say_that_it_failed(engine: Engine,
     assert 1 == len(network.arrived)
 
 
-async def test_what_is_sent_again_by_hand_and_had_arrived_is_sent(engine: Engine, network: Network) -> None:
+async def test_a_delivery_resent_by_an_operator_that_had_arrived_is_sent(engine: Engine, network: Network) -> None:
     network.repeatable = True
     network.after = lambda target, number: OutcomeUnknown("cut")
     with pytest.raises(DeliveryFailed):
@@ -121,7 +121,7 @@ async def test_what_is_sent_again_by_hand_and_had_arrived_is_sent(engine: Engine
     assert State.SENT == receipt.state
 
 
-async def test_it_is_not_asked_again_when_the_platform_has_forgotten_the_key(
+async def test_a_delivery_is_not_resent_after_the_platform_forgot_its_key(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.repeatable = True
@@ -139,7 +139,7 @@ async def test_it_is_not_asked_again_when_the_platform_has_forgotten_the_key(
     assert 1 == len(network.arrived)
 
 
-async def test_a_listener_that_fails_stops_nothing(engine: Engine, network: Network) -> None:
+async def test_a_failing_listener_stops_nothing(engine: Engine, network: Network) -> None:
     def listener(target: object, state: State) -> None:
         raise ZeroDivisionError("mine")
 
@@ -173,7 +173,7 @@ async def test_a_message_that_cannot_be_composed_any_more_fails_alone(
     assert [State.FAILED] == [r.state for r in caught.value.receipts if r.state is not State.SENT]
 
 
-async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
+async def test_nothing_is_lost_while_the_store_cannot_be_written(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = engine.supervisor.ledger.put
@@ -199,7 +199,7 @@ async def test_a_store_that_cannot_be_written_for_a_while_loses_nothing(
     assert 7 == len(network.arrived)
 
 
-async def test_two_sends_that_upload_at_the_same_time_do_not_share_the_last_place_in_a_window(
+async def test_two_sends_that_upload_at_once_do_not_share_the_last_place_in_a_window(
     engine: Engine, network: Network
 ) -> None:
     network.limits = lambda message, target: [Limit("one per day", "account", "any", 1, 86400)]
@@ -219,7 +219,7 @@ async def test_a_refused_send_does_not_use_up_the_window(engine: Engine, network
     assert State.SENT == receipt.state
 
 
-async def test_a_program_that_ends_between_two_parts_goes_on_with_the_second(
+async def test_a_program_that_ends_between_two_parts_continues_with_the_second(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.upload_gate = asyncio.Event()
@@ -235,7 +235,7 @@ async def test_a_program_that_ends_between_two_parts_goes_on_with_the_second(
     assert ["a one", "a two.png"] == network.order
 
 
-async def test_a_paused_account_rests_although_something_of_it_is_due(
+async def test_a_paused_lane_rests_although_deliveries_are_due(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.script = lambda target, number: (
@@ -266,7 +266,7 @@ async def test_a_clock_that_is_set_back_delays_nothing(
     assert State.SENT == done.state
 
 
-async def test_a_pace_between_two_parts_lets_no_other_message_in_between(
+async def test_no_other_message_comes_between_two_paced_parts(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per second", "target", "any", 1, 0.1)]
@@ -278,7 +278,7 @@ async def test_a_pace_between_two_parts_lets_no_other_message_in_between(
     assert ["0a", "0b", "1a", "1b", "2a", "2b"] == order
 
 
-async def test_what_came_due_while_the_store_could_not_be_read_is_sent(
+async def test_a_delivery_that_came_due_while_the_store_could_not_be_read_is_sent(
     engine: Engine, network: Network, clock: TurnableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = [await engine.send("fake.me/user/a", str(at), at=clock.now() + at) for at in (3600, 3600.5)]
@@ -308,7 +308,7 @@ async def abandon(engine: Engine) -> None:
     await engine.close()
 
 
-async def test_words_that_cannot_be_stored_as_they_are_change_no_outcome(engine: Engine, network: Network) -> None:
+async def test_error_words_that_cannot_be_stored_change_no_outcome(engine: Engine, network: Network) -> None:
     network.script = lambda target, number: Unavailable("down \ud800") if number == 1 else None
 
     receipt = await engine.send("fake.me/user/a", "hi")
@@ -318,7 +318,7 @@ async def test_words_that_cannot_be_stored_as_they_are_change_no_outcome(engine:
 
 
 @pytest.mark.parametrize("refusals", [0, 2])
-async def test_an_error_of_our_own_in_the_middle_of_a_message_keeps_no_later_one_from_its_target(
+async def test_an_internal_error_inside_a_message_keeps_no_later_one_from_its_target(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
     network.script = lambda target, number: Unavailable("down") if len(network.arrived) == 1 and number == 1 else None

@@ -1,4 +1,4 @@
-"""Who goes first, and how many at once."""
+"""The order of sends, and how many are made at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_no_more_are_sent_at_once_than_the_rules_allow(engine: Engine, net
     assert 15 == len(network.arrived)
 
 
-async def test_a_broadcast_leaves_room_for_a_person(engine: Engine, network: Network) -> None:
+async def test_a_broadcast_leaves_room_for_single_sends(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     await engine.broadcast(users(100), "news")
     await until(lambda: network.concurrent == 8)
@@ -39,13 +39,13 @@ async def test_a_broadcast_leaves_room_for_a_person(engine: Engine, network: Net
     assert {State.SENT} == {receipt.state for receipt in await asyncio.gather(*singles)}
 
 
-async def test_a_broadcast_keeps_back_while_somebody_talks_and_then_has_the_road_again(
+async def test_a_broadcast_is_limited_during_urgent_sends_and_runs_at_full_width_afterwards(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_module, "AFTER_URGENT", 3600.0)
     await engine.send("fake.me/user/vip", "for you")
     lane = engine.supervisor.worker.lanes["fake.me"]
-    # More at once make each of them slower: the road is crowded.
+    # Sends slow each other down, so the concurrency stays at its minimum.
     now = asyncio.get_running_loop().time()
     lane.concurrency.record(now, now + 1e-6)
     for _ in range(100):
@@ -55,7 +55,7 @@ async def test_a_broadcast_keeps_back_while_somebody_talks_and_then_has_the_road
     broadcast = await engine.broadcast(users(40), "news")
     await until(lambda: lane.resting)
     meanwhile = len(lane.under_way)
-    # Somebody speaks for the last time, and no while follows.
+    # The last urgent send, after which broadcasts are not limited any longer.
     monkeypatch.setattr(lane_module, "AFTER_URGENT", 0.0)
     await engine.submit("fake.me/user/vip", "for you too")
     await until(lambda: network.concurrent == 5)

@@ -56,7 +56,7 @@ async def test_a_part_in_doubt_counts_after_a_restart(
     assert State.HELD == receipt.state
 
 
-async def test_what_is_asked_again_still_counts_after_the_next_restart(
+async def test_a_resend_still_counts_after_the_next_restart(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.repeatable = True
@@ -89,7 +89,7 @@ async def test_a_single_send_does_not_wait_behind_a_broadcast_that_is_held_for_d
     assert State.SENT == receipt.state
 
 
-async def test_who_waits_for_a_broadcast_waits_out_the_pace_of_its_platform(
+async def test_waiting_for_a_broadcast_waits_out_the_pace_of_its_platform(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("five per second", "account", "active", 5, 1.0)]
@@ -110,7 +110,7 @@ async def test_who_waits_for_a_broadcast_waits_out_the_pace_of_its_platform(
     assert {State.SENT} == {receipt.state for receipt in await asyncio.wait_for(of_some, PATIENCE)}
 
 
-async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
+async def test_waiting_for_a_broadcast_does_not_wait_for_a_window_of_hours(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("five per hour", "account", "active", 5, 3600.0)]
@@ -119,7 +119,7 @@ async def test_who_waits_for_a_broadcast_does_not_wait_for_a_window_of_hours(
     assert {State.SENT: 5, State.HELD: 15} == await asyncio.wait_for(broadcast.wait(), PATIENCE)
 
 
-async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
+async def test_the_rest_of_a_cancelled_broadcast_moves_up(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.limits = lambda message, target: [Limit("ten per day", "account", "active", 10, DAY)]
@@ -135,7 +135,7 @@ async def test_what_is_left_of_a_cancelled_broadcast_moves_up(
     assert [State.SENT, State.SENT] == [receipt.state for receipt in done]
 
 
-async def test_a_plan_takes_nobodys_place(engine: Engine, network: Network, clock: TurnableClock) -> None:
+async def test_a_plan_reserves_no_slot(engine: Engine, network: Network, clock: TurnableClock) -> None:
     network.limits = lambda message, target: [Limit("one per day", "account", "active", 1, DAY)]
     await engine.send("fake.me/user/a", "hi")
 
@@ -147,7 +147,7 @@ async def test_a_plan_takes_nobodys_place(engine: Engine, network: Network, cloc
     assert plans[0].opens_at == min(receipt.due_at for receipt in await broadcast.receipts())
 
 
-async def test_what_failed_before_it_left_counts_against_nothing_after_a_restart(
+async def test_a_send_that_failed_before_it_left_counts_against_no_budget_after_a_restart(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.limits = lambda message, target: [Limit("one per day", "target", "active", 1, DAY)]
@@ -167,13 +167,13 @@ ANN = Target("fake.me", "user", "ann")
 
 
 def closed_window(network: Network) -> list[int]:
-    """Let nobody be sent anything; what is returned holds the number that is allowed."""
+    """Close every window; the returned list holds the number of sends that is allowed."""
     allowed = [0]
     network.limits = lambda message, target: [Limit("when asked", "target", "any", allowed[0])]
     return allowed
 
 
-async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
+async def test_a_delivery_held_while_the_other_side_writes_is_sent_at_once_and_first(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed, settle = closed_window(network), engine.supervisor.outbox.settle
@@ -197,7 +197,7 @@ async def test_what_is_held_while_the_other_side_writes_goes_at_once_and_first(
     assert State.HELD not in heard
 
 
-async def test_who_was_held_first_goes_first_though_what_is_behind_learns_of_the_open_window_sooner(
+async def test_the_delivery_held_first_goes_first_although_a_later_one_sees_the_open_window_sooner(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed, settle = closed_window(network), engine.supervisor.outbox.settle

@@ -1,4 +1,4 @@
-"""Waiting for what the durable path does; never for a time."""
+"""Waits for what the durable path does, and never for a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yizhan.model import Receipt
 from yizhan.world import TurnableClock
 
 TURNS = 50
-"""Turns of the loop in which a lane must be seen resting: one that looks again and again never is in so many."""
+"""Turns of the loop in a row in which a lane must rest; a lane that looks again and again never does."""
 
 
 class StillClock(TurnableClock):
@@ -28,7 +28,7 @@ class StillClock(TurnableClock):
 
 
 async def rested(engine: Engine, account: str = "fake.me") -> None:
-    """Let the account's lane look once more, begin whatever may begin, and see all of that end."""
+    """Have the account's lane look once more, begin every delivery that may begin, and wait until all of them end."""
     lane = engine.supervisor.worker.lanes[account]
     lane.wake()
     turns = 0
@@ -39,7 +39,7 @@ async def rested(engine: Engine, account: str = "fake.me") -> None:
 
 
 async def waits(engine: Engine, receipt: Receipt) -> None:
-    """Until the delivery has been tried and waits for a time."""
+    """Wait until the delivery has been tried and waits for a time."""
 
     async def waiting() -> bool:
         return (await engine.receipt(receipt.delivery)).due_at > 0

@@ -46,7 +46,7 @@ class OpenAccount:
     adapter: Adapter
     context: AccountContext
     contexts: dict[Target, Mapping[str, Any]]
-    """By conversation, what its last event left for answers."""
+    """The context that the last event of each conversation left for answers."""
 
     @property
     def identity(self) -> str:

@@ -1,4 +1,4 @@
-"""Public calls about everything that comes in: events, webhooks, received media."""
+"""Public calls about incoming events, webhooks and received media."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EventCalls:
     def events(
         self, accounts: str | Iterable[str] | None = None, *, reader: str | None = None
     ) -> AsyncGenerator[Event, None]:
-        """Yield what comes in on `accounts` (None: all, also those added later) from this call on, each event once.
+        """Yield events of `accounts` (None: all, also those added later) from this call on, each once.
 
         Event streams that break are opened again, with patience; when a login is lost, an event says so. `reader`: a
         name of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so
@@ -50,7 +50,7 @@ class EventCalls:
         await self.supervisor.listeners.listen_to(_names(accounts))
 
     async def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """Take in what a platform pushed to this program's own address; returns status and JSON to answer with.
+        """Take in an event that a platform pushed to this program's own address; returns status and JSON of the answer.
 
         The event is stored before this returns. An error means that it was not: answer with 500, and the platform
         pushes again.

@@ -16,7 +16,7 @@ LONGEST_NAME = 30
 
 
 class EventReaders:
-    """Hands stored events to those who read them."""
+    """Yields stored events to readers."""
 
     def __init__(self, table: EventTable, listeners: Listeners, notifier: Notifier) -> None:
         self._table = table

@@ -280,7 +280,7 @@ class Acceptance:
                     await handles.place(target.account, need, target, adapter)
 
     async def plan(self, targets: Sequence[Target], message: Message, handles: HandleCache) -> list[Plan]:
-        """Say what accepting and sending would do, target by target."""
+        """Return what accepting and sending would do, target by target."""
         async with self.taking_in(message, targets) as (ready, _):
             return [await self._plan(ready, target, handles) for target in targets]
 

@@ -1,4 +1,4 @@
-"""One delivery: what was accepted, how far it is, and the ids that people see. Plain values."""
+"""One delivery as it was accepted, its progress, and the ids that people see. Plain values."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Delivery(Struct, frozen=True):
     """The broadcast that fed it; 0 for none."""
     target: Target
     priority: int
-    """As accepted; what the other side's writing released goes in front as an answer does."""
+    """As accepted. A delivery that a message of the other side released goes in front, as an answer does."""
     expires_at: float | None = None
     not_before: float = 0.0
     """When it may leave at the earliest, seconds since the epoch."""

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 WINDOW = 256
 """Deliveries kept in memory per lane; the rest stay in the store."""
 OVERTAKE = 4
-"""Sends at once that a broadcast leaves free for what is more urgent; a quarter of all where those are few."""
+"""Concurrent sends that a broadcast leaves free for more urgent deliveries; a quarter where there are few."""
 BESIDE_URGENT = 4
 """Sends of a broadcast that may be under way beside an urgent one at first."""
 AFTER_URGENT = 1.0
@@ -289,7 +289,7 @@ class Lane:
             self._finish(delivery, began)
 
     def _finish(self, delivery: Delivery, began: float) -> None:
-        """Free the target and the place of a delivery that stopped; then wake whoever may go on."""
+        """Free the target and the place of a delivery that stopped, then look for the next."""
         now = asyncio.get_running_loop().time()
         self._active.pop(delivery.seq, None)
         self.concurrency.record(began, now)

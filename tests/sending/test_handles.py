@@ -21,7 +21,7 @@ async def need_of(engine: Engine) -> MediaNeed:
     return MediaNeed(media, "user", "image")
 
 
-async def test_a_refused_handle_is_not_taken_up_again_from_the_store(engine: Engine, network: Network) -> None:
+async def test_a_refused_handle_is_not_read_back_from_the_store(engine: Engine, network: Network) -> None:
     need, adapter = await need_of(engine), await engine.adapter("fake.me")
     refused = await engine.handles.place("fake.me", need, ALICE, adapter)
 
@@ -53,7 +53,9 @@ async def test_a_late_refusal_of_the_old_handle_leaves_the_new_one_in_the_store(
     assert 2 == len(network.uploads)
 
 
-async def test_an_upload_goes_on_for_the_others_when_the_first_to_ask_is_gone(engine: Engine, network: Network) -> None:
+async def test_an_upload_continues_for_the_other_callers_when_the_first_is_cancelled(
+    engine: Engine, network: Network
+) -> None:
     network.upload_gate = asyncio.Event()
     await engine.submit("fake.me/user/a", Image(PNG))
     await until(lambda: network.uploads)
@@ -82,7 +84,7 @@ async def test_a_listener_to_uploads_that_fails_stops_no_upload(engine: Engine, 
     assert State.SENT == receipt.state
 
 
-async def test_handles_that_ended_are_removed_from_the_store(
+async def test_expired_handles_are_removed_from_the_store(
     engine: Engine, network: Network, clock: TurnableClock
 ) -> None:
     network.handle_ends = 300
