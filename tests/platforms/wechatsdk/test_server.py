@@ -264,6 +264,56 @@ async def test_downloads_go_only_where_reading_is_allowed(tmp_path: Path) -> Non
 # --- forwarding from one upload ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("size", "file_type", "limits", "words"),
+    [
+        (26 << 20, 5, True, "larger files are 7"),
+        (26 << 20, 5, False, ""),
+        (26 << 20, 7, True, ""),
+        (25 << 20, 5, True, ""),
+        (25 << 20, 7, True, ""),
+        (100, 7, True, ""),
+    ],
+)
+async def test_a_file_above_25_mb_is_no_upload_of_type_5(
+    tmp_path: Path, size: int, file_type: int, limits: bool, words: str
+) -> None:
+    with (tmp_path / "a.bin").open("wb") as file:
+        file.truncate(size)
+    async with phone(rules={"limits": limits}) as call:
+        answer = await call(7, filePath=str(tmp_path / "a.bin"), aeskey="ab" * 16, fileType=file_type)
+
+        assert words in answer["data"]["desc"]
+        assert (-1 if words else 0) == answer["data"]["status"]
+
+
+@pytest.mark.parametrize(("number", "uploaded_as"), [(10097, 4), (10097, 3), (10096, 2), (10099, 2), (10098, 2)])
+async def test_an_upload_of_one_kind_is_not_forwarded_as_another(tmp_path: Path, number: int, uploaded_as: int) -> None:
+    async with phone() as call:
+        fields = await uploaded(call, tmp_path, uploaded_as)
+        measures = {"rawthumbsize": "0", "encryptfilemd5": "", "videoseconds": "1", "voiceduration": "20"}
+
+        answer = await call(number, userName="wxid_bob", fileName="a", **{**fields, **measures})
+
+        assert "fileType" in answer["data"]["desc"]
+
+
+async def test_an_answer_repeats_the_number_of_an_unknown_interface() -> None:
+    async with phone() as call:
+        for number in (99999, -1, 10055, 10009):
+            assert number == (await call(number))["type"]
+
+
+async def test_members_of_groups_from_the_database_have_the_name_they_use_in_the_group() -> None:
+    async with phone() as call:
+        await call(10024, chatroomUserName=GROUP, nickName="Bot of the harbor")
+        groups = (await call(10114))["data"]["data"]["chatrooms"]
+        members = next(group for group in groups if group["userName"] == GROUP)["chatroomMembers"]
+
+        assert "Bot of the harbor" == members["wxid_sandbox"]["chatroomNickName"]
+        assert all("" == member["chatroomNickName"] for id, member in members.items() if id != "wxid_sandbox")
+
+
 async def uploaded(call: Phone, tmp_path: Path, file_type: int = 5, data: bytes = b"content") -> dict[str, Any]:
     (tmp_path / "a.bin").write_bytes(data)
     answer = await call(7, filePath=str(tmp_path / "a.bin"), aeskey="AB" * 16, fileType=file_type)
@@ -293,6 +343,11 @@ async def test_every_value_of_an_upload_is_text_and_the_key_comes_back(tmp_path:
         ({"rawtotalsize": "8"}, "file info mismatch: rawtotalsize"),
         ({"rawfilemd5": "00" * 16}, "file info mismatch: rawfilemd5"),
         ({"rawfilekey": "filekey"}, "file info mismatch: rawfilekey (this is the filekey)"),
+        ({"rawfilekey": "00" * 16}, "file info mismatch: rawfilekey"),
+        ({"rawfilekey": ""}, "file info mismatch: rawfilekey"),
+        ({"rawfilemd5": ""}, "file info mismatch: rawfilemd5"),
+        ({"fileName": ""}, "missing parameter: fileName"),
+        ({"fileName": " "}, "missing parameter: fileName"),
         ({"fileType": 5}, ""),
         ({"fileType": 7}, "file info mismatch: fileType"),
         ({"fileType": 2}, "file info mismatch: fileType"),

@@ -105,7 +105,8 @@ async def prepare(name: str, body: Any, served: Served) -> None:
     for begins, (source, file_type) in UPLOADED.items():
         if str(body.get("fileid", "")).startswith(begins):
             blob = await served.world.blobs.add(asset(source))
-            await server.cdn.put(blob, body["aeskey"], file_type, body["fileid"])
+            stored = await server.cdn.put(blob, body["aeskey"], file_type, body["fileid"])
+            stored.answer.rawfilekey = body.get("rawfilekey", stored.answer.rawfilekey)
     if body["type"] == 58:
         served.world.post(
             network="wechat", platform="wechatsdk", call="send_text", account=SELF, sender=SELF, target="filehelper",

@@ -22,7 +22,7 @@ from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import Book
-from yizhan.platforms.wechatsdk.server.calls import Answerer, refused
+from yizhan.platforms.wechatsdk.server.calls import Answerer
 from yizhan.platforms.wechatsdk.server.cdn import Cdn
 from yizhan.platforms.wechatsdk.server.contacts import Contacts
 from yizhan.platforms.wechatsdk.server.groups import Groups
@@ -163,8 +163,9 @@ class Server:
 def _unknown(_http: HttpRequest, fields: Mapping[str, Any]) -> Fault:
     number = fields.get("type")
     if number in NEIGHBOURS:
-        return Fault(wire.NOT_SUPPORTED, f"{wire.NOT_SUPPORTED.message} by this sandbox: type {number}")
-    return refused(wire.UNKNOWN_INTERFACE, str(number)[:20])
+        return Fault(wire.NOT_SUPPORTED, f"{wire.NOT_SUPPORTED.message} by this sandbox", data={"type": number})
+    words = f"{wire.UNKNOWN_INTERFACE.message}: {str(number)[:20]}"
+    return Fault(wire.UNKNOWN_INTERFACE, words, data={"type": number})
 
 
 __all__ = ["Server"]

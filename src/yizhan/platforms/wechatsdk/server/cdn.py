@@ -91,26 +91,31 @@ class Cdn:
         return stored
 
     def forwarded(
-        self, fileid: str, aeskey: str, size: wire.Digits, md5: str = "", raw_file_key: wire.Digits = ""
+        self,
+        fileid: str,
+        aeskey: str,
+        size: wire.Digits,
+        md5: str | None = None,
+        raw_file_key: wire.Digits | None = None,
+        file_types: frozenset[int] = wire.CDN_TYPES,
     ) -> Stored:
-        """Return the object that a forward names, all of whose values must be those of one upload.
+        """Return the object that a forward names; every value given must be that of the upload.
+
+        `filecrc` may differ, since sources disagree about its algorithm; so may the measures of thumbnails, which a
+        client may know better than the CDN.
 
         Raises:
-            Fault: it is not known, or a value is another's. `filecrc` is not looked at: sources differ on what it is.
+            Fault: there is no such object, it is of another kind, or a value is wrong.
         """
         stored = self.find(fileid)
         answer = stored.answer
-        wrong = [
-            name
-            for name, given, wanted in (
-                ("aeskey", aeskey.lower(), answer.aeskey),
-                ("rawtotalsize", str(size), str(answer.rawtotalsize)),
-                ("rawfilemd5", md5.lower() or answer.rawfilemd5, answer.rawfilemd5),
-            )
-            if given != wanted
-        ]
-        if raw_file_key and raw_file_key == answer.filekey:
-            wrong.append("rawfilekey (this is the filekey)")
+        wanted = {"aeskey": answer.aeskey, "rawtotalsize": answer.rawtotalsize, "rawfilemd5": answer.rawfilemd5}
+        given = {"aeskey": aeskey.lower(), "rawtotalsize": str(size), "rawfilemd5": md5 and md5.lower()}
+        wrong = [name for name, value in given.items() if value is not None and value != str(wanted[name])]
+        if raw_file_key is not None and str(raw_file_key) != answer.rawfilekey:
+            wrong.append("rawfilekey (this is the filekey)" if raw_file_key == answer.filekey else "rawfilekey")
+        if stored.file_type not in file_types:
+            wrong.append("fileType of the upload")
         if wrong:
             raise refused(wire.FILE_MISMATCH, ", ".join(wrong))
         return stored
@@ -140,8 +145,16 @@ class Cdn:
         blob = await self.read(request.filePath, _KINDS.get(request.fileType, "file"))
         if request.fileType == wire.CDN_VOICE:
             voice_milliseconds(blob)
+        self._check_large(request.fileType, blob.size)
         stored = await self.put(blob, request.aeskey.lower(), request.fileType)
         return wire.UploadedAnswer(stored.answer)
+
+    def _check_large(self, file_type: int, size: int) -> None:
+        """Refuse a large file of type 5. The page and clients differ about the border itself: both types pass there."""
+        rules = self._rules()
+        border = rules.number("file.large_from")
+        if rules.limited and file_type == wire.CDN_FILE and size > border:
+            raise refused(wire.FILE_REFUSED, f"{size} bytes as fileType 5, the limit is {border}; larger files are 7")
 
     async def download(self, call: Call[wire.Download]) -> wire.Done:
         # The vendor's own sample fetches thumbnails as HD pictures, so the type decides nothing.

@@ -193,7 +193,13 @@ class Contacts:
             "chatroomMemberInfoVersion": 700000042,
             "infoVersion": 700000042,
             "userNameList": members,
-            "chatroomMembers": {id: self._book.speaker(id, group) for id in members},
+            "chatroomMembers": {
+                member.userName: {
+                    **self._book.speaker(member.userName, group),
+                    "chatroomNickName": member.chatroomNickName,
+                }
+                for member in self._book.members(group)
+            },
         }
 
 

@@ -19,6 +19,9 @@ from yizhan.world import Blob, World
 
 NETWORK, PLATFORM = "wechat", "wechatsdk"
 _FILES = frozenset({wire.CDN_FILE, wire.CDN_LARGE_FILE})
+_PICTURES = frozenset({wire.CDN_ORIGINAL, wire.CDN_IMAGE})
+_VIDEOS = frozenset({wire.CDN_VIDEO})
+_VOICES = frozenset({wire.CDN_VOICE})
 
 
 class Sending:
@@ -170,26 +173,28 @@ class Sending:
     async def forward_file(self, call: Call[wire.ForwardFile]) -> wire.Sent:
         request = call.request
         self._book.recipient(request.userName)
-        stored = self._stored(request, request.rawfilemd5, request.rawfilekey)
-        if request.fileType not in _FILES or (stored.file_type in _FILES and stored.file_type != request.fileType):
+        if not request.fileName.strip():
+            raise refused(wire.MISSING, "fileName")
+        stored = self._stored(request, _FILES, request.rawfilemd5, request.rawfilekey)
+        if stored.file_type != request.fileType:
             raise refused(wire.FILE_MISMATCH, "fileType")
         return self._post(call, "file", blob=stored.blob, name=request.fileName, extra={"fileid": request.fileid})
 
     async def forward_image(self, call: Call[wire.ForwardImage]) -> wire.Sent:
         self._book.recipient(call.request.userName)
-        stored = self._stored(call.request, call.request.rawfilemd5)
+        stored = self._stored(call.request, _PICTURES, call.request.rawfilemd5)
         return self._post(call, "image", blob=stored.blob, extra={"fileid": call.request.fileid})
 
     async def forward_video(self, call: Call[wire.ForwardVideo]) -> wire.Sent:
         self._book.recipient(call.request.userName)
-        stored = self._stored(call.request, call.request.rawfilemd5)
+        stored = self._stored(call.request, _VIDEOS, call.request.rawfilemd5)
         return self._post(call, "video", blob=stored.blob, extra={"fileid": call.request.fileid})
 
     async def forward_voice(self, call: Call[wire.ForwardVoice]) -> wire.Sent:
         request = call.request
         self._book.recipient(request.userName)
         self._short_enough(_number(request.voiceduration))
-        stored = self._stored(request)
+        stored = self._stored(request, _VOICES)
         extra = {"fileid": request.fileid, "milliseconds": _number(request.voiceduration)}
         return self._post(call, "voice", blob=stored.blob, extra=extra)
 
@@ -197,7 +202,7 @@ class Sending:
         request = call.request
         self._book.recipient(request.userName)
         self._short_enough(_number(request.duration))
-        stored = self._cdn.forwarded(request.fileid, request.aeskey, request.fileSize)
+        stored = self._cdn.forwarded(request.fileid, request.aeskey, request.fileSize, file_types=_VOICES)
         return self._post(call, "voice", blob=stored.blob, extra={"fileid": request.fileid})
 
     # --- taken back, marked ---
@@ -289,17 +294,19 @@ class Sending:
     def _attached(self, file: FileCard) -> Blob | None:
         """The bytes that a file card names. Cards are delivered unseen: a wrong id only shows at the other side."""
         try:
-            return self._cdn.forwarded(file.cdnattachurl, file.aeskey, file.totallen, file.md5).blob
+            return self._cdn.forwarded(file.cdnattachurl, file.aeskey, file.totallen, file.md5 or None).blob
         except Fault:
             return None
 
     def _stored(
         self,
         request: wire.ForwardFile | wire.ForwardImage | wire.ForwardVideo | wire.ForwardVoice,
-        md5: str = "",
-        raw_file_key: Any = "",
+        file_types: frozenset[int],
+        md5: str | None = None,
+        raw_file_key: wire.Digits | None = None,
     ) -> Stored:
-        return self._cdn.forwarded(request.fileid, request.aeskey, request.rawtotalsize, md5, raw_file_key)
+        size = request.rawtotalsize
+        return self._cdn.forwarded(request.fileid, request.aeskey, size, md5, raw_file_key, file_types)
 
     def _mentioned(self, target: str, text: str, names: list[str]) -> list[str]:
         """Who is really mentioned: both the id in the list and a visible @ in the text are needed."""

@@ -181,12 +181,14 @@ class SdkEnvelope:
 
     def fail(self, endpoint: Endpoint[Any, Any] | None, fault: Fault) -> HttpResponse:
         code = fault.row.code
+        more = dict(fault.data or {})
+        asked = more.pop("type", None)
         # One official client reads `data.status` without looking at `error_code`, so it is always there.
         if code in _ERROR_CODES or fault.http != 200:
             number = code if code in _ERROR_CODES else UNKNOWN_INTERFACE.code
             data = {"status": -1, "desc": fault.message}
-            return self._answer(endpoint, number, fault.message, data, fault.http)
-        return self._answer(endpoint, SUCCESS, "", {"status": code, "desc": fault.message, **(fault.data or {})})
+            return self._answer(endpoint, number, fault.message, data, fault.http, asked)
+        return self._answer(endpoint, SUCCESS, "", {"status": code, "desc": fault.message, **more}, asked=asked)
 
     def unwrap(self, endpoint: Endpoint[Any, Any], http: HttpResponse) -> Any:
         body = json_object(endpoint, http)
@@ -208,11 +210,19 @@ class SdkEnvelope:
         return Fault(MISSING, str(error))
 
     def _answer(
-        self, endpoint: Endpoint[Any, Any] | None, code: Any, words: str, data: Any, http: int = 200
+        self,
+        endpoint: Endpoint[Any, Any] | None,
+        code: Any,
+        words: str,
+        data: Any,
+        http: int = 200,
+        asked: int | None = None,
     ) -> HttpResponse:
+        """Return an answer that repeats the interface's number; `asked`: the number of an interface without endpoint."""
         body: dict[str, Any] = {"error_code": code, "description": words}
-        if endpoint is not None and "type" in endpoint.constants:
-            body["type"] = endpoint.constants["type"]
+        number = asked if endpoint is None else endpoint.constants.get("type", asked)
+        if number is not None:
+            body["type"] = number
         if self._robot is not None:
             body["robot"] = self._robot()
         body["data"] = data
