@@ -218,7 +218,7 @@ class SdkEnvelope:
         http: int = 200,
         asked: int | None = None,
     ) -> HttpResponse:
-        """Return an answer that repeats the interface's number; `asked`: the number of an interface without endpoint."""
+        """Return an answer that repeats the interface's number; `asked`: that of an interface without endpoint."""
         body: dict[str, Any] = {"error_code": code, "description": words}
         number = asked if endpoint is None else endpoint.constants.get("type", asked)
         if number is not None:
