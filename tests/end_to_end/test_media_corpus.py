@@ -377,7 +377,7 @@ LIMITS = {
     "qqbot": "file.hard_bytes",
     "webwechat": "file.max_bytes",
     "wechatsdk": "file.max_bytes",
-    "ohwxapi": "client.max_bytes",
+    "ohwxapi": "file.max_bytes",
     "ilink": "media.max_bytes",
 }
 

@@ -235,7 +235,7 @@ async def test_a_sent_message_can_be_withdrawn_for_two_minutes() -> None:
 
 
 async def test_what_the_gateway_refuses_arrives_as_its_meaning() -> None:
-    async with gateway(rules={"cdn.seconds": 60}) as (served, adapter, sender):
+    async with gateway(rules={"handle.seconds": 60}) as (served, adapter, sender):
         with pytest.raises(TargetGone, match="to user not found"):
             await sender.send(user("wxid_nobody"), Text("hi"))
         await sender.send(user(), Image(media(PNG, "image", "png")))
@@ -248,7 +248,7 @@ async def test_what_the_gateway_refuses_arrives_as_its_meaning() -> None:
 
 
 async def test_a_handle_ends_when_the_rules_say_so() -> None:
-    async with gateway(rules={"cdn.seconds": 60}) as (served, _, sender):
+    async with gateway(rules={"handle.seconds": 60}) as (served, _, sender):
         await sender.send(user(), Image(media(PNG, "image", "png")))
 
         (handle,) = sender.handles.values()
@@ -257,7 +257,7 @@ async def test_a_handle_ends_when_the_rules_say_so() -> None:
 
 
 async def test_too_many_sends_are_throttled_in_the_careful_profile() -> None:
-    async with gateway(rules={"send.count": 2}) as (served, adapter, sender):
+    async with gateway(rules={"limit.send.count": 2}) as (served, adapter, sender):
         message = message_of("hi")
         (limit,) = adapter.limits(message, user())
         await sender.send(user(), Text("1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from yizhan.model import (
     Voice,
     message_of,
 )
+from yizhan.platforms.kit.media_rules import choose
 from yizhan.platforms.ohwxapi import PLATFORM, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import socket_url
@@ -56,11 +58,17 @@ def media(kind: Any, format: str, size: int = 10, duration_ms: int = 0) -> Media
 
 
 def compose(*content: Any, target: Target = ALICE) -> list[Any]:
-    return list(convert.compose(message_of(*content), target, RULES))
+    message = message_of(*content)
+    for segment in message.segments:
+        # As the engine does it: media are fitted before they are composed.
+        rule = convert.media_rule(segment, RULES)
+        if rule is not None and isinstance(given := getattr(segment, "media", None), Media):
+            choose(given, replace(rule, as_file=False))
+    return list(convert.compose(message, target, RULES))
 
 
 def test_a_size_without_a_limit_must_still_fit_into_a_frame() -> None:
-    rules, large = PLATFORM.rules(None, {"client.max_bytes": 0}), message_of(File(media("file", "pdf", 31_000_000)))
+    rules, large = PLATFORM.rules(None, {"file.max_bytes": 0}), message_of(File(media("file", "pdf", 31_000_000)))
 
     assert convert.compose(large, ALICE, rules)
     with pytest.raises(MediaTooLarge, match=r"socket\.max_bytes"):
@@ -70,12 +78,12 @@ def test_a_size_without_a_limit_must_still_fit_into_a_frame() -> None:
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [
-        ([Voice(media("voice", "mp3"))], MediaFormat, "voice.formats"),
+        ([Voice(media("file", "pdf"))], MediaFormat, "voice.formats"),
         ([Voice(media("voice", "silk", duration_ms=61_000))], MediaTooLarge, "60 s"),
-        ([Video(media("video", "avi"))], MediaFormat, "mp4"),
-        ([Image(media("file", "pdf"))], MediaFormat, "File"),
-        ([File(media("file", "pdf", 30_000_001))], MediaTooLarge, "client.max_bytes"),
-        ([Image(media("image", "png", 30_000_001))], MediaTooLarge, "30000000"),
+        ([Video(media("file", "pdf"))], MediaFormat, "mp4"),
+        ([Image(media("file", "pdf"))], MediaFormat, "as a file"),
+        ([File(media("file", "pdf", 30_000_001))], MediaTooLarge, "file.max_bytes"),
+        ([File(media("image", "png", 30_000_001))], MediaTooLarge, "30000000"),
         ([Mention("wxid_bob", "Bob"), "hi"], Unsupported, "group only"),
         ([Quote("1", "a")], Unsupported, "right after"),
         ([Sticker(md5="short")], Unsupported, "32 hex"),
@@ -87,7 +95,7 @@ def test_a_size_without_a_limit_must_still_fit_into_a_frame() -> None:
         ([Forward("file", {"platform": "ilink", "type": 49, "xml": "<a/>"})], Unsupported, "Save it"),
         ([Native("SendMessage", {})], Unsupported, "Did you mean SendMsg"),
         ([Native("SendMsg", {"Content": 5})], Unsupported, "Content"),
-        ([Native("SendMsg", {"Content": "a", "Contents": "b"})], Unsupported, "unknown Contents"),
+        ([Native("SendMsg", {"Content": "a", "Contents": "b"})], Unsupported, "no field 'Contents'"),
     ],
 )
 def test_what_cannot_travel_is_refused_with_what_would_work(content: Any, error: type[Refused], says: str) -> None:

@@ -66,15 +66,12 @@ class SlidingWindows:
         self._clock = clock
         self._times: dict[tuple[str, str], deque[float]] = {}
 
-    def is_full(self, limit: Limit, key: str) -> bool:
-        """Return whether the window of `limit` has no room for one more."""
-        times = self._times.get((limit.name, key))
-        if times is None:
-            return False
-        now = self._clock.now()
-        while times and limit.per_seconds is not None and times[0] <= now - limit.per_seconds:
+    def opens_in(self, limit: Limit, key: str) -> float:
+        """Return the seconds until the window of `limit` has room for one more; 0 if it has."""
+        times, window, now = self._times.get((limit.name, key)), limit.per_seconds or 0.0, self._clock.now()
+        while times and times[0] <= now - window:
             times.popleft()
-        return len(times) >= limit.count
+        return times[-limit.count] + window - now if times and len(times) >= limit.count else 0.0
 
     def add(self, limit: Limit, key: str) -> None:
         """Count one."""

@@ -68,10 +68,10 @@ class SandboxServer:
         if limit is None:
             return
         key = target if limit.scope == "target" else account
-        if self.windows.is_full(limit, key):
+        if (seconds := self.windows.opens_in(limit, key)) > 0:
             if self.too_often is None:
                 raise TypeError(f"{type(self).__name__} has limits, but no `too_often`.")
-            raise Fault(self.too_often)
+            raise Fault(self.too_often, retry_after=seconds)
         self.windows.add(limit, key)
 
     def record(self, call: str, sender: str, target: str, kind: str, **post: Any) -> Post:

@@ -40,7 +40,7 @@ class Settings(AccountSettings, frozen=True, kw_only=True):
     """How long a login waits for the phone."""
 
 
-_SEGMENTS = frozenset({"text", "quote", "forward", "card", "native"}) | MEDIA | CARDS
+_SEGMENTS = frozenset({"text", "quote", "forward", "card", "markdown", "buttons", "native"}) | MEDIA | CARDS
 
 PLATFORM = Platform(
     name="ohwxapi",

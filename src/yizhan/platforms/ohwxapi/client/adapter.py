@@ -15,7 +15,7 @@ from msgspec import Struct
 from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
 from yizhan.http.client import Caller
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.platforms.adapter import AccountContext, Finding, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
@@ -83,9 +83,6 @@ class Adapter(BaseAdapter):
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
         return convert.media_rule(segment, self.context.rules, over_socket=self._over_socket)
 
-    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(self.context.rules)
-
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
@@ -95,7 +92,7 @@ class Adapter(BaseAdapter):
             raise WireMismatch(
                 f"{self.name}: the upload answered no XML but {xml[:80]!r}.", account=self.name, endpoint="CdnUpload"
             )
-        seconds = float(self.context.rules["cdn.seconds"])
+        seconds = float(self.context.rules["handle.seconds"])
         return Handle(xml, "account", self.context.clock.now() + seconds if seconds else None)
 
     async def send(

@@ -1,6 +1,6 @@
 """Messages to commands, and pushes to events."""
 
-from yizhan.platforms.ohwxapi.convert.compose import COMMANDS, Draft, complete, compose, limits, renamed, upload_of
+from yizhan.platforms.ohwxapi.convert.compose import COMMANDS, Draft, complete, compose, renamed, upload_of
 from yizhan.platforms.ohwxapi.convert.media import media_rule
 from yizhan.platforms.ohwxapi.convert.parse import download_of, parse
 
@@ -10,7 +10,6 @@ __all__ = [
     "complete",
     "compose",
     "download_of",
-    "limits",
     "media_rule",
     "parse",
     "renamed",

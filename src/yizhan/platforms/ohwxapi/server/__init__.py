@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from yizhan.http.router import Call, Router
+from yizhan.http.router import Call
 from yizhan.model import Kind
-from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Ground, Handler, qr_picture
+from yizhan.platforms.kit.server import SandboxServer
+from yizhan.platforms.ohwxapi import PLATFORM, wire
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Handler, qr_picture
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.contacts import Contacts
 from yizhan.platforms.ohwxapi.server.messages import Messages
@@ -26,36 +27,30 @@ from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
 
 
-class Server:
+class Server(SandboxServer):
     """Answers the gateway's wire over a World.
 
     `options.extra`: `accounts`, the wxids that are logged in (the first is the one that people write to); `folders`,
     below which paths are read (default: the system's folder for temporary files).
     """
 
+    platform = PLATFORM
+    envelope = wire.CGI
+    too_often = wire.TOO_OFTEN
+
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
-        self.world = world
-        self.ground = Ground(world, rules)
-        self.router = Router("ohwxapi", wire.CGI, world.blobs)
+        super().__init__(world, rules, options)
         self.router.any_case = True
         self.router.unknown = lambda _http, _fields: Fault(wire.UNKNOWN_COMMAND)
         names = [str(name) for name in options.extra.get("accounts", [])]
-        self.accounts = Accounts(self.ground, names, manual=options.manual_logins)
-        self.sources = Sources(self.ground, options.extra.get("folders"))
-        self.cdn = Cdn(self.ground, self.sources)
-        self.messages = Messages(self.ground, self.accounts, self.cdn, self.sources)
+        self.accounts = Accounts(self, names, manual=options.manual_logins)
+        self.sources = Sources(self, options.extra.get("folders"))
+        self.cdn = Cdn(self, self.sources)
+        self.messages = Messages(self, self.accounts, self.cdn, self.sources)
         self.sockets = self.messages.sockets = Sockets(world, self.router, lambda wxid: wxid in self.accounts.known)
-        self.contacts = Contacts(self.ground, self.accounts, self.messages)
-        self.moments = Moments(self.ground, self.accounts, self.sockets)
+        self.contacts = Contacts(self, self.accounts, self.messages)
+        self.moments = Moments(self, self.accounts, self.sockets)
         self._serve_all()
-
-    @property
-    def rules(self) -> Rules:
-        return self.ground.rules
-
-    @rules.setter
-    def rules(self, rules: Rules) -> None:
-        self.ground.rules = rules
 
     # --- what the sandbox asks for ---
 
@@ -85,10 +80,8 @@ class Server:
     async def login(self, uuid: str, step: Literal["scan", "confirm", "expire", "cancel"]) -> None:
         self.accounts.play(uuid, step)
 
-    async def webhook(self, url: str) -> None:
-        raise LookupError("ohwxapi has no webhooks: events come over the WebSocket, which clients dial.")
-
     def reset(self) -> None:
+        super().reset()
         self.accounts.reset()
         self.cdn.reset()
         self.moments.reset()

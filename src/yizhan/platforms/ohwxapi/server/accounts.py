@@ -8,21 +8,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.rules import Rules
 from yizhan.wire import Fault
-from yizhan.world import Group, Person, World
+from yizhan.world import Group, Person
 
 SANDBOX = "wxid_sandbox"
 FILE_HELPER = "filehelper"
-
-
-@dataclass(slots=True)
-class Ground:
-    """What everything here stands on. `rules` is replaced while the sandbox runs, so it is read when it is needed."""
-
-    world: World
-    rules: Rules
 
 
 @dataclass(slots=True)
@@ -35,7 +27,6 @@ class Account:
     left: set[str] = field(default_factory=set)
     """Groups that it is no longer in."""
     blocked: set[str] = field(default_factory=set)
-    sends: list[float] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
     labelled: dict[str, str] = field(default_factory=dict)
 
@@ -58,10 +49,10 @@ Commands: TypeAlias = list[tuple[wire.Command[Any, Any], Handler]]
 class Accounts:
     """The accounts of one gateway over the world's contacts."""
 
-    def __init__(self, ground: Ground, names: list[str], *, manual: bool) -> None:
-        self.ground = ground
-        self.world = ground.world
-        self.network = ground.world.network("wechat")
+    def __init__(self, server: SandboxServer, names: list[str], *, manual: bool) -> None:
+        self.server = server
+        self.world = server.world
+        self.network = server.network
         self.manual = manual
         self.names = names or [SANDBOX]
         self.known: dict[str, Account] = {}
@@ -124,22 +115,11 @@ class Accounts:
         """The gateway's own accounts in a group: all of them, but those that left."""
         return [account for account in self.known.values() if group.id not in account.left]
 
-    def pace(self, account: Account) -> None:
-        """Count a send; a Fault when there have been too many."""
-        now, count = self.world.now(), self.ground.rules.number("send.count")
-        if not self.ground.rules.limited or not count:
-            return
-        seconds = float(self.ground.rules["send.seconds"])
-        account.sends = [at for at in account.sends if at > now - seconds]
-        if len(account.sends) >= count:
-            raise Fault(wire.TOO_OFTEN, retry_after=account.sends[0] + seconds - now)
-        account.sends.append(now)
-
     # --- logging in ---
 
     def start_login(self, wxid: str) -> Login:
         """Return a new code; it confirms by itself unless logins are played by hand."""
-        login = Login(self.world.hex(20), wxid, self.world.now() + float(self.ground.rules["login.seconds"]))
+        login = Login(self.world.hex(20), wxid, self.world.now() + float(self.server.rules["login.seconds"]))
         self.logins[login.uuid] = login
         if not self.manual:
             self._confirm(login)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Ground
+from yizhan.platforms.ohwxapi.server.accounts import Account
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken, suffix_of
 from yizhan.platforms.ohwxapi.wire import FileType
 from yizhan.platforms.wechat_xml import OHWXAPI, Card, FileCard, MediaXml, compose_file, compose_media, parse_media
@@ -40,9 +41,9 @@ class Placed:
 class Cdn:
     """Objects that were uploaded here. Ids of other networks are accepted in messages, but cannot be fetched."""
 
-    def __init__(self, ground: Ground, sources: Sources) -> None:
-        self.ground = ground
-        self.world = ground.world
+    def __init__(self, server: SandboxServer, sources: Sources) -> None:
+        self.server = server
+        self.world = server.world
         self.sources = sources
         self._objects: dict[str, Placed] = {}
 
@@ -57,8 +58,8 @@ class Cdn:
     def find(self, file_id: str) -> Placed | None:
         """Return the object, None for an id of another network; a Fault when it is past its end."""
         placed = self._objects.get(object_of_cdn_id(file_id))
-        seconds = float(self.ground.rules["cdn.seconds"])
-        if placed and self.ground.rules.limited and seconds and self.world.now() > placed.at + seconds:
+        seconds = float(self.server.rules["handle.seconds"])
+        if placed and self.server.rules.limited and seconds and self.world.now() > placed.at + seconds:
             raise Fault(wire.NO_FILE)
         return placed
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Commands, Ground, qr_picture
+from yizhan.platforms.ohwxapi.server.accounts import FILE_HELPER, Account, Accounts, Commands, qr_picture
 from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.wire import EventName, OpType
 from yizhan.platforms.wechat_xml.xml import attributes
@@ -19,9 +20,9 @@ _ADMIN = 2049
 class Contacts:
     """Who the accounts know, and the groups they are in."""
 
-    def __init__(self, ground: Ground, accounts: Accounts, messages: Messages) -> None:
-        self.ground = ground
-        self.world = ground.world
+    def __init__(self, server: SandboxServer, accounts: Accounts, messages: Messages) -> None:
+        self.server = server
+        self.world = server.world
         self.accounts = accounts
         self.messages = messages
         self.network = accounts.network

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yizhan.model import Kind
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands
 from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources, Taken
@@ -41,9 +42,9 @@ class Draft:
 class Messages:
     """What accounts send, and what they hear."""
 
-    def __init__(self, ground: Ground, accounts: Accounts, cdn: Cdn, sources: Sources) -> None:
-        self.ground = ground
-        self.world = ground.world
+    def __init__(self, server: SandboxServer, accounts: Accounts, cdn: Cdn, sources: Sources) -> None:
+        self.server = server
+        self.world = server.world
         self.accounts = accounts
         self.cdn = cdn
         self.sources = sources
@@ -122,10 +123,10 @@ class Messages:
             raise Fault(wire.PARAMETER, "param error: VoicePath, VoiceBase64 or VoiceUrl")
         if asked.VoiceTime < 1:
             raise Fault(wire.PARAMETER, "param error: VoiceTime")
-        if self.ground.rules.limited and asked.VoiceTime > self.ground.rules.number("voice.seconds"):
+        if self.server.rules.limited and asked.VoiceTime > self.server.rules.number("voice.seconds"):
             raise Fault(wire.PARAMETER, "param error: VoiceTime")
         blob = (await self.sources.take(*sources, name="VoiceUrl")).blob
-        if self.ground.rules.limited and b"#!SILK" not in blob.head(16):
+        if self.server.rules.limited and b"#!SILK" not in blob.head(16):
             raise Fault(wire.UNREADABLE, f"{wire.UNREADABLE.message}: not SILK")
         xml = self.cdn.voice_xml(account.wxid, blob, asked.VoiceTime * 1000)
         return self._send(account, asked.ToUserName, Draft(call, MsgType.VOICE, xml, "voice", blob=blob))
@@ -173,8 +174,8 @@ class Messages:
         post = self._sent(account, asked)
         if post is None:
             raise Fault(wire.PARAMETER, "param error: NewMsgId")
-        limit = self.ground.rules.number("recall.seconds")
-        if self.ground.rules.limited and self.world.now() - post.at > limit:
+        limit = self.server.rules.number("recall.seconds")
+        if self.server.rules.limited and self.world.now() - post.at > limit:
             raise Fault(wire.TOO_LATE)
         if not post.recalled:
             post.recalled = True
@@ -220,11 +221,11 @@ class Messages:
 
     def _send(self, account: Account, to: str, draft: Draft) -> wire.Sent:
         kind = self.accounts.kind_of(account, to)
-        self.accounts.pace(account)
+        self.server.count("send", account=account.wxid)
         post = self._post(account.wxid, account.wxid, to, kind, draft, self._number())
         client_id = f"{self.world.hex(16)}_{int(post.at)}"
         post.extra["ClientMsgId"] = client_id
-        if self.ground.rules["echo.own"]:
+        if self.server.rules["echo.own"]:
             self._push(account, account.wxid, to, draft, post)
         for listener in self._others(account, to):
             self._push(listener, account.wxid, to if kind == "group" else listener.wxid, draft, post)

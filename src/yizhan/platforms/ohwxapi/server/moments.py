@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands, Ground
+from yizhan.platforms.ohwxapi.server.accounts import Account, Accounts, Commands
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.wechat_xml.xml import find, parse_fragment, text_of
@@ -17,8 +18,8 @@ TAKE_COMMENT_BACK = 4
 class Moments:
     """Entries, newest first."""
 
-    def __init__(self, ground: Ground, accounts: Accounts, sockets: Sockets) -> None:
-        self.world = ground.world
+    def __init__(self, server: SandboxServer, accounts: Accounts, sockets: Sockets) -> None:
+        self.world = server.world
         self.accounts = accounts
         self.sockets = sockets
         self.entries: list[wire.SnsObject] = []

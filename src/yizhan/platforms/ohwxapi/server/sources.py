@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from yizhan.http.loopback_fetch import FetchedTooLarge, NotFetched, fetch_loopback
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.server.accounts import Ground
 from yizhan.wire import Fault
 from yizhan.wire.filename import safe_name
 from yizhan.world import Blob
@@ -32,9 +32,9 @@ class Taken:
 class Sources:
     """Reads what calls name. Only loopback addresses are fetched, only the folders allowed are read."""
 
-    def __init__(self, ground: Ground, folders: Iterable[str] | None) -> None:
-        self.ground = ground
-        self.world = ground.world
+    def __init__(self, server: SandboxServer, folders: Iterable[str] | None) -> None:
+        self.server = server
+        self.world = server.world
         allowed = list(folders) if folders is not None else [tempfile.gettempdir()]
         self.folders = [Path(folder).resolve() for folder in allowed]
         self._written: set[Path] = set()
@@ -54,7 +54,7 @@ class Sources:
 
     @property
     def max_bytes(self) -> int:
-        return self.ground.rules.number("cdn.max_bytes") if self.ground.rules.limited else 1 << 30
+        return self.server.rules.number("cdn.max_bytes") if self.server.rules.limited else 1 << 30
 
     async def _from_url(self, url: str) -> Taken:
         try:
