@@ -1,41 +1,246 @@
-"""The blocking facade: the engine's own coroutines, run on a loop in a thread. No logic of its own."""
+"""Everything that `yizhan.open` gives, without async: the same calls, waiting for their results.
+
+Written by `python -m checks.blocking --write` from the asynchronous classes.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from functools import wraps
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from yizhan.accounts.contacts import Contacts
 from yizhan.broadcasts.broadcast import Broadcast
+from yizhan.broadcasts.broadcasts import Broadcasts
+from yizhan.broadcasts.create import Audience, WhenRefused
+from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.report import Report
+from yizhan.broadcasts.rows import BroadcastRow, RecipientState
+from yizhan.broadcasts.states import BroadcastState
+from yizhan.calls.deliveries import Which
 from yizhan.engine import Engine
 from yizhan.errors import StorageError
+from yizhan.media.ingest import Progress
+from yizhan.media.library import Check, Library
+from yizhan.media.references import Trust
+from yizhan.media.sources import Source
+from yizhan.model import Event, Forward, Kind, Media, Message, Receipt, Reply, SegmentLike, State, Target
+from yizhan.platforms.adapter import Adapter, Finding, LoginStep
 from yizhan.runtime.event_loop import LoopThread
-
-if TYPE_CHECKING:
-    from yizhan.model import Event, Media, Receipt, State
+from yizhan.sending.accept import Moment, Targets
+from yizhan.sending.operations import Outcome
+from yizhan.sending.plan import Plan
 
 T = TypeVar("T")
 
 
-class Runner(Protocol):
-    """Runs a coroutine on the loop and waits for it."""
+class _Loop:
+    """The event loop of one open store, in a thread."""
 
-    def __call__(self, work: Coroutine[Any, Any, T]) -> T: ...
+    def __init__(self) -> None:
+        self._thread = LoopThread()
+        self._closed = False
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise StorageError("This store is closed; use it within its `with` block, or before close().")
+        return self._thread.run(work)
+
+    def call(self, method: Callable[[], T]) -> T:
+        """Call a method that does not wait, on the loop."""
+
+        async def once() -> T:
+            return method()
+
+        return self.run(once())
+
+    def each(self, values: AsyncIterator[T]) -> Iterator[T]:
+        while True:
+            try:
+                yield self.run(_next(values))
+            except StopAsyncIteration:
+                return
+
+    def end(self, last: Coroutine[Any, Any, None] | None = None) -> None:
+        if not self._closed:
+            try:
+                if last is not None:
+                    self.run(last)
+            finally:
+                self._closed = True
+                self._thread.close()
+
+
+async def _next(values: AsyncIterator[T]) -> T:
+    return await anext(values)
+
+
+class BlockingBroadcast:
+    """`Broadcast`, waiting for its results."""
+
+    def __init__(self, loop: _Loop, inner: Broadcast) -> None:
+        self._loop, self._inner = loop, inner
+        self.number = inner.number
+        self.name = inner.name
+        self.total = inner.total
+        self.repeated = inner.repeated
+
+    @property
+    def id(self) -> str:
+        """The id that people see and paste: `b7`."""
+        return self._loop.call(lambda: self._inner.id)
+
+    def row(self) -> BroadcastRow:
+        """Return state, reason, times and options as they are now."""
+        return self._loop.run(self._inner.row())
+
+    def counts(self) -> dict[State, int]:
+        """Return how many recipients stand in each state; their sum is `total` less the refused."""
+        return self._loop.run(self._inner.counts())
+
+    def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
+        """Wait until nothing of it is queued or being sent (nor held, unless `until_held`); returns the counts."""
+        return self._loop.run(self._inner.wait(timeout, until_held=until_held))
+
+    def receipts(self, states: Sequence[State] = (), limit: int = 100000) -> list[Receipt]:
+        """Return the receipts of the deliveries that are in the outbox, in the order of the recipients."""
+        return self._loop.run(self._inner.receipts(states, limit))
+
+    def recipients(self, states: Sequence[str] = ()) -> Iterator[RecipientState]:
+        """Yield a row for every recipient, in order, also while it runs; `states` are those of `RecipientState`."""
+        return self._loop.each(self._inner.recipients(states))
+
+    def report(self) -> Report:
+        """Return totals by account, state and code, the timeline, and what was recalled."""
+        return self._loop.run(self._inner.report())
+
+    def start(self, at: float | None = None) -> None:
+        """Start it now, or at a time in seconds since the epoch."""
+        return self._loop.run(self._inner.start(at))
+
+    def unschedule(self) -> None:
+        """Make a draft of it again."""
+        return self._loop.run(self._inner.unschedule())
+
+    def pause(self) -> None:
+        """Let nothing more of it leave; what is on the wire, and the rest of half-sent messages, finishes."""
+        return self._loop.run(self._inner.pause())
+
+    def resume(self) -> None:
+        return self._loop.run(self._inner.resume())
+
+    def cancel(self) -> int:
+        """Let nothing more of it leave, for good; returns how many recipients get nothing."""
+        return self._loop.run(self._inner.cancel())
+
+    def recall(self) -> None:
+        """Cancel it and recall what was sent, as far as the platforms allow; goes on by itself until that is done."""
+        return self._loop.run(self._inner.recall())
+
+    def retry(self, states: Sequence[State] = (State.FAILED, State.EXPIRED, State.CANCELLED)) -> BlockingBroadcast:
+        """Start a new broadcast to those recipients that ended in `states`; they get the parts that are missing."""
+        return BlockingBroadcast(self._loop, self._loop.run(self._inner.retry(states)))
+
+
+class BlockingBroadcasts:
+    """`Broadcasts`, waiting for its results."""
+
+    def __init__(self, loop: _Loop, inner: Broadcasts) -> None:
+        self._loop, self._inner = loop, inner
+
+    def create(
+        self,
+        to: Audience,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        name: str = "",
+        key: str | None = None,
+        options: Options | None = None,
+        refused: WhenRefused = "fail",
+    ) -> BlockingBroadcast:
+        """Store a draft, which leaves when it is started: `await draft.start()`."""
+        return BlockingBroadcast(
+            self._loop,
+            self._loop.run(self._inner.create(to, *content, name=name, key=key, options=options, refused=refused)),
+        )
+
+    def get(self, which: str) -> BlockingBroadcast:
+        """Return the broadcast of an id such as `b7`."""
+        return BlockingBroadcast(self._loop, self._loop.run(self._inner.get(which)))
+
+    def list(
+        self, states: Sequence[BroadcastState | str] = (), *, limit: int = 100, before: str | None = None
+    ) -> list[BlockingBroadcast]:
+        """Return broadcasts, newest first: those in `states`, or all. `before`: those older than that id."""
+        return [
+            BlockingBroadcast(self._loop, one)
+            for one in self._loop.run(self._inner.list(states, limit=limit, before=before))
+        ]
+
+
+class BlockingContacts:
+    """`Contacts`, waiting for its results."""
+
+    def __init__(self, loop: _Loop, inner: Contacts) -> None:
+        self._loop, self._inner = loop, inner
+
+    def put(self, name: str, targets: str | Target | Iterable[str | Target]) -> None:
+        """Give `name` to `targets`, in place of what it named before: one for `@alice`, any number for `#staff`."""
+        return self._loop.run(self._inner.put(name, targets))
+
+    def get(self, name: str) -> list[str]:
+        """Return the targets of a name, in order."""
+        return self._loop.run(self._inner.get(name))
+
+    def remove(self, name: str) -> None:
+        """Forget a name; nobody is removed anywhere."""
+        return self._loop.run(self._inner.remove(name))
+
+    def all(self) -> dict[str, list[str]]:
+        """Return the targets of every name, aliases first."""
+        return self._loop.run(self._inner.all())
+
+
+class BlockingLibrary:
+    """`Library`, waiting for its results."""
+
+    def __init__(self, loop: _Loop, inner: Library) -> None:
+        self._loop, self._inner = loop, inner
+
+    def add(
+        self,
+        source: Source,
+        name: str | None = None,
+        kind: Kind | None = None,
+        progress: Progress | None = None,
+        trust: Trust | None = None,
+        check: Check | None = None,
+    ) -> Media:
+        """Store `source` and return its media; the same bytes are stored once, whatever their names."""
+        return self._loop.run(self._inner.add(source, name, kind, progress, trust, check))
+
+    def find(self, sha256: str) -> Media | None:
+        return self._loop.run(self._inner.find(sha256))
+
+    def get(self, sha256: str) -> Media:
+        """Return the media with digest `sha256`."""
+        return self._loop.run(self._inner.get(sha256))
+
+    def verify(self, sha256: str) -> str:
+        """Read the stored bytes and return the problem with them, or the empty string."""
+        return self._loop.run(self._inner.verify(sha256))
 
 
 class Blocking:
-    """Every method of `Engine` and its parts (`library`, `contacts` …), under the same name, waiting for its result."""
+    """`Engine`, waiting for its results."""
 
     def __init__(self, path: str | Path = "yizhan-data") -> None:
-        self._closed = False
-        self._loop = LoopThread()
+        self._loop = _Loop()
         try:
-            self._engine = self._loop.run(Engine.open(path))
+            self._inner = self._loop.run(Engine.open(path))
         except BaseException:
-            self._loop.close()
+            self._loop.end()
             raise
 
     def __enter__(self) -> Self:
@@ -47,93 +252,234 @@ class Blocking:
         self.close()
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._loop.run(self._engine.close())
-            self._loop.close()
+        """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
+        self._loop.end(self._inner.close())
 
-    if TYPE_CHECKING:
-
-        def add_account(self, name: str, **settings: Any) -> None: ...
-        def upload(self, source: Any, name: str | None = None, **more: Any) -> Media: ...
-        def send(self, to: Any, *content: Any, **more: Any) -> Receipt: ...
-        def submit(self, to: Any, *content: Any, **more: Any) -> list[Receipt]: ...
-        def wait(self, which: Any, **more: Any) -> list[Receipt]: ...
-        def recall(self, which: Receipt | str) -> Receipt: ...
-        def deliveries(self, **more: Any) -> list[Receipt]: ...
-        def reply(self, event: Event, *content: Any, **more: Any) -> Receipt: ...
-
-    def broadcast(self, to: Any, *content: Any, **more: Any) -> BlockingBroadcast:
-        return BlockingBroadcast(self._run, self._run(self._engine.broadcast(to, *content, **more)))
-
-    def events(self, accounts: Any = None, **more: Any) -> Iterator[Event]:
-        """Yield what comes in from this call on; blocks until the next event."""
-        return self._each(self._engine.events(accounts, **more))
-
-    def adapter(self, account: str) -> BlockingPart:
-        """Return the account's adapter, with the platform's raw calls, which wait as well."""
-        return BlockingPart(self._run, self._run(self._engine.adapter(account)))
-
-    def _each(self, events: AsyncIterator[Event]) -> Iterator[Event]:
-        while True:
-            yield self._run(_next(events))
-
-    def __getattr__(self, name: str) -> Any:
-        return _blocking(self._run, getattr(self._engine, name))
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise StorageError("This store is closed; use it within its `with` block, or before close().")
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for a coroutine of this store, such as a raw call: `yz.run(yz.adapter("qqbot.main").call(…))`."""
         return self._loop.run(work)
 
+    def wait(
+        self,
+        which: BlockingBroadcast | Which | Iterable[Which],
+        *,
+        timeout: float | None = None,
+        until_held: bool = True,
+    ) -> list[Receipt]:
+        """Wait until the deliveries have ended (or are held, with `until_held`) and return their receipts."""
+        return self._loop.run(
+            self._inner.wait(
+                which._inner if isinstance(which, BlockingBroadcast) else which, timeout=timeout, until_held=until_held
+            )
+        )
 
-class BlockingPart:
-    """A part of the engine, waiting for its results."""
+    def recall(self, which: Which) -> Receipt:
+        """Withdraw a sent message, every part of it, and return its receipt."""
+        return self._loop.run(self._inner.recall(which))
 
-    def __init__(self, run: Runner, part: Any) -> None:
-        self._run = run
-        self._part = part
+    def cancel(self, which: Iterable[Which]) -> int:
+        """Take deliveries that have not begun out of the queue; returns how many."""
+        return self._loop.run(self._inner.cancel(which))
 
-    def __getattr__(self, name: str) -> Any:
-        return _blocking(self._run, getattr(self._part, name))
+    def settle(self, which: Which, *, as_: Outcome) -> Receipt:
+        """Settle an `unknown` delivery by hand: it "arrived", it was "lost", or it is to be sent "again"."""
+        return self._loop.run(self._inner.settle(which, as_=as_))
 
+    def retry(self, *which: Which, states: Sequence[State | str] = ()) -> list[Receipt]:
+        """Send again what ended without success, named or in `states`: only the parts that are missing."""
+        return self._loop.run(self._inner.retry(*which, states=states))
 
-class BlockingBroadcast:
-    """`Broadcast`, waiting for its results."""
+    def mark_read(self, target: str | Target) -> None:
+        """Tell the platform that what `target` wrote has been read."""
+        return self._loop.run(self._inner.mark_read(target))
 
-    def __init__(self, run: Runner, broadcast: Broadcast) -> None:
-        self._run = run
-        self._broadcast = broadcast
-        self.id = broadcast.id
-        self.total = broadcast.total
+    def receipt(self, which: int | str) -> Receipt:
+        """Return one delivery's receipt."""
+        return self._loop.run(self._inner.receipt(which))
 
-    def counts(self) -> dict[State, int]:
-        return self._run(self._broadcast.counts())
+    def deliveries(
+        self,
+        *,
+        account: str | None = None,
+        target: str | Target | None = None,
+        states: Sequence[State | str] = (),
+        limit: int = 100,
+        after: str | None = None,
+        newest: bool = False,
+    ) -> list[Receipt]:
+        """Return receipts, oldest first, that match everything given."""
+        return self._loop.run(
+            self._inner.deliveries(
+                account=account, target=target, states=states, limit=limit, after=after, newest=newest
+            )
+        )
 
-    def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
-        return self._run(self._broadcast.wait(timeout, until_held=until_held))
+    def on_settled(self, listener: Callable[[Target, State], None]) -> Callable[[], None]:
+        """Call `listener` with target and state whenever a delivery of this process ends or waits."""
+        return self._loop.call(lambda: self._inner.on_settled(listener))
 
-    def receipts(self) -> list[Receipt]:
-        return self._run(self._broadcast.receipts())
+    def paused(self) -> str:
+        """Return why no account of this process sends; empty while one of them does."""
+        return self._loop.call(self._inner.paused)
 
+    def events(self, accounts: str | Iterable[str] | None = None, *, reader: str | None = None) -> Iterator[Event]:
+        """Yield events of `accounts` (None: all, also those added later) from this call on, each once."""
+        return self._loop.each(self._inner.events(accounts, reader=reader))
 
-async def _next(source: AsyncIterator[Event]) -> Event:
-    return await anext(source)
+    def recent_events(self, account: str | None = None, limit: int = 100) -> list[Event]:
+        """Return the newest stored events, of `account` or of all, oldest of them first."""
+        return self._loop.run(self._inner.recent_events(account, limit))
 
+    def forget_reader(self, reader: str) -> bool:
+        """Forget how far `reader` is, once it will not come back: events it has not read are kept for it."""
+        return self._loop.run(self._inner.forget_reader(reader))
 
-def _blocking(run: Runner, value: Any) -> Any:
-    """Return a method that waits for its result, a part whose methods do, or a value as it is."""
-    if callable(value):
+    def listen(self, accounts: str | Iterable[str] | None = None) -> None:
+        """Begin to take in events of `accounts` in the background: windows open, held sends go on."""
+        return self._loop.run(self._inner.listen(accounts))
 
-        @wraps(value)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return run(_called(value, args, kwargs))
+    def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Take in an event that a platform pushed to this program's own address; returns status and JSON of the …"""
+        return self._loop.run(self._inner.receive_webhook(account, headers, body))
 
-        return call
-    return BlockingPart(run, value) if type(value).__module__.startswith("yizhan.") else value
+    def save(
+        self,
+        source: Forward | str,
+        reference: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        *,
+        as_received: bool = False,
+    ) -> Media:
+        """Download received media into the library: `save(segment)`, with a `Forward` segment of an event."""
+        return self._loop.run(self._inner.save(source, reference, name, as_received=as_received))
 
+    @property
+    def recovered(self) -> tuple[int, int]:
+        """How many deliveries a crash left in the middle: resent under the same key, and unknown."""
+        return self._loop.call(lambda: self._inner.recovered)
 
-async def _called(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    result = method(*args, **kwargs)
-    return await result if inspect.isawaitable(result) else result
+    def add_account(self, name: str, **settings: Any) -> None:
+        """Add or replace an account, `platform.name`, with the settings that its platform declares."""
+        return self._loop.run(self._inner.add_account(name, **settings))
+
+    def remove_account(self, name: str) -> bool:
+        """Remove an account with its session; deliveries through it stay on record. False if there was none."""
+        return self._loop.run(self._inner.remove_account(name))
+
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """Return every account's settings by name, secrets masked."""
+        return self._loop.run(self._inner.accounts())
+
+    def login(self, account: str, show: Callable[[LoginStep], None]) -> str:
+        """Log an account in, or check that it still is; returns its identity in words."""
+        return self._loop.run(self._inner.login(account, show))
+
+    def check(self, account: str) -> Sequence[Finding]:
+        """Look for what would keep `account` from sending."""
+        return self._loop.run(self._inner.check(account))
+
+    def adapter(self, account: str) -> Adapter:
+        """Return the account's adapter, with the platform's raw calls."""
+        return self._loop.run(self._inner.adapter(account))
+
+    def upload(
+        self,
+        source: Any,
+        name: str | None = None,
+        *,
+        to: Targets | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Media:
+        """Take a path, an address, bytes, a file object or an async stream into the library, to be sent many times."""
+        return self._loop.run(self._inner.upload(source, name, to=to, progress=progress))
+
+    def share(self, media: Media, seconds: float = 600.0) -> str:
+        """Return an address under which anyone who has it can fetch `media` until `seconds` from now."""
+        return self._loop.run(self._inner.share(media, seconds))
+
+    def take_in(self, message: Message) -> Message:
+        """Return `message` with every path, bytes or stream in it replaced by media of the library."""
+        return self._loop.run(self._inner.take_in(message))
+
+    def targets(self, to: Targets) -> list[Target]:
+        """Resolve targets, `@aliases` and `#tags` to targets, each once, in order."""
+        return self._loop.run(self._inner.targets(to))
+
+    def send(
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+        key: str | None = None,
+        timeout: float | None = 60.0,
+        expires_in: float | None = None,
+        at: Moment | None = None,
+    ) -> Receipt:
+        """Send to one target and return its receipt once it is sent, or held for a window or for its time."""
+        return self._loop.run(
+            self._inner.send(to, *content, reply=reply, key=key, timeout=timeout, expires_in=expires_in, at=at)
+        )
+
+    def reply(
+        self,
+        event: Event,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        key: str | None = None,
+        timeout: float | None = 60.0,
+    ) -> Receipt:
+        """Answer `event` in its conversation; overtakes everything that is not an answer."""
+        return self._loop.run(self._inner.reply(event, *content, key=key, timeout=timeout))
+
+    def submit(
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+        key: str | None = None,
+        priority: int | None = None,
+        expires_in: float | None = None,
+        at: Moment | None = None,
+    ) -> list[Receipt]:
+        """Store one delivery per target in one commit and return their receipts; sending goes on by itself."""
+        return self._loop.run(
+            self._inner.submit(to, *content, reply=reply, key=key, priority=priority, expires_in=expires_in, at=at)
+        )
+
+    def broadcast(
+        self,
+        to: Audience,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        name: str = "",
+        key: str | None = None,
+        expires_in: float | None = None,
+        at: Moment | None = None,
+        options: Options | None = None,
+        refused: WhenRefused = "fail",
+    ) -> BlockingBroadcast:
+        """Start a broadcast: one message to many targets, on any accounts; every media is uploaded once per scope."""
+        return BlockingBroadcast(
+            self._loop,
+            self._loop.run(
+                self._inner.broadcast(
+                    to, *content, name=name, key=key, expires_in=expires_in, at=at, options=options, refused=refused
+                )
+            ),
+        )
+
+    def plan(
+        self, to: Targets, *content: SegmentLike | Message | Sequence[SegmentLike], reply: Reply | None = None
+    ) -> list[Plan]:
+        """Return what sending would do, target by target; nothing is stored but the media themselves."""
+        return self._loop.run(self._inner.plan(to, *content, reply=reply))
+
+    @property
+    def library(self) -> BlockingLibrary:
+        return BlockingLibrary(self._loop, self._inner.library)
+
+    @property
+    def contacts(self) -> BlockingContacts:
+        return BlockingContacts(self._loop, self._inner.contacts)
+
+    @property
+    def broadcasts(self) -> BlockingBroadcasts:
+        return BlockingBroadcasts(self._loop, self._inner.broadcasts)

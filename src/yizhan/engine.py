@@ -258,7 +258,8 @@ class Engine(DeliveryCalls, EventCalls):
         options = options or Options()
         if expires_in is not None:
             options = replace(options, stop_at=max(self.clock.now(), start_at) + expires_in)
-        return await self.broadcasts.create(
+        actions = self.supervisor.broadcast_actions
+        created = await actions.create(
             message_of(*content),
             to,
             name=name,
@@ -268,11 +269,12 @@ class Engine(DeliveryCalls, EventCalls):
             start_at=start_at,
             refused=refused,
         )
+        return Broadcast(created.row, actions, repeated=created.repeated)
 
     @property
     def broadcasts(self) -> Broadcasts:
         """All broadcasts of the store: drafts, those under way, and those that ended."""
-        return self.supervisor.broadcasts
+        return Broadcasts(self.supervisor.broadcast_actions)
 
     async def plan(
         self,

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from yizhan.accounts.contacts import Contacts
 from yizhan.accounts.received_media import ReceivedMedia
 from yizhan.accounts.registry import Accounts, Change, OpenAccount
 from yizhan.accounts.shared_media import SharedMedia
 from yizhan.accounts.status import ACTIVE, AccountStatuses
 from yizhan.accounts.tables import AccountTable, ContactTable
-from yizhan.broadcasts.broadcasts import Broadcasts
+from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.feeder import Feeder
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.table import BroadcastTable
@@ -84,7 +85,7 @@ class Supervisor:
         self.outbox = Outbox(ledger, clock)
         self.records = Records(ledger)
         self.handles = HandleCache(HandleTable(ledger, vault), clock, self.variants)
-        self.contacts = ContactTable(ledger)
+        self.contacts = Contacts(ContactTable(ledger))
         self.event_table = EventTable(ledger, vault)
         self.accounts = Accounts(
             AccountTable(ledger, vault), self.event_table, library, self.variants, self.shared, clock
@@ -144,7 +145,7 @@ class Supervisor:
         self.broadcast_table = BroadcastTable(ledger, clock)
         self.recaller = Recaller(self.broadcast_table, self.operations, self.accounts, self.notifier, clock)
         self.feeder = Feeder(self.broadcast_table, self.worker, paces, self.recaller, self.notifier, clock)
-        self.broadcasts = Broadcasts(
+        self.broadcast_actions = BroadcastActions(
             self.broadcast_table,
             self.acceptance,
             self.outbox,

@@ -102,7 +102,7 @@ async def test_refused_targets_can_be_left_out_with_their_reason_in_the_report(e
 
 
 async def test_a_draft_waits_for_its_start(engine: Engine, network: Network) -> None:
-    draft = await engine.broadcasts.create(message("news"), users(3), name="later")
+    draft = await engine.broadcasts.create(users(3), "news", name="later")
     before = await draft.counts()
     await draft.start()
 
@@ -398,12 +398,6 @@ def second(network: Network) -> bool:
     return any(line.startswith("u1 one") for line in network.order)
 
 
-def message(text: str) -> object:
-    from yizhan.model import message_of
-
-    return message_of(text)
-
-
 def clock_of(at: float) -> str:
     from datetime import UTC, datetime
 
@@ -419,7 +413,7 @@ async def test_an_unknown_delivery_that_is_sent_again_after_the_end_is_waited_fo
     await in_state(broadcast, "done")
     (unknown,) = await broadcast.receipts([State.UNKNOWN])
 
-    await engine.settle_unknown(unknown, arrived=None)
+    await engine.settle(unknown, as_="again")
 
     assert {State.SENT: 2, State.UNKNOWN: 1} == before
     assert {State.SENT: 3} == await broadcast.wait()

@@ -280,7 +280,7 @@ def test_names_stand_for_targets(both: Run, sandbox: Sandbox) -> None:
     assert 0 == said.code
     assert 2 == len(posts(sandbox))
     assert 2 == wrong.code
-    assert "Did you mean alice?" in wrong.err
+    assert "Did you mean @alice?" in wrong.err
     assert [("@alice", 1), ("#all", 2)] == [(one["name"], len(one["targets"])) for one in listed]
 
 
@@ -326,7 +326,7 @@ def test_a_sent_message_is_recalled(qq: Run, sandbox: Sandbox) -> None:
         (["upload", "none.png"], 2, "MediaFormat", "no file"),
         (["library", "show", "deadbeef"], 2, "Refused", "not in the library"),
         (["contacts", "set", "@a b", USER], 2, "UnknownTarget", "is no name"),
-        (["contacts", "remove", "@nobody"], 2, "UnknownTarget", "no '@nobody'"),
+        (["contacts", "remove", "@nobody"], 2, "UnknownTarget", "no alias '@nobody'"),
         (["send", "--bogus", "x"], 2, "UsageError", "No such option"),
         (["frobnicate"], 2, "UsageError", "No such command"),
         (["demo", "--scale", "0"], 2, "UsageError", "scale"),

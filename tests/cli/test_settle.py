@@ -42,7 +42,7 @@ async def test_once_the_part_in_doubt_is_known_to_have_arrived_the_rest_follows(
         with pytest.raises(DeliveryFailed) as caught:
             await engine.send("fake.me/user/a", "first", "second")
 
-        await engine.settle_unknown(caught.value.receipts[0], arrived=True)
+        await engine.settle(caught.value.receipts[0], as_="arrived")
         (settled,) = await engine.wait(caught.value.receipts[0])
 
     assert State.SENT == settled.state
@@ -57,7 +57,7 @@ async def test_a_single_part_that_arrived_is_sent_at_once(network: Network, tmp_
         with pytest.raises(DeliveryFailed) as caught:
             await engine.send("fake.me/user/a", "first")
 
-        settled = await engine.settle_unknown(caught.value.receipts[0], arrived=True)
+        settled = await engine.settle(caught.value.receipts[0], as_="arrived")
 
     assert State.SENT == settled.state
     assert 1 == len(network.arrived)
@@ -70,7 +70,7 @@ async def test_a_process_that_sends_notices_what_another_one_settles(network: Ne
         with pytest.raises(DeliveryFailed) as caught:
             await sending.send("fake.me/user/a", "hi")
 
-        await looking.settle_unknown(caught.value.receipts[0], arrived=None)
+        await looking.settle(caught.value.receipts[0], as_="again")
         (settled,) = await looking.wait(caught.value.receipts[0])
 
     assert State.SENT == settled.state

@@ -178,7 +178,7 @@ async def test_an_unknown_delivery_is_settled_by_hand(engine: Engine, network: N
     with pytest.raises(DeliveryFailed) as caught:
         await engine.send("fake.me/user/a", "hi")
 
-    receipt = await engine.settle_unknown(caught.value.receipts[0], arrived=None)
+    receipt = await engine.settle(caught.value.receipts[0], as_="again")
     (settled,) = await engine.wait([receipt])
 
     assert State.SENT == settled.state
@@ -439,7 +439,7 @@ async def test_a_recall_reaches_every_part(engine: Engine, network: Network) -> 
 async def test_a_bad_target_is_refused_and_nothing_is_stored(
     engine: Engine, network: Network, target: str, error: type[Exception], words: str
 ) -> None:
-    await engine.contacts.put("boss", ["fake.me/user/b"], is_tag=False)
+    await engine.contacts.put("@boss", ["fake.me/user/b"])
 
     with pytest.raises(error, match=words):
         await engine.submit(["fake.me/user/fine", target], "hi")
@@ -456,8 +456,8 @@ async def test_bad_content_is_refused_and_nothing_is_stored(
 
 
 async def test_aliases_and_tags_are_resolved_each_target_once(engine: Engine, network: Network) -> None:
-    await engine.contacts.put("boss", ["fake.me/user/b"], is_tag=False)
-    await engine.contacts.put("ops", ["fake.me/user/a", "fake.me/user/b"], is_tag=True)
+    await engine.contacts.put("@boss", ["fake.me/user/b"])
+    await engine.contacts.put("#ops", ["fake.me/user/a", "fake.me/user/b"])
 
     receipts = await engine.submit(["@boss", "#ops", "fake.me/user/c"], "hi")
     await engine.wait(receipts)

@@ -33,9 +33,9 @@ async def test_a_new_store_can_be_opened_by_many_at_once(tmp_path: Path) -> None
     engines = await asyncio.gather(*(Engine.open(tmp_path / "new", sending=False) for _ in range(6)))
 
     assert 1 == len({engine.supervisor.store_id for engine in engines})
-    await engines[0].contacts.put("boss", ["fake.me/user/b"], is_tag=False)
+    await engines[0].contacts.put("@boss", ["fake.me/user/b"])
     for engine in engines:
-        assert ["boss"] == await engine.contacts.names(is_tag=False)
+        assert ["@boss"] == list(await engine.contacts.all())
         await engine.close()
 
 
@@ -154,7 +154,7 @@ async def test_a_caller_that_waits_when_the_engine_closes_gets_the_present_state
     sending = asyncio.create_task(engine.send("fake.me/user/a", "hi", timeout=None))
     await until(lambda: network.concurrent == 1)
     broadcast = await engine.broadcast(users(3), "news")
-    asked = answers_of(monkeypatch, engine.broadcasts.table, "going")
+    asked = answers_of(monkeypatch, engine.supervisor.broadcast_table, "going")
     waiting = asyncio.create_task(broadcast.wait())
     await until(lambda: asked)
 

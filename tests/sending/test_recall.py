@@ -68,7 +68,7 @@ async def test_a_message_with_a_part_of_unknown_id_is_not_recalled_by_halves(eng
     (receipt,) = await engine.submit(ALICE, "one", "two")
     while not (await engine.receipt(receipt.delivery)).state.final:
         await engine.supervisor.waiting.for_all([1], 0.1)
-    await engine.settle_unknown("d1", arrived=True)
+    await engine.settle("d1", as_="arrived")
 
     with pytest.raises(Refused, match="the platform's id of part 2 of 2 is not known"):
         await engine.recall("d1")

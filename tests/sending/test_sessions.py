@@ -118,7 +118,7 @@ async def test_an_operator_may_send_again_in_a_new_session_under_the_same_key(
     await engine.login("fake.me", lambda step: None)
     await settled(engine, receipt)
     clock.advance(5000)
-    again = await engine.settle_unknown(receipt.delivery, arrived=None)
+    again = await engine.settle(receipt.delivery, as_="again")
 
     assert State.SENT == (await settled(engine, again))[0]
     assert 1 == len({key for _, _, key in network.arrived})

@@ -115,7 +115,7 @@ async def test_a_delivery_resent_by_an_operator_that_had_arrived_is_sent(engine:
         await engine.send("fake.me/user/a", "hi")
     network.script = lambda target, number: Duplicate("again")
 
-    receipt = await engine.settle_unknown("d1", arrived=None)
+    receipt = await engine.settle("d1", as_="again")
     (receipt,) = await engine.wait([receipt])
 
     assert State.SENT == receipt.state

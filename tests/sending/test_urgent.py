@@ -88,7 +88,7 @@ async def test_a_broadcast_that_is_repeated_with_one_more_target_waits_for_all_o
     network.gate = asyncio.Event()
     first = await engine.broadcast(users(3), "news", key="news")
     second = await engine.broadcast(users(4), "news", key="news")
-    asked = answers_of(monkeypatch, engine.broadcasts.table, "going")
+    asked = answers_of(monkeypatch, engine.supervisor.broadcast_table, "going")
     waiting = asyncio.create_task(second.wait())
     await until(lambda: asked)
     assert [{"fake.me"}] == asked

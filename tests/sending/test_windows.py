@@ -154,7 +154,7 @@ async def test_a_send_that_failed_before_it_left_counts_against_no_budget_after_
     network.script = lambda target, number: OutcomeUnknown("cut") if "a:more" not in network.tries else None
     with pytest.raises(DeliveryFailed):
         await engine.send("fake.me/user/a", "hi")
-    await engine.settle_unknown("d1", arrived=False)
+    await engine.settle("d1", as_="lost")
     await engine.close()
 
     async with await Engine.open(tmp_path / "store", clock=clock) as again:

@@ -98,7 +98,7 @@ async def test_a_full_disk_is_named_when_a_store_is_opened(tmp_path: Path, monke
 async def test_a_damaged_delivery_is_named_with_the_store_and_the_remedy(tmp_path: Path, damage: str) -> None:
     store = tmp_path / "store"
     async with await Engine.open(store, sending=False) as engine:
-        await engine.contacts.put("nobody", [], is_tag=False)
+        await engine.contacts.put("@nobody", "qqbot.main/user/x")
     with sqlite3.connect(store / "yizhan.db") as connection:
         connection.execute(
             "INSERT INTO deliveries (seq, message, broadcast, account, kind, target, priority, state, created_at)"

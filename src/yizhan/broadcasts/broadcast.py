@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
 
+from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.report import Report
 from yizhan.broadcasts.rows import BroadcastRow, RecipientState, broadcast_name
 from yizhan.model import Receipt, State
-
-if TYPE_CHECKING:
-    from yizhan.broadcasts.broadcasts import Broadcasts
 
 PAGE = 1000
 
@@ -18,8 +15,8 @@ PAGE = 1000
 class Broadcast:
     """A message for many. Every call reads the store, so that any process may hold it."""
 
-    def __init__(self, row: BroadcastRow, broadcasts: Broadcasts, *, repeated: bool = False) -> None:
-        self._broadcasts = broadcasts
+    def __init__(self, row: BroadcastRow, actions: BroadcastActions, *, repeated: bool = False) -> None:
+        self._actions = actions
         self.number = row.id
         self.name = row.name
         self.total = row.total
@@ -38,14 +35,14 @@ class Broadcast:
 
     async def row(self) -> BroadcastRow:
         """Return state, reason, times and options as they are now."""
-        return await self._broadcasts.table.get(self.number)
+        return await self._actions.table.get(self.number)
 
     async def counts(self) -> dict[State, int]:
         """Return how many recipients stand in each state; their sum is `total` less the refused.
 
         A recipient that is not in the outbox yet counts as `queued` or, before the start and during a pause, `held`.
         """
-        return await self._broadcasts.counts(self.number)
+        return await self._actions.counts(self.number)
 
     async def wait(self, timeout: float | None = None, *, until_held: bool = True) -> dict[State, int]:
         """Wait until nothing of it is queued or being sent (nor held, unless `until_held`); returns the counts.
@@ -54,54 +51,54 @@ class Broadcast:
         of accounts that wait for a login are not waited for, nor is a broadcast that a person must start or resume.
         `timeout`: seconds of real time; when it runs out, the counts as they stand.
         """
-        await self._broadcasts.wait(self.number, timeout, until_held=until_held)
+        await self._actions.wait(self.number, timeout, until_held=until_held)
         return await self.counts()
 
     async def receipts(self, states: Sequence[State] = (), limit: int = 100_000) -> list[Receipt]:
         """Return the receipts of the deliveries that are in the outbox, in the order of the recipients."""
-        return await self._broadcasts.receipts(self.number, states, limit)
+        return await self._actions.receipts(self.number, states, limit)
 
     async def recipients(self, states: Sequence[str] = ()) -> AsyncIterator[RecipientState]:
-        """Yield a row for every recipient, in order, also while it runs. `states`: as in `RecipientState.state`."""
+        """Yield a row for every recipient, in order, also while it runs; `states` are those of `RecipientState`."""
         after = 0
-        while rows := await self._broadcasts.table.recipients(self.number, states, after=after, limit=PAGE):
+        while rows := await self._actions.table.recipients(self.number, states, after=after, limit=PAGE):
             for row in rows:
                 yield row
             after = rows[-1].ord
 
     async def report(self) -> Report:
         """Return totals by account, state and code, the timeline, and what was recalled."""
-        return await self._broadcasts.report(self.number)
+        return await self._actions.report(self.number)
 
     async def start(self, at: float | None = None) -> None:
         """Start it now, or at a time in seconds since the epoch."""
-        await self._broadcasts.start(self.number, at)
+        await self._actions.start(self.number, at)
 
     async def unschedule(self) -> None:
         """Make a draft of it again."""
-        await self._broadcasts.act(self.number, "unschedule")
+        await self._actions.act(self.number, "unschedule")
 
     async def pause(self) -> None:
         """Let nothing more of it leave; what is on the wire, and the rest of half-sent messages, finishes."""
-        await self._broadcasts.pause(self.number)
+        await self._actions.pause(self.number)
 
     async def resume(self) -> None:
-        await self._broadcasts.resume(self.number)
+        await self._actions.resume(self.number)
 
     async def cancel(self) -> int:
         """Let nothing more of it leave, for good; returns how many recipients get nothing."""
-        return await self._broadcasts.cancel(self.number)
+        return await self._actions.cancel(self.number)
 
     async def recall(self) -> None:
-        """Cancel it and take back what was sent, as far as the platforms allow; goes on by itself until that is done.
+        """Cancel it and recall what was sent, as far as the platforms allow; goes on by itself until that is done.
 
         `wait` waits for its end.
         """
-        await self._broadcasts.recall(self.number)
+        await self._actions.recall(self.number)
 
     async def retry(self, states: Sequence[State] = (State.FAILED, State.EXPIRED, State.CANCELLED)) -> Broadcast:
         """Start a new broadcast to those recipients that ended in `states`; they get the parts that are missing.
 
         `State.UNKNOWN` must be named: such a message may have arrived.
         """
-        return await self._broadcasts.retry(self.number, states)
+        return Broadcast((await self._actions.retry(self.number, states)).row, self._actions)

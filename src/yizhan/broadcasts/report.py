@@ -1,4 +1,4 @@
-"""What became of a broadcast, as values, and as rows for spreadsheets and programs."""
+"""The report of a broadcast: totals as values, and a row per recipient for spreadsheets and programs."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.model import Receipt, State, Target
 from yizhan.sending.delivery import delivery_seq
+from yizhan.sending.operations import Outcome, checked_outcome
 from yizhan.sending.waiting import raise_if_failed
 from yizhan.supervisor import Supervisor
 
@@ -58,8 +59,8 @@ class DeliveryCalls:
         """Take deliveries that have not begun out of the queue; returns how many."""
         return await self.supervisor.operations.cancel(sorted({_seq(one) for one in which}))
 
-    async def settle_unknown(self, which: Which, *, arrived: bool | None) -> Receipt:
-        """Settle an `unknown` delivery by hand: it arrived, it did not, or (None) it is to be sent again.
+    async def settle(self, which: Which, *, as_: Outcome) -> Receipt:
+        """Settle an `unknown` delivery by hand: it "arrived", it was "lost", or it is to be sent "again".
 
         Only the part in doubt is meant: parts sent before it stay sent, and once it is known to have arrived, the
         parts behind it follow.
@@ -67,7 +68,28 @@ class DeliveryCalls:
         Raises:
             Refused: the delivery is not unknown.
         """
-        return await self.supervisor.operations.settle_unknown(_seq(which), arrived=arrived)
+        return await self.supervisor.operations.settle(_seq(which), checked_outcome(as_))
+
+    async def retry(self, *which: Which, states: Sequence[State | str] = ()) -> list[Receipt]:
+        """Send again what ended without success, named or in `states`: only the parts that are missing.
+
+        Each gets a new delivery, whose `retry_of` names the old one; a second retry finds the first. `states`: of
+        failed, expired and cancelled. An unknown delivery may have arrived, so it must be named; its part in doubt is
+        sent once more.
+
+        Raises:
+            Refused: one of them is not there, has not ended, or was sent.
+        """
+        return await self.supervisor.operations.retry([_seq(one) for one in which], [State(state) for state in states])
+
+    async def mark_read(self, target: str | Target) -> None:
+        """Tell the platform that what `target` wrote has been read.
+
+        Raises:
+            Unsupported: the platform has no such call.
+        """
+        parsed = Target.parse(target)
+        await (await self.supervisor.accounts.use(parsed.account)).adapter.mark_read(parsed)
 
     async def receipt(self, which: int | str) -> Receipt:
         """Return one delivery's receipt.

@@ -21,6 +21,7 @@ from yizhan.cli import (
     doctor,
     library,
     login,
+    read,
     recall,
     sandbox,
     send,
@@ -71,6 +72,7 @@ app.command("send", rich_help_panel=SENDING)(send.send)
 app.command("upload", rich_help_panel=SENDING)(upload.upload)
 app.command("wait", rich_help_panel=SENDING)(wait.wait)
 app.command("recall", rich_help_panel=SENDING)(recall.recall)
+app.command("read", rich_help_panel=SENDING)(read.read)
 app.add_typer(account.app, name="account", rich_help_panel=ACCOUNTS)
 app.command("login", rich_help_panel=ACCOUNTS)(login.login)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=ACCOUNTS)

@@ -13,7 +13,7 @@ from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output, many
 from yizhan.cli.running import opened, run
-from yizhan.errors import Refused, UnknownTarget, did_you_mean
+from yizhan.errors import UnknownTarget
 
 app = typer.Typer(help="Names for targets: @alias for one, #tag for many.", no_args_is_help=True)
 
@@ -63,21 +63,16 @@ async def _set(store: Path, name: str, is_tag: bool, targets: Sequence[str], out
     async with opened(store, make=True) as engine:
         # Names inside a name are resolved now, so that a tag can be built from others.
         found = [str(target) for target in await engine.targets(targets)]
-        if not is_tag and len(found) != 1:
-            raise Refused(f"@{name} is the name of one target, and these are {len(found)}. Use #{name} for many.")
-        await engine.contacts.put(name, found, is_tag=is_tag)
-    shown = f"{'#' if is_tag else '@'}{name}"
+        shown = f"{'#' if is_tag else '@'}{name}"
+        await engine.contacts.put(shown, found)
     out.value({"name": shown, "targets": found})
     out.line(f"{shown} is {found[0] if not is_tag else many(len(found), 'target')}.")
     return SENT
 
 
 async def _list(store: Path, out: Output) -> int:
-    rows = []
     async with opened(store) as engine:
-        for sign, is_tag in (("@", False), ("#", True)):
-            for name in await engine.contacts.names(is_tag=is_tag):
-                rows.append((f"{sign}{name}", await engine.contacts.find(name, is_tag=is_tag)))
+        rows = list((await engine.contacts.all()).items())
     for shown, targets in rows:
         out.value({"name": shown, "targets": targets})
     out.table(("name", "targets"), [(shown, _short(targets)) for shown, targets in rows])
@@ -89,10 +84,7 @@ async def _list(store: Path, out: Output) -> int:
 async def _remove(store: Path, name: str, is_tag: bool, out: Output) -> int:
     sign = "#" if is_tag else "@"
     async with opened(store) as engine:
-        known = await engine.contacts.names(is_tag=is_tag)
-        if name not in known:
-            raise UnknownTarget(f"There is no '{sign}{name}'.{did_you_mean(name, known)}")
-        await engine.contacts.put(name, [], is_tag=is_tag)
+        await engine.contacts.remove(f"{sign}{name}")
     out.value({"name": f"{sign}{name}", "removed": True})
     out.line(f"{sign}{name} removed.")
     return SENT

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from yizhan.cli.exits import SENT, USAGE, code_of
-from yizhan.cli.ids import Ids, ids_of
+from yizhan.cli.ids import Ids, OptionalIds, ids_of, wait_for
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
-from yizhan.cli.output import Output, moment, receipt_object
+from yizhan.cli.output import Output, moment
 from yizhan.cli.running import opened, run
 from yizhan.errors import Refused, did_you_mean
 
 app = typer.Typer(help="List deliveries; show, settle or cancel some.", invoke_without_command=True)
+
+
+class Retried(StrEnum):
+    """States that `retry --state` takes."""
+
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
 
 STATES = ("queued", "sending", "held", "sent", "failed", "unknown", "expired", "cancelled", "recalled")
 
@@ -68,6 +78,23 @@ def settle(
     return run(_settle(store, ids_of(ids), outcome, Output(as_json, quiet)))
 
 
+@app.command("retry")
+def retry(
+    ids: OptionalIds = None,
+    state: Annotated[
+        list[Retried] | None,
+        typer.Option("--state", help="All that are failed, expired or cancelled; may be repeated."),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Send again what ended without success, only the parts that are missing. Unknown ones must be named."""
+    if not ids and not state:
+        raise Refused("Name deliveries, such as d42 or d42-d90, or a state: --state failed.")
+    return run(_retry(store, ids_of(ids or []), [one.value for one in state or []], Output(as_json, quiet)))
+
+
 @app.command("cancel")
 def cancel(ids: Ids, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
     """Take deliveries that have not begun out of the queue."""
@@ -91,8 +118,8 @@ async def _show(store: Path, ids: Sequence[str], out: Output) -> int:
         for one in ids:
             receipt = await engine.receipt(one)
             tries = await engine.records.attempts_of(delivery_seq(one))
-            out.value({**receipt_object(receipt), "tries": tries})
-            for line in _in_full(receipt_object(receipt), tries):
+            out.value({**receipt.to_dict(), "tries": tries})
+            for line in _in_full(receipt.to_dict(), tries):
                 out.line(line)
     return SENT
 
@@ -116,16 +143,26 @@ def _in_full(receipt: dict[str, Any], tries: Sequence[dict[str, Any]]) -> list[s
     return lines
 
 
-async def _settle(store: Path, ids: Sequence[str], outcome: str, out: Output) -> int:
-    arrived = {"arrived": True, "lost": False, "again": None}[outcome]
+async def _settle(store: Path, ids: Sequence[str], outcome: Literal["arrived", "lost", "again"], out: Output) -> int:
     async with opened(store) as engine:
-        receipts = [await engine.settle_unknown(one, arrived=arrived) for one in ids]
+        receipts = [await engine.settle(one, as_=outcome) for one in ids]
     out.receipts(receipts)
     waiting = [receipt.delivery for receipt in receipts if not receipt.state.final]
     if waiting:
         out.line(f"To send now and wait: yizhan wait {' '.join(waiting)}")
         return code_of(receipts)
     return SENT
+
+
+async def _retry(store: Path, ids: Sequence[str], states: Sequence[str], out: Output) -> int:
+    async with opened(store) as engine:
+        receipts = await engine.retry(*ids, states=states)
+    out.receipts(receipts)
+    if not receipts:
+        out.line("There is nothing to retry.")
+    elif any(not receipt.state.final for receipt in receipts):
+        out.line(f"To send now and wait: {wait_for(receipts)}")
+    return code_of(receipts) if receipts else SENT
 
 
 async def _cancel(store: Path, ids: Sequence[str], out: Output) -> int:

@@ -16,6 +16,10 @@ Ids = Annotated[
     list[str],
     typer.Argument(metavar="ID...", show_envvar=False, help="Deliveries, as `send` printed them: d42, d42-d90."),
 ]
+OptionalIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", show_envvar=False, help="Deliveries, as `send` printed them: d42, d42-d90."),
+]
 MOST = 1_000_000
 
 

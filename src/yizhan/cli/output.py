@@ -80,7 +80,7 @@ class Output:
     def receipts(self, receipts: Sequence[Receipt]) -> None:
         """Show how deliveries stand."""
         for receipt in receipts if self.as_json else ():
-            self.value(receipt_object(receipt))
+            self.value(receipt.to_dict())
         self.table(
             ("id", "state", "target", "why"),
             [(r.delivery, r.state.value, r.target, why(r)) for r in receipts],
@@ -134,12 +134,6 @@ def _print(table: Table) -> None:
     lines = io.StringIO()
     Console(file=lines, highlight=False, width=WIDE).print(table)
     write("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
-
-
-def receipt_object(receipt: Receipt) -> dict[str, Any]:
-    """Return a receipt with every field, also those that say nothing, so that programs need not guess."""
-    fields = {name: msgspec.to_builtins(getattr(receipt, name)) for name in receipt.__struct_fields__}
-    return {**fields, "parts_done": receipt.parts_done}
 
 
 def why(receipt: Receipt) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 
 class State(StrEnum):
@@ -102,6 +102,17 @@ class Receipt(Struct, frozen=True, omit_defaults=True):
     def half_sent(self) -> bool:
         """Whether some of its parts were sent, and others were not."""
         return 0 < self.parts_done < self.parts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field as plain values for JSON, those included that say nothing, with `parts_done`."""
+        fields = {name: to_builtins(getattr(self, name)) for name in self.__struct_fields__}
+        ids = [to_builtins(one) for one in self.platform_ids]
+        return {**fields, "platform_ids": ids, "parts_done": self.parts_done}
+
+    def __repr__(self) -> str:
+        parts = f", {self.parts_done} of {self.parts} parts" if self.parts > 1 else ""
+        why = f": {self.detail}" if self.detail else ""
+        return f"<Receipt {self.delivery} {self.state} to {self.target}{parts}{why}>"
 
     @property
     def ok(self) -> bool:

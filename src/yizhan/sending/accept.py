@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from yizhan.accounts.contacts import Contacts
 from yizhan.accounts.received_media import ReceivedMedia
 from yizhan.accounts.registry import Accounts
-from yizhan.accounts.tables import ContactTable
 from yizhan.errors import Refused, UnknownTarget, Unsupported, did_you_mean
 from yizhan.media.uploads import HandleCache
 from yizhan.model import (
@@ -57,7 +57,7 @@ class Acceptance:
     def __init__(
         self,
         accounts: Accounts,
-        contacts: ContactTable,
+        contacts: Contacts,
         library: Library,
         messages: MessageCache,
         outbox: Outbox,
@@ -90,23 +90,13 @@ class Acceptance:
         found: dict[Target, None] = {}
         for one in given:
             if isinstance(one, str) and one[:1] in ("@", "#"):
-                for text in await self._named(one):
+                for text in await self._contacts.get(one):
                     found[Target.parse(text)] = None
             else:
                 found[Target.parse(one)] = None
         if not found:
             raise UnknownTarget("There is no target. Name at least one, such as qqbot.main/user/OPENID.")
         return list(found)
-
-    async def _named(self, text: str) -> list[str]:
-        check_text(text, "A name of targets")
-        is_tag = text.startswith("#")
-        found = await self._contacts.find(text[1:], is_tag=is_tag)
-        if not found:
-            known = await self._contacts.names(is_tag=is_tag)
-            kind = "tag" if is_tag else "alias"
-            raise UnknownTarget(f"There is no {kind} '{text}'.{did_you_mean(text[1:], known)}")
-        return found
 
     async def take_in(self, message: Message) -> Message:
         """Return `message` with every path, bytes or stream in it replaced by media of the library.

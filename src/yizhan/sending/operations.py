@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from msgspec.structs import replace
 
@@ -12,10 +13,30 @@ from yizhan.model import Clock, PlatformId, Receipt, State, Target, load_message
 from yizhan.runtime.notifier import DeliveryChanged, Notifier
 from yizhan.sending.accept import Acceptance
 from yizhan.sending.budgets import Budgets
-from yizhan.sending.delivery import delivery_id
+from yizhan.sending.delivery import Delivery, delivery_id
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
+from yizhan.sending.outbox.retry import ENDED
 from yizhan.sending.worker import Worker
+
+Outcome = Literal["arrived", "lost", "again"]
+"""The outcome of an unknown delivery, by an operator's word."""
+
+
+RETRIES_AT_ONCE = 500
+"""Deliveries of one commit."""
+
+
+def checked_outcome(outcome: str) -> Outcome:
+    """Return `outcome` if it is one.
+
+    Raises:
+        Refused: it is not.
+    """
+    for known in get_args(Outcome):
+        if outcome == known:
+            return known  # type: ignore[no-any-return]
+    raise Refused(f'{outcome!r} is not an outcome. Expected as_="arrived", "lost" or "again".')
 
 
 class Operations:
@@ -79,22 +100,52 @@ class Operations:
             await self._outbox.record_recall(seq, ids)
         return await self._records.receipt(seq)
 
-    async def settle_unknown(self, seq: int, *, arrived: bool | None) -> Receipt:
-        """Settle the part in doubt of an unknown delivery: it arrived, it did not, or (None) it is to be sent again.
+    async def settle(self, seq: int, outcome: Outcome) -> Receipt:
+        """Settle the part in doubt of an unknown delivery: it arrived, it was lost, or it is to be sent again.
 
         Parts that were sent before it stay sent. Once it is known to have arrived, the parts behind it follow.
 
         Raises:
             Refused: the delivery is not unknown.
         """
-        state, ids = State.QUEUED if arrived is None else State.FAILED, None
-        if arrived:
+        state, ids = State.QUEUED if outcome == "again" else State.FAILED, None
+        if outcome == "arrived":
             state, ids = await self._arrived(seq)
         if not await self._outbox.settle_unknown(seq, state, "settled by hand", ids):
             raise Refused(f"{delivery_id(seq)} is not unknown; there is nothing to settle.")
         receipt = await self._records.receipt(seq)
         await self._worker.wake(Target.parse(receipt.target).account)
         return receipt
+
+    async def retry(self, seqs: Sequence[int], states: Sequence[State] = ()) -> list[Receipt]:
+        """Send again what ended without success: a new delivery for each, with the parts that are missing.
+
+        A delivery that was retried already is not retried again; the receipt is that of its retry. `states`: also every
+        delivery in one of them that has no retry.
+
+        Raises:
+            Refused: one of `seqs` is not there, has not ended, or was sent; or `states` names one that is not retried.
+        """
+        if wrong := [state for state in states if state not in ENDED]:
+            hint = " Name the deliveries: they may have arrived." if State.UNKNOWN in wrong else ""
+            raise Refused(f"Deliveries that are {wrong[0]} are not retried by their state.{hint}")
+        new = list((await self._retry(seqs)).values()) if seqs else []
+        after = 0
+        while states and (some := await self._outbox.in_states(states, after, RETRIES_AT_ONCE)):
+            new += (await self._retry(some)).values()
+            after = some[-1]
+        return await self._records.receipts(new, limit=len(new))
+
+    async def _retry(self, seqs: Sequence[int]) -> Mapping[int, int]:
+        retried = await self._outbox.retry(seqs)
+        receipts = await self._records.receipts(list(retried.seqs.values()), limit=len(retried.seqs))
+        by_account: dict[str, list[Delivery]] = {Target.parse(receipt.target).account: [] for receipt in receipts}
+        for delivery in retried.deliveries:
+            by_account[delivery.target.account].append(delivery)
+        for account, deliveries in by_account.items():
+            await self._worker.offer(account, deliveries)
+            await self._worker.wake(account)
+        return {seq: retried.seqs[seq] for seq in dict.fromkeys(seqs)}
 
     async def _arrived(self, seq: int) -> tuple[State, Sequence[PlatformId]]:
         """Return state and ids of a delivery once the part in doubt is known to have arrived."""

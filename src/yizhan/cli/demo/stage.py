@@ -228,7 +228,7 @@ async def _settle(it: Play, sender: Sender) -> None:
             came = (target.platform, target.kind, target.id, part) in arrived
             there += came
             # None sends the part in doubt again; True goes on with what follows it.
-            await engine.settle_unknown(receipt, arrived=came or None)
+            await engine.settle(receipt, as_="arrived" if came else "again")
     again = len(unknown) - there
     it.screen.say(f"  Of {len(unknown)} unknown, the sandbox says, {there} had arrived and {again} had not.")
     it.screen.say(

@@ -7,18 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from yizhan.model import Message
+from yizhan.model import Message, State
 from yizhan.sending.delivery import BROADCAST, Submission, Submitted
+from yizhan.sending.outbox import retry
 from yizhan.sending.outbox.claim import SOON, Claim
 from yizhan.sending.outbox.insert import NewDeliveries, store
 from yizhan.sending.outbox.operator import Operator
 from yizhan.sending.outbox.record import Record
+from yizhan.sending.outbox.retry import Retried
 
 __all__ = ["SOON", "Outbox"]
 
 
 class Outbox(Claim, Record, Operator):
     """Stored deliveries of all accounts."""
+
+    async def retry(self, seqs: Sequence[int]) -> Retried:
+        """Store a new delivery for each of `seqs`, which ended without success, or find the one that is there.
+
+        Raises:
+            Refused: one of them is not there, has not ended, or was sent.
+        """
+        return await self._ledger.write(
+            lambda connection: retry.retry(connection, self._ledger, seqs, self._clock.now()), urgent=True
+        )
+
+    async def in_states(self, states: Sequence[State], after: int, limit: int) -> list[int]:
+        """Return deliveries in one of `states` that have no retry, behind the number `after`."""
+        return await self._ledger.read(lambda connection: retry.in_states(connection, states, after, limit))
 
     async def submit(
         self,
