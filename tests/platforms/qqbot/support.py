@@ -1,4 +1,4 @@
-"""What the tests of the QQ bot share: identities, media, an account on a served platform, and plain requests."""
+"""Shared by the tests of the QQ bot: identities, media, an account on a served platform, and plain requests."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def bot_of(**more: Any) -> AsyncIterator[tuple[Served, Bot]]:
 async def deliver(
     adapter: Adapter, message: Message, target: Target, data: bytes = PNG, number: int = 1
 ) -> list[PlatformId]:
-    """Compose, upload and send, as the engine does it."""
+    """Compose, upload and send like the engine."""
     sent = []
     for part in adapter.compose(message, target):
         handles = {need: await adapter.upload(need, BytesContent(data), target) for need in part.needs}
@@ -75,14 +75,14 @@ async def deliver(
 
 
 def stop_clock(served: Served) -> None:
-    """From now on the world's clock moves only when it is turned: what is counted by the second counts all calls."""
+    """Stop the world's clock: it moves only when a test turns it."""
     clock = served.world.clock
     began = clock.now() - clock.turned
     clock.now = lambda: began + clock.turned  # type: ignore[method-assign]
 
 
 class Plain:
-    """Requests as any program might send them; for what our client would never say."""
+    """Plain requests, also those that our client would never make."""
 
     def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
         self.served = served

@@ -85,7 +85,7 @@ def test_equal_media_share_one_upload_within_a_scene_and_none_across() -> None:
     assert need(TO_GROUP) != need(TO_USER)
 
 
-def test_mentions_are_markup_where_they_are_shown() -> None:
+def test_mentions_are_written_as_markup_in_groups_and_channels() -> None:
     assert [(0, '<qqbot-at-user id="M1" /> hi', "")] == shapes(TO_GROUP, Mention("M1"), Text(" hi"))
     assert [(None, "<qqbot-at-everyone /> a &lt; b", "")] == shapes(TO_CHANNEL, Mention("all"), Text(" a < b"))
     for target, who in ((TO_USER, "M1"), (TO_GROUP, "all"), (TO_DM, "M1")):
@@ -99,7 +99,7 @@ def test_a_mention_cannot_break_out_of_its_markup() -> None:
     assert '<qqbot-at-user id="x&quot; /&gt;&lt;evil" />' == content
 
 
-def test_a_quote_refers_from_the_first_part() -> None:
+def test_a_quote_goes_with_the_first_part() -> None:
     parts = compose(Message((Quote("REFIDX_1"), Text("a"), Video(CLIP))), TO_USER, RULES)
 
     references = [part.body.message_reference for part in parts]
@@ -107,7 +107,7 @@ def test_a_quote_refers_from_the_first_part() -> None:
     assert references[1] is None
 
 
-def test_a_native_body_goes_as_it_is() -> None:
+def test_a_native_body_is_sent_unchanged() -> None:
     body = {"msg_type": 2, "markdown": {"content": "# a"}, "new_field": 1}
     text, native = compose(Message((Text("a"), Native("messages", body))), TO_GROUP, RULES)
 
@@ -117,7 +117,7 @@ def test_a_native_body_goes_as_it_is() -> None:
         compose(Message((Native("mesages", body),)), TO_GROUP, RULES)
 
 
-def test_received_media_are_passed_on_by_their_link() -> None:
+def test_received_media_are_forwarded_by_their_link() -> None:
     (part,) = compose(Message((Text("看"), Forward("image", {"url": "http://x/a"}, "a.png"))), TO_USER, RULES)
 
     assert isinstance(part.body, LinkMessage)
@@ -141,7 +141,7 @@ def test_a_channel_takes_a_picture_inside_its_message() -> None:
     ("reply", "target", "repeatable"),
     [(None, TO_USER, False), (Reply("m", 1), TO_USER, True), (Reply("m", 1), TO_CHANNEL, False)],
 )
-def test_only_numbered_answers_may_be_repeated(reply: Reply | None, target: Target, repeatable: bool) -> None:
+def test_only_answers_with_a_number_are_repeatable(reply: Reply | None, target: Target, repeatable: bool) -> None:
     (part,) = compose(Message((Text("a"),), reply), target, RULES)
 
     assert repeatable == part.repeatable
@@ -164,14 +164,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("target", "segment", "error", "words"), REFUSED)
-def test_what_cannot_be_carried_is_refused_with_a_remedy(
+def test_a_segment_that_cannot_be_carried_is_refused_with_a_remedy(
     target: Target, segment: Segment, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         shapes(target, segment)
 
 
-def test_sizes_are_the_rules() -> None:
+def test_the_size_limits_of_media_are_those_of_the_rules() -> None:
     rules = PLATFORM.rules(overrides={"image.soft_bytes": 50, "image.hard_bytes": 99})
 
     with pytest.raises(MediaTooLarge, match=r"image\.hard_bytes, profile 2026-09"):
@@ -181,7 +181,7 @@ def test_sizes_are_the_rules() -> None:
     assert "1:a.png" == part.needs[0].use
 
 
-def test_a_profile_of_the_past_takes_what_it_took_then() -> None:
+def test_an_old_profile_has_the_limits_of_its_time() -> None:
     rules = PLATFORM.rules("2023-11")
 
     with pytest.raises(MediaFormat, match="profile 2023-11"):
@@ -225,7 +225,7 @@ def test_lifted_rules_have_no_limits() -> None:
 
 
 @pytest.mark.parametrize(("profile", "user", "group"), [("2026-09", 4, 5), ("2025-04", 5, 5), ("2026-01", 4, 5)])
-def test_the_number_of_answers_has_a_history(profile: str, user: int, group: int) -> None:
+def test_the_number_of_answers_follows_the_profile(profile: str, user: int, group: int) -> None:
     rules = PLATFORM.rules(profile)
 
     assert (user, group) == (rules["passive.user.count"], rules["passive.group.count"])
@@ -257,7 +257,7 @@ def test_a_message_of_a_user_is_answered_by_its_id() -> None:
     assert "hi" == event.message.text
 
 
-def test_a_message_of_a_group_loses_the_space_that_the_mention_left() -> None:
+def test_the_space_after_a_stripped_mention_is_removed() -> None:
     d = {"id": "1", "author": {"member_openid": "M"}, "group_openid": GROUP, "content": " /ping", "timestamp": AT}
     event = event_of("GROUP_AT_MESSAGE_CREATE", d)
 
@@ -292,7 +292,7 @@ def test_attachments_are_references() -> None:
     assert ("file", "报告.pdf") == (paper.kind, paper.name)
 
 
-def test_a_quoting_message_names_what_it_quotes() -> None:
+def test_a_received_quote_names_the_quoted_message() -> None:
     d = {
         "id": "1",
         "author": {"user_openid": USER},
@@ -320,7 +320,7 @@ def test_a_received_card_says_what_it_shows(fields: Any) -> None:
     assert (Card("[分享] 一篇文章", "摘要", "https://x", "com.x"),) == event.message.segments
 
 
-def test_a_channels_text_is_unescaped() -> None:
+def test_the_text_of_a_channel_is_unescaped() -> None:
     d = {"id": "08", "author": {"id": "1"}, "channel_id": CHANNEL, "guild_id": "9", "content": "a &lt; b &amp;amp;"}
     event = event_of("AT_MESSAGE_CREATE", d)
 
@@ -356,12 +356,12 @@ def test_relations_are_events_some_of_which_can_be_answered(t: str, kind: EventK
 @pytest.mark.parametrize(
     "d", [None, [], 5, {}, {"id": 1}, {"id": "1", "author": "x"}, {"author": {"user_openid": None}}, {"content": {}}]
 )
-def test_what_cannot_be_read_still_arrives(d: Any) -> None:
+def test_an_unreadable_event_arrives_as_other(d: Any) -> None:
     event = event_of("C2C_MESSAGE_CREATE", d)
 
     assert (EventKind.OTHER, "X:1", 5.0) == (event.kind, event.id, event.at)
 
 
-def test_session_events_are_no_events() -> None:
+def test_ready_and_resumed_are_no_events() -> None:
     assert event_of("READY", {}) is None
     assert event_of("RESUMED", "") is None

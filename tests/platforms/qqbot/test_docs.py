@@ -1,4 +1,4 @@
-"""The page about the QQ bot says what the code does."""
+"""The page about the QQ bot fits the code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_rule_in_the_page_exists() -> None:
     ]
 
 
-def test_the_sandboxs_identity_is_the_pages() -> None:
+def test_the_page_names_the_identity_of_the_sandbox() -> None:
     assert (APP_ID, SECRET) == (SERVED_APP_ID, SERVED_SECRET)
     assert f"AppID `{APP_ID}` with the secret `{SECRET}`" in PAGE
 

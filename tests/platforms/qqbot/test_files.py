@@ -57,7 +57,7 @@ async def web_url() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_a_file_is_uploaded_by_link_or_inline_and_sent_by_what_came_back(web_url: str) -> None:
+async def test_a_file_uploaded_by_link_or_inline_is_sent_by_its_file_info(web_url: str) -> None:
     async with bot_of() as (served, bot):
         by_link = await bot.c2c.files(USER, file_type=1, url=f"{web_url}/a.png", srv_send_msg=False)
         inline = await bot.c2c.files(USER, file_type=1, file_data=PNG)
@@ -75,7 +75,7 @@ async def test_an_empty_link_beside_bytes_is_no_link() -> None:
         assert placed.file_info
 
 
-async def test_sending_at_once_is_an_active_message_with_an_id() -> None:
+async def test_an_upload_with_srv_send_msg_is_an_active_message_with_an_id() -> None:
     async with bot_of() as (served, bot):
         placed = await bot.group.files(GROUP, file_type=2, file_data=MP4, srv_send_msg=True)
 
@@ -87,7 +87,7 @@ async def test_sending_at_once_is_an_active_message_with_an_id() -> None:
         assert 1 == len(served.server.files.placed)  # type: ignore[attr-defined]
 
 
-async def test_uploads_that_send_at_once_do_not_pass_a_quota_together(web_url: str) -> None:
+async def test_parallel_uploads_with_srv_send_msg_cannot_exceed_a_quota(web_url: str) -> None:
     async with bot_of(rules={"active.group.target_per_minute": 2}) as (served, bot):
         sends = [bot.group.files(GROUP, file_type=1, url=f"{web_url}/a.png", srv_send_msg=True) for _ in range(5)]
         ends = await asyncio.gather(*sends, return_exceptions=True)
@@ -138,7 +138,7 @@ async def test_a_ttl_of_0_never_ends() -> None:
 @pytest.mark.parametrize(
     ("path", "code"), [("/missing", 850026), ("/moved", 850026), ("/big.png", 850031), ("/empty", 50035)]
 )
-async def test_a_link_that_cannot_be_taken_in_is_refused(web_url: str, path: str, code: int) -> None:
+async def test_an_upload_by_an_unreachable_link_is_refused(web_url: str, path: str, code: int) -> None:
     async with bot_of(rules={"image.hard_bytes": 3000}) as (_, bot):
         with pytest.raises(Rejected, match=str(code)) as caught:
             await bot.c2c.files(USER, file_type=1, url=web_url + path)
@@ -164,7 +164,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("file_type", "data", "taken"), FORMATS)
-async def test_a_format_is_judged_by_its_bytes(file_type: int, data: bytes, taken: bool) -> None:
+async def test_the_format_of_a_file_follows_from_its_bytes(file_type: int, data: bytes, taken: bool) -> None:
     async with bot_of() as (_, bot):
         if taken:
             assert (await bot.c2c.files(USER, file_type=file_type, file_data=data)).file_info
@@ -184,7 +184,7 @@ async def test_above_the_soft_limit_a_picture_arrives_as_a_file() -> None:
         await adapter.close()
 
 
-async def test_a_days_volume_ends_and_comes_back_tomorrow() -> None:
+async def test_the_upload_volume_of_a_day_is_limited_and_renewed_the_next_day() -> None:
     async with bot_of(rules={"files.volume_bytes_per_day": 150}) as (served, bot):
         await bot.c2c.files(USER, file_type=1, file_data=PNG)
         with pytest.raises(Throttled, match="40093002") as caught:
@@ -200,7 +200,7 @@ async def test_a_days_volume_ends_and_comes_back_tomorrow() -> None:
 
 @pytest.mark.parametrize("first_index", [0, 1])
 @pytest.mark.parametrize("concurrency", [1, 4])
-async def test_parts_are_cut_by_position_whatever_their_index(first_index: int, concurrency: int) -> None:
+async def test_parts_are_cut_by_position_and_not_by_index(first_index: int, concurrency: int) -> None:
     rules = {**CHUNKED, "chunks.first_index": first_index, "chunks.concurrency": concurrency}
     async with serve(PLATFORM, rules=rules) as served:
         adapter = adapter_for(served, rules=CHUNKED)
@@ -224,7 +224,7 @@ async def test_confirmations_are_repeated_as_often_as_the_platform_asks() -> Non
         await adapter.close()
 
 
-async def test_confirmations_end_when_the_platforms_time_is_over() -> None:
+async def test_confirmations_are_given_up_after_the_platforms_retry_timeout() -> None:
     rules = {**CHUNKED, "chunks.finish_retries": 10**6, "chunks.retry_timeout": 0}
     async with serve(PLATFORM, rules=rules) as served:
         adapter = adapter_for(served, rules=CHUNKED)
@@ -257,7 +257,7 @@ async def test_a_part_that_the_storage_dropped_is_put_again() -> None:
         await adapter.close()
 
 
-async def test_a_storage_that_stays_away_is_not_waited_for() -> None:
+async def test_an_unreachable_storage_fails_the_upload_after_a_few_tries() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
 
         async def fail(exchange: Exchange) -> HttpResponse | None:
@@ -272,7 +272,7 @@ async def test_a_storage_that_stays_away_is_not_waited_for() -> None:
         await adapter.close()
 
 
-async def test_what_the_proxy_finds_too_large_goes_in_chunks_after_all() -> None:
+async def test_an_upload_that_the_proxy_refuses_as_too_large_goes_in_chunks() -> None:
     async with serve(PLATFORM, rules={**CHUNKED, "files.proxy_max_bytes": 2000}) as served:
         adapter = adapter_for(served, rules={**CHUNKED, "files.inline_max_bytes": 10**6})
         await deliver(adapter, PAPER, TO_GROUP, DATA)
@@ -282,7 +282,7 @@ async def test_what_the_proxy_finds_too_large_goes_in_chunks_after_all() -> None
         await adapter.close()
 
 
-async def test_a_merge_needs_every_part_and_nothing_but_its_id() -> None:
+async def test_a_merge_needs_all_parts_and_only_the_upload_id() -> None:
     async with bot_of(rules=CHUNKED) as (served, bot):
         fields: dict[str, Any] = {
             "file_type": 1,
@@ -318,7 +318,7 @@ async def test_a_merge_needs_every_part_and_nothing_but_its_id() -> None:
             assert 404 == response.status
 
 
-async def test_an_empty_sha1_upsets_the_platform_and_a_missing_one_does_not() -> None:
+async def test_an_empty_sha1_is_refused_and_a_missing_one_is_not() -> None:
     async with plain_of() as plain:
         fields = {"file_type": 4, "file_size": 5, "file_name": "a", "md5": "x", "md5_10m": "x"}
 
@@ -327,7 +327,7 @@ async def test_an_empty_sha1_upsets_the_platform_and_a_missing_one_does_not() ->
         assert (500, 850012, "call inner proxy error") == (status, body["code"], body["message"])
 
 
-async def test_one_reading_gives_all_digests() -> None:
+async def test_all_digests_are_computed_in_one_reading() -> None:
     reads = 0
 
     class Counted(BytesContent):
@@ -345,7 +345,7 @@ async def test_one_reading_gives_all_digests() -> None:
 
 
 @pytest.mark.parametrize("etag", [None, "", '"not-a-digest"', f'"{"0" * 32}"', 'W/"x"'])
-async def test_a_storage_may_write_what_it_likes_into_its_etag(etag: str | None) -> None:
+async def test_an_etag_that_is_no_md5_is_ignored(etag: str | None) -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
 
         async def rewrite(exchange: Exchange) -> None:
@@ -381,7 +381,7 @@ async def test_the_second_scene_does_not_read_the_file_again_for_its_digests() -
         await adapter.close()
 
 
-def test_parts_take_their_sizes_from_the_part_or_the_whole() -> None:
+def test_the_size_of_a_part_comes_from_the_part_or_from_block_size() -> None:
     given = Prepared("u", "1000", [PartSlot(7, "a"), PartSlot(8, "b", "300"), PartSlot(9, "c")])
 
     parts = upload_parts(given, 1500)
@@ -395,7 +395,7 @@ def test_parts_that_do_not_cover_the_file_are_a_mismatch(parts: list[PartSlot]) 
         upload_parts(Prepared("u", None, parts), 1500)
 
 
-async def test_an_upload_that_the_platform_has_already_is_taken_as_it_is() -> None:
+async def test_a_file_that_the_platform_has_already_is_not_uploaded_again() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
 
         async def known(exchange: Exchange) -> HttpResponse | None:
@@ -413,7 +413,7 @@ async def test_an_upload_that_the_platform_has_already_is_taken_as_it_is() -> No
         await adapter.close()
 
 
-async def test_uploads_side_by_side_do_not_disturb_each_other() -> None:
+async def test_parallel_uploads_are_independent() -> None:
     async with serve(PLATFORM, rules={**CHUNKED, "chunks.concurrency": 3}) as served:
         adapter = adapter_for(served, rules=CHUNKED)
         files = [DATA + bytes([number]) * 500 for number in range(5)]

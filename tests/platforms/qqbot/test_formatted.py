@@ -178,7 +178,7 @@ def test_mentions_survive_beside_buttons() -> None:
 
 
 @pytest.mark.parametrize("target", [TO_USER, TO_GROUP, TO_CHANNEL])
-async def test_markdown_and_buttons_arrive_as_such(target: Target) -> None:
+async def test_markdown_and_buttons_arrive_unchanged(target: Target) -> None:
     async with bot_of() as (served, _):
         adapter = adapter_for(served)
         await deliver(adapter, Message((Markdown("**选**"), YES_NO)), target)
@@ -210,9 +210,7 @@ def refusing(served: Any, row: FaultCode) -> None:
 
 
 @pytest.mark.parametrize(("row", "kind", "text"), REFUSED)
-async def test_a_form_that_the_platform_refuses_goes_in_another_with_a_note(
-    row: FaultCode, kind: str, text: str
-) -> None:
+async def test_a_refused_form_is_replaced_by_another_with_a_note(row: FaultCode, kind: str, text: str) -> None:
     async with bot_of() as (served, _):
         refusing(served, row)
         adapter = adapter_for(served)
@@ -228,7 +226,7 @@ async def test_a_form_that_the_platform_refuses_goes_in_another_with_a_note(
 
 @pytest.mark.parametrize("row", [faults.MARKDOWN_NOT_ALLOWED, faults.KEYBOARD_NOT_ALLOWED])
 @pytest.mark.parametrize("segments", [(Markdown("a", fallback="fail"), MUST), (Text("a"), MUST)])
-async def test_a_form_that_must_not_change_fails_with_the_platforms_words(
+async def test_a_refused_form_without_fallback_fails_with_the_platforms_words(
     row: FaultCode, segments: tuple[Segment, ...]
 ) -> None:
     async with bot_of() as (served, _):

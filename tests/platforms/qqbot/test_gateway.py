@@ -35,7 +35,7 @@ async def served() -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def listening(adapter: Adapter) -> AsyncIterator[asyncio.Queue[Event | Exception]]:
-    """Events as they come, or what ended them."""
+    """Yield a queue of the events, and of the error that ended them."""
     heard: asyncio.Queue[Event | Exception] = asyncio.Queue()
 
     async def listen() -> None:
@@ -61,11 +61,11 @@ async def text_of(heard: asyncio.Queue[Any]) -> str:
 
 
 def sleepers(served: Served) -> int:
-    """How many wait for the world's clock."""
+    """Return the number of waiters on the world's clock."""
     return len(served.world.clock._sleepers)
 
 
-async def test_events_come_in_from_everywhere(served: Served) -> None:
+async def test_events_of_users_groups_and_channels_arrive(served: Served) -> None:
     async with listening(adapter_for(served)) as heard:
         await served.server.say(USER, "bot", text="one")
         await served.server.say(USER, GROUP, text="two")
@@ -82,7 +82,7 @@ async def test_events_come_in_from_everywhere(served: Served) -> None:
     ] == found
 
 
-async def test_what_was_missed_during_a_break_comes_after_it(served: Served) -> None:
+async def test_missed_events_arrive_after_a_reconnection(served: Served) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         await served.server.say(USER, "bot", text="one")
@@ -96,7 +96,7 @@ async def test_what_was_missed_during_a_break_comes_after_it(served: Served) -> 
 
 
 @pytest.mark.parametrize("row", [SESSION_INVALID, CloseCode(4900, "internal", identify=True)])
-async def test_a_lost_session_is_begun_anew(served: Served, row: CloseCode) -> None:
+async def test_a_session_that_cannot_be_resumed_is_replaced_by_a_new_one(served: Served, row: CloseCode) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         await until(lambda: gateway.connected)
@@ -134,7 +134,7 @@ async def test_the_platform_may_ask_for_a_new_connection(served: Served) -> None
         assert 1 == len(gateway.sessions)
 
 
-async def test_a_refused_token_is_fetched_anew(served: Served) -> None:
+async def test_a_refused_token_is_replaced_by_a_new_one(served: Served) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         await until(lambda: gateway.connected)
@@ -147,7 +147,7 @@ async def test_a_refused_token_is_fetched_anew(served: Served) -> None:
 
 
 @pytest.mark.parametrize("code", [4914, 4915, 4013, 4010])
-async def test_a_bot_that_is_not_let_in_is_told_so(served: Served, code: int) -> None:
+async def test_a_bot_that_the_gateway_rejects_raises_notallowed(served: Served, code: int) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         await until(lambda: gateway.connected)
@@ -158,7 +158,7 @@ async def test_a_bot_that_is_not_let_in_is_told_so(served: Served, code: int) ->
     assert "management console" in str(error)
 
 
-async def test_who_is_connected_hears_on_after_a_reset(served: Served) -> None:
+async def test_connected_clients_receive_events_after_a_reset(served: Served) -> None:
     async with listening(adapter_for(served)) as heard:
         await served.server.say(USER, "bot", text="one")
         assert "one" == await text_of(heard)
@@ -173,7 +173,7 @@ async def test_a_wrong_secret_ends_the_events() -> None:
         assert isinstance(await asyncio.wait_for(heard.get(), 30), LoginNeeded)
 
 
-async def test_intents_that_are_not_permitted_are_given_up_unless_they_were_asked_for() -> None:
+async def test_default_intents_that_are_not_permitted_are_given_up_and_configured_ones_are_not() -> None:
     async with serve(PLATFORM, rules={"gateway.intents_permitted": 1 << 25}) as served:
         async with listening(adapter_for(served)) as heard:
             await until(lambda: served.server.gateway.connected)  # type: ignore[attr-defined]
@@ -183,7 +183,7 @@ async def test_intents_that_are_not_permitted_are_given_up_unless_they_were_aske
             assert isinstance(await asyncio.wait_for(heard.get(), 30), NotAllowed)
 
 
-async def test_a_program_that_starts_again_takes_up_its_session() -> None:
+async def test_a_restarted_program_resumes_its_session() -> None:
     state_store = MemoryStateStore()
     async with serve(PLATFORM) as served:
         async with listening(adapter_for(served, state_store=state_store)) as heard:
@@ -196,7 +196,9 @@ async def test_a_program_that_starts_again_takes_up_its_session() -> None:
         assert 1 == len(served.server.gateway.sessions)  # type: ignore[attr-defined]
 
 
-async def test_a_line_that_is_dead_is_noticed_by_its_silence(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dead_connection_is_detected_by_a_missing_heartbeat_ack(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     heartbeats = 0
     handle = gateway._handle
@@ -222,9 +224,7 @@ async def test_a_line_that_is_dead_is_noticed_by_its_silence(served: Served, mon
         assert "hi" == await text_of(heard)
 
 
-async def test_a_gateway_that_opens_no_session_is_not_asked_without_end(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_identifying_is_retried_with_growing_pauses(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     identified = 0
 
@@ -242,7 +242,7 @@ async def test_a_gateway_that_opens_no_session_is_not_asked_without_end(
         await until(lambda: identified == 3 and not gateway.sockets and sleepers(served))
 
 
-async def test_the_gateways_address_is_asked_for_once_while_connections_hold(served: Served) -> None:
+async def test_the_gateway_address_is_fetched_once_while_connections_are_steady(served: Served) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     async with listening(adapter_for(served)) as heard:
         for number in range(12):
@@ -255,7 +255,7 @@ async def test_the_gateways_address_is_asked_for_once_while_connections_hold(ser
     assert 1 == served.calls("getGateway")
 
 
-async def test_a_program_that_starts_again_does_not_mix_up_its_sessions(served: Served) -> None:
+async def test_a_restarted_program_does_not_mix_up_its_sessions(served: Served) -> None:
     gateway = served.server.gateway  # type: ignore[attr-defined]
     state_store = MemoryStateStore()
     stream = adapter_for(served, state_store=state_store).events()
@@ -311,7 +311,7 @@ async def closed_with(socket: aiohttp.ClientWebSocketResponse) -> int | None:
         ('{"op":6,"d":{"token":"QQBot wrong","session_id":"x","seq":1}}', 4004),
     ],
 )
-async def test_a_frame_that_does_not_fit_closes_the_socket(served: Served, sent: str, code: int) -> None:
+async def test_a_malformed_frame_closes_the_socket(served: Served, sent: str, code: int) -> None:
     async with socket_to(served) as socket:
         await socket.send_str(sent)
 
@@ -336,7 +336,7 @@ async def test_identifying_twice_closes_the_socket(served: Served) -> None:
 @pytest.mark.parametrize(
     "beat", [{"op": 1, "d": 1}, {"op": 1, "d": None}, {"op": 1, "s": 1}, {"op": 1}, {"op": "1", "d": "x"}]
 )
-async def test_heartbeats_are_taken_as_they_come(served: Served, beat: Any) -> None:
+async def test_heartbeats_of_every_recorded_form_are_acknowledged(served: Served, beat: Any) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(beat)
         assert {"op": 11} == await socket.receive_json(timeout=30)
@@ -349,7 +349,7 @@ async def test_heartbeats_are_taken_as_they_come(served: Served, beat: Any) -> N
         assert ready["d"]["user"]["id"].isdigit()
 
 
-async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(served: Served) -> None:
+async def test_resuming_replays_missed_events_and_a_wrong_seq_is_refused(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
         session_id = (await socket.receive_json(timeout=30))["d"]["session_id"]
@@ -367,7 +367,7 @@ async def test_resuming_brings_what_was_missed_and_a_wrong_number_does_not(serve
     assert {"op": 0, "s": 3, "t": "RESUMED", "d": ""} == resumed
 
 
-async def test_a_client_that_goes_while_it_is_let_in_is_not_taken_for_connected(served: Served) -> None:
+async def test_a_client_that_disconnects_during_identify_is_not_counted_as_connected(served: Served) -> None:
     served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
     gateway = served.server.gateway  # type: ignore[attr-defined]
 
@@ -380,7 +380,7 @@ async def test_a_client_that_goes_while_it_is_let_in_is_not_taken_for_connected(
     assert not gateway.connected
 
 
-async def test_a_client_that_does_not_read_holds_nobody_up(served: Served) -> None:
+async def test_a_client_that_does_not_read_delays_no_other_client(served: Served) -> None:
     served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
 
     async def stand_still(frame: dict[str, Any]) -> None:
@@ -403,7 +403,7 @@ async def test_a_client_that_does_not_read_holds_nobody_up(served: Served) -> No
 
 
 class Told:
-    """The client's end of a socket, by what it says; `heard` is called with every frame that it gets."""
+    """The client's end of a socket; `heard` is called with every frame that it receives."""
 
     def __init__(self, *says: dict[str, Any], heard: Any = None) -> None:
         self.says = list(says)
@@ -426,7 +426,7 @@ class Told:
         self.over.set()
 
 
-async def test_what_happens_during_a_resume_comes_behind_what_was_missed(served: Served) -> None:
+async def test_events_during_a_resume_follow_the_missed_ones(served: Served) -> None:
     served.server.tokens.ends["t"] = served.world.now() + 7200  # type: ignore[attr-defined]
     connect = served.server.gateway.connect  # type: ignore[attr-defined]
     http = HttpRequest("GET", "/websocket", (), {}, base_url=served.url)
@@ -469,7 +469,7 @@ async def test_guild_events_go_to_the_shard_of_their_guild_and_others_to_the_fir
     assert [["C2C_MESSAGE_CREATE"], ["AT_MESSAGE_CREATE"]] == heard
 
 
-async def test_a_session_waits_only_so_long_for_its_client(served: Served) -> None:
+async def test_a_session_expires_some_time_after_its_client_disconnected(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
         session_id = (await socket.receive_json(timeout=30))["d"]["session_id"]
@@ -482,7 +482,7 @@ async def test_a_session_waits_only_so_long_for_its_client(served: Served) -> No
         assert {"op": 9, "d": False} == await socket.receive_json(timeout=30)
 
 
-async def test_a_client_hears_only_what_its_intents_ask_for(served: Served) -> None:
+async def test_a_client_receives_only_the_events_of_its_intents(served: Served) -> None:
     async with socket_to(served) as socket:
         await socket.send_json(IDENTIFY)
         await socket.receive_json(timeout=30)
@@ -511,7 +511,7 @@ async def receiver(answer: Any) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_pushes_reach_our_own_client_and_are_answered(served: Served) -> None:
+async def test_webhook_events_reach_our_client_and_are_acknowledged(served: Served) -> None:
     adapter = adapter_for(served, settings={"receive": "webhook"})
     async with receiver(adapter.receive_webhook) as url, listening(adapter) as heard:
         await served.server.webhook(url)
@@ -523,7 +523,7 @@ async def test_pushes_reach_our_own_client_and_are_answered(served: Served) -> N
         assert not served.server.gateway.connected  # type: ignore[attr-defined]
 
 
-async def test_a_message_that_is_pushed_twice_comes_once(served: Served) -> None:
+async def test_a_message_that_is_pushed_twice_arrives_once(served: Served) -> None:
     adapter = adapter_for(served, settings={"receive": "webhook"})
     async with receiver(adapter.receive_webhook) as url, listening(adapter) as heard:
         await served.server.webhook(url)
@@ -564,7 +564,7 @@ async def test_a_retry_is_signed_anew_until_it_is_acknowledged() -> None:
         await adapter.close()
 
 
-async def test_an_event_that_nobody_takes_is_given_up_and_named() -> None:
+async def test_an_event_that_is_never_acknowledged_is_given_up_and_listed_as_failed() -> None:
     async with serve(PLATFORM, rules={"webhook.retry_after_seconds": [0.0, 0.0]}) as served:
         served.server.webhooks.urls.append("http://127.0.0.1:9/")  # type: ignore[attr-defined]
         await served.server.say(USER, "bot", text="hi")
@@ -574,7 +574,7 @@ async def test_an_event_that_nobody_takes_is_given_up_and_named() -> None:
 
 
 @pytest.mark.parametrize("answer", [(200, b"{}"), (200, b'{"plain_token":"x","signature":"y"}'), (404, b"")])
-async def test_an_address_that_does_not_answer_its_check_is_not_taken(served: Served, answer: Any) -> None:
+async def test_an_address_that_fails_its_check_is_not_registered(served: Served, answer: Any) -> None:
     async with receiver(lambda headers, body: answer) as url:
         with pytest.raises(LookupError, match="op 13"):
             await served.server.webhook(url)
@@ -583,7 +583,7 @@ async def test_an_address_that_does_not_answer_its_check_is_not_taken(served: Se
             await served.server.webhook(url)
 
 
-async def test_a_full_inbox_asks_the_platform_to_come_again(served: Served) -> None:
+async def test_a_full_event_queue_asks_the_platform_to_push_again(served: Served) -> None:
     adapter = adapter_for(served, settings={"receive": "webhook"})
 
     def push(number: int) -> tuple[int, bytes]:

@@ -49,7 +49,7 @@ async def test_text_and_picture_arrive_in_one_message() -> None:
         await adapter.close()
 
 
-async def test_a_direct_message_goes_where_its_conversation_was_opened() -> None:
+async def test_a_direct_message_goes_to_the_guild_id_of_its_conversation() -> None:
     async with bot_of() as (served, bot):
         dm = await bot.dms.create(USER, "1")
         sent = await bot.dms.post_message(dm.guild_id, content="hi", file_image=PNG)
@@ -64,7 +64,7 @@ async def test_a_direct_message_goes_where_its_conversation_was_opened() -> None
         await adapter.close()
 
 
-async def test_active_messages_to_a_channel_are_counted_by_second_and_day_answers_are_not() -> None:
+async def test_active_messages_to_a_channel_count_by_second_and_day_and_answers_do_not() -> None:
     async with bot_of() as (served, bot):
         stop_clock(served)
         message_id = await served.server.say(USER, CHANNEL, text="hi")
@@ -85,7 +85,7 @@ async def test_active_messages_to_a_channel_are_counted_by_second_and_day_answer
             await bot.channels.post_message(CHANNEL, content="a", msg_id=message_id)
 
 
-async def test_two_direct_messages_a_day() -> None:
+async def test_only_two_active_direct_messages_a_day_are_allowed() -> None:
     async with bot_of() as (_, bot):
         dm = await bot.dms.create(USER, "1")
         for _ in range(2):
@@ -106,7 +106,7 @@ async def test_a_message_held_for_review_is_neither_sent_nor_failed() -> None:
 
 
 @pytest.mark.parametrize(("passes", "event"), [(True, "MESSAGE_AUDIT_PASS"), (False, "MESSAGE_AUDIT_REJECT")])
-async def test_a_review_ends_with_an_event_and_only_what_passes_is_shown(passes: bool, event: str) -> None:
+async def test_a_review_ends_with_an_event_and_only_a_passed_message_is_shown(passes: bool, event: str) -> None:
     async with bot_of(rules={"guild.audit": True, "guild.audit_passes": passes}) as (served, _):
         stop_clock(served)
         adapter = adapter_for(served)
@@ -130,7 +130,7 @@ async def test_a_review_ends_with_an_event_and_only_what_passes_is_shown(passes:
         await adapter.close()
 
 
-async def test_a_program_that_holds_the_server_may_end_a_review_itself() -> None:
+async def test_a_test_may_end_a_review() -> None:
     async with bot_of(rules={"guild.audit": True, "guild.audit_seconds": 3600.0}) as (served, bot):
         message_id = await served.server.say(USER, CHANNEL, text="hi")
         with pytest.raises(OutcomeUnknown, match="304024"):
@@ -144,7 +144,7 @@ async def test_a_program_that_holds_the_server_may_end_a_review_itself() -> None
         assert "a" == served.world.posts[-1].text
 
 
-async def test_a_bot_without_a_socket_is_turned_away_where_that_is_the_rule() -> None:
+async def test_a_bot_without_a_socket_cannot_send_to_channels_where_the_rule_requires_one() -> None:
     async with bot_of(rules={"guild.needs_gateway": True}) as (_, bot):
         with pytest.raises(Unavailable, match="304018"):
             await bot.channels.post_message(CHANNEL, content="a")
@@ -160,7 +160,7 @@ async def test_a_bot_without_a_socket_is_turned_away_where_that_is_the_rule() ->
         ({"content": "a", "msg_id": "nope"}, Rejected, 304026),
     ],
 )
-async def test_a_channel_refuses_what_it_cannot_carry(
+async def test_a_channel_refuses_segments_that_it_cannot_carry(
     fields: dict[str, Any], error: type[Exception], code: int
 ) -> None:
     async with bot_of(rules={"guild.image_max_bytes": 2000}) as (_, bot):
@@ -212,7 +212,7 @@ async def test_a_stored_image_is_listed_and_deleted() -> None:
             await bot.media_images.delete(listed.images[0].image_id)
 
 
-async def test_a_stored_image_lives_on_from_every_use() -> None:
+async def test_every_use_renews_the_life_of_a_stored_image() -> None:
     async with bot_of(rules={"images.ttl_seconds": 1000}) as (served, bot):
         md5 = hashlib.md5(PNG).hexdigest()
         url = await bot.media_images.upload(BytesContent(PNG), file_name="a.png", content_type="image/png", md5=md5)
@@ -228,7 +228,7 @@ async def test_a_stored_image_lives_on_from_every_use() -> None:
         await bot.group.post_message(GROUP, markdown={"content": markdown["content"]})
 
 
-async def test_a_picture_in_markdown_that_cannot_be_had_fails_the_send_where_that_is_asked() -> None:
+async def test_force_verify_image_resource_fails_a_send_whose_picture_cannot_be_fetched() -> None:
     async with bot_of() as (served, bot):
         file_id = served.server.files.offer(await served.world.blobs.add(PNG))  # type: ignore[attr-defined]
         here, nowhere = f"![a]({served.url}/qqmedia/{file_id})", "![a](http://127.0.0.1:1/a.png)"
@@ -239,7 +239,7 @@ async def test_a_picture_in_markdown_that_cannot_be_had_fails_the_send_where_tha
             await bot.c2c.post_message(USER, markdown={"content": here + nowhere, "force_verify_image_resource": True})
 
 
-async def test_stored_images_are_counted() -> None:
+async def test_the_number_of_stored_images_is_limited() -> None:
     async with bot_of(rules={"images.count": 1}) as (_, bot):
         fields = {"file_name": "a.png", "content_type": "image/png", "md5": hashlib.md5(PNG).hexdigest()}
         await bot.media_images.upload(BytesContent(PNG), **fields)

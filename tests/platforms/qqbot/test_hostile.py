@@ -1,4 +1,4 @@
-"""Whatever is sent to the simulated QQ, it answers in QQ's own words: never a 500 of ours, never a crash."""
+"""Malformed requests are answered in QQ's own words, without a crash and without a 500 of ours."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_null_means_absent_at_any_depth(plain: Plain, path: str, body: Any
         "/v2/media-images/nope/delete",
     ],
 )
-async def test_recalling_what_is_not_there_is_refused(plain: Plain, path: str) -> None:
+async def test_recalling_an_unknown_message_is_refused(plain: Plain, path: str) -> None:
     assert in_the_platforms_shape(await plain("DELETE", path))
 
 
@@ -184,7 +184,7 @@ async def test_a_group_on_the_users_path_is_an_invalid_request(plain: Plain) -> 
     assert (500, "invalid request") == (status, body["message"])
 
 
-async def test_a_body_over_the_proxys_limit_gets_a_page_of_html() -> None:
+async def test_a_body_over_the_limit_of_the_proxy_is_answered_with_an_html_page() -> None:
     async with plain_of(rules={"files.proxy_max_bytes": 1000}) as plain:
         small = await plain("POST", SEND, {"content": "x" * 100})
         large = await plain("POST", SEND, {"content": "x" * 1000})
@@ -194,7 +194,7 @@ async def test_a_body_over_the_proxys_limit_gets_a_page_of_html() -> None:
     assert b"stgw" in large[1]
 
 
-async def test_a_body_larger_than_memory_allows_gets_the_same_page(plain: Plain) -> None:
+async def test_a_body_over_the_memory_limit_is_answered_with_the_same_page(plain: Plain) -> None:
     status, _, headers = await plain("POST", SEND, b'{"content":"' + b"x" * (3 << 20) + b'"}')
 
     assert (413, "text/html") == (status, headers["Content-Type"])
@@ -229,7 +229,7 @@ async def test_a_broken_multipart_body_is_refused(plain: Plain, body: bytes) -> 
         ("..", ""),
     ],
 )
-async def test_a_file_name_leads_nowhere(plain: Plain, given: str, kept: str) -> None:
+async def test_a_file_name_with_a_path_is_cut_to_its_last_part(plain: Plain, given: str, kept: str) -> None:
     body = {"file_type": 4, "file_data": "aGk=", "file_name": given, "srv_send_msg": True}
     status, _, _ = await plain("POST", FILES, body)
 
@@ -247,7 +247,7 @@ async def test_a_file_name_leads_nowhere(plain: Plain, given: str, kept: str) ->
         ({"Authorization": "QQBot "}, "", 11243),
     ],
 )
-async def test_who_has_no_token_is_not_let_in(plain: Plain, headers: dict[str, str], token: str, code: int) -> None:
+async def test_a_call_without_a_token_is_refused(plain: Plain, headers: dict[str, str], token: str, code: int) -> None:
     status, body, _ = await plain("GET", "/users/@me", headers=headers, token=token)
 
     assert (401, code) == (status, body["code"])
@@ -265,7 +265,9 @@ async def test_who_has_no_token_is_not_let_in(plain: Plain, headers: dict[str, s
         (b"[" * 9999, "application/json", 100002),
     ],
 )
-async def test_a_token_is_refused_under_status_200(plain: Plain, body: bytes, content_type: str, code: int) -> None:
+async def test_a_refused_secret_may_come_under_status_200(
+    plain: Plain, body: bytes, content_type: str, code: int
+) -> None:
     headers = {"Content-Type": content_type}
     status, answer, _ = await plain("POST", "/app/getAppAccessToken", body, headers=headers, token="")
 
@@ -295,7 +297,7 @@ async def test_numbers_may_be_text(plain: Plain) -> None:
     assert 200 == status
 
 
-async def test_an_unsigned_or_wrong_part_does_not_reach_the_storage(plain: Plain) -> None:
+async def test_an_unsigned_or_wrong_part_is_refused_by_the_storage(plain: Plain) -> None:
     prepared = (await plain("POST", PREPARE, {"file_type": 4, "file_size": 5, "file_name": "a", "md5": "x"}))[1]
     url = prepared["parts"][0]["presigned_url"].removeprefix(plain.served.url)
 
@@ -308,7 +310,7 @@ async def test_an_unsigned_or_wrong_part_does_not_reach_the_storage(plain: Plain
 
 @pytest.mark.parametrize("head", ['; filename="a.png"\r\nContent-Type: application/octet-stream', ""])
 @pytest.mark.parametrize("padding", [0, 1_500_000])
-async def test_a_picture_is_taken_with_and_without_a_file_name(plain: Plain, head: str, padding: int) -> None:
+async def test_a_picture_part_is_accepted_with_and_without_a_file_name(plain: Plain, head: str, padding: int) -> None:
     picture = PNG + bytes(padding)
     body = (
         b'--b\r\nContent-Disposition: form-data; name="content"\r\n\r\nhi\r\n'

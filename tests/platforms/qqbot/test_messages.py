@@ -42,7 +42,7 @@ async def test_answers_are_told_apart_by_their_number() -> None:
         assert ["a", "b"] == [post.text for post in served.world.posts if post.call != "say"]
 
 
-async def test_active_messages_with_one_number_are_no_duplicates() -> None:
+async def test_active_messages_with_equal_numbers_are_no_duplicates() -> None:
     async with bot_of() as (served, bot):
         for _ in range(3):
             await bot.c2c.post_message(USER, content="same", msg_seq=1)
@@ -57,7 +57,7 @@ async def test_active_messages_with_one_number_are_no_duplicates() -> None:
         ("group", GROUP, GROUP, 5, 300),
     ],
 )
-async def test_a_message_may_be_answered_so_often_and_so_long(
+async def test_the_number_and_time_of_answers_to_a_message_are_limited(
     scene: str, target: str, to: str, count: int, seconds: int
 ) -> None:
     async with bot_of() as (served, bot):
@@ -75,7 +75,7 @@ async def test_a_message_may_be_answered_so_often_and_so_long(
             await calls.post_message(target, content="a", msg_id=second, msg_seq=2)
 
 
-async def test_a_message_is_answered_only_where_it_was_said() -> None:
+async def test_a_message_is_answered_only_in_its_own_conversation() -> None:
     async with bot_of() as (served, bot):
         in_group = await served.server.say(USER, GROUP, text="hi")
         other = served.server.people("group", 1)[0]
@@ -85,7 +85,7 @@ async def test_a_message_is_answered_only_where_it_was_said() -> None:
                 await calls.post_message(target, content="a", msg_id=in_group)
 
 
-async def test_a_refused_message_uses_nothing_up() -> None:
+async def test_a_refused_message_uses_up_no_quota_and_no_number() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         for _ in range(6):
@@ -96,7 +96,7 @@ async def test_a_refused_message_uses_nothing_up() -> None:
         assert 1 == sum(post.call == "sendToUser" for post in served.world.posts)
 
 
-async def test_checks_come_in_the_platforms_order() -> None:
+async def test_checks_are_made_in_the_platforms_order() -> None:
     """Target, mute, the answered message, its time, its number of answers, the sequence number, the content."""
     async with bot_of() as (served, bot):
         server, group = served.server, served.world.network("qq").group(GROUP)
@@ -152,7 +152,7 @@ async def test_some_events_can_be_answered(event: str, openid: str, code: int) -
                 await calls.post_message(openid, content="welcome", event_id=event_id, msg_seq=2)
 
 
-async def test_whoever_refuses_active_messages_still_takes_answers() -> None:
+async def test_a_user_who_refuses_active_messages_still_gets_answers() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         await served.server.event_source.relate("C2C_MSG_REJECT", USER)  # type: ignore[attr-defined]
@@ -166,7 +166,7 @@ async def test_whoever_refuses_active_messages_still_takes_answers() -> None:
         await bot.c2c.post_message(USER, content="a")
 
 
-async def test_who_is_no_friend_any_more_is_gone() -> None:
+async def test_a_former_friend_is_a_target_that_is_gone() -> None:
     async with bot_of() as (served, bot):
         await served.server.event_source.relate("FRIEND_DEL", USER)  # type: ignore[attr-defined]
         await served.server.event_source.relate("GROUP_DEL_ROBOT", GROUP)  # type: ignore[attr-defined]
@@ -177,7 +177,7 @@ async def test_who_is_no_friend_any_more_is_gone() -> None:
             await bot.group.post_message(GROUP, content="a")
 
 
-async def test_quotas_are_kept_by_the_worlds_clock() -> None:
+async def test_quotas_follow_the_clock_of_the_world() -> None:
     async with bot_of() as (served, bot):
         stop_clock(served)
         users = served.server.people("user", 6)
@@ -191,7 +191,7 @@ async def test_quotas_are_kept_by_the_worlds_clock() -> None:
         assert "target" == caught.value.concerns
 
 
-async def test_a_target_takes_so_many_a_minute() -> None:
+async def test_a_target_gets_a_limited_number_of_messages_a_minute() -> None:
     async with bot_of() as (served, bot):
         stop_clock(served)
         for _ in range(20):
@@ -202,7 +202,7 @@ async def test_a_target_takes_so_many_a_minute() -> None:
         await bot.group.post_message(GROUP, content="a")
 
 
-async def test_four_a_month_was_the_rule_of_2023() -> None:
+async def test_the_profile_of_2023_allows_four_active_messages_a_month() -> None:
     async with bot_of(profile="2023-11") as (served, bot):
         for _ in range(4):
             await bot.c2c.post_message(USER, content="a")
@@ -212,7 +212,7 @@ async def test_four_a_month_was_the_rule_of_2023() -> None:
         await bot.c2c.post_message(USER, content="a")
 
 
-async def test_active_messages_were_withdrawn_in_2025() -> None:
+async def test_the_profile_of_2025_allows_no_active_messages() -> None:
     async with bot_of(profile="2025-04") as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         with pytest.raises(NotAllowed, match="40034102"):
@@ -221,7 +221,7 @@ async def test_active_messages_were_withdrawn_in_2025() -> None:
 
 
 @pytest.mark.parametrize("profile", ["2025-04", "2023-11"])
-async def test_plain_files_and_free_markdown_came_later(profile: str) -> None:
+async def test_old_profiles_take_no_plain_files_and_no_free_markdown(profile: str) -> None:
     async with bot_of(profile=profile) as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         with pytest.raises(Rejected, match="10000"):
@@ -253,7 +253,7 @@ async def test_rules_are_read_at_every_call() -> None:
             await bot.c2c.post_message(USER, content="x" * 50)
 
 
-async def test_a_silent_user_is_called_back_once_in_each_period() -> None:
+async def test_a_wake_up_message_is_allowed_once_in_each_period() -> None:
     async with bot_of() as (served, bot):
         with pytest.raises(WindowClosed, match="40034122"):
             await bot.c2c.post_message(USER, content="a", is_wakeup=True)
@@ -272,7 +272,7 @@ async def test_a_silent_user_is_called_back_once_in_each_period() -> None:
         await bot.c2c.post_message(USER, content="a", is_wakeup=True)
 
 
-async def test_an_answer_is_no_wakeup() -> None:
+async def test_a_wake_up_message_cannot_be_an_answer() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
 
@@ -280,7 +280,7 @@ async def test_an_answer_is_no_wakeup() -> None:
             await bot.c2c.post_message(USER, content="a", is_wakeup=True, msg_id=message_id)
 
 
-async def test_typing_is_seen_and_leaves_nothing() -> None:
+async def test_a_typing_notice_leaves_no_post() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         for _ in range(9):
@@ -300,7 +300,9 @@ KINDS: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "kind", "text"), KINDS)
-async def test_a_message_without_a_type_has_that_of_its_content(fields: dict[str, Any], kind: str, text: str) -> None:
+async def test_a_message_without_msg_type_gets_the_type_of_its_content(
+    fields: dict[str, Any], kind: str, text: str
+) -> None:
     async with bot_of() as (served, bot):
         await bot.call_json(SEND_TO_GROUP, GROUP, fields)
 
@@ -339,7 +341,7 @@ async def test_numbers_versions_and_dots_are_no_addresses(text: str) -> None:
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_text_grows_in_one_message() -> None:
+async def test_a_stream_grows_one_message() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, "bot", text="hi")
         first = await bot.c2c.post_stream_message(
@@ -364,7 +366,7 @@ async def test_a_text_grows_in_one_message() -> None:
 # --- recall -----------------------------------------------------------------------------------------------------------
 
 
-async def test_recall_knows_whose_message_it_is() -> None:
+async def test_a_bot_recalls_its_own_messages_only() -> None:
     async with bot_of() as (served, bot):
         mine = (await bot.group.post_message(GROUP, content="a")).id
         said = await served.server.say(USER, GROUP, text="hi")
@@ -385,7 +387,7 @@ async def test_recall_knows_whose_message_it_is() -> None:
 # --- the adapter ------------------------------------------------------------------------------------------------------
 
 
-async def test_an_answer_by_the_adapter_names_message_and_number() -> None:
+async def test_an_answer_of_the_adapter_has_msg_id_and_msg_seq() -> None:
     async with bot_of() as (served, _):
         adapter = adapter_for(served)
         message_id = await served.server.say(USER, "bot", text="hi")
@@ -401,7 +403,7 @@ async def test_an_answer_by_the_adapter_names_message_and_number() -> None:
         await adapter.close()
 
 
-async def test_twenty_answers_side_by_side_never_collide() -> None:
+async def test_twenty_parallel_answers_have_different_numbers() -> None:
     async with bot_of(rules={"limits": False}) as (served, _):
         adapter = adapter_for(served)
         message_id = await served.server.say(USER, "bot", text="hi")
@@ -416,7 +418,9 @@ async def test_twenty_answers_side_by_side_never_collide() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, HandleExpired), (403, HandleExpired), (503, Unavailable)])
-async def test_a_link_that_has_ended_is_told_from_a_storage_that_is_away(status: int, error: type[Exception]) -> None:
+async def test_an_expired_link_and_an_unreachable_storage_are_different_errors(
+    status: int, error: type[Exception]
+) -> None:
     async with bot_of() as (served, _):
 
         async def refuse(exchange: Exchange) -> HttpResponse | None:
@@ -430,7 +434,7 @@ async def test_a_link_that_has_ended_is_told_from_a_storage_that_is_away(status:
         await adapter.close()
 
 
-async def test_received_media_that_go_on_to_many_are_fetched_once_for_each_scene() -> None:
+async def test_media_that_are_forwarded_to_many_targets_are_fetched_once_for_each_scene() -> None:
     async with bot_of(rules={"limits": False, "handle.ttl_seconds": 600}) as (served, bot):
         await bot.me()
         adapter = adapter_for(served)
@@ -452,7 +456,7 @@ async def test_received_media_that_go_on_to_many_are_fetched_once_for_each_scene
         await adapter.close()
 
 
-async def test_received_media_go_on_without_being_uploaded_from_here() -> None:
+async def test_received_media_are_forwarded_without_a_download() -> None:
     async with bot_of() as (served, bot):
         await bot.me()
         adapter = adapter_for(served)
@@ -492,7 +496,7 @@ async def test_posts_show_the_buttons_that_were_sent(fields: dict[str, Any]) -> 
         (faults.KEYBOARD_NOT_ALLOWED, NotAllowed),
     ],
 )
-async def test_a_refusal_under_500_is_a_refusal_and_no_doubt(row: FaultCode, error: type[Exception]) -> None:
+async def test_a_refusal_under_http_500_is_a_refusal(row: FaultCode, error: type[Exception]) -> None:
     async with bot_of() as (served, bot):
 
         async def refuse(_: Any) -> Any:
@@ -512,7 +516,7 @@ async def test_a_refusal_for_length_names_the_rule_that_cures_it() -> None:
         await adapter.close()
 
 
-async def test_long_text_goes_in_pieces_that_the_platform_surely_takes() -> None:
+async def test_long_text_is_cut_at_the_safe_limit() -> None:
     async with serve(PLATFORM) as served:
         adapter = adapter_for(served)
         text = "\n".join(f"第{number}行：今日行情平稳。" for number in range(500))

@@ -92,7 +92,7 @@ async def test_a_repeated_answer_is_a_duplicate(served: Served, adapter: Adapter
         await deliver(adapter, answer, TO_USER, number=1)
 
 
-async def test_the_window_of_an_answer_closes_on_the_worlds_clock(served: Served, adapter: Adapter) -> None:
+async def test_the_window_of_an_answer_closes_by_the_clock_of_the_world(served: Served, adapter: Adapter) -> None:
     message_id = await served.server.say(USER, GROUP, text="hi")
     answer = Message((Text("ho"),), Reply(message_id, served.world.now()))
     await deliver(adapter, answer, TO_GROUP, number=1)

@@ -1,4 +1,4 @@
-"""How often a call may be made: the platform refuses what comes too soon, the client waits and goes again."""
+"""Rates of calls: the platform refuses, and the client waits and repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yizhan.platforms.qqbot.wire import GET_ME, RECALL_FROM_USER
 
 
 async def turn_while_somebody_waits(served: Served, task: asyncio.Future[Any]) -> None:
-    """Turn the world's clock by a second whenever somebody waits for it, until `task` is done."""
+    """Turn the world's clock by a second whenever anything waits for it, until `task` is done."""
     async with asyncio.timeout(30):
         while not task.done():
             if served.world.clock._sleepers:
@@ -22,7 +22,7 @@ async def turn_while_somebody_waits(served: Served, task: asyncio.Future[Any]) -
             await asyncio.sleep(0.005)
 
 
-async def test_a_call_that_comes_too_soon_is_refused_and_goes_a_second_later() -> None:
+async def test_a_call_over_its_rate_is_refused_and_succeeds_a_second_later() -> None:
     async with plain_of() as plain:
         stop_clock(plain.served)
         path = f"/v2/users/{USER}/messages/nope"
@@ -38,7 +38,7 @@ async def test_a_call_that_comes_too_soon_is_refused_and_goes_a_second_later() -
     assert 40061001 == of_groups
 
 
-async def test_the_gateways_address_is_given_ten_times_and_then_twice_a_minute() -> None:
+async def test_the_gateway_address_is_given_out_ten_times_and_then_twice_a_minute() -> None:
     async with plain_of() as plain:
         stop_clock(plain.served)
         first = [(await plain("GET", "/gateway/bot"))[0] for _ in range(11)]
@@ -48,7 +48,7 @@ async def test_the_gateways_address_is_given_ten_times_and_then_twice_a_minute()
     assert ([200] * 10 + [429], [200, 429]) == (first, later)
 
 
-async def test_an_upload_that_sends_shares_the_rate_of_its_path() -> None:
+async def test_both_upload_calls_of_one_path_share_a_rate() -> None:
     async with plain_of(rules={"rates.uploadToGroup": 1}) as plain:
         stop_clock(plain.served)
         path, body = f"/v2/groups/{GROUP}/files", {"file_type": 4, "file_data": "aGk="}
@@ -63,7 +63,7 @@ async def test_lifted_rules_lift_rates() -> None:
         assert {200} == {(await plain("GET", "/gateway"))[0] for _ in range(30)}
 
 
-async def test_a_call_waits_for_its_turn() -> None:
+async def test_a_call_over_its_rate_is_repeated() -> None:
     async with bot_of(rules={"rates.recallFromUser": 2}) as (served, bot):
         stop_clock(served)
         sent = [await bot.c2c.post_message(USER, content="a") for _ in range(4)]
@@ -74,7 +74,7 @@ async def test_a_call_waits_for_its_turn() -> None:
         assert 4 < served.calls(RECALL_FROM_USER.name)
 
 
-async def test_a_call_does_not_wait_for_ever() -> None:
+async def test_a_call_over_its_rate_is_repeated_for_half_a_minute_at_most() -> None:
     async with bot_of(rules={"rates.getMe": 1}) as (served, bot):
         stop_clock(served)
         await bot.me()
@@ -87,7 +87,7 @@ async def test_a_call_does_not_wait_for_ever() -> None:
         assert 30 < served.calls(GET_ME.name)
 
 
-async def test_a_send_does_not_wait_here_but_in_its_queue() -> None:
+async def test_a_send_over_its_rate_is_not_repeated_by_the_client() -> None:
     async with bot_of(rules={"rates.sendToUser": 1}) as (served, bot):
         stop_clock(served)
         await bot.c2c.post_message(USER, content="a")
@@ -97,7 +97,7 @@ async def test_a_send_does_not_wait_here_but_in_its_queue() -> None:
         assert ("account", 1) == (caught.value.concerns, caught.value.retry_after)
 
 
-async def test_a_channel_takes_five_messages_a_second_answers_among_them() -> None:
+async def test_a_channel_takes_five_messages_a_second_including_answers() -> None:
     async with bot_of() as (served, bot):
         stop_clock(served)
         message_id = await served.server.say(USER, CHANNEL, text="hi")
@@ -109,7 +109,7 @@ async def test_a_channel_takes_five_messages_a_second_answers_among_them() -> No
         await bot.channels.post_message(CHANNEL, content="a", msg_id=message_id)
 
 
-async def test_two_channels_of_a_guild_take_active_messages_on_one_day() -> None:
+async def test_only_two_channels_of_a_guild_get_active_messages_on_one_day() -> None:
     async with bot_of() as (served, bot):
         stop_clock(served)
         network = served.world.network("qq")

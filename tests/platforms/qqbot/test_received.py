@@ -97,7 +97,7 @@ def test_the_own_mention_can_be_left_out_of_a_command() -> None:
     assert "/help" == message.without_own_mention().text
 
 
-def test_a_channel_names_the_bot_by_its_own_id() -> None:
+def test_a_channel_mentions_the_bot_by_its_own_id() -> None:
     d = {
         "id": "08aa",
         "author": {"id": "1", "username": "a"},

@@ -1,4 +1,4 @@
-"""Which gateway session is resumed, and when the client identifies anew."""
+"""The gateway session: resumed after breaks and restarts, and given up after failed resumes."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def test_changed_intents_open_a_new_session_after_a_restart() -> None:
             assert {int(NARROW), int(WIDE)} == {session.intents for session in gateway.sessions.values()}
 
 
-async def test_a_session_with_fewer_intents_than_asked_for_is_resumed_after_a_restart() -> None:
+async def test_a_session_with_fewer_intents_than_requested_is_resumed_after_a_restart() -> None:
     state_store = MemoryStateStore()
     async with serve(PLATFORM, rules={"gateway.intents_permitted": int(NARROW)}) as served:
         gateway = served.server.gateway  # type: ignore[attr-defined]
@@ -151,7 +151,7 @@ async def test_a_session_with_fewer_intents_than_asked_for_is_resumed_after_a_re
         assert 1 == len(gateway.sessions)
 
 
-async def test_a_restart_resumes_behind_the_last_event_that_was_taken() -> None:
+async def test_a_restart_resumes_behind_the_last_consumed_event() -> None:
     state_store = MemoryStateStore()
     async with serve(PLATFORM) as served:
         stream = adapter_for(served, state_store=state_store).events()
@@ -181,7 +181,9 @@ async def test_a_restart_resumes_behind_the_last_event_that_was_taken() -> None:
         (msgspec.structs.replace(ORIGIN, shard=(0, 2)), False),
     ],
 )
-async def test_a_stored_session_is_resumed_only_for_what_it_was_opened_for(origin: Origin, found: bool) -> None:
+async def test_a_stored_session_is_resumed_only_for_the_same_bot_host_shard_and_intents(
+    origin: Origin, found: bool
+) -> None:
     state_store = MemoryStateStore()
     await SessionStore(state_store).save(Session("s", 9, ORIGIN), 4)
 
@@ -192,7 +194,7 @@ async def test_a_stored_session_is_resumed_only_for_what_it_was_opened_for(origi
 
 
 @pytest.mark.parametrize("stored", [b"", b"{", b"[" * 9000, b'{"id":"s","seq":3}'])
-async def test_a_stored_session_without_an_origin_or_sense_is_not_resumed(stored: bytes) -> None:
+async def test_a_broken_stored_session_is_not_resumed(stored: bytes) -> None:
     state_store = MemoryStateStore()
     await state_store.put("gateway", stored)
 

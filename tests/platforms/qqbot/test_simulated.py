@@ -1,4 +1,4 @@
-"""Everything that comes in can be played in the sandbox, and arrives at the engine."""
+"""Events that are played in the sandbox arrive at the engine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def received(engine: Engine, play: Callable[[], str], count: int = 1) -> t
     return id, event
 
 
-async def test_a_message_with_everything_arrives(sandbox: RunningSandbox, engine: Engine) -> None:
+async def test_a_message_with_mentions_quote_and_media_arrives(sandbox: RunningSandbox, engine: Engine) -> None:
     receipt = await engine.send(TO_GROUP, "你好")
     id, event = await received(
         engine,

@@ -23,7 +23,7 @@ async def test_a_hundred_calls_fetch_one_token() -> None:
     assert 100 == served.calls("getMe")
 
 
-async def test_the_same_token_comes_again_until_its_last_minute() -> None:
+async def test_the_same_token_is_returned_until_its_last_minute() -> None:
     async with bot_of() as (served, bot):
 
         async def fetch() -> tuple[str, object]:
@@ -58,7 +58,7 @@ async def test_a_token_is_renewed_while_the_old_one_still_works() -> None:
     assert 2 == served.calls("getAppAccessToken")
 
 
-async def test_a_token_that_the_platform_forgot_is_fetched_anew_once_and_the_call_repeated() -> None:
+async def test_a_call_is_repeated_once_with_a_new_token_when_its_token_is_refused() -> None:
     async with bot_of() as (served, bot):
         await bot.me()
         served.server.tokens.forget()  # type: ignore[attr-defined]
@@ -80,7 +80,7 @@ async def test_a_token_survives_a_restart() -> None:
         assert 1 == served.calls("getAppAccessToken")
 
 
-async def test_what_was_kept_for_another_bot_or_is_broken_is_not_used() -> None:
+async def test_a_stored_token_of_another_bot_or_a_broken_one_is_not_used() -> None:
     async with serve(PLATFORM) as served:
         for kept in (b'{"app_id":"1","token":"t","ends":9999999999}', b"{", b"[]"):
             state_store = MemoryStateStore()
@@ -95,13 +95,13 @@ async def test_what_was_kept_for_another_bot_or_is_broken_is_not_used() -> None:
 @pytest.mark.parametrize(
     ("app_id", "secret", "words"), [(APP_ID, "wrong", "invalid appid or secret"), ("1", SECRET, "appid invalid")]
 )
-async def test_a_wrong_secret_says_so(app_id: str, secret: str, words: str) -> None:
+async def test_a_wrong_secret_raises_loginneeded(app_id: str, secret: str, words: str) -> None:
     async with serve(PLATFORM) as served, Bot(app_id, secret, base_url=served.url) as bot:
         with pytest.raises(LoginNeeded, match=words):
             await bot.me()
 
 
-async def test_a_failure_to_renew_is_nobodys_trouble_while_the_old_token_works() -> None:
+async def test_a_failed_renewal_is_no_error_while_the_old_token_works() -> None:
     async with bot_of() as (served, bot):
         await bot.me()
         bot.caller.bases["token"] = "http://127.0.0.1:9"
@@ -113,7 +113,7 @@ async def test_a_failure_to_renew_is_nobodys_trouble_while_the_old_token_works()
             await bot.me()
 
 
-async def test_the_check_names_what_is_wrong_and_what_to_do() -> None:
+async def test_the_account_check_names_problem_and_remedy() -> None:
     async with serve(PLATFORM) as served:
         good, bad = adapter_for(served), adapter_for(served, settings={"secret": "wrong"})
 

@@ -1,4 +1,4 @@
-"""An upload in chunks that was cut off goes on from the parts that are done."""
+"""An interrupted upload in chunks continues with the missing parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAPER = Message((File(media_of(DATA, "file", "bin", "报告.bin")),))
 
 
 class CutOff:
-    """A storage that takes so many parts and then is gone, until it is mended."""
+    """A storage that accepts a number of parts and then fails until it is repaired."""
 
     def __init__(self, served: Served, takes: int) -> None:
         self.left = takes
@@ -47,7 +47,7 @@ async def place(adapter: Adapter, target: Target = TO_USER, progress: list[int] 
 
 
 async def cut_off(served: Served, state_store: MemoryStateStore, takes: int) -> CutOff:
-    """Begin an upload that ends after `takes` parts, as if the program had ended there."""
+    """Begin an upload that ends after `takes` parts, as if the program had been killed there."""
     storage = CutOff(served, takes)
     adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
     with pytest.raises(Unavailable):
@@ -58,13 +58,13 @@ async def cut_off(served: Served, state_store: MemoryStateStore, takes: int) -> 
 
 
 def taken(served: Served, endpoint: str) -> int:
-    """How often a call was carried out."""
+    """Return how often a call was made."""
     done = [e.response.status for e in served.exchanges if e.endpoint == endpoint and e.response]
     return done.count(200)
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-async def test_only_what_was_not_done_is_put_again(concurrency: int) -> None:
+async def test_only_missing_parts_are_put_again(concurrency: int) -> None:
     async with serve(PLATFORM, rules={**CHUNKED, "chunks.concurrency": concurrency}) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
@@ -82,7 +82,7 @@ async def test_only_what_was_not_done_is_put_again(concurrency: int) -> None:
         await adapter.close()
 
 
-async def test_it_goes_on_under_the_address_where_it_began() -> None:
+async def test_a_continued_upload_keeps_the_target_under_which_it_began() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 3)
@@ -97,7 +97,7 @@ async def test_it_goes_on_under_the_address_where_it_began() -> None:
         await adapter.close()
 
 
-async def test_the_other_scope_begins_its_own() -> None:
+async def test_an_upload_of_one_scope_is_not_continued_in_the_other() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
@@ -109,7 +109,7 @@ async def test_the_other_scope_begins_its_own() -> None:
         await adapter.close()
 
 
-async def test_what_the_platform_has_forgotten_begins_anew() -> None:
+async def test_an_upload_that_the_platform_no_longer_knows_begins_anew() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
@@ -123,7 +123,7 @@ async def test_what_the_platform_has_forgotten_begins_anew() -> None:
         await adapter.close()
 
 
-async def test_after_hours_it_begins_anew() -> None:
+async def test_an_upload_that_is_two_hours_old_begins_anew() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
@@ -136,7 +136,7 @@ async def test_after_hours_it_begins_anew() -> None:
         await adapter.close()
 
 
-async def test_a_refused_upload_is_not_gone_on_with() -> None:
+async def test_a_refused_upload_is_not_continued() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
 
         async def refuse(exchange: Exchange) -> HttpResponse | None:
@@ -152,7 +152,7 @@ async def test_a_refused_upload_is_not_gone_on_with() -> None:
         await adapter.close()
 
 
-async def test_only_so_many_are_remembered_and_nonsense_is_none() -> None:
+async def test_a_limited_number_of_uploads_is_stored_and_a_broken_store_counts_as_empty() -> None:
     state_store, clock = MemoryStateStore(), TurnableClock()
     uploads = UnfinishedUploads(state_store, clock)
     for number in range(MAX_REMEMBERED + 3):

@@ -78,7 +78,7 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("secret", "timestamp", "body", "signature"), VECTORS)
-def test_a_signature_is_the_vendors(secret: str, timestamp: str, body: str, signature: str) -> None:
+def test_signatures_equal_the_vendors_examples(secret: str, timestamp: str, body: str, signature: str) -> None:
     assert signature == sign(secret, timestamp, body.encode())
     headers = {"x-signature-ed25519": signature, "X-SIGNATURE-TIMESTAMP": timestamp}
     assert verify(secret, headers, body.encode())
@@ -98,7 +98,7 @@ def test_a_key_is_derived_from_the_repeated_secret(secret: str, public: str) -> 
 
 
 @pytest.mark.parametrize("signature", ["", "zz", "00", "ff" * 64, VECTORS[0][3][:-2], VECTORS[0][3] + "00"])
-def test_a_malformed_signature_is_no_signature(signature: str) -> None:
+def test_a_malformed_signature_is_refused(signature: str) -> None:
     headers = {"X-Signature-Ed25519": signature, "X-Signature-Timestamp": "1725442341"}
 
     assert not verify(SECRET, headers, VECTORS[0][2].encode())
@@ -129,7 +129,7 @@ def test_an_address_check_without_a_signature_is_answered_and_signs_nothing_else
     assert 401 == answer("102000001", SECRET, {}, b'{"op":0,"t":"C2C_MESSAGE_CREATE","d":{}}', now=1725442341.0).status
 
 
-def test_an_event_is_taken_out_and_acknowledged() -> None:
+def test_a_signed_event_is_returned_and_acknowledged() -> None:
     answered = pushed(C2C.encode())
 
     assert (200, b'{"op":12,"d":0}', "C2C_MESSAGE_CREATE") == (answered.status, answered.body, answered.event.t)
@@ -149,7 +149,7 @@ def test_an_event_is_taken_out_and_acknowledged() -> None:
         ({"body": C2C.encode(), "app_id": "2"}, 403),
     ],
 )
-def test_a_push_is_judged(more: dict[str, Any], status: int) -> None:
+def test_a_webhook_request_with_a_wrong_signature_time_or_body_is_refused(more: dict[str, Any], status: int) -> None:
     answered = pushed(**more)
 
     assert status == answered.status
@@ -205,21 +205,21 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("body", "status", "meaning"), MEANINGS)
-def test_a_refusal_is_read_for_what_it_means(body: Any, status: int, meaning: type[Exception]) -> None:
+def test_a_refusal_becomes_the_error_class_of_its_code(body: Any, status: int, meaning: type[Exception]) -> None:
     with pytest.raises(Fault) as caught:
         unwrapped(status, body)
 
     assert issubclass(caught.value.row.means, meaning)
 
 
-def test_the_second_code_is_read_first() -> None:
+def test_err_code_is_read_before_code() -> None:
     with pytest.raises(Fault) as caught:
         unwrapped(400, {"code": 12345, "err_code": 40034002, "message": "x", "trace_id": "t"})
 
     assert (850019, "t") == (caught.value.row.code, caught.value.trace_id)
 
 
-def test_a_proxys_page_is_understood() -> None:
+def test_the_html_page_of_the_proxy_is_read_as_its_refusal() -> None:
     with pytest.raises(Fault) as caught:
         unwrapped(413, b"<html>stgw</html>", "text/html")
     assert 413 == caught.value.row.code
@@ -237,13 +237,13 @@ def test_an_answer_of_another_shape_is_a_mismatch(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("expires_in", ["7200", 7200, "756"])
-def test_a_token_lives_as_long_as_text_or_number_says(expires_in: Any) -> None:
+def test_the_life_of_a_token_is_read_from_text_or_a_number(expires_in: Any) -> None:
     body = json.dumps({"access_token": "t", "expires_in": expires_in, "more": 1}).encode()
 
     assert expires_in == TOKEN_ENVELOPE.unwrap(GET_TOKEN, HttpResponse(200, (), body)).expires_in
 
 
-def test_ten_thousand_and_four_means_two_things() -> None:
+def test_code_10004_means_another_thing_at_the_token_endpoint() -> None:
     robot = TOKEN_ENVELOPE.faults.find(10004)
     guild = FAULTS.find(10004)
 
@@ -289,7 +289,7 @@ def test_a_broken_frame_is_a_value_error(text: str) -> None:
         (1006, True, True),
     ],
 )
-def test_a_close_code_says_what_may_follow(code: int, resume: bool, identify: bool) -> None:
+def test_a_close_code_tells_whether_to_resume_or_to_identify(code: int, resume: bool, identify: bool) -> None:
     row = close_code(code)
 
     assert (resume, identify) == (row.resume, row.identify)
@@ -305,9 +305,9 @@ def test_a_close_code_says_what_may_follow(code: int, resume: bool, identify: bo
         ("", 0),
     ],
 )
-def test_times_come_in_two_forms(text: Any, seconds: int) -> None:
+def test_times_are_read_from_rfc_3339_text_and_from_unix_seconds(text: Any, seconds: int) -> None:
     assert seconds == clock_seconds(text)
 
 
-def test_times_are_written_in_chinas_zone() -> None:
+def test_times_are_written_in_the_time_zone_of_china() -> None:
     assert "2026-11-22T03:16:14+08:00" == clock_text(1795288574)

@@ -1,4 +1,4 @@
-"""Reading what real clients sent, and sending it again to another server.
+"""Reads recorded requests of real clients, and sends them to another server.
 
 An operation is one file, or several numbered ones. What the recorded server made up (ids, tokens, links) is replaced in
 later requests by what ours made up in the same place; what came from elsewhere is put into the world beforehand.
@@ -187,7 +187,7 @@ def _multipart(parts: list[dict[str, Any]]) -> tuple[bytes, str]:
 
 
 def missing(recorded: Any, ours: Any, where: str = "") -> list[str]:
-    """Name what the recorded answer has and ours has not, or has of another kind."""
+    """Name the fields that only the recorded answer has, and those of another type."""
     if isinstance(recorded, dict):
         if not isinstance(ours, dict):
             return [f"{where}: no object"]

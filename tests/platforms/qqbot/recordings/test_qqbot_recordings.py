@@ -1,4 +1,4 @@
-"""What real clients sent is answered as they need it, and our client sends what they send."""
+"""Recorded clients get the answers that they need, and our client sends the same requests."""
 
 from __future__ import annotations
 
@@ -137,9 +137,7 @@ async def test_a_recorded_session_finds_the_frames_that_its_client_needs(served:
 
 
 @pytest.mark.parametrize("path", WEBHOOKS)
-async def test_a_recorded_webhook_is_signed_as_we_sign_and_judged_as_its_receiver_judged(
-    served: Served, path: Path
-) -> None:
+async def test_recorded_webhooks_verify_with_our_signature_code(served: Served, path: Path) -> None:
     record = load(path)
     request, recorded = record["request"], record["client_response"]
     timestamp, body = request["headers"]["X-Signature-Timestamp"], request["raw_body"].encode()
@@ -162,7 +160,7 @@ async def test_a_recorded_webhook_is_signed_as_we_sign_and_judged_as_its_receive
     await adapter.close()
 
 
-async def test_what_our_server_pushes_has_everything_that_the_recorded_pushes_had(
+async def test_pushed_events_have_every_field_of_the_recorded_ones(
     world_server: Any,
 ) -> None:
     server, pushed = world_server
@@ -260,7 +258,7 @@ async def ours(served: Served, picture_url: str) -> dict[str, list[Exchange]]:
     return made
 
 
-async def test_our_requests_go_where_the_recorded_ones_went(ours: dict[str, list[Exchange]]) -> None:
+async def test_requests_use_the_recorded_methods_and_paths(ours: dict[str, list[Exchange]]) -> None:
     for name, (method, path) in CALLS.items():
         assert recorded_requests(name), name
         for exchange in ours[name]:
@@ -270,7 +268,7 @@ async def test_our_requests_go_where_the_recorded_ones_went(ours: dict[str, list
             assert frozenset(dict(exchange.http.query)) in recorded_queries
 
 
-async def test_our_requests_carry_the_headers_that_the_recorded_ones_carried(ours: dict[str, list[Exchange]]) -> None:
+async def test_requests_have_the_recorded_headers(ours: dict[str, list[Exchange]]) -> None:
     for name in CALLS:
         for exchange in ours[name]:
             if name in ("getAppAccessToken", "putPart"):
@@ -283,7 +281,7 @@ async def test_our_requests_carry_the_headers_that_the_recorded_ones_carried(our
                 assert "application/json" == exchange.http.header("content-type")
 
 
-async def test_our_bodies_have_the_fields_and_kinds_that_the_recorded_ones_had(ours: dict[str, list[Exchange]]) -> None:
+async def test_request_bodies_have_the_recorded_fields_and_types(ours: dict[str, list[Exchange]]) -> None:
     for name in CALLS:
         recorded = [r["body"] for r in recorded_requests(name) if isinstance(r["body"], dict)]
         if name in ("putPart", "sendToChannel") or not recorded:
@@ -312,7 +310,9 @@ def _kinds(bodies: list[dict[str, Any]]) -> dict[str, set[type]]:
     return kinds
 
 
-async def test_a_channels_picture_travels_in_a_part_of_the_recorded_name(ours: dict[str, list[Exchange]]) -> None:
+async def test_the_picture_of_a_channel_message_travels_in_the_recorded_multipart_field(
+    ours: dict[str, list[Exchange]],
+) -> None:
     recorded = recorded_requests("sendToChannel")[0]["body"]["_multipart"]
     (exchange,) = ours["sendToChannel"]
 
