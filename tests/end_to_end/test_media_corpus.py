@@ -374,7 +374,7 @@ async def test_what_cannot_be_shown_is_refused_before_anything_is_stored(
 
 
 LIMITS = {
-    "qqbot": "file.hard_bytes",
+    "qqbot": "file.max_bytes",
     "webwechat": "file.max_bytes",
     "wechatsdk": "file.max_bytes",
     "ohwxapi": "file.max_bytes",

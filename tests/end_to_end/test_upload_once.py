@@ -63,7 +63,7 @@ async def test_one_file_to_100_wechat_contacts_is_uploaded_once_and_keeps_its_na
 async def test_a_handle_that_ends_in_the_middle_of_a_broadcast_is_renewed_by_exactly_one_upload(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
-    sandbox.rules("qqbot", set={"handle.ttl_seconds": 600}, limits=False)
+    sandbox.rules("qqbot", set={"handle.seconds": 600}, limits=False)
     await _lift(engine, sandbox)
     settled = 0
 

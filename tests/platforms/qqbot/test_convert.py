@@ -172,9 +172,9 @@ def test_a_segment_that_cannot_be_carried_is_refused_with_a_remedy(
 
 
 def test_the_size_limits_of_media_are_those_of_the_rules() -> None:
-    rules = PLATFORM.rules(overrides={"image.soft_bytes": 50, "image.hard_bytes": 99})
+    rules = PLATFORM.rules(overrides={"image.soft_bytes": 50, "image.max_bytes": 99})
 
-    with pytest.raises(MediaTooLarge, match=r"image\.hard_bytes, profile 2026-09"):
+    with pytest.raises(MediaTooLarge, match=r"image\.max_bytes, profile 2026-09"):
         compose(Message((Image(PICTURE),)), TO_USER, rules)
     (part,) = compose(Message((Image(PICTURE),)), TO_USER, PLATFORM.rules(overrides={"image.soft_bytes": 50}))
     assert "plain file" in part.note

@@ -106,7 +106,7 @@ async def test_file_info_never_crosses_from_one_scene_to_the_other() -> None:
 
 
 async def test_file_info_serves_until_its_ttl() -> None:
-    async with serve(PLATFORM, rules={"handle.ttl_seconds": 600}) as served:
+    async with serve(PLATFORM, rules={"handle.seconds": 600}) as served:
         adapter = adapter_for(served)
         message = Message((Image(media_of(PNG)),))
         (part,) = adapter.compose(message, TO_USER)
@@ -123,7 +123,7 @@ async def test_file_info_serves_until_its_ttl() -> None:
 
 
 async def test_a_ttl_of_0_never_ends() -> None:
-    async with serve(PLATFORM, rules={"handle.ttl_seconds": 0}) as served:
+    async with serve(PLATFORM, rules={"handle.seconds": 0}) as served:
         adapter = adapter_for(served)
         (part,) = adapter.compose(Message((Image(media_of(PNG)),)), TO_USER)
         handle = await adapter.upload(part.needs[0], BytesContent(PNG), TO_USER)
@@ -139,7 +139,7 @@ async def test_a_ttl_of_0_never_ends() -> None:
     ("path", "code"), [("/missing", 850026), ("/moved", 850026), ("/big.png", 850031), ("/empty", 50035)]
 )
 async def test_an_upload_by_an_unreachable_link_is_refused(web_url: str, path: str, code: int) -> None:
-    async with bot_of(rules={"image.hard_bytes": 3000}) as (_, bot):
+    async with bot_of(rules={"image.max_bytes": 3000}) as (_, bot):
         with pytest.raises(Rejected, match=str(code)) as caught:
             await bot.c2c.files(USER, file_type=1, url=web_url + path)
 

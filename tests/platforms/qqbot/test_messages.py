@@ -435,7 +435,7 @@ async def test_an_expired_link_and_an_unreachable_storage_are_different_errors(
 
 
 async def test_media_that_are_forwarded_to_many_targets_are_fetched_once_for_each_scene() -> None:
-    async with bot_of(rules={"limits": False, "handle.ttl_seconds": 600}) as (served, bot):
+    async with bot_of(rules={"limits": False, "handle.seconds": 600}) as (served, bot):
         await bot.me()
         adapter = adapter_for(served)
         file_id = served.server.files.offer(await served.world.blobs.add(PNG))  # type: ignore[attr-defined]

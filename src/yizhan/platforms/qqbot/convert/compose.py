@@ -1,8 +1,4 @@
-"""A message to parts. Pure.
-
-One part per picture, video, voice or file. Text goes along as the caption of a picture, because answers are counted;
-beside anything else the platform does not show it, so it becomes a part of its own.
-"""
+"""A message to parts. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from yizhan.platforms.rules import Rules
 KINDS = ("user", "group", "channel", "dm")
 
 
-def compose(message: Message, target: Target, rules: Rules) -> list[Part]:
+def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
     """Return the parts that carry `message`, in order.
 
     Raises:
@@ -27,9 +23,7 @@ def compose(message: Message, target: Target, rules: Rules) -> list[Part]:
     if target.kind not in KINDS:
         raise Unsupported(f"{target}: QQ bots reach {', '.join(KINDS)}, not '{target.kind}'.")
     composer = (SceneComposer if target.kind in SCENES else GuildComposer)(message, target, rules)
-    for segment in message.segments:
-        composer.add(segment)
-    parts = composer.finish()
+    parts = composer.compose(message)
     if message.reply is not None and rules.limited:
         _check_answers(len(parts), target, rules)
     return parts

@@ -1,20 +1,23 @@
-"""Walks the segments of a message once: text is gathered until something takes it along. Pure."""
+"""The composer that users, groups, channels and direct messages have in common. Pure.
+
+One part per picture, video, voice or file. Text goes along as the caption of a picture, because answers are counted;
+beside anything else the platform does not show it, so it becomes a part of its own.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from yizhan.errors import Refused, Unsupported, did_you_mean
+from yizhan.errors import Unsupported
 from yizhan.model import (
+    Button,
     Buttons,
     Card,
-    File,
-    Forward,
     Image,
     Markdown,
-    Media,
-    MediaSegment,
     Mention,
     Message,
     Native,
@@ -23,12 +26,12 @@ from yizhan.model import (
     Sticker,
     Target,
     Text,
-    Video,
-    Voice,
 )
 from yizhan.model.split import split_text
 from yizhan.platforms.adapter import Part
+from yizhan.platforms.kit.composer import Composer
 from yizhan.platforms.kit.markdown import plain_text, split_markdown
+from yizhan.platforms.kit.words import Piece
 from yizhan.platforms.qqbot.convert.bodies import FormattedBody, NativeBody
 from yizhan.platforms.qqbot.convert.keyboard import keyboard_of, keyboard_problem
 from yizhan.platforms.qqbot.wire.messages import MessageReference
@@ -38,62 +41,55 @@ MARKUP = re.compile(r"<qqbot-at-[^>]*>|&\w+;")
 """Text that stands for one thing and is not cut: mentions, and characters that are written as names."""
 _SPECIAL = re.compile(rf"({MARKUP.pattern})|([\\`*_~\[\]#>|]|(?m:^)[-+](?=\s)|(?<=\d)\.(?=\s))")
 
-_REMEDIES = {
-    "Link": "Send it as text: title and address.",
-    "MiniProgram": "Send a picture of its code, or its address as text.",
-    "ChannelVideo": "Send the video itself, or its address as text.",
-    "ContactCard": "Send the name or number as text.",
-}
 
+class QqComposer(Composer):
+    """Gathers text until a picture takes it along, and puts buttons under the last text of a message."""
 
-class QqComposer:
-    """The part of composing that users, groups, channels and direct messages have in common."""
+    title = "QQ"
+    whole = MARKUP
+    remedies: ClassVar[Mapping[str, str]] = {
+        "link": "Send it as text: title and address.",
+        "sticker": "QQ knows no sticker by its MD5. Send the picture itself.",
+    }
 
     def __init__(self, message: Message, target: Target, rules: Rules) -> None:
-        self.target = target
-        self.rules = rules
+        super().__init__(target, rules)
+        self.message = message
         self.parts: list[Part] = []
-        self.repeatable = message.reply is not None
-        """Answers are numbered, and the platform refuses a number that it has seen."""
-        self.text = ""
-        self.quote: MessageReference | None = None
-        self.buttons: list[Buttons] = []
-        self.note = ""
+        self.gathered = ""
+        """Text that is not part of any message yet."""
+        self.pending_quote: MessageReference | None = None
+        self.pending_buttons: list[Buttons] = []
+        self.pending_note = ""
         """A remark that the next part brings to the receipt."""
+
+    def compose(self, message: Message) -> tuple[Part, ...]:
+        for segment in message.segments:
+            self.add(segment)
+        if self.pending_buttons:
+            self.add_buttons()
+        elif self.gathered.strip():
+            self.close_text()
+        if not self.parts:
+            raise Unsupported(f"{self.target}: there is nothing to send. Give the message text or media.")
+        return tuple(self.parts)
 
     def add(self, segment: Segment) -> None:
         match segment:
             case Text(text):
-                self.text += self.written(text)
-            case Mention(user):
-                self.text += self.mention(user)
+                self.gathered += self.written(text)
+            case Mention():
+                self.gathered += self.mention(segment)
             case Quote(message_id):
                 self.add_quote(message_id)
-            case Image() | Sticker():
-                self.picture(segment)
-            case Video() | Voice() | File():
-                self.other_media(segment)
             case Markdown():
-                self.markdown(segment)
+                self.add_markdown(segment)
             case Buttons():
-                self.buttons.append(segment)
+                self.pending_buttons.append(segment)
             case Card():
-                self.card(segment)
-            case Forward():
-                self.forward(segment)
-            case Native():
-                self.native(segment)
+                self.add_card(segment)
             case _:
-                raise self.unsupported(segment)
-
-    def finish(self) -> list[Part]:
-        if self.buttons:
-            self.add_buttons()
-        elif self.text.strip():
-            self.close_text()
-        if not self.parts:
-            raise Unsupported(f"{self.target}: there is nothing to send. Give the message text or media.")
-        return self.parts
+                self.parts.append(self._single(segment))
 
     # --- text ---
 
@@ -103,7 +99,7 @@ class QqComposer:
 
     def take_text(self) -> list[str]:
         """Return the gathered text in pieces that one message takes, and begin anew; none when it is but blanks."""
-        text, self.text = self.text, ""
+        text, self.gathered = self.gathered, ""
         return split_text(text, self.max_chars, whole=MARKUP)
 
     def take_caption(self) -> str | None:
@@ -118,50 +114,58 @@ class QqComposer:
         for piece in self.take_text():
             self.append_text(piece)
 
+    def append_text(self, text: str) -> None:
+        self.parts.append(self.text(Piece(text)))
+
     def take_quote(self) -> MessageReference | None:
-        quote, self.quote = self.quote, None
+        quote, self.pending_quote = self.pending_quote, None
         return quote
 
     def take_note(self, *more: str) -> str:
         """Return the remarks for the next part."""
-        note, self.note = self.note, ""
+        note, self.pending_note = self.pending_note, ""
         return "; ".join(filter(None, [note, *more]))
 
     def add_quote(self, message_id: str) -> None:
         if not message_id:
-            self.note = "the quoted message has no id here, so the quote was left out"
+            self.pending_note = "the quoted message has no id here, so the quote was left out"
             return
-        self.quote = MessageReference(message_id)
+        self.pending_quote = MessageReference(message_id)
 
-    def card(self, card: Card) -> None:
+    def add_card(self, card: Card) -> None:
         self.append_texts()
-        self.text = self.written(card.words)
-        self.note = f"QQ takes no cards: the words of '{card.title}' go as text"
+        self.gathered = self.written(card.words)
+        self.pending_note = f"QQ takes no cards: the words of '{card.title}' go as text"
 
     # --- Markdown and buttons ---
 
-    def markdown(self, segment: Markdown) -> None:
+    def add_markdown(self, segment: Markdown) -> None:
         self.append_texts()
         if not self.rules["markdown.free_form"]:
             self._refuse_format(segment.fallback, "Markdown", "markdown.free_form")
-            self.text = self.written(plain_text(segment.text))
+            self.gathered = self.written(plain_text(segment.text))
             self.append_texts()
             return
         for piece in split_markdown(segment.text, self.max_chars):
             plain = self.written(plain_text(piece)) if segment.fallback == "text" else None
-            self._append_formatted(piece, plain)
+            body = FormattedBody(self.formatted(piece), plain)
+            self.parts.append(self.call_part(body, f"markdown {len(piece)} chars", self.take_note()))
 
     def add_buttons(self) -> None:
         """Put the buttons under the last text or Markdown of the message, which becomes Markdown then."""
-        rows = [row for buttons in self.buttons for row in buttons.rows]
-        words = "\n".join(button.words for button in self.buttons) if len(self.buttons) == 1 else _numbered(rows)
-        as_text = all(buttons.fallback == "text" for buttons in self.buttons)
+        rows = [row for buttons in self.pending_buttons for row in buttons.rows]
+        words = (
+            "\n".join(button.words for button in self.pending_buttons)
+            if len(self.pending_buttons) == 1
+            else _numbered(rows)
+        )
+        as_text = all(buttons.fallback == "text" for buttons in self.pending_buttons)
         problem = keyboard_problem(rows, self.rules)
         if not self.rules["markdown.free_form"]:
             problem = "markdown.free_form"
         if problem:
             self._refuse_format("text" if as_text else "fail", "buttons", problem)
-            self.text = "\n\n".join(filter(None, [self.text.rstrip(), self.written(words)]))
+            self.gathered = "\n\n".join(filter(None, [self.gathered.rstrip(), self.written(words)]))
             self.close_text()
             return
         keyboard = keyboard_of(rows, self.rules)
@@ -175,7 +179,7 @@ class QqComposer:
             "\n\n".join(filter(None, [plain, self.written(words)])) if refused else None,
             (f"{content}\n\n{listing}" if plain else listing) if as_text else None,
         )
-        self.append_body(body, f"{sum(map(len, rows))} buttons", self.take_note(keyboard.note))
+        self.parts.append(self.call_part(body, f"{sum(map(len, rows))} buttons", self.take_note(keyboard.note)))
 
     def _text_for_buttons(self, room: int) -> tuple[str, str | None]:
         """Return the Markdown that the buttons stand under, and its plain form; nothing if there is none with room."""
@@ -190,7 +194,7 @@ class QqComposer:
             content = str((body.message.markdown or {}).get("content", ""))
             if not self.max_chars or len(content) + room <= self.max_chars:
                 part = self.parts.pop()
-                self.note, self.quote = part.note, body.message.message_reference
+                self.pending_note, self.pending_quote = part.note, body.message.message_reference
                 return content, body.plain
         return "", ""
 
@@ -205,50 +209,39 @@ class QqComposer:
             raise Unsupported(
                 f"{self.target} takes no such {what} ({why}). Use fallback='text', or change the rule if the bot may."
             )
-        self.note = f"{what} go as plain text ({why})" if what == "buttons" else f"{what} goes as plain text ({why})"
+        self.pending_note = f"sent as plain text instead of {what} ({why})"
 
-    def _append_formatted(self, content: str, plain: str | None) -> None:
-        self.append_body(
-            FormattedBody(self.formatted(content), plain), f"markdown {len(content)} chars", self.take_note()
-        )
-
-    # --- what differs ---
+    # --- what differs between scenes and guilds ---
 
     def written(self, text: str) -> str:
+        """Return `text` as the wire writes it."""
         return text
 
-    def mention(self, user: str) -> str:
-        raise NotImplementedError
-
+    @abstractmethod
     def close_text(self) -> None:
-        raise NotImplementedError
+        """Make parts of the text at the end of the message."""
 
-    def append_text(self, text: str) -> None:
-        raise NotImplementedError
-
+    @abstractmethod
     def formatted(self, content: str, keyboard: dict[str, Any] | None = None) -> Any:
         """Return a message of Markdown, with the quote that is pending."""
-        raise NotImplementedError
 
-    def append_body(self, body: Any, summary: str, note: str = "") -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def call_part(self, body: Any, summary: str, note: str = "") -> Part:
+        """Return a part of the call that sends messages to this kind of target."""
 
-    def picture(self, segment: Image | Sticker) -> None:
-        raise NotImplementedError
+    # --- segments ---
 
-    def other_media(self, segment: MediaSegment) -> None:
-        raise NotImplementedError
+    def sticker(self, segment: Sticker, media: Any) -> Part:
+        if media is None:
+            self.refuse(segment)
+        return self.image(Image(media, media.name), media)
 
-    def forward(self, segment: Forward) -> None:
-        raise self.unsupported(segment)
-
-    def native(self, segment: Native) -> None:
-        raise NotImplementedError
-
-    def unsupported(self, segment: Segment) -> Unsupported:
-        name = type(segment).__name__
-        remedy = _REMEDIES.get(name, "Send it as text or as a file.")
-        return Unsupported(f"{self.target} cannot take a {name}: QQ bots have no such message. {remedy}")
+    def native_part(self, segment: Native, calls: Mapping[str, str]) -> Part:
+        """Return the part of a native segment. `calls`: the platform's names by ours; both are accepted."""
+        call = self.native_call(segment, {**calls, **{name: name for name in calls.values()}})
+        wakes = bool(segment.body.get("is_wakeup"))
+        repeatable = self.repeatable and not wakes
+        return Part(call, NativeBody(call, segment.body), (), repeatable, f"native {segment.call}")
 
 
 def escaped(text: str) -> str:
@@ -256,28 +249,10 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(lambda found: found[1] or f"\\{found[2]}", text).replace("\n", "  \n")
 
 
-def _numbered(rows: list[tuple[Any, ...]]) -> str:
+def _numbered(rows: list[tuple[Button, ...]]) -> str:
     return Buttons(tuple(rows)).words
 
 
-def library_file(segment: MediaSegment) -> Media:
-    if isinstance(segment, Sticker) and segment.media is None:
-        raise Unsupported("QQ bots cannot send a sticker by its MD5. Send the picture itself.")
-    if not isinstance(segment.media, Media):
-        raise Refused(f"{type(segment).__name__}: its file has not been taken into the library yet.")
-    return segment.media
-
-
-def native_part(segment: Native, target: Target, calls: dict[str, str], repeatable: bool) -> Part:
-    call = calls.get(segment.call) or (segment.call if segment.call in calls.values() else "")
-    if not call:
-        raise Unsupported(
-            f"{target}: there is no native call '{segment.call}'.{did_you_mean(segment.call, calls)} "
-            f"Known: {', '.join(calls)}."
-        )
-    wakes = bool(segment.body.get("is_wakeup"))
-    return Part(call, NativeBody(call, segment.body), (), repeatable and not wakes, f"native {segment.call}")
-
-
 def attribute(text: str) -> str:
+    """Return `text` as the value of an attribute of the platform's markup."""
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

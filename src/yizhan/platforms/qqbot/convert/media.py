@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
-from yizhan.model import File, Image, Media, MediaSegment, Segment, Sticker, Target, Video, Voice
+from yizhan.model import File, Image, Kind, Media, MediaSegment, Segment, Sticker, Target, Video, Voice
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot.wire import SCENES
 from yizhan.platforms.rules import Rules
 
+_KINDS: Mapping[type[Segment], Kind] = {
+    Image: "image",
+    Sticker: "image",
+    Video: "video",
+    Voice: "voice",
+    File: "file",
+}
+
 
 def media_rule(segment: Segment, target: Target, rules: Rules) -> MediaRule | None:
     """Return the rule for the media in `segment`; None where compose refuses the segment as such."""
-    match segment:
-        case Image() | Sticker() if target.kind not in SCENES:
-            formats, most = rules.words("image.formats"), rules.number("guild.image_max_bytes")
-            return MediaRule("image", formats, hard_bytes=most, source=f"rules {rules.profile}")
-        case Image() | Sticker():
-            return MediaRule.of(rules, "image", as_file=bool(rules["file.allowed"]))
-        case Video() if target.kind in SCENES:
-            return MediaRule.of(rules, "video", as_file=bool(rules["file.allowed"]))
-        case Voice() if target.kind in SCENES:
-            return MediaRule.of(rules, "voice", as_file=bool(rules["file.allowed"]))
-        case File() if target.kind in SCENES:
-            return MediaRule.of(rules, "file")
-    return None
+    kind = _KINDS.get(type(segment))
+    source = f"rules {rules.profile}"
+    if kind is None or (kind != "image" and target.kind not in SCENES):
+        return None
+    formats = rules.words(f"{kind}.formats")
+    if target.kind not in SCENES:
+        return MediaRule(kind, formats, hard_bytes=rules.number("guild.image_max_bytes"), source=source)
+    # Sizes hold also while the rules are lifted: that lifts quotas and windows, and the platform keeps the sizes.
+    return MediaRule(
+        kind,
+        formats,
+        rules.number(f"{kind}.soft_bytes"),
+        rules.number(f"{kind}.max_bytes"),
+        as_file=kind != "file" and bool(rules["file.allowed"]),
+        source=source,
+    )
 
 
 def check_open(kind: str, rules: Rules) -> None:
@@ -50,11 +63,11 @@ def check_media(media: Media, kind: str, rules: Rules) -> str:
             f"QQ takes {kind} files as {', '.join(formats)}; this one is {media.format or 'not recognized'} "
             f"(rule {kind}.formats, profile {rules.profile}). Convert it, or send it with File(…)."
         )
-    hard, soft = rules.number(f"{kind}.hard_bytes"), rules.number(f"{kind}.soft_bytes")
+    hard, soft = rules.number(f"{kind}.max_bytes"), rules.number(f"{kind}.soft_bytes")
     if hard and media.size > hard:
         raise MediaTooLarge(
             f"The {kind} has {size_text(media.size)}, QQ takes at most {size_text(hard)} "
-            f"(rule {kind}.hard_bytes, profile {rules.profile}). Make it smaller, or send a link."
+            f"(rule {kind}.max_bytes, profile {rules.profile}). Make it smaller, or send a link."
         )
     if soft and media.size > soft:
         return (

@@ -80,7 +80,7 @@ class Files:
         rules, kind = self.state.rules, KINDS[file_type]
         if size <= 0:
             raise Fault(faults.BAD_FORM_BODY, "文件为空")
-        if size > rules.number(f"{kind}.hard_bytes"):
+        if size > rules.number(f"{kind}.max_bytes"):
             raise Fault(faults.FILE_TOO_LARGE)
         volume = rules.number("files.volume_bytes_per_day")
         if volume and self._volume.get(self._day, 0) + size > volume:
@@ -94,7 +94,7 @@ class Files:
         formats = self.state.rules.words(f"{kind}.formats")
         if formats and format_of(blob.head()) not in formats:
             raise Fault(faults.FORMAT_WRONG)
-        ttl = self.state.rules.number("handle.ttl_seconds")
+        ttl = self.state.rules.number("handle.seconds")
         placed = PlacedFile(
             base64.b64encode(world.random.randbytes(96)).decode(),
             f"FU_{world.hex(32)}",

@@ -59,7 +59,7 @@ class Uploads:
             # Checked before the file is received: a send that is not allowed leaves no file behind.
             self.messages.check_active(scene.name, place)
         placed, raw_url = await self._receive(call, scene.name)
-        ttl = self.state.rules.number("handle.ttl_seconds")
+        ttl = self.state.rules.number("handle.seconds")
         answer = Uploaded(placed.file_uuid, placed.file_info, ttl, raw_url=raw_url)
         if sends:
             answer.id = self.messages.post_file(call.endpoint.name, scene.name, place, placed)
@@ -90,7 +90,7 @@ class Uploads:
     async def _fetch(self, url: str, file_type: int) -> Blob:
         if not url.startswith(("http://", "https://")):
             raise Fault(faults.DOWNLOAD_FAILED, "请求参数url无效")
-        limit = self.state.rules.number(f"{KINDS[file_type]}.hard_bytes")
+        limit = self.state.rules.number(f"{KINDS[file_type]}.max_bytes")
         try:
             return await self.state.world.blobs.keep(fetch_loopback(url, limit))
         except FetchedTooLarge as error:
