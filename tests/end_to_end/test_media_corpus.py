@@ -378,7 +378,7 @@ LIMITS = {
     "webwechat": "file.max_bytes",
     "wechatsdk": "file.max_bytes",
     "ohwxapi": "file.max_bytes",
-    "ilink": "media.max_bytes",
+    "ilink": "file.max_bytes",
 }
 
 

@@ -1052,7 +1052,7 @@ async def test_a_ticket_that_was_not_given_is_asked_for_again(bench: Bench) -> N
 
 async def test_there_is_no_recall_and_no_read_mark(bench: Bench) -> None:
     receipt = Receipt("1", str(bench.target), State.SENT)
-    with pytest.raises(Unsupported, match="take a message back"):
+    with pytest.raises(Unsupported, match="withdraws no messages"):
         await bench.adapter.recall(None, bench.target, receipt)  # type: ignore[arg-type]
     with pytest.raises(Unsupported, match="typing"):
         await bench.adapter.mark_read(bench.target)

@@ -47,7 +47,9 @@ PLATFORM = Platform(
     settings=Settings,
     capabilities={
         "user": KindCapabilities(
-            segments=frozenset({"text", "image", "video", "voice", "file", "forward", "native"}),
+            segments=frozenset(
+                {"text", "image", "video", "voice", "file", "forward", "card", "markdown", "buttons", "native"}
+            ),
             note="Voice arrives as a file; ten messages within 24 hours after the person last wrote.",
         )
     },

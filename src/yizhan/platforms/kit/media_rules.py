@@ -127,6 +127,7 @@ class MediaRule:
         soft, most = number("soft_bytes"), number("max_bytes") or number("hard_bytes")
         if as_file and rules.limited and (file_bytes := int(rules.get("file.max_bytes", 0))):
             soft, most = min(filter(None, (soft, most)), default=0), file_bytes
+        least = max(number("min_bytes"), int(rules.get("file.min_bytes", 0)) if as_file and rules.limited else 0)
         return cls(
             kind,
             tuple(rules.get(f"{name or kind}.formats") or ()),
@@ -137,7 +138,7 @@ class MediaRule:
             int(rules.get(f"{kind}.rate", 24000)),
             as_file,
             f"rules {rules.profile}",
-            min_bytes=number("min_bytes"),
+            min_bytes=least,
         )
 
     @property
@@ -199,7 +200,9 @@ def rule_of(segment: Segment, rules: Rules) -> MediaRule | None:
 def voice_as_file(rules: Rules) -> MediaRule:
     """Return the rule for voices on a wire without voice messages: sounds that open everywhere, sent as files."""
     most = int(rules.get("file.max_bytes", 0)) if rules.limited else 0
-    return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=f"rules {rules.profile}")
+    least = int(rules.get("file.min_bytes", 0)) if rules.limited else 0
+    source = f"rules {rules.profile}"
+    return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=source, min_bytes=least)
 
 
 def _has(rules: Rules, name: str) -> bool:

@@ -6,9 +6,10 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from yizhan.errors import (
     HandleExpired,
@@ -21,7 +22,7 @@ from yizhan.errors import (
     Unsupported,
     WindowClosed,
 )
-from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Receipt, Segment, SendKey, Target
+from yizhan.model import Content, Event, Handle, Media, Message, PlatformId, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.ilink import Settings, convert, wire
@@ -31,6 +32,10 @@ from yizhan.platforms.ilink.client.poll import CURSOR, Poll
 from yizhan.platforms.ilink.convert import Cover, Placed
 from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
 from yizhan.platforms.kit.media_rules import MediaRule, recipe
+from yizhan.wire import Endpoint
+
+Req = TypeVar("Req", bound=Struct)
+Res = TypeVar("Res")
 
 SESSION = "session"
 TICKET_SECONDS = 12 * 3600.0
@@ -59,6 +64,9 @@ class Adapter(BaseAdapter):
         self._tickets: dict[str, tuple[str, float]] = {}
         self._closed: dict[Target, tuple[float | None, float]] = {}
         """Whose window the platform called closed: when they had last written by then, and when to ask again."""
+
+    async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
+        return await self.calls.call(endpoint, request)
 
     # --- sending ---
 
@@ -224,9 +232,6 @@ class Adapter(BaseAdapter):
         token = context.get("context_token")
         ours = context.get("bot", self._bot_id) == self._bot_id
         return token if ours and isinstance(token, str) and token else None
-
-    async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
-        raise Unsupported(f"{target}: iLink has no call to take a message back.")
 
     async def mark_read(self, target: Target) -> None:
         raise Unsupported(f"{target}: iLink has no read marks. Show that something is coming with `typing`.")

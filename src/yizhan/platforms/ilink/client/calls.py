@@ -152,6 +152,14 @@ class Calls:
 
     # --- all of them ---
 
+    async def call(self, endpoint: Endpoint[Any, Res], request: Any) -> Res:
+        """Make any call of the wire as the bot that is logged in, with `base_info` filled in."""
+        if endpoint.role != "api":
+            return await self.caller.call(endpoint, request)
+        if "base_info" in request.__struct_fields__ and request.base_info is None:
+            request = msgspec.structs.replace(request, base_info=self._base_info)
+        return await self._post(endpoint, request)
+
     async def _post(self, endpoint: Endpoint[Any, Res], request: Any) -> Res:
         if self.session is None:
             raise LoginNeeded(f"{self.account} is not logged in. Log in by scanning a code.", account=self.account)

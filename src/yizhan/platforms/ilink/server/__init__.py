@@ -15,15 +15,16 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from yizhan.errors import did_you_mean
-from yizhan.http.router import Call, Router
+from yizhan.http.router import Call
 from yizhan.model import Kind
-from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink import PLATFORM, wire
 from yizhan.platforms.ilink.server.cdn import Cdn
 from yizhan.platforms.ilink.server.cursor import BadCursor, read_cursor
 from yizhan.platforms.ilink.server.inbound import THUMB, inbound_item, stamped
 from yizhan.platforms.ilink.server.judge import Judge
 from yizhan.platforms.ilink.server.logins import Logins
 from yizhan.platforms.ilink.server.state import Bot, Chat
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.server import ServerOptions
 from yizhan.wire import Fault, HttpResponse
@@ -32,15 +33,15 @@ from yizhan.world import Blob, World
 _OPENID = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-class Server:
+class Server(SandboxServer):
     """Bots, logins and the CDN over one world."""
 
+    platform = PLATFORM
+    envelope = wire.ENVELOPE
+
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
-        self.world = world
-        self.rules = rules
-        self.options = options
+        super().__init__(world, rules, options)
         self.closing = False
-        self.router = Router("ilink", wire.ENVELOPE, world.blobs)
         self.router.prefixes = ("/ilink", "//ilink", "/c2c", "//c2c")
         # The service says nothing but 404, also to a wrong method (annacomnena; thread Lingtai-AI/lingtai#82).
         self.router.not_found = lambda http, status: HttpResponse(404)
@@ -110,15 +111,13 @@ class Server:
                 # The platform has no word for a person who declines; the code just ends.
                 state.become("expired")
 
-    async def webhook(self, url: str) -> None:
-        raise LookupError("iLink has no webhooks: clients ask with getupdates.")
-
     def end_session(self, token: str) -> None:
         """Make a bot's token worthless, as when the person disconnects it."""
         self.bots[token].alive = False
         self.bots[token].bell.ring()
 
     def reset(self) -> None:
+        super().reset()
         self._end_all()
         self._forget()
 
@@ -140,7 +139,7 @@ class Server:
     def _new_person(self) -> str:
         tail = "".join(self.world.random.choice(_OPENID) for _ in range(22))
         id = f"o9cq80{tail}{wire.USER_SUFFIX}"
-        self.world.network("wechat").add_person(id, f"bot user {len(self.world.network('wechat').people)}")
+        self.network.add_person(id, f"bot user {len(self.world.network('wechat').people)}")
         return id
 
     def _living_bot_of(self, user: str) -> Bot:
@@ -177,9 +176,7 @@ class Server:
         seq = len(bot.inbox) + 1
         message = stamped(items, seq, message_id, now, chat, bot.id, self.world.hex(32), 14_778_023_042_603_769_070)
         bot.inbox.append(message)
-        self.world.post(
-            network="wechat",
-            platform="ilink",
+        self.record(
             call="say",
             account=bot.id,
             sender=user,
@@ -266,9 +263,7 @@ class Server:
         chat.sent += 1
         message_id = bot.seen[client_id] = next(self._ids)
         for arrival in arrivals:
-            self.world.post(
-                network="wechat",
-                platform="ilink",
+            self.record(
                 call="sendmessage",
                 account=bot.id,
                 sender=bot.id,

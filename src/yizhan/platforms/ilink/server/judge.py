@@ -72,8 +72,8 @@ class Judge:
 
     def _text(self, payload: wire.TextItem) -> dict[str, Any]:
         text = payload.text or ""
-        size, limit = len(text.encode()), self._server.rules["text.max_bytes"]
-        if not text or size > limit:
+        size, limit, limited = len(text.encode()), self._server.rules["text.max_bytes"], self._server.rules.limited
+        if not text or (limited and size > limit):
             raise Fault(wire.INVALID_ARGUMENTS, data=f"text of {size} bytes, expected 1 to {limit}")
         return {"kind": "text", "text": text, "extra": {"shown": "yes"}}
 
