@@ -108,7 +108,7 @@ def test_a_native_body_is_checked_field_by_field() -> None:
     (part,) = compose(Native("send", {"text": "x", "mentioned": ["a"]}))
 
     assert Send("", "x", ["a"]) == part.body
-    with pytest.raises(Unsupported, match=r"there is no field 'txt'. It has key, text, mentioned, media_id"):
+    with pytest.raises(Unsupported, match=r"there is no field 'txt'.* It has key, text, mentioned, media_id"):
         compose(Native("send", {"txt": "x"}))
     with pytest.raises(Unsupported, match="the field 'mentioned' is text; it takes a list"):
         compose(Native("send", {"text": "x", "mentioned": "a"}))

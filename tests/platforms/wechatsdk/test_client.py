@@ -150,7 +150,7 @@ async def test_a_message_is_withdrawn_and_a_chat_marked_as_read() -> None:
 
 
 async def test_a_handle_whose_time_is_over_is_told_as_such() -> None:
-    async with serve(PLATFORM, rules={"cdn.ttl_seconds": 60}) as served, adapter_of(served) as adapter:
+    async with serve(PLATFORM, rules={"handle.seconds": 60}) as served, adapter_of(served) as adapter:
         message, handles = Message((File(media_of(b"f")),)), {"content": BytesContent(b"f")}
         await send(adapter, message, BOB, handles)
         served.world.clock.advance(61)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from yizhan.model import (
     Forward,
     Image,
     Link,
+    Media,
     Mention,
     Message,
     MiniProgram,
@@ -31,6 +33,8 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.platforms.kit.limits import limits_of
+from yizhan.platforms.kit.media_rules import choose, rule_of
 from yizhan.platforms.wechatsdk import PLATFORM, convert, wire
 
 RULES = PLATFORM.rules()
@@ -72,6 +76,15 @@ def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[s
     assert calls == [part.call for part in convert.compose(Message(segments), target, RULES)]
 
 
+def fit_and_compose(message: Message, target: Target) -> None:
+    """Fit media before they are composed, as the engine does it."""
+    for segment in message.segments:
+        rule = rule_of(segment, RULES)
+        if rule is not None and isinstance(given := getattr(segment, "media", None), Media):
+            choose(given, replace(rule, as_file=False))
+    convert.compose(message, target, RULES)
+
+
 @pytest.mark.parametrize(
     ("segments", "target", "error", "words"),
     [
@@ -87,13 +100,13 @@ def test_every_segment_has_its_call(segments: Any, target: Target, calls: list[s
         ((Native("send_text", {"msgContnt": "x"}),), BOB, Unsupported, "Did you mean msgContent"),
         ((Native("send_text", {"msgContent": 5}),), BOB, Unsupported, "does not take"),
         ((Native("send_text", {"msgContent": "x", "bAsync": True}),), BOB, Unsupported, "bAsync"),
-        ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "Only what came in"),
+        ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "only what came in"),
         ((Forward("image", {"platform": "wechatsdk", "type": 3}),), BOB, Unsupported, "cannot be read"),
         ((Forward("x", {"platform": "wechatsdk", "type": "y"}),), BOB, Unsupported, "cannot be read"),
-        ((Image(media_of(b"x", "image", "webp")),), BOB, MediaFormat, "image.formats"),
-        ((Voice(media_of(b"x", "voice", "mp3")),), BOB, MediaFormat, "SILK"),
+        ((Image(media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "image.formats"),
+        ((Voice(media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "taken are silk"),
         ((Voice(media_of(b"x", "voice", "silk", duration_ms=60_001)),), BOB, MediaTooLarge, "60 s"),
-        ((Sticker(media_of(PNG, "image", "png")),), BOB, MediaFormat, "gif"),
+        ((Sticker(media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "taken are gif"),
         ((File(msgspec.structs.replace(media_of(b"x"), size=2 << 30)),), BOB, MediaTooLarge, "file.max_bytes"),
         ((File("a path"),), BOB, MediaFormat, "library"),
         ((Text("x"),), Target("wechatsdk.main", "channel", "1"), Unsupported, "users and groups"),
@@ -103,7 +116,7 @@ def test_what_cannot_be_carried_is_refused_with_what_would_work(
     segments: Any, target: Target, error: Any, words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        convert.compose(Message(segments), target, RULES)
+        fit_and_compose(Message(segments), target)
 
 
 @pytest.mark.parametrize(("size", "file_type"), [(26214399, 5), (26214400, 7), (26214401, 7)])
@@ -139,11 +152,12 @@ def test_parts_that_say_the_same_file_share_one_need_whatever_they_call_it() -> 
 
 
 def test_a_pace_is_a_limit_of_the_account() -> None:
-    (limit,) = convert.limits(PLATFORM.rules("2024-08-paced"))
+    message = Message((Text("x"),))
+    (limit,) = limits_of(message, PLATFORM.rules("2024-08-paced"))
 
     assert ("account", 20, 60.0) == (limit.scope, limit.count, limit.per_seconds)
-    assert () == convert.limits(RULES)
-    assert () == convert.limits(PLATFORM.rules("2024-08-paced", {"limits": False}))
+    assert [] == limits_of(message, RULES)
+    assert [] == limits_of(message, PLATFORM.rules("2024-08-paced", {"limits": False}))
 
 
 def test_a_mini_program_has_every_element_that_readers_of_cards_look_up() -> None:

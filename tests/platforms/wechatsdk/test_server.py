@@ -418,7 +418,7 @@ async def test_a_recording_without_end_is_not_counted_to_its_end(tmp_path: Path)
 
 
 async def test_the_same_bytes_are_one_object_and_end_when_the_rules_say_so(tmp_path: Path) -> None:
-    async with phone(rules={"cdn.ttl_seconds": 100}) as call:
+    async with phone(rules={"handle.seconds": 100}) as call:
         first = await uploaded(call, tmp_path)
         again = await uploaded(call, tmp_path)
         fields = {name: value for name, value in first.items() if name != "filekey"}

@@ -286,7 +286,7 @@ class Composer(ABC):
         known = [field.encode_name for field in msgspec.structs.fields(request)]
         body = {**{name: value for name, value in fixed.items() if name in known}, **native.body}
         wrong = next((name for name in body if name not in known), None)
-        problem = f"there is no field '{wrong}'" if wrong is not None else ""
+        problem = f"there is no field '{wrong}'.{did_you_mean(wrong, known)}".rstrip(".") if wrong is not None else ""
         try:
             if not problem:
                 return msgspec.convert(body, request)

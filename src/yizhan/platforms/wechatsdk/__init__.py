@@ -49,7 +49,7 @@ class Settings(AccountSettings, frozen=True):
     """How long a login waits for the phone."""
 
 
-_SEGMENTS = frozenset({"text", "quote", "forward", "card", "native"}) | MEDIA | CARDS
+_SEGMENTS = frozenset({"text", "quote", "forward", "card", "markdown", "buttons", "native"}) | MEDIA | CARDS
 
 PLATFORM = Platform(
     name="wechatsdk",

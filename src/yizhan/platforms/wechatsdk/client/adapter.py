@@ -22,10 +22,9 @@ from yizhan.errors import (
     Unsupported,
 )
 from yizhan.http.client import Caller
-from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.platforms.adapter import AccountContext, Finding, LoginStep, MediaNeed, Part, Progress
 from yizhan.platforms.adapter import Adapter as BaseAdapter
-from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
@@ -73,12 +72,6 @@ class Adapter(BaseAdapter):
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.context.rules)
 
-    def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        return convert.media_rule(segment, self.context.rules)
-
-    def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(self.context.rules)
-
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
@@ -108,7 +101,7 @@ class Adapter(BaseAdapter):
             self.folder.remove(shared)
         if str(placed.retcode) not in ("", "0"):
             raise Unavailable(f"{self.name}: the CDN refused the upload (retcode {placed.retcode}).", account=self.name)
-        seconds = float(self.context.rules["cdn.ttl_seconds"])
+        seconds = float(self.context.rules["handle.seconds"])
         token = convert.kept_of(placed, file_type)
         return Handle(token, "account", self.context.clock.now() + seconds if seconds else None)
 

@@ -1,7 +1,6 @@
 """Messages to calls, and pushes to events."""
 
-from yizhan.platforms.wechatsdk.convert.compose import compose, limits
-from yizhan.platforms.wechatsdk.convert.media import media_rule
+from yizhan.platforms.wechatsdk.convert.compose import compose
 from yizhan.platforms.wechatsdk.convert.parse import download_of, parse
 from yizhan.platforms.wechatsdk.convert.placed import Draft, Placed, complete, file_type_of, kept_of, path_of
 
@@ -13,8 +12,6 @@ __all__ = [
     "download_of",
     "file_type_of",
     "kept_of",
-    "limits",
-    "media_rule",
     "parse",
     "path_of",
 ]

@@ -85,7 +85,7 @@ class Cdn:
         """
         rules = self._rules()
         stored = self._objects.get(file_id)
-        ttl = rules["cdn.ttl_seconds"] if rules.limited else 0
+        ttl = rules["handle.seconds"] if rules.limited else 0
         if stored is None or (ttl and self._world.now() >= stored.at + ttl):
             raise Fault(wire.FILE_ID_UNKNOWN)
         return stored

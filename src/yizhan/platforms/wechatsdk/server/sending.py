@@ -258,7 +258,7 @@ class Sending:
 
     def _pace(self) -> None:
         rules = self._rules()
-        allowed, now = rules["pace.per_minute"], self._world.now()
+        allowed, now = rules["limit.send.count"], self._world.now()
         if not allowed or not rules.limited:
             return
         while self._recent and self._recent[0] <= now - 60:
