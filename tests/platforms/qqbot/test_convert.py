@@ -181,6 +181,22 @@ def test_the_size_limits_of_media_are_those_of_the_rules() -> None:
     assert "1:a.png" == part.needs[0].use
 
 
+@pytest.mark.parametrize(
+    ("name", "carried"),
+    [
+        ("季度报告（终）.pdf", "季度报告（终）.pdf"),
+        ("AC/DC - 曲.mp3", "AC_DC - 曲.mp3"),
+        ("报告:终稿?.pdf", "报告_终稿_.pdf"),
+        ("汉" * 100 + ".gz", "汉" * 65 + ".gz"),
+    ],
+)
+def test_a_file_name_that_has_to_change_is_noted(name: str, carried: str) -> None:
+    (part,) = compose(Message((File(PAPER, name),)), TO_USER, RULES)
+
+    assert f"4:{carried}" == part.needs[0].use
+    assert (name != carried) == ("was changed to" in part.note)
+
+
 def test_an_old_profile_has_the_limits_of_its_time() -> None:
     rules = PLATFORM.rules("2023-11")
 

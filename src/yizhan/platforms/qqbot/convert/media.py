@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported
-from yizhan.model import File, Image, Kind, Media, MediaSegment, Segment, Sticker, Target, Video, Voice
+from yizhan.model import File, Image, Kind, Media, Segment, Sticker, Target, Video, Voice
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot.wire import SCENES
 from yizhan.platforms.rules import Rules
+from yizhan.wire.filename import safe_name
 
 _KINDS: Mapping[type[Segment], Kind] = {
     Image: "image",
@@ -77,13 +79,19 @@ def check_media(media: Media, kind: str, rules: Rules) -> str:
     return ""
 
 
-def segment_name(segment: MediaSegment, media: Media) -> str:
-    """The name that people see: the segment's, else the one the bytes came with, else one made of the digest."""
-    return getattr(segment, "name", "") or media.name or f"{media.sha256[:12]}.{media.format or 'bin'}"
+def segment_name(segment: Image | Video | Voice | File, media: Media) -> str:
+    """Return the name that people see: the segment's, else that of the media, else one made of the digest."""
+    return segment.name or media.name or f"{media.sha256[:12]}.{media.format or 'bin'}"
+
+
+def carried_name(name: str) -> tuple[str, str]:
+    """Return the name that goes with an upload, and a remark for the receipt if it is not the given one."""
+    carried = safe_name(re.sub(r"[/\\]", "_", name))
+    return carried, f"The name '{name[:80]}' was changed to '{carried[:80]}'." if carried != name else ""
 
 
 def size_text(size: int) -> str:
-    """A size as people read it: 1.2 MB, 640 bytes; MB are 2^20 bytes, as everywhere in the rules."""
+    """Return a size as people read it: 1.2 MB, 640 bytes. MB are 2^20 bytes, as everywhere in the rules."""
     for unit, step in (("MB", 1 << 20), ("KB", 1 << 10)):
         if size >= step:
             return f"{size / step:.1f} {unit}"

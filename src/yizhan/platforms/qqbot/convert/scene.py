@@ -10,7 +10,7 @@ from yizhan.platforms.adapter import MediaNeed, Part
 from yizhan.platforms.kit.words import Piece
 from yizhan.platforms.qqbot.convert.bodies import LinkMessage
 from yizhan.platforms.qqbot.convert.composer import QqComposer, attribute
-from yizhan.platforms.qqbot.convert.media import check_media, check_open, segment_name, size_text
+from yizhan.platforms.qqbot.convert.media import carried_name, check_media, check_open, segment_name, size_text
 from yizhan.platforms.qqbot.wire import SCENES, STREAM_TO_USER
 from yizhan.platforms.qqbot.wire.files import FILE, FILE_TYPES
 from yizhan.platforms.qqbot.wire.messages import MARKDOWN, MEDIA, TEXT, SendMessage
@@ -115,8 +115,11 @@ class SceneComposer(QqComposer):
 
     def _need(self, segment: Image | Video | Voice | File, media: Media, kind: str) -> tuple[MediaNeed, str]:
         check_open(kind, self.rules)
-        note = check_media(media, kind, self.rules)
+        downgrade = check_media(media, kind, self.rules)
         name = segment_name(segment, media)
+        if not downgrade and FILE_TYPES[kind] != FILE:
+            return MediaNeed(media, self.target.kind, str(FILE_TYPES[kind]), name), ""
         # Names are shown with plain files only. They travel with the upload, so another name is another upload.
-        use = f"{FILE_TYPES[kind]}:{name}" if note or FILE_TYPES[kind] == FILE else str(FILE_TYPES[kind])
-        return MediaNeed(media, self.target.kind, use, name), note
+        name, changed = carried_name(name)
+        note = "; ".join(filter(None, [downgrade, changed]))
+        return MediaNeed(media, self.target.kind, f"{FILE_TYPES[kind]}:{name}", name), note
