@@ -30,7 +30,7 @@ JSON_TYPE = ("Content-Type", "application/json")
 """Without parameters: a widely used client compares for equality and takes anything else for text."""
 TRACE_HEADER = "X-Tps-trace-ID"
 
-declare_secrets("clientSecret", "x-signature-ed25519")
+declare_secrets("x-signature-ed25519")
 
 _encode = msgspec.json.Encoder().encode
 

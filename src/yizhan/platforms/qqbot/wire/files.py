@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from msgspec import Struct, field
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
-from yizhan.wire import Endpoint, Path, Query, RawAnswer, Whole
+from yizhan.wire import Path, Query, RawAnswer, Whole
+from yizhan.wire.api import Api
 
 FILES_PAGE = '"富媒体消息", API v2: 上传'
 CHUNKS_PAGE = '"单聊富媒体上传", API v2: 分片上传'
@@ -129,53 +130,31 @@ class Download(Struct):
     rkey: Annotated[str, Query()] = ""
 
 
-def _upload(name: str, scene: str, **more: Any) -> Endpoint[Upload, Uploaded]:
-    path = f"/v2/{scene}/{{openid}}/files"
-    return Endpoint(
-        name,
-        "POST",
-        path,
-        Upload,
-        Uploaded,
-        ENVELOPE,
-        FILES_PAGE,
-        target="openid",
-        timeout=120,
-        max_bytes=MAX_BODY,
-        **more,
-    )
+_USERS = Api(ENVELOPE, FILES_PAGE, "/v2/users/{openid}", timeout=120, max_bytes=MAX_BODY)
+_GROUPS = Api(ENVELOPE, FILES_PAGE, "/v2/groups/{openid}", timeout=120, max_bytes=MAX_BODY)
+_USER_CHUNKS = Api(ENVELOPE, CHUNKS_PAGE, "/v2/users/{openid}")
+_GROUP_CHUNKS = Api(ENVELOPE, CHUNKS_PAGE, "/v2/groups/{openid}")
+_STORAGE = Api(ENVELOPE, CHUNKS_PAGE, role="storage", timeout=120)
+_AT_ONCE = {"srv_send_msg": True}
 
-
-def _prepare(name: str, scene: str) -> Endpoint[Prepare, Prepared]:
-    path = f"/v2/{scene}/{{openid}}/upload_prepare"
-    return Endpoint(name, "POST", path, Prepare, Prepared, ENVELOPE, CHUNKS_PAGE, target="openid")
-
-
-def _finish(name: str, scene: str) -> Endpoint[FinishPart, Finished]:
-    path = f"/v2/{scene}/{{openid}}/upload_part_finish"
-    return Endpoint(name, "POST", path, FinishPart, Finished, ENVELOPE, CHUNKS_PAGE, target="openid")
-
-
-# One path, two calls: sending at once is an act that must not be repeated, uploading alone is not.
-UPLOAD_AND_SEND_TO_USER = _upload("uploadAndSendToUser", "users", constants={"srv_send_msg": True}, acts=True)
-UPLOAD_AND_SEND_TO_GROUP = _upload("uploadAndSendToGroup", "groups", constants={"srv_send_msg": True}, acts=True)
-UPLOAD_TO_USER = _upload("uploadToUser", "users")
-UPLOAD_TO_GROUP = _upload("uploadToGroup", "groups")
-
-PREPARE_FOR_USER = _prepare("prepareForUser", "users")
-PREPARE_FOR_GROUP = _prepare("prepareForGroup", "groups")
-FINISH_PART_FOR_USER = _finish("finishPartForUser", "users")
-FINISH_PART_FOR_GROUP = _finish("finishPartForGroup", "groups")
-PUT_PART = Endpoint(
-    "putPart", "PUT", "/cos/{upload_id}", PutPart, RawAnswer, ENVELOPE, CHUNKS_PAGE, role="storage", timeout=120
+# One path, two calls: sending at once acts, uploading alone does not.
+UPLOAD_AND_SEND_TO_USER = _USERS.post(
+    "uploadAndSendToUser", Upload, Uploaded, "/files", constants=_AT_ONCE, acts=True, target="openid"
 )
-DOWNLOAD = Endpoint(
-    "download",
-    "GET",
-    "/qqmedia/{file_id}",
-    Download,
-    RawAnswer,
-    ENVELOPE,
-    '"消息事件", API v2: attachments',
-    role="storage",
+UPLOAD_AND_SEND_TO_GROUP = _GROUPS.post(
+    "uploadAndSendToGroup", Upload, Uploaded, "/files", constants=_AT_ONCE, acts=True, target="openid"
+)
+UPLOAD_TO_USER = _USERS.post("uploadToUser", Upload, Uploaded, "/files", target="openid")
+UPLOAD_TO_GROUP = _GROUPS.post("uploadToGroup", Upload, Uploaded, "/files", target="openid")
+PREPARE_FOR_USER = _USER_CHUNKS.post("prepareForUser", Prepare, Prepared, "/upload_prepare", target="openid")
+PREPARE_FOR_GROUP = _GROUP_CHUNKS.post("prepareForGroup", Prepare, Prepared, "/upload_prepare", target="openid")
+FINISH_PART_FOR_USER = _USER_CHUNKS.post(
+    "finishPartForUser", FinishPart, Finished, "/upload_part_finish", target="openid"
+)
+FINISH_PART_FOR_GROUP = _GROUP_CHUNKS.post(
+    "finishPartForGroup", FinishPart, Finished, "/upload_part_finish", target="openid"
+)
+PUT_PART = _STORAGE.call("PUT", "putPart", PutPart, RawAnswer, "/cos/{upload_id}")
+DOWNLOAD = _STORAGE.get(
+    "download", Download, RawAnswer, "/qqmedia/{file_id}", source='"消息事件", API v2: attachments', timeout=30
 )

@@ -1,7 +1,8 @@
-"""Calls that other programs' clients make and our adapter does not: stored images, the gateway with shards.
+"""Calls that only other programs' clients make: stored images, and the gateway with shards.
 
-They are served like the others, and reachable by `Bot.call` and `adapter.call`.
-Source of the stored images: read in botpy-sdk 2.2.1 (2026); no page describes them."""
+They are served like the others, and made by `Bot.call` and `adapter.call`. Source of the stored images: read in
+botpy-sdk 2.2.1 (2026); no page describes them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from msgspec import Struct, field
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
 from yizhan.platforms.qqbot.wire.token import GUIDE_PAGE, Nothing
-from yizhan.wire import Endpoint, Header, Path, Query, RawAnswer, Whole
+from yizhan.wire import Header, Path, Query, RawAnswer, Whole
+from yizhan.wire.api import Api
 
 IMAGES_SOURCE = "botpy-sdk 2.2.1: media images"
 
@@ -85,17 +87,11 @@ class GatewayForBot(Struct):
     session_start_limit: SessionStartLimit = field(default_factory=SessionStartLimit)
 
 
-GET_GATEWAY_BOT = Endpoint("getGatewayBot", "GET", "/gateway/bot", Nothing, GatewayForBot, ENVELOPE, GUIDE_PAGE)
-PREPARE_IMAGE = Endpoint(
-    "prepareImage", "POST", "/v2/media-images/prepare", PrepareImage, PreparedImage, ENVELOPE, IMAGES_SOURCE
-)
-PUT_IMAGE = Endpoint(
-    "putImage", "PUT", "/cos-images/{upload_id}", PutImage, RawAnswer, ENVELOPE, IMAGES_SOURCE, role="storage"
-)
-COMPLETE_IMAGE = Endpoint(
-    "completeImage", "POST", "/v2/media-images/complete", CompleteImage, StoredImage, ENVELOPE, IMAGES_SOURCE
-)
-LIST_IMAGES = Endpoint("listImages", "GET", "/v2/media-images", ListImages, StoredImages, ENVELOPE, IMAGES_SOURCE)
-DELETE_IMAGE = Endpoint(
-    "deleteImage", "DELETE", "/v2/media-images/{image_id}/delete", DeleteImage, Deleted, ENVELOPE, IMAGES_SOURCE
-)
+_IMAGES = Api(ENVELOPE, IMAGES_SOURCE)
+
+GET_GATEWAY_BOT = Api(ENVELOPE, GUIDE_PAGE).get("getGatewayBot", Nothing, GatewayForBot, "/gateway/bot")
+PREPARE_IMAGE = _IMAGES.post("prepareImage", PrepareImage, PreparedImage, "/v2/media-images/prepare")
+PUT_IMAGE = _IMAGES.call("PUT", "putImage", PutImage, RawAnswer, "/cos-images/{upload_id}", role="storage")
+COMPLETE_IMAGE = _IMAGES.post("completeImage", CompleteImage, StoredImage, "/v2/media-images/complete")
+LIST_IMAGES = _IMAGES.get("listImages", ListImages, StoredImages, "/v2/media-images")
+DELETE_IMAGE = _IMAGES.call("DELETE", "deleteImage", DeleteImage, Deleted, "/v2/media-images/{image_id}/delete")

@@ -12,7 +12,8 @@ from msgspec import Struct
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
 from yizhan.platforms.qqbot.wire.messages import MessageReference
 from yizhan.platforms.qqbot.wire.token import Nothing
-from yizhan.wire import Endpoint, Path, Query
+from yizhan.wire import Path, Query
+from yizhan.wire.api import Api
 from yizhan.wire.codec import JsonOrMultipartCodec
 
 SEND_PAGE = '"发送消息", guild API: POST /channels/{channel_id}/messages'
@@ -102,50 +103,23 @@ class RecallFromDm(Struct, omit_defaults=True):
 MAX_BODY = 16 << 20
 CODEC = JsonOrMultipartCodec(texts=("content", "image", "msg_id", "event_id"))
 
-SEND_TO_CHANNEL = Endpoint(
-    "sendToChannel",
-    "POST",
-    "/channels/{channel_id}/messages",
-    SendToChannel,
-    GuildMessage,
-    ENVELOPE,
-    SEND_PAGE,
-    codec=CODEC,
-    acts=True,
-    target="channel_id",
-    max_bytes=MAX_BODY,
+_CHANNELS = Api(ENVELOPE, SEND_PAGE, "/channels/{channel_id}", codec=CODEC, max_bytes=MAX_BODY)
+_DMS = Api(ENVELOPE, DM_PAGE, "/dms/{guild_id}", codec=CODEC, max_bytes=MAX_BODY)
+_RECALLS = Api(ENVELOPE, RECALL_PAGE)
+
+SEND_TO_CHANNEL = _CHANNELS.post(
+    "sendToChannel", SendToChannel, GuildMessage, "/messages", acts=True, target="channel_id"
 )
-OPEN_DM = Endpoint("openDm", "POST", "/users/@me/dms", OpenDm, Dm, ENVELOPE, DM_PAGE)
-SEND_TO_DM = Endpoint(
-    "sendToDm",
-    "POST",
-    "/dms/{guild_id}/messages",
-    SendToDm,
-    GuildMessage,
-    ENVELOPE,
-    DM_PAGE,
-    codec=CODEC,
-    acts=True,
-    target="guild_id",
-    max_bytes=MAX_BODY,
-)
-RECALL_FROM_CHANNEL = Endpoint(
-    "recallFromChannel",
+SEND_TO_DM = _DMS.post("sendToDm", SendToDm, GuildMessage, "/messages", acts=True, target="guild_id")
+OPEN_DM = Api(ENVELOPE, DM_PAGE).post("openDm", OpenDm, Dm, "/users/@me/dms")
+RECALL_FROM_CHANNEL = _RECALLS.call(
     "DELETE",
-    "/channels/{channel_id}/messages/{message_id}",
+    "recallFromChannel",
     RecallFromChannel,
     Nothing,
-    ENVELOPE,
-    RECALL_PAGE,
+    "/channels/{channel_id}/messages/{message_id}",
     target="channel_id",
 )
-RECALL_FROM_DM = Endpoint(
-    "recallFromDm",
-    "DELETE",
-    "/dms/{guild_id}/messages/{message_id}",
-    RecallFromDm,
-    Nothing,
-    ENVELOPE,
-    RECALL_PAGE,
-    target="guild_id",
+RECALL_FROM_DM = _RECALLS.call(
+    "DELETE", "recallFromDm", RecallFromDm, Nothing, "/dms/{guild_id}/messages/{message_id}", target="guild_id"
 )

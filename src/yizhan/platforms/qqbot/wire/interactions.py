@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
 from yizhan.platforms.qqbot.wire.token import Nothing
-from yizhan.wire import Endpoint, Path
+from yizhan.wire import Path
+from yizhan.wire.api import Api
 
 
 class AnswerInteraction(Struct):
@@ -20,12 +21,6 @@ class AnswerInteraction(Struct):
     """0 done, 1 failed, 2 too often, 3 repeated, 4 no right, 5 administrators only."""
 
 
-ANSWER_INTERACTION = Endpoint(
-    "answerInteraction",
-    "PUT",
-    "/interactions/{interaction_id}",
-    AnswerInteraction,
-    Nothing,
-    ENVELOPE,
-    '"互动事件", API v2',
+ANSWER_INTERACTION = Api(ENVELOPE, '"互动事件", API v2').call(
+    "PUT", "answerInteraction", AnswerInteraction, Nothing, "/interactions/{interaction_id}"
 )

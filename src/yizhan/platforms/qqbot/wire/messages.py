@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE
 from yizhan.platforms.qqbot.wire.token import Nothing
-from yizhan.wire import Endpoint, Path
+from yizhan.wire import Path
+from yizhan.wire.api import Api
 
 USER_PAGE = '"发送单聊消息", API v2'
 GROUP_PAGE = '"发送群聊消息", API v2'
@@ -126,56 +127,23 @@ class Recall(Struct):
     message_id: Annotated[str, Path()]
 
 
-SEND_TO_USER = Endpoint(
-    "sendToUser",
-    "POST",
-    "/v2/users/{openid}/messages",
-    SendMessage,
-    Sent,
-    ENVELOPE,
-    USER_PAGE,
-    acts=True,
-    target="openid",
-)
-SEND_TO_GROUP = Endpoint(
-    "sendToGroup",
-    "POST",
-    "/v2/groups/{openid}/messages",
-    SendMessage,
-    Sent,
-    ENVELOPE,
-    GROUP_PAGE,
-    acts=True,
-    target="openid",
-)
-STREAM_TO_USER = Endpoint(
+_USERS = Api(ENVELOPE, USER_PAGE, "/v2/users/{openid}")
+_GROUPS = Api(ENVELOPE, GROUP_PAGE, "/v2/groups/{openid}")
+
+SEND_TO_USER = _USERS.post("sendToUser", SendMessage, Sent, "/messages", acts=True, target="openid")
+SEND_TO_GROUP = _GROUPS.post("sendToGroup", SendMessage, Sent, "/messages", acts=True, target="openid")
+STREAM_TO_USER = _USERS.post(
     "streamToUser",
-    "POST",
-    "/v2/users/{openid}/stream_messages",
     StreamMessage,
     StreamSent,
-    ENVELOPE,
-    '"流式消息", API v2',
+    "/stream_messages",
+    source='"流式消息", API v2',
     acts=True,
     target="openid",
 )
-RECALL_FROM_USER = Endpoint(
-    "recallFromUser",
-    "DELETE",
-    "/v2/users/{openid}/messages/{message_id}",
-    Recall,
-    Nothing,
-    ENVELOPE,
-    RECALL_PAGE,
-    target="openid",
+RECALL_FROM_USER = _USERS.call(
+    "DELETE", "recallFromUser", Recall, Nothing, "/messages/{message_id}", source=RECALL_PAGE, target="openid"
 )
-RECALL_FROM_GROUP = Endpoint(
-    "recallFromGroup",
-    "DELETE",
-    "/v2/groups/{openid}/messages/{message_id}",
-    Recall,
-    Nothing,
-    ENVELOPE,
-    RECALL_PAGE,
-    target="openid",
+RECALL_FROM_GROUP = _GROUPS.call(
+    "DELETE", "recallFromGroup", Recall, Nothing, "/messages/{message_id}", source=RECALL_PAGE, target="openid"
 )

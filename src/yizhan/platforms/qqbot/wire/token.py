@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.qqbot.wire.envelope import ENVELOPE, TOKEN_ENVELOPE
-from yizhan.wire import Endpoint
+from yizhan.wire.api import Api
 
 TOKEN_PAGE = '"获取访问凭证", API v2'
 GUIDE_PAGE = '"WebSocket 方式", API v2'
@@ -15,7 +18,7 @@ class AppSecret(Struct):
     """Request for a token. Both are strings; a numeric `appId` is refused with 100002."""
 
     appId: str
-    clientSecret: str
+    clientSecret: Annotated[str, Secret()]
 
 
 class AccessToken(Struct):
@@ -47,15 +50,8 @@ class GatewayAddress(Struct):
     url: str
 
 
-GET_TOKEN = Endpoint(
-    "getAppAccessToken",
-    "POST",
-    "/app/getAppAccessToken",
-    AppSecret,
-    AccessToken,
-    TOKEN_ENVELOPE,
-    TOKEN_PAGE,
-    role="token",
-)
-GET_ME = Endpoint("getMe", "GET", "/users/@me", Nothing, Me, ENVELOPE, '"获取机器人详情", API v2')
-GET_GATEWAY = Endpoint("getGateway", "GET", "/gateway", Nothing, GatewayAddress, ENVELOPE, GUIDE_PAGE)
+_BOT = Api(ENVELOPE, GUIDE_PAGE)
+
+GET_TOKEN = Api(TOKEN_ENVELOPE, TOKEN_PAGE, "/app", role="token").post("getAppAccessToken", AppSecret, AccessToken)
+GET_ME = _BOT.get("getMe", Nothing, Me, "/users/@me", source='"获取机器人详情", API v2')
+GET_GATEWAY = _BOT.get("getGateway", Nothing, GatewayAddress, "/gateway")
