@@ -23,9 +23,10 @@ WRAPPED = {
     "Broadcasts": ("broadcasts/broadcasts.py", "BlockingBroadcasts"),
     "Contacts": ("accounts/contacts.py", "BlockingContacts"),
     "Library": ("media/library.py", "BlockingLibrary"),
+    "TextStream": ("calls/streams.py", "BlockingTextStream"),
 }
 """Asynchronous classes, by name: where they are, and the class that waits."""
-INHERITED = {"Engine": ("calls/deliveries.py", "calls/events.py")}
+INHERITED = {"Engine": ("calls/deliveries.py", "calls/events.py", "calls/streams.py")}
 PARTS = ("library", "contacts", "broadcasts")
 """Attributes of the engine whose methods wait as well."""
 LEFT_OUT = {
@@ -167,7 +168,11 @@ def _class(name: str, module: Module) -> str:
 
 
 def _base(source: str) -> str:
-    return {"calls/deliveries.py": "DeliveryCalls", "calls/events.py": "EventCalls"}.get(source, "")
+    return {
+        "calls/deliveries.py": "DeliveryCalls",
+        "calls/events.py": "EventCalls",
+        "calls/streams.py": "StreamCalls",
+    }.get(source, "")
 
 
 def _is_public(method: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> bool:
@@ -217,6 +222,8 @@ def _method(method: ast.FunctionDef | ast.AsyncFunctionDef, imported: dict[str, 
         body = f"self._loop.call({inner})" if call == f"{inner}()" else f"self._loop.call(lambda: {call})"
     if wrap == "one":
         body = f"BlockingBroadcast(self._loop, {body})"
+    elif wrap == "stream":
+        body = f"BlockingTextStream(self._loop, {body})"
     elif wrap == "many":
         body = f"[BlockingBroadcast(self._loop, one) for one in {body}]"
     decorator = "    @property\n" if is_property else ""
@@ -239,6 +246,8 @@ def _result(returns: ast.expr) -> tuple[str, str]:
     text = ast.unparse(returns)
     if text == "Broadcast":
         return "BlockingBroadcast", "one"
+    if text == "TextStream":
+        return "BlockingTextStream", "stream"
     if text == "list[Broadcast]":
         return "list[BlockingBroadcast]", "many"
     for kind in ("AsyncGenerator[", "AsyncIterator["):

@@ -19,6 +19,7 @@ from yizhan.broadcasts.report import Report
 from yizhan.broadcasts.rows import BroadcastRow, RecipientState
 from yizhan.broadcasts.states import BroadcastState
 from yizhan.calls.deliveries import Which
+from yizhan.calls.streams import TextStream
 from yizhan.engine import Engine
 from yizhan.errors import StorageError
 from yizhan.media.ingest import Progress
@@ -232,6 +233,21 @@ class BlockingLibrary:
         return self._loop.run(self._inner.verify(sha256))
 
 
+class BlockingTextStream:
+    """`TextStream`, waiting for its results."""
+
+    def __init__(self, loop: _Loop, inner: TextStream) -> None:
+        self._loop, self._inner = loop, inner
+
+    def write(self, text: str) -> None:
+        """Add to the text. People see it at once, or with the next update if the last one was a moment ago."""
+        return self._loop.run(self._inner.write(text))
+
+    def close(self, timeout: float | None = 60.0) -> Receipt:
+        """End the text and return the receipt of the last message."""
+        return self._loop.run(self._inner.close(timeout))
+
+
 class Blocking:
     """`Engine`, waiting for its results."""
 
@@ -352,6 +368,10 @@ class Blocking:
     ) -> Media:
         """Download received media into the library: `save(segment)`, with a `Forward` segment of an event."""
         return self._loop.run(self._inner.save(source, reference, name, as_received=as_received))
+
+    def stream(self, event: Event) -> BlockingTextStream:
+        """Answer `event` with a text that grows: `async with yz.stream(event) as text: await text.write("…")`."""
+        return BlockingTextStream(self._loop, self._loop.call(lambda: self._inner.stream(event)))
 
     @property
     def recovered(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from yizhan.broadcasts.create import Audience, WhenRefused
 from yizhan.broadcasts.options import Options
 from yizhan.calls.deliveries import DeliveryCalls
 from yizhan.calls.events import EventCalls
+from yizhan.calls.streams import StreamCalls
 from yizhan.errors import Refused
 from yizhan.model import Clock, Event, Media, Message, Receipt, Reply, SegmentLike, Target, message_of
 from yizhan.platforms.adapter import Adapter, Finding, LoginStep
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from yizhan.media.share import ShareSettings
 
 
-class Engine(DeliveryCalls, EventCalls):
+class Engine(DeliveryCalls, EventCalls, StreamCalls):
     """One open store. Made by `Engine.open`; ended by `close`."""
 
     def __init__(self, supervisor: Supervisor) -> None:

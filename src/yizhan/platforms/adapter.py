@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from yizhan.errors import MediaFormat, Unsupported
-from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, SendKey, Target
+from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, Reply, SendKey, Target
 from yizhan.platforms.kit.limits import Limit as Limit  # noqa: PLC0414 - adapters speak of limits
 from yizhan.platforms.kit.limits import limits_of
 from yizhan.platforms.kit.media_rules import MediaRule, rule_of
@@ -57,6 +57,19 @@ class Part:
     """A few words for plans and logs: `image 1.2 MB`, `text 40 chars`."""
     note: str = ""
     """Something the receipt must say, such as a downgrade to a plain file."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPiece:
+    """One piece of a text that grows while people read it."""
+
+    text: str
+    """The whole text so far."""
+    index: int
+    """Number of the piece, from 0."""
+    last: bool
+    stream_id: str = ""
+    """The platform's id of the growing message; empty for the first piece."""
 
 
 Progress = Callable[[int], None]
@@ -128,6 +141,21 @@ class Adapter(ABC):
             Unsupported: this adapter has no wire of its own.
         """
         raise Unsupported(f"{self.context.name} makes no raw calls.")
+
+    def stream_limit(self, target: Target, reply: Reply | None) -> int | None:
+        """Return the most characters of a growing text to `target`, 0 for any number. Default: None, for no such text.
+
+        `reply`: the message that the text answers.
+        """
+        return None
+
+    def stream_message(self, piece: StreamPiece, target: Target, reply: Reply | None) -> Message:
+        """Return the message that carries one piece of a growing text.
+
+        Raises:
+            Unsupported: the wire has no growing texts.
+        """
+        raise Unsupported(f"{target}: {self.title} has no growing texts. Send the whole text.")
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         """Withdraw one sent part.

@@ -15,8 +15,8 @@ from yizhan.errors import (
     Unsupported,
     WireMismatch,
 )
-from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
-from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress
+from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Reply, Segment, SendKey, Target
+from yizhan.platforms.adapter import AccountContext, Finding, Limit, LoginStep, MediaNeed, Part, Progress, StreamPiece
 from yizhan.platforms.adapter import Adapter as BaseAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.qqbot import Settings, convert, wire
@@ -76,6 +76,15 @@ class Adapter(BaseAdapter):
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.context.rules)
+
+    def stream_limit(self, target: Target, reply: Reply | None) -> int | None:
+        """One-to-one chats have growing texts, as answers only."""
+        rules = self.context.rules
+        allowed = target.kind == "user" and reply is not None and rules["stream.allowed"]
+        return rules.number("text.max_chars") if allowed else None
+
+    def stream_message(self, piece: StreamPiece, target: Target, reply: Reply | None) -> Message:
+        return convert.stream_message(piece, reply)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
         return convert.media_rule(segment, target, self.context.rules)

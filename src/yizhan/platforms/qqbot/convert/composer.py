@@ -239,8 +239,9 @@ class QqComposer(Composer):
     def native_part(self, segment: Native, calls: Mapping[str, str]) -> Part:
         """Return the part of a native segment. `calls`: the platform's names by ours; both are accepted."""
         call = self.native_call(segment, {**calls, **{name: name for name in calls.values()}})
-        wakes = bool(segment.body.get("is_wakeup"))
-        repeatable = self.repeatable and not wakes
+        # Neither a wake-up message nor a further piece of a stream has a number by which a repeat is recognized.
+        numbered = not (segment.body.get("is_wakeup") or segment.body.get("stream_msg_id"))
+        repeatable = self.repeatable and numbered
         return Part(call, NativeBody(call, segment.body), (), repeatable, f"native {segment.call}")
 
 

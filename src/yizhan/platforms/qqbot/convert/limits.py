@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from yizhan.model import Message, Target
 from yizhan.platforms.adapter import Limit
-from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM
+from yizhan.platforms.qqbot.convert.stream import continues_stream
+from yizhan.platforms.qqbot.wire import SCENES, SEND_TO_CHANNEL, SEND_TO_DM, STREAM_TO_USER
 from yizhan.platforms.qqbot.wire.quotas import PERIODS, active, passive
 from yizhan.platforms.rules import Rules
 
@@ -22,10 +23,12 @@ def limits(message: Message, target: Target, rules: Rules) -> list[Limit]:
     if not rules.limited:
         return []
     margin = float(rules["active.margin_seconds"])
+    if continues_stream(message):
+        return _rate(STREAM_TO_USER.name, margin, rules)
     found = [_window(message.reply.at, target, rules)] if message.reply is not None else []
     for group in active(target.kind) if message.reply is None else passive(target.kind):
         found += _quotas(group, margin, rules)
-    return found + _rate(target, margin, rules)
+    return found + _rate(_CALLS[target.kind], margin, rules)
 
 
 def _window(at: float, target: Target, rules: Rules) -> Limit:
@@ -51,7 +54,7 @@ def _quotas(group: str, margin: float, rules: Rules) -> Iterator[Limit]:
                 )
 
 
-def _rate(target: Target, margin: float, rules: Rules) -> list[Limit]:
-    name = f"rates.{_CALLS[target.kind]}"
+def _rate(call: str, margin: float, rules: Rules) -> list[Limit]:
+    name = f"rates.{call}"
     count = rules.number(name)
     return [Limit(name, "account", name, count, 1.0 + margin)] if count else []
