@@ -38,7 +38,7 @@ from yizhan.sending.decide import (
 )
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
 from yizhan.testing.conformance.samples import adapter_of, media
-from yizhan.wire import Fault, FaultCode
+from yizhan.wire import Fault, FaultCode, FaultTable
 from yizhan.wire.outcome import MOVED, OTHER_STATUS, STATUS_TABLE
 
 Row = Sequence[str]
@@ -336,15 +336,20 @@ def code_table() -> str:
 
 def _faults(name: str) -> dict[str, FaultCode]:
     known: dict[str, FaultCode] = {}
-    for row in _rows(name):
+    faults = _table(name)
+    for row in faults.rows:
         known.setdefault(str(row.code), row)
-        known[row.name or str(row.code)] = row
+        known[faults.name_of(row) or str(row.code)] = row
     return known
 
 
 def _rows(name: str) -> tuple[FaultCode, ...]:
-    rows: tuple[FaultCode, ...] = import_module(platforms()[name].calls).FAULTS.rows
-    return rows
+    return _table(name).rows
+
+
+def _table(name: str) -> FaultTable:
+    faults: FaultTable = import_module(platforms()[name].calls).FAULTS
+    return faults
 
 
 def every_code() -> str:

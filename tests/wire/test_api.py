@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tests.pigeon import COO, SEND, Delivered
 from yizhan.errors import Throttled
@@ -37,6 +37,9 @@ class Locked(Struct):
     wanted: bool | None = None
     feather: Annotated[str, Header("X-Feather", secret=True)] = ""
     boxes: list[Inner] = []
+    size: Annotated[int, Meta(ge=1)] = 1
+    word: Annotated[str, Meta(max_length=5)] = ""
+    mood: Literal["glad", "calm"] = "calm"
 
 
 LOFT = Api(COO, "the Handbook", "/loft", timeout=5)
@@ -87,6 +90,9 @@ def test_marked_fields_are_masked_wherever_they_stand() -> None:
         (b'{"count":"x"}', "the field 'count' is text; it takes an integer", "count"),
         (b'{"count":1,"boxes":[{"combination":{}}]}', "the field 'boxes[0].combination' is an object; it takes text",
          "boxes[0].combination"),
+        (b'{"count":1,"size":0}', "the field 'size' takes an integer of at least 1", "size"),
+        (b'{"count":1,"word":"abcdef"}', "the field 'word' takes text of at most 5 characters", "word"),
+        (b'{"count":1,"mood":"sad"}', "the field 'mood' cannot be 'sad'", "mood"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_in_plain_words(body: bytes, words: str, field: str) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from yizhan.errors import did_you_mean
 from yizhan.http.router import Cut, Exchange
 from yizhan.sandbox.wire import ChaosRule, ChaosView
-from yizhan.wire import Endpoint, Fault, FaultCode, FaultTable, HttpResponse
+from yizhan.wire import Endpoint, Fault, FaultTable, HttpResponse
 
 SOCKET = "socket"
 """The endpoint name that addresses the opening of a WebSocket."""
@@ -145,8 +145,8 @@ def _glob(text: str) -> Callable[[str], Any] | None:
 
 
 def _rows(tables: Iterable[FaultTable]) -> str:
-    rows: list[FaultCode] = [row for table in tables for row in table.rows]
-    shown = [f"{row.name} ({row.code})" if row.name else str(row.code) for row in rows]
+    rows = [(table.name_of(row), row.code) for table in tables for row in table.rows]
+    shown = [f"{name} ({code})" if name else str(code) for name, code in rows]
     return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "") or "none"
 
 

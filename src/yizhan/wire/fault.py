@@ -115,12 +115,17 @@ class FaultTable:
         return undocumented(given[0] if given else http, message, http)
 
     def worded(self, code: int | str, words: str, http: int = 200) -> FaultCode:
-        """Return the row for `code` whose message begins `words`; the first row of that code if none does."""
+        """Return the row for `code` with whose message `words` begin; the first row of that code if there is none."""
         same = [row for row in self.rows if str(code) in (str(row.code), str(row.also))]
-        said = [row for row in same if row.message and words.startswith(row.message)]
+        said = [row for row in same if row.message and _begins(words, row.message)]
         # The longest one: "not allowed here" is more than "not allowed".
         best = max(said, key=lambda row: len(row.message), default=None)
         return best or next(iter(same), None) or undocumented(code, words, http)
+
+
+def _begins(words: str, message: str) -> bool:
+    """Return whether `message` is the beginning of `words`, up to the end of a word: "err" does not begin "error"."""
+    return words.startswith(message) and not words[len(message) : len(message) + 1].isalnum()
 
 
 def undocumented(code: int | str, message: str, http: int) -> FaultCode:

@@ -22,6 +22,9 @@ _AT = re.compile(r" - at `\$\.?(.*?)`$")
 _MISSING = re.compile(r"missing required field `(.*?)`")
 _UNKNOWN = re.compile(r"unknown field `(.*?)`")
 _EXPECTED = re.compile(r"^Expected `(.*?)`, got `(.*?)`")
+_BOUND = re.compile(r"^Expected `(\w+)` (of length )?(<=|>=|<|>|==) (\S+)")
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above", "==": "exactly"}
+_INVALID = re.compile(r"^Invalid (?:enum )?value (.*?)(?: - at|$)")
 
 
 def problem_of(error: msgspec.ValidationError | RecursionError) -> MalformedRequest:
@@ -48,6 +51,11 @@ def explain(error: msgspec.ValidationError) -> str:
     if _UNKNOWN.search(text):
         return f"there is no field '{field}'"
     shown = f"the field '{field}'" if field else "the body"
+    if bound := _BOUND.match(text):
+        unit = {"str": " characters", "array": " items"}.get(bound[1], " bytes") if bound[2] else ""
+        return f"{shown} takes {_TYPES.get(bound[1], bound[1])} of {_BOUNDS[bound[3]]} {bound[4]}{unit}"
+    if invalid := _INVALID.match(text):
+        return f"{shown} cannot be {invalid[1]}"
     expected = _EXPECTED.match(text)
     if expected is None:
         return f"{shown} has a value that is not allowed"

@@ -206,7 +206,7 @@ def _filled(kind: Any) -> Any:
     return values.get(kind) or kind(base_info=wire.BaseInfo("2.4.9", "yizhan/0.1"))
 
 
-@pytest.mark.parametrize("row", wire.FAULTS.rows, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", wire.FAULTS.rows, ids=wire.FAULTS.name_of)
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.name)
 def test_every_fault_arrives_as_it_was_raised(endpoint: Endpoint[Any, Any], row: Any) -> None:
     answer = endpoint.envelope.fail(endpoint, Fault(row))

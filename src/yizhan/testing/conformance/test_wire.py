@@ -14,7 +14,7 @@ from yizhan.model import BytesContent
 from yizhan.platforms.server import ServerOptions
 from yizhan.platforms.spec import Platform
 from yizhan.testing.conformance.samples import endpoints_of, sample_struct
-from yizhan.wire import Endpoint, Fault, HttpRequest, RawAnswer, decode_request, encode_request
+from yizhan.wire import Endpoint, Fault, HttpRequest, MalformedRequest, RawAnswer, decode_request, encode_request
 from yizhan.world import World, populate
 
 
@@ -73,6 +73,20 @@ def test_every_fault_arrives_as_its_meaning(platform: Platform) -> None:
                     wrong.append(f"{endpoint.name}: {row.code} means {row.means}, arrives as {type(error)}")
 
     assert [] == wrong[:10]
+
+
+def test_a_wrong_field_is_answered_in_plain_words(platform: Platform) -> None:
+    leaks = []
+    for endpoint in endpoints_of(platform):
+        for field in endpoint.plan.body:
+            http = encode_request(endpoint, sample_struct(endpoint.request))
+            try:
+                decode_request(endpoint, _received(endpoint, http), {field[1]: [{"wrong": object}]})
+            except MalformedRequest as error:
+                words = endpoint.envelope.malformed(endpoint, error).message
+                leaks += [f"{endpoint.name}: {words}"] if "`" in words or "Expected" in words else []
+
+    assert [] == leaks[:10]
 
 
 def _received(endpoint: Endpoint[Any, Any], http: HttpRequest) -> HttpRequest:

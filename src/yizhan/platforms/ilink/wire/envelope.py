@@ -29,35 +29,20 @@ from yizhan.wire import (
     undocumented,
 )
 
-STALE_TOKEN = FaultCode(-14, "session timeout", means=LoginNeeded, name="stale_token")
-BAD_CURSOR = FaultCode(-3, "invalid get_updates_buf", means=Rejected, name="bad_cursor")
-BAD_RECIPIENT = FaultCode(-1, "invalid to_user_id", means=TargetGone, name="bad_recipient")
-PREPARE_FAILED = FaultCode(-2, "prepare failed", means=WindowClosed, name="prepare_failed")
-UNUSABLE_CONTEXT = FaultCode(-2, "unknown error", means=WindowClosed, name="unusable_context")
-RATE_LIMITED = FaultCode(-2, "rate limited", means=Throttled, retry_after=30, concerns="target", name="rate_limited")
-FREQ_LIMIT = FaultCode(-2, "freq limit", means=Throttled, retry_after=30, concerns="target", name="freq_limit")
-INVALID_ARGUMENTS = FaultCode(-2, "invalid arguments", means=Rejected, name="invalid_arguments")
-TOO_FAST = FaultCode(-12, "rate limit", means=Throttled, retry_after=30, concerns="target", name="too_fast")
-CDN_PARAM = FaultCode(400, "invalid encrypted_param", http=400, means=Rejected, name="cdn_param")
-CDN_ILLEGAL = FaultCode(-5102031, "illegal content", http=400, means=ContentRefused, name="cdn_illegal")
-CDN_FAILED = FaultCode(500, "internal error", http=500, means=Unavailable, name="cdn_failed")
+STALE_TOKEN = FaultCode(-14, "session timeout", means=LoginNeeded)
+BAD_CURSOR = FaultCode(-3, "invalid get_updates_buf", means=Rejected)
+BAD_RECIPIENT = FaultCode(-1, "invalid to_user_id", means=TargetGone)
+PREPARE_FAILED = FaultCode(-2, "prepare failed", means=WindowClosed)
+UNUSABLE_CONTEXT = FaultCode(-2, "unknown error", means=WindowClosed)
+RATE_LIMITED = FaultCode(-2, "rate limited", means=Throttled, retry_after=30, concerns="target")
+FREQ_LIMIT = FaultCode(-2, "freq limit", means=Throttled, retry_after=30, concerns="target")
+INVALID_ARGUMENTS = FaultCode(-2, "invalid arguments", means=Rejected)
+TOO_FAST = FaultCode(-12, "rate limit", means=Throttled, retry_after=30, concerns="target")
+CDN_PARAM = FaultCode(400, "invalid encrypted_param", http=400, means=Rejected)
+CDN_ILLEGAL = FaultCode(-5102031, "illegal content", http=400, means=ContentRefused)
+CDN_FAILED = FaultCode(500, "internal error", http=500, means=Unavailable)
 
-FAULTS = FaultTable(
-    [
-        STALE_TOKEN,
-        BAD_CURSOR,
-        BAD_RECIPIENT,
-        PREPARE_FAILED,
-        UNUSABLE_CONTEXT,
-        RATE_LIMITED,
-        FREQ_LIMIT,
-        INVALID_ARGUMENTS,
-        TOO_FAST,
-        CDN_PARAM,
-        CDN_ILLEGAL,
-        CDN_FAILED,
-    ]
-)
+FAULTS = FaultTable.of(globals())
 
 
 def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: int = 200) -> FaultCode:

@@ -52,41 +52,23 @@ NATIVE = "contents of the vendor's site; number of WeChat's own command; paramet
 
 # Every failure but one is -2: a client waits for ever when it sees anything besides 0 and -2. The cases are told apart
 # by their text. Source: WeChatAgents_go: wxRobot/controller.go; the texts are proposals.
-TRANSPORT = FaultCode(-1, "transport error", means=OutcomeUnknown, name="transport")
-UNKNOWN_COMMAND = FaultCode(-2, "CgiCmd not support", name="unknown_command")
-PARAMETER = FaultCode(-2, "param error", name="parameter")
-NO_ACCOUNT = FaultCode(-2, "wxid not found", means=LoginNeeded, name="no_account")
-OFFLINE = FaultCode(-2, "account offline", means=LoginNeeded, name="offline")
-NO_TARGET = FaultCode(-2, "to user not found", means=TargetGone, name="no_target")
-BAD_XML = FaultCode(-2, "AppMsgXml invalid", means=ContentRefused, name="bad_xml")
-TOO_LARGE = FaultCode(-2, "file too large, max 30M", means=ContentRefused, name="too_large")
-UNREADABLE = FaultCode(-2, "source not readable", means=ContentRefused, name="unreadable")
-NO_FILE = FaultCode(-2, "fileid not found", means=HandleExpired, name="no_file")
-TOO_OFTEN = FaultCode(-2, "operation too often", means=Throttled, name="too_often", retry_after=5)
-TOO_LATE = FaultCode(-2, "revoke time out", means=NotAllowed, name="too_late")
-NOT_ALLOWED = FaultCode(-2, "not allowed", means=NotAllowed, name="not_allowed")
-NO_LOGIN = FaultCode(-2, "err", means=LoginNeeded, name="no_login")
-FAILED = FaultCode(-2, "failed", means=Rejected, name="failed")
+FAILED = FaultCode(-2, "failed", means=Rejected)
+TRANSPORT = FaultCode(-1, "transport error", means=OutcomeUnknown)
+UNKNOWN_COMMAND = FaultCode(-2, "CgiCmd not support")
+PARAMETER = FaultCode(-2, "param error")
+NO_ACCOUNT = FaultCode(-2, "wxid not found", means=LoginNeeded)
+OFFLINE = FaultCode(-2, "account offline", means=LoginNeeded)
+NO_TARGET = FaultCode(-2, "to user not found", means=TargetGone)
+BAD_XML = FaultCode(-2, "AppMsgXml invalid", means=ContentRefused)
+TOO_LARGE = FaultCode(-2, "file too large, max 30M", means=ContentRefused)
+UNREADABLE = FaultCode(-2, "source not readable", means=ContentRefused)
+NO_FILE = FaultCode(-2, "fileid not found", means=HandleExpired)
+TOO_OFTEN = FaultCode(-2, "operation too often", means=Throttled, retry_after=5)
+TOO_LATE = FaultCode(-2, "revoke time out", means=NotAllowed)
+NOT_ALLOWED = FaultCode(-2, "not allowed", means=NotAllowed)
+NO_LOGIN = FaultCode(-2, "err", means=LoginNeeded)
 
-FAULTS = FaultTable(
-    [
-        FAILED,
-        TRANSPORT,
-        UNKNOWN_COMMAND,
-        PARAMETER,
-        NO_ACCOUNT,
-        OFFLINE,
-        NO_TARGET,
-        BAD_XML,
-        TOO_LARGE,
-        UNREADABLE,
-        NO_FILE,
-        TOO_OFTEN,
-        TOO_LATE,
-        NOT_ALLOWED,
-        NO_LOGIN,
-    ]
-)
+FAULTS = FaultTable.of(globals())
 
 declare_secrets("aeskey", "cdnthumbaeskey", "aes_key")
 
@@ -119,7 +101,7 @@ class CgiEnvelope:
         words = str(base.get("ErrMsg") or body.get("ErrMsg") or "")
         ret = base.get("Ret", -2 if words else 0)
         if str(ret) != "0":
-            raise Fault(row_of(ret, words), words, http=http.status)
+            raise Fault(FAULTS.worded(ret, words, http.status), words, http=http.status)
         if "CgiBaseResponse" not in body and "ResponseData" not in body:
             raise mismatch(endpoint, http, "neither CgiBaseResponse nor ResponseData")
         data = body.get("ResponseData")
@@ -163,13 +145,6 @@ def json_answer(body: Mapping[str, Any], status: int = 200) -> HttpResponse:
     pieces, content_type = JSON.encode(body)
     whole = pieces[0] if len(pieces) == 1 and isinstance(pieces[0], bytes) else pieces
     return HttpResponse(status, [("Content-Type", content_type)], whole)
-
-
-def row_of(ret: Any, words: str) -> FaultCode:
-    """Return the row that a failure's number and text mean; an unknown text under a known number is a plain failure."""
-    candidates = [row for row in FAULTS.rows if str(row.code) == str(ret)]
-    matching = [row for row in candidates if words == row.message or words.startswith(f"{row.message}:")]
-    return matching[0] if matching else FAULTS.row(ret, message=words)
 
 
 class CgiCodec(JsonCodec):

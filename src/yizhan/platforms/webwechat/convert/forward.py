@@ -15,6 +15,7 @@ from yizhan.platforms.webwechat.convert.draft import FROM_THE_SEND, Draft
 from yizhan.platforms.webwechat.wire.content import MD5, CdnReference, compose_file_card, image_xml
 from yizhan.platforms.webwechat.wire.sending import FORWARDED, Outgoing
 from yizhan.platforms.webwechat.wire.session import AppMessageType, MessageType
+from yizhan.wire import explain
 from yizhan.wire.filename import safe_name
 
 
@@ -68,6 +69,6 @@ def native_draft(target: Target, call: str, body: Mapping[str, Any]) -> Draft:
     try:
         msgspec.convert({**members, "ToUserName": ""}, Outgoing, strict=False)
     except msgspec.ValidationError as error:
-        raise Unsupported(f"{target}: {call}: Msg does not fit the call: {error}.") from error
+        raise Unsupported(f"{target}: {call}: Msg does not fit the call: {explain(error)}.") from error
     native = {name: value for name, value in members.items() if name not in FROM_THE_SEND}
     return Draft(call, MessageType.TEXT, native=native, scene=scene)

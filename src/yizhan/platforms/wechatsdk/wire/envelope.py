@@ -18,7 +18,6 @@ from yizhan.errors import (
     HandleExpired,
     LoginNeeded,
     NotAllowed,
-    Rejected,
     TargetGone,
     Throttled,
 )
@@ -50,63 +49,35 @@ Digits: TypeAlias = str | int
 """A number that the pages declare as text: both are taken, text is written."""
 
 # Numbers of `error_code`.
-BAD_JSON = FaultCode(10001, "json parse error", name="bad_json")
+BAD_JSON = FaultCode(10001, "json parse error")
 MISSING = FaultCode(10002, "missing parameter", name="missing_parameter")
 BAD_SECRET = FaultCode(10002, "secretKey invalid", means=LoginNeeded, name="secret_key_invalid")
-UNKNOWN_INTERFACE = FaultCode(10003, "unknown type", name="unknown_interface")
-LICENCE_EXPIRED = FaultCode(10004, "licence expired", means=LoginNeeded, name="licence_expired")
+UNKNOWN_INTERFACE = FaultCode(10003, "unknown type")
+LICENCE_EXPIRED = FaultCode(10004, "licence expired", means=LoginNeeded)
 
 # Values of `data.status`; the page says only "negative: failed, read desc". The texts are what tells them apart.
-FAILED = FaultCode(-1, "failed", name="failed")
+FAILED = FaultCode(-1, "failed")
 NOT_LOGGED_IN = FaultCode(-1, "not login", means=LoginNeeded, name="not_login")
-USER_NOT_FOUND = FaultCode(-1, "user not found", means=TargetGone, name="user_not_found")
+USER_NOT_FOUND = FaultCode(-1, "user not found", means=TargetGone)
 NOT_A_FRIEND = FaultCode(-1, "not friend", means=NotAllowed, name="not_friend")
 NOT_IN_GROUP = FaultCode(-1, "not in chatroom", means=NotAllowed, name="not_in_chatroom")
-NO_PERMISSION = FaultCode(-1, "no permission", means=NotAllowed, name="no_permission")
+NO_PERMISSION = FaultCode(-1, "no permission", means=NotAllowed)
 FILE_MISSING = FaultCode(-1, "file not exists", means=HandleExpired, name="file_not_exists")
 PATH_REFUSED = FaultCode(-1, "path not allowed", means=NotAllowed, name="path_not_allowed")
 FILE_REFUSED = FaultCode(-1, "file not supported", means=ContentRefused, name="file_not_supported")
-TOO_LARGE = FaultCode(-1, "content too large", means=ContentRefused, name="too_large")
+TOO_LARGE = FaultCode(-1, "content too large", means=ContentRefused)
 FILE_ID_UNKNOWN = FaultCode(-1, "fileid not exists", means=HandleExpired, name="fileid_not_exists")
 FILE_MISMATCH = FaultCode(-1, "file info mismatch", means=ContentRefused, name="file_info_mismatch")
 BAD_XML = FaultCode(-1, "xml invalid", means=ContentRefused, name="xml_invalid")
 BAD_TICKET = FaultCode(-1, "user ticket invalid", name="ticket_invalid")
-MESSAGE_NOT_FOUND = FaultCode(-1, "message not found", name="message_not_found")
+MESSAGE_NOT_FOUND = FaultCode(-1, "message not found")
 REVOKE_TOO_LATE = FaultCode(-1, "revoke timeout", name="revoke_timeout")
 TOO_OFTEN = FaultCode(-1, "operation too frequent", means=Throttled, retry_after=60, name="too_frequent")
 BAD_SQL = FaultCode(-1, "sql error", name="sql_error")
-NOT_SUPPORTED = FaultCode(-1, "not supported", name="not_supported")
+NOT_SUPPORTED = FaultCode(-1, "not supported")
 ALREADY_LOGGED_IN = FaultCode(-2, "already login", name="already_login")
 
-FAULTS = FaultTable(
-    [
-        BAD_JSON,
-        MISSING,
-        BAD_SECRET,
-        UNKNOWN_INTERFACE,
-        LICENCE_EXPIRED,
-        FAILED,
-        NOT_LOGGED_IN,
-        USER_NOT_FOUND,
-        NOT_A_FRIEND,
-        NOT_IN_GROUP,
-        NO_PERMISSION,
-        FILE_MISSING,
-        PATH_REFUSED,
-        FILE_REFUSED,
-        TOO_LARGE,
-        FILE_ID_UNKNOWN,
-        FILE_MISMATCH,
-        BAD_XML,
-        BAD_TICKET,
-        MESSAGE_NOT_FOUND,
-        REVOKE_TOO_LATE,
-        TOO_OFTEN,
-        BAD_SQL,
-        NOT_SUPPORTED,
-        ALREADY_LOGGED_IN,
-    ]
-)
+FAULTS = FaultTable.of(globals())
 _ERROR_CODES = frozenset({10001, 10002, 10003, 10004})
 
 
@@ -195,11 +166,13 @@ class SdkEnvelope:
         data = body.get("data")
         # Samples of some pages leave error_code out; a client that works accepts 0 as well.
         if (code := body.get("error_code", SUCCESS)) not in (SUCCESS, 0, str(SUCCESS)):
-            raise _fault(code, str(body.get("description") or ""))
+            words = str(body.get("description") or "")
+            raise Fault(FAULTS.worded(code, words), words)
         if not isinstance(data, dict):
             raise mismatch(endpoint, http, "there is no object 'data'")
         if str(status := data.get("status", 0)) != "0":
-            raise _fault(status, str(data.get("desc") or ""))
+            words = str(data.get("desc") or "")
+            raise Fault(FAULTS.worded(status, words), words)
         return as_struct(endpoint, http, data)
 
     def malformed(self, endpoint: Endpoint[Any, Any] | None, error: MalformedRequest) -> Fault:
@@ -227,15 +200,6 @@ class SdkEnvelope:
             body["robot"] = self._robot()
         body["data"] = data
         return HttpResponse(http, [("Content-Type", "application/json")], msgspec.json.encode(body))
-
-
-def _fault(code: Any, words: str) -> Fault:
-    """Rows share their number; the words decide, and unknown words are the first row of that number."""
-    same = [row for row in FAULTS.rows if str(row.code) == str(code)]
-    row = next((row for row in same if words.startswith(row.message)), None) or next(iter(same), None)
-    if row is None:
-        row = FaultCode(code if isinstance(code, (int, str)) else -1, words, means=Rejected)
-    return Fault(row, words)
 
 
 ENVELOPE = SdkEnvelope()
