@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import pytest
@@ -26,7 +27,7 @@ from yizhan.platforms.adapter import AccountContext, Adapter, MediaNeed, Part, P
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.spec import AccountSettings, ProxiedSettings, platforms
 from yizhan.testing.conformance.samples import PICTURE, MemoryStateStore
-from yizhan.wire import Secret
+from yizhan.wire import Secret, is_secret, mask_text
 from yizhan.world import TurnableClock
 
 ANN = Target("pigeon.loft", "user", "ann")
@@ -111,3 +112,44 @@ def test_every_platform_builds_on_the_base_classes(name: str) -> None:
 
     assert issubclass(platform.settings, AccountSettings)
     assert not platform.adapter or name == "pigeon" or issubclass(platform.load_adapter(), Adapter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "access_token",
+        "clientSecret",
+        "secret",
+        "secretKey",
+        "bot_token",
+        "token",
+        "authorization",
+        "skey",
+        "wxsid",
+        "sid",
+        "pass_ticket",
+        "webwx_data_ticket",
+        "webwx_auth_ticket",
+        "webwxuvid",
+        "context_token",
+        "typing_ticket",
+        "get_updates_buf",
+        "aeskey",
+        "cdnthumbaeskey",
+        "aes_key",
+        "local_token_list",
+        "password",
+        "cookie",
+        "set-cookie",
+        "x-signature-ed25519",
+        "ticket",
+        "rawfilekey",
+    ],
+)
+def test_every_secret_of_the_platforms_is_masked(name: str) -> None:
+    for platform in platforms().values():
+        if platform.calls:
+            import_module(platform.calls)
+
+    assert is_secret(name)
+    assert f"<a><{name}>***</{name}></a>" == mask_text(f"<a><{name}>value</{name}></a>")

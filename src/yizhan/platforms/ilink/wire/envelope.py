@@ -24,7 +24,6 @@ from yizhan.wire import (
     MalformedRequest,
     as_struct,
     declare_secret_shape,
-    declare_secrets,
     json_object,
     undocumented,
 )
@@ -57,9 +56,6 @@ def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: i
     return same[0] if same else undocumented(code, text, http)
 
 
-declare_secrets(
-    "bot_token", "context_token", "typing_ticket", "get_updates_buf", "aeskey", "aes_key", "local_token_list"
-)
 # Bot tokens name themselves, wherever they stand: in lists, say.
 declare_secret_shape(r"(@im\.bot:)[0-9A-Za-z]{6,}")
 

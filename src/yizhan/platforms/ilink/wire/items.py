@@ -6,9 +6,11 @@ shared structs are optional, None meaning "not there".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import Struct
+
+from yizhan.model.secret import Secret
 
 USER_SUFFIX = "@im.wechat"
 BOT_SUFFIX = "@im.bot"
@@ -25,7 +27,7 @@ class CDNMedia(Struct, omit_defaults=True):
     """A reference to bytes on the CDN, and the key that opens them."""
 
     encrypt_query_param: str | None = None
-    aes_key: str | None = None
+    aes_key: Annotated[str | None, Secret()] = None
     """Base64 of the key's hex text (44 characters), inbound sometimes of its raw bytes (24)."""
     encrypt_type: int | None = None
     """Outbound always 1; live inbound media lack it."""
@@ -40,7 +42,7 @@ class TextItem(Struct, omit_defaults=True):
 class ImageItem(Struct, omit_defaults=True):
     media: CDNMedia | None = None
     thumb_media: CDNMedia | None = None
-    aeskey: str | None = None
+    aeskey: Annotated[str | None, Secret()] = None
     """Hex; inbound only, and right where `media.aes_key` is not."""
     url: str | None = None
     mid_size: int | None = None
@@ -149,7 +151,7 @@ class WeixinMessage(Struct, omit_defaults=True):
     message_state: int | None = None
     item_list: list[MessageItem] | None = None
     """Outbound exactly one."""
-    context_token: str | None = None
+    context_token: Annotated[str | None, Secret()] = None
     root_id: int | str | None = None
     parent_id: int | str | None = None
     run_id: str | None = None

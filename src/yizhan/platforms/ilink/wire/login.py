@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.ilink.wire.envelope import ENVELOPE
 from yizhan.wire import Endpoint, Query
 
@@ -18,7 +19,7 @@ class QrStart(Struct, omit_defaults=True):
     """`local_token_list`: up to ten bot tokens that this installation holds, newest first. No `base_info` here."""
 
     bot_type: Annotated[str | None, Query()] = None
-    local_token_list: list[str] | None = None
+    local_token_list: Annotated[list[str] | None, Secret()] = None
 
 
 class QrCode(Struct, omit_defaults=True):
@@ -41,7 +42,7 @@ class QrStatus(Struct, omit_defaults=True):
     status: str
     ret: int | None = None
     redirect_host: str | None = None
-    bot_token: str | None = None
+    bot_token: Annotated[str | None, Secret()] = None
     ilink_bot_id: str | None = None
     ilink_user_id: str | None = None
     baseurl: str | None = None

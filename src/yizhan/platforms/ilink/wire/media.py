@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.ilink.wire.base import SOURCE, BaseInfo
 from yizhan.platforms.ilink.wire.envelope import CDN_ENVELOPE, ENVELOPE
 from yizhan.platforms.ilink.wire.items import FILE, IMAGE, VIDEO, VOICE
@@ -32,7 +33,7 @@ class GetUploadUrl(Struct, omit_defaults=True):
     thumb_rawfilemd5: str | None = None
     thumb_filesize: int | None = None
     no_need_thumb: bool | None = None
-    aeskey: str | None = None
+    aeskey: Annotated[str | None, Secret()] = None
     """32 hex digits."""
     base_info: BaseInfo | None = None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.ilink.wire.base import SOURCE, BaseInfo
 from yizhan.platforms.ilink.wire.envelope import ENVELOPE
 from yizhan.platforms.ilink.wire.items import WeixinMessage
@@ -16,7 +17,7 @@ TYPING, TYPING_STOP = 1, 2
 
 
 class GetUpdates(Struct, omit_defaults=True):
-    get_updates_buf: str | None = None
+    get_updates_buf: Annotated[str | None, Secret()] = None
     """Cursor; an empty text at first. It holds the bot token in clear: a secret."""
     base_info: BaseInfo | None = None
 
@@ -25,7 +26,7 @@ class Updates(Struct, omit_defaults=True):
     msgs: list[Any] | None = None
     """`WeixinMessage` each; read one by one, so that one odd message does not keep the others away."""
     sync_buf: str | None = None
-    get_updates_buf: str | None = None
+    get_updates_buf: Annotated[str | None, Secret()] = None
     """The next cursor; takes the place of the stored one only when not empty."""
     longpolling_timeout_ms: int | None = None
 
@@ -42,19 +43,19 @@ class Sent(Struct, omit_defaults=True):
 
 class GetConfig(Struct, omit_defaults=True):
     ilink_user_id: str | None = None
-    context_token: str | None = None
+    context_token: Annotated[str | None, Secret()] = None
     base_info: BaseInfo | None = None
 
 
 class Config(Struct, omit_defaults=True):
     ret: int | None = None
     """Present and 0, unlike elsewhere: the official client wants it so."""
-    typing_ticket: str | None = None
+    typing_ticket: Annotated[str | None, Secret()] = None
 
 
 class SendTyping(Struct, omit_defaults=True):
     ilink_user_id: str | None = None
-    typing_ticket: str | None = None
+    typing_ticket: Annotated[str | None, Secret()] = None
     status: int | None = None
     base_info: BaseInfo | None = None
 

@@ -6,10 +6,11 @@ Sources: page "upload CDN file" (its head), WeChatAgents_go: struct/assembleMess
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.ohwxapi.wire.envelope import CLIENT_A, CLIENT_G, NATIVE, PAGE_CDN, UPLOADS, command
 
 
@@ -47,7 +48,7 @@ class CdnDownload(Struct, kw_only=True, omit_defaults=True):
     With `FileName` the file is written on the gateway's machine; without it the bytes come back too.
     """
 
-    AesKey: str = ""
+    AesKey: Annotated[str, Secret()] = ""
     FileId: str = ""
     FileType: int = 0
     """1 original picture, 2 picture, 3 thumbnail, 4 video, 5 file, 128 voice."""

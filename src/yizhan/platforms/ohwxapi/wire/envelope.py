@@ -70,7 +70,7 @@ NO_LOGIN = FaultCode(-2, "err", means=LoginNeeded)
 
 FAULTS = FaultTable.of(globals())
 
-declare_secrets("aeskey", "cdnthumbaeskey", "aes_key")
+declare_secrets("aeskey", "cdnthumbaeskey")  # attributes of the XML of media
 
 
 class Nothing(Struct):

@@ -6,29 +6,20 @@ wechaty/webwx-app-tracker; eatmoreapple/openwechat base_response.go.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Struct, UnsetType
 
 from yizhan.errors import LoginNeeded, NotAllowed, Rejected, TargetGone, Throttled, Unavailable
+from yizhan.model.secret import Secret
 from yizhan.wire import FaultCode, FaultTable, JsonCodec, declare_secrets
 
 NumberOrText: TypeAlias = str | int | float | None
 """Real clients send some fields as a number, others as a string."""
 OptionalText: TypeAlias = str | UnsetType | None
 
-declare_secrets(
-    "skey",
-    "wxsid",
-    "sid",
-    "pass_ticket",
-    "webwx_data_ticket",
-    "webwx_auth_ticket",
-    "webwxuvid",
-    "ticket",
-    "aeskey",
-    "cdnthumbaeskey",
-)
+# Cookies, and attributes of the XML of media; the fields of requests and answers are marked in their structs.
+declare_secrets("wxsid", "webwx_data_ticket", "webwx_auth_ticket", "webwxuvid", "aeskey", "cdnthumbaeskey")
 
 PREFIX = "/cgi-bin/mmwebwx-bin"
 WEB_JSON = JsonCodec("application/json; charset=UTF-8")
@@ -59,8 +50,8 @@ class Credentials(Struct):
     """`BaseRequest`, in the body of every JSON call. Servers check Sid and Uin: real clients invent the rest."""
 
     Uin: NumberOrText = 0
-    Sid: NumberOrText = ""
-    Skey: NumberOrText = ""
+    Sid: Annotated[NumberOrText, Secret()] = ""
+    Skey: Annotated[NumberOrText, Secret()] = ""
     DeviceID: NumberOrText = ""
 
 

@@ -73,10 +73,10 @@ class GetContact(Struct, kw_only=True):
     """Read a page of the address book. `seq`: 0, then the Seq of each response, until that is 0."""
 
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
     r: Annotated[str | int, Query()] = 0
     seq: Annotated[str | int, Query()] = 0
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
 
 
 class ContactPage(Struct, kw_only=True):
@@ -101,7 +101,7 @@ class BatchGetContact(Struct, kw_only=True):
     type: Annotated[str, Query()] = "ex"
     r: Annotated[str | int, Query()] = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class BatchResponse(Struct, kw_only=True):

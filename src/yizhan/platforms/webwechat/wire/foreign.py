@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.webwechat.wire.base import BUNDLE, Credentials, EmptyResponse, NumberOrText, OptionalText
 from yizhan.platforms.webwechat.wire.contacts import CONTACT_DOC, Member
 from yizhan.platforms.webwechat.wire.endpoints import download, get, post, upload
@@ -37,7 +38,7 @@ class OpLog(Struct, kw_only=True):
     UserName: str = ""
     RemarkName: str = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class VerifyUserEntry(Struct, kw_only=True):
@@ -55,10 +56,10 @@ class VerifyUser(Struct, kw_only=True):
     VerifyContent: str = ""
     SceneListCount: NumberOrText = 1
     SceneList: list[Any] = msgspec.field(default_factory=lambda: [33])
-    skey: str = ""
+    skey: Annotated[str, Secret()] = ""
     r: Annotated[str | int | UnsetType, Query()] = UNSET
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class MemberName(Struct):
@@ -70,7 +71,7 @@ class CreateRoom(Struct, kw_only=True):
     MemberCount: NumberOrText = 0
     MemberList: list[MemberName] = []
     Topic: str = ""
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
     r: Annotated[str | int | UnsetType, Query()] = UNSET
 
 
@@ -94,7 +95,7 @@ class UpdateRoom(Struct, kw_only=True):
     InviteMemberList: OptionalText = UNSET
     NewTopic: OptionalText = UNSET
     fun: Annotated[str, Query()] = ""
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class UpdateRoomResponse(Struct, kw_only=True):
@@ -122,16 +123,16 @@ class StatReport(Struct, kw_only=True):
     List: Any = UNSET
     fun: Annotated[str, Query()] = "new"
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class CheckUrl(Struct, kw_only=True):
     """The target of links in messages: a redirect to `requrl`."""
 
     requrl: Annotated[str, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     deviceid: Annotated[str, Query()] = ""
-    pass_ticket: Annotated[str, Query()] = ""
+    pass_ticket: Annotated[str, Query(secret=True)] = ""
     opcode: Annotated[str | int, Query()] = 2
     scene: Annotated[str | int, Query()] = 1
     username: Annotated[str, Query()] = ""
@@ -153,8 +154,8 @@ class UploadParallel(Struct, kw_only=True):
     """The upload of the File Transfer page, above 25 MB. The first response has the UploadID of the others."""
 
     UploadMediaParallelRequest: ParallelRequest
-    webwx_data_ticket: Any = ""
-    pass_ticket: Any = ""
+    webwx_data_ticket: Annotated[Any, Secret()] = ""
+    pass_ticket: Annotated[Any, Secret()] = ""
     filename: Any
     f: Annotated[str, Query()] = "json"
     random: Annotated[str, Query()] = ""
@@ -168,7 +169,7 @@ class UploadParallelResponse(Struct):
 
 class GetHead(Struct, kw_only=True):
     userName: Annotated[str, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     type: Annotated[str | UnsetType, Query()] = UNSET
     chatroomid: Annotated[str | UnsetType, Query()] = UNSET
     seq: Annotated[str | int | UnsetType, Query()] = UNSET

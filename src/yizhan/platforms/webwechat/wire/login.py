@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.webwechat.wire.endpoints import get
 from yizhan.platforms.webwechat.wire.envelopes import (
     LOGIN_PAGE_ENVELOPE,
@@ -81,7 +82,7 @@ class LoginPollResponse(Struct):
 class NewLoginPage(Struct, kw_only=True):
     """The `redirect_uri` of the poll. The three headers are those of the desktop edition."""
 
-    ticket: Annotated[str, Query()] = ""
+    ticket: Annotated[str, Query(secret=True)] = ""
     uuid: Annotated[str, Query()] = ""
     lang: Annotated[str, Query()] = "zh_CN"
     scan: Annotated[str | int, Query()] = ""
@@ -93,10 +94,10 @@ class NewLoginPage(Struct, kw_only=True):
 class LoginPage(Struct):
     """The keys of a new session, beside seven cookies. `pass_ticket` comes percent-encoded."""
 
-    skey: str = ""
-    wxsid: str = ""
+    skey: Annotated[str, Secret()] = ""
+    wxsid: Annotated[str, Secret()] = ""
     wxuin: str = ""
-    pass_ticket: str = ""
+    pass_ticket: Annotated[str, Secret()] = ""
     isgrayscale: str = "1"
 
 
@@ -116,7 +117,7 @@ class Logout(Struct, kw_only=True):
     redirect: Annotated[str | int, Query()] = 1
     type: Annotated[str | int, Query()] = 1
     """0 or 1; the page's script sends both, one after the other."""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
 
 

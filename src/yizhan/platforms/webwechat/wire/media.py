@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.webwechat.wire.base import Credentials, NumberOrText, OptionalText
 from yizhan.platforms.webwechat.wire.endpoints import download, post, upload
 from yizhan.platforms.webwechat.wire.sending import SEND_DOC
@@ -87,8 +88,8 @@ class UploadMedia(Struct, kw_only=True):
     chunk: int | UnsetType = UNSET
     mediatype: Any = DOCUMENT
     uploadmediarequest: UploadMediaRequest
-    webwx_data_ticket: Any = ""
-    pass_ticket: Any = ""
+    webwx_data_ticket: Annotated[Any, Secret()] = ""
+    pass_ticket: Annotated[Any, Secret()] = ""
     filename: Any
     f: Annotated[str, Query()] = "json"
 
@@ -107,7 +108,7 @@ class GetImage(Struct, kw_only=True):
     """`type`: `slave` for a thumbnail (of videos, too), `big` for an emoticon, absent for the picture itself."""
 
     MsgID: Annotated[str | int, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     type: Annotated[str | UnsetType, Query()] = UNSET
 
 
@@ -115,13 +116,13 @@ class GetVideo(Struct, kw_only=True):
     """Without `Range: bytes=0-` the response is empty."""
 
     msgid: Annotated[str | int, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     range: Annotated[str | UnsetType, Header("Range")] = UNSET
 
 
 class GetVoice(Struct, kw_only=True):
     msgid: Annotated[str | int, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     range: Annotated[str | UnsetType, Header("Range")] = UNSET
 
 
@@ -133,8 +134,8 @@ class GetMedia(Struct, kw_only=True):
     encryfilename: Annotated[str | UnsetType, Query()] = UNSET
     filename: Annotated[str | UnsetType, Query()] = UNSET
     fromuser: Annotated[str | int, Query()] = ""
-    pass_ticket: Annotated[str, Query()] = ""
-    webwx_data_ticket: Annotated[str, Query()] = ""
+    pass_ticket: Annotated[str, Query(secret=True)] = ""
+    webwx_data_ticket: Annotated[str, Query(secret=True)] = ""
     range: Annotated[str | UnsetType, Header("Range")] = UNSET
 
 

@@ -43,7 +43,7 @@ class SendText(Struct, kw_only=True):
     Msg: Outgoing
     Scene: NumberOrText = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class SendMedia(Struct, kw_only=True):
@@ -55,7 +55,7 @@ class SendMedia(Struct, kw_only=True):
     fun: Annotated[str, Query()] = "async"
     f: Annotated[str, Query()] = "json"
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class SendEmoticon(Struct, kw_only=True):
@@ -66,7 +66,7 @@ class SendEmoticon(Struct, kw_only=True):
     Scene: NumberOrText = 0
     fun: Annotated[str, Query()] = "sys"
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class SendResponse(Struct):
@@ -84,7 +84,7 @@ class Revoke(Struct, kw_only=True):
     ToUserName: str = ""
     ClientMsgId: NumberOrText = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class RevokeResponse(Struct):

@@ -113,7 +113,7 @@ class Init(Struct, kw_only=True):
     BaseRequest: Credentials | None = None
     r: Annotated[str | int, Query()] = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class InitResponse(Struct, kw_only=True):
@@ -143,7 +143,7 @@ class StatusNotify(Struct, kw_only=True):
     ToUserName: str = ""
     ClientMsgId: NumberOrText = 0
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class StatusNotifyResponse(Struct):
@@ -154,7 +154,7 @@ class SyncCheck(Struct, kw_only=True):
     """Long poll: returns when something happened, or after about 25 seconds."""
 
     r: Annotated[str | int, Query()] = 0
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     sid: Annotated[str, Query()] = ""
     uin: Annotated[str | int, Query()] = ""
     deviceid: Annotated[str, Query()] = ""
@@ -172,9 +172,9 @@ class Sync(Struct, kw_only=True):
     SyncKey: SyncKeys = msgspec.field(default_factory=SyncKeys)
     rr: NumberOrText = 0
     sid: Annotated[str, Query()] = ""
-    skey: Annotated[str, Query()] = ""
+    skey: Annotated[str, Query(secret=True)] = ""
     lang: Annotated[str | UnsetType, Query()] = UNSET
-    pass_ticket: Annotated[str | UnsetType, Query()] = UNSET
+    pass_ticket: Annotated[str | UnsetType, Query(secret=True)] = UNSET
 
 
 class RecommendedPerson(Struct, kw_only=True):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Digits, Done, interface
 
 CDN_ORIGINAL, CDN_IMAGE, CDN_COVER, CDN_VIDEO, CDN_FILE, CDN_LARGE_FILE, CDN_VOICE = 1, 2, 3, 4, 5, 7, 15
@@ -16,7 +19,7 @@ CDN_TYPES = frozenset({1, 2, 3, 4, 5, 7, 15})
 class Upload(AsyncRequest, kw_only=True, omit_defaults=True):
     filePath: str
     """On the machine of the WeChat client."""
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     """Any 32 hex digits; by convention the file's md5, which lets the CDN recognise bytes that it has."""
     fileType: int
     chatType: int = 0
@@ -27,9 +30,9 @@ class Uploaded(Struct, rename={"client_ip": "x-ClientIp"}, omit_defaults=True):
     """Answer to 7. All strings, sizes and return codes too. Source: page "CDN/CDN上传"; yzqzy: wechatsdk-types.ts."""
 
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     filekey: Digits = ""
-    rawfilekey: Digits = ""
+    rawfilekey: Annotated[Digits, Secret()] = ""
     """Needed by 10098, which does not want `filekey`."""
     rawfilemd5: str = ""
     rawtotalsize: Digits = ""
@@ -58,7 +61,7 @@ class UploadedAnswer(Struct):
 
 class Download(AsyncRequest, kw_only=True, omit_defaults=True):
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     fileType: int
     savePath: str
     """A file on the machine of the WeChat client; its folder must exist."""

@@ -8,7 +8,7 @@ Source: every page's "返回参数" table; pages "错误代码"; dchaofei/puppet
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -21,6 +21,7 @@ from yizhan.errors import (
     TargetGone,
     Throttled,
 )
+from yizhan.model.secret import Secret
 from yizhan.wire import (
     Endpoint,
     Fault,
@@ -32,7 +33,6 @@ from yizhan.wire import (
     MalformedRequest,
     WrongField,
     as_struct,
-    declare_secrets,
     json_object,
     mismatch,
 )
@@ -40,7 +40,6 @@ from yizhan.wire import (
 Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
-declare_secrets("secretKey", "aeskey", "rawfilekey")
 
 PATH = "/api/"
 SUCCESS = 10000
@@ -88,7 +87,7 @@ class NotJson(MalformedRequest):
 class Request(Struct, kw_only=True, omit_defaults=True):
     """What every call may carry. Source: page "安全/设置API访问秘钥"."""
 
-    secretKey: str = ""
+    secretKey: Annotated[str, Secret()] = ""
     """Required on every call once interface 1006 set one."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msgspec import Struct, field
 
+from yizhan.model.secret import Secret
 from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Digits, Done, Request, interface
 
 
@@ -117,7 +120,7 @@ class ForwardImage(AsyncRequest, kw_only=True):
     rawtotalsize: Digits
     rawfilemd5: str
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     filecrc: Digits
     rawthumbsize: Digits
 
@@ -131,8 +134,8 @@ class ForwardFile(AsyncRequest, kw_only=True, omit_defaults=True):
     rawtotalsize: Digits
     rawfilemd5: str
     fileid: str
-    rawfilekey: str
-    aeskey: str
+    rawfilekey: Annotated[str, Secret()]
+    aeskey: Annotated[str, Secret()]
     filecrc: Digits
     fileType: int = 5
     """7 for files of 25 MB and above; must be what the upload used."""
@@ -145,7 +148,7 @@ class ForwardVideo(AsyncRequest, kw_only=True, omit_defaults=True):
     rawtotalsize: Digits
     rawfilemd5: str
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     filecrc: Digits
     encryptfilemd5: str
     rawthumbsize: Digits
@@ -159,7 +162,7 @@ class ForwardVoice(AsyncRequest, kw_only=True, omit_defaults=True):
 
     userName: str
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     rawtotalsize: Digits
     voiceduration: Digits
     """Milliseconds."""

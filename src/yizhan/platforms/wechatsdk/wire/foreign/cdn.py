@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from yizhan.model.secret import Secret
 from yizhan.platforms.wechatsdk.wire.cdn import Download
 from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Done, interface
 
@@ -10,7 +13,7 @@ FAVOURITE_TYPES = frozenset({10001, 10002, 10007})
 
 class DownloadFavourite(AsyncRequest, kw_only=True):
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
     fileType: int
     """10001 normal, 10002 video, 10007 larger than 20 MB."""
     savePath: str

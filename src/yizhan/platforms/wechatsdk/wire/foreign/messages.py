@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from yizhan.model.secret import Secret
 from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Digits, Done, Request, interface
 from yizhan.platforms.wechatsdk.wire.messages import Marked, OneChat, Sent
 
@@ -49,7 +52,7 @@ class ForwardVoiceLegacy(AsyncRequest, kw_only=True):
     duration: Digits
     """Milliseconds, at most 60000."""
     fileid: str
-    aeskey: str
+    aeskey: Annotated[str, Secret()]
 
 
 FORWARD_VOICE_LEGACY = interface(
