@@ -1,5 +1,6 @@
 """The control calls of a sandbox, below `/_sandbox/`, declared like a platform's calls.
 
+It is long because all calls and their structs are read together, as a page of documentation is.
 Every failure has one shape: `{"error", "detail", "expected"}` with status 400, 403 or 404; `expected` says what to do.
 """
 

@@ -23,6 +23,7 @@ from tests.platforms.qqbot.support import (
     deliver,
     media_of,
     plain_of,
+    stop_clock,
 )
 from tests.support import serve
 from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, Rejected, Throttled, Unavailable, WireMismatch
@@ -422,3 +423,23 @@ async def test_parallel_uploads_are_independent() -> None:
 
         assert sorted(files) == sorted(post.blob.read() for post in served.world.posts if post.blob)
         await adapter.close()
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [(b',"ttl":60', 60), (b',"ttl":0', None), (b"", 300)])
+async def test_a_handle_ends_with_its_ttl_and_soon_if_none_was_given(ttl: bytes, seconds: float | None) -> None:
+    async with serve(PLATFORM) as served:
+
+        async def uploaded(exchange: Exchange) -> HttpResponse | None:
+            if exchange.endpoint != "uploadToUser":
+                return None
+            body = b'{"file_uuid":"FU_1","file_info":"known"' + ttl + b"}"
+            return HttpResponse(200, [("Content-Type", "application/json")], body)
+
+        served.before = uploaded  # type: ignore[method-assign]
+        stop_clock(served)
+        adapter = adapter_for(served)
+        (part,) = adapter.compose(Message((Image(media_of(PNG)),)), TO_USER)
+        handle = await adapter.upload(part.needs[0], BytesContent(PNG), TO_USER)
+        await adapter.close()
+
+        assert (None if seconds is None else served.world.now() + seconds) == handle.expires_at

@@ -20,6 +20,7 @@ from yizhan.errors import (
     Throttled,
     Unavailable,
     WindowClosed,
+    WireMismatch,
 )
 from yizhan.http.router import Exchange
 from yizhan.model import Forward, Message, Native, Reply, SendKey, Target, Text
@@ -537,3 +538,18 @@ async def test_an_upload_names_srv_send_msg_where_the_pages_of_its_time_require_
             with pytest.raises(Rejected, match=str(code)):
                 await bot.call_json(wire.UPLOAD_TO_USER, USER, upload)
             await bot.c2c.files(USER, file_type=1, file_data=PNG)
+
+
+async def test_a_success_without_a_message_id_is_no_success() -> None:
+    async with serve(PLATFORM) as served:
+
+        async def nameless(exchange: Exchange) -> HttpResponse | None:
+            if exchange.endpoint != "sendToUser":
+                return None
+            return HttpResponse(200, [("Content-Type", "application/json")], b'{"id":"","timestamp":1}')
+
+        served.before = nameless  # type: ignore[method-assign]
+        adapter = adapter_for(served)
+        with pytest.raises(WireMismatch, match="no message id"):
+            await deliver(adapter, Message((Text("a"),)), TO_USER)
+        await adapter.close()

@@ -113,6 +113,16 @@ async def test_a_failed_renewal_is_no_error_while_the_old_token_works() -> None:
             await bot.me()
 
 
+async def test_a_secret_that_was_changed_is_reported_while_the_old_token_works() -> None:
+    async with bot_of() as (served, bot):
+        await bot.me()
+        served.server.secret = "another"  # type: ignore[attr-defined]
+        served.world.clock.advance(7200 - 30)
+
+        with pytest.raises(LoginNeeded, match="100016"):
+            await bot.me()
+
+
 async def test_the_account_check_names_problem_and_remedy() -> None:
     async with serve(PLATFORM) as served:
         good, bad = adapter_for(served), adapter_for(served, settings={"secret": "wrong"})

@@ -12,8 +12,6 @@ from yizhan.model import BytesContent, File, Message, Target
 from yizhan.platforms.qqbot import PLATFORM
 from yizhan.platforms.qqbot.client import Adapter
 from yizhan.platforms.qqbot.client.unfinished_uploads import (
-    MAX_AGE_SECONDS,
-    MAX_REMEMBERED,
     UnfinishedUpload,
     UnfinishedUploads,
 )
@@ -127,12 +125,25 @@ async def test_an_upload_that_is_two_hours_old_begins_anew() -> None:
     async with serve(PLATFORM, rules=CHUNKED) as served:
         state_store = MemoryStateStore()
         await cut_off(served, state_store, 2)
-        served.world.clock.advance(MAX_AGE_SECONDS)
+        served.world.clock.advance(2 * 3600)
 
         adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
         await place(adapter)
 
         assert (2, 6) == (taken(served, "prepareForUser"), taken(served, "putPart"))
+        await adapter.close()
+
+
+async def test_an_upload_that_is_nearly_two_hours_old_is_continued() -> None:
+    async with serve(PLATFORM, rules=CHUNKED) as served:
+        state_store = MemoryStateStore()
+        await cut_off(served, state_store, 2)
+        served.world.clock.advance(2 * 3600 - 60)
+
+        adapter = adapter_for(served, rules=CHUNKED, state_store=state_store)
+        await place(adapter)
+
+        assert 1 == taken(served, "prepareForUser")
         await adapter.close()
 
 
@@ -155,7 +166,7 @@ async def test_a_refused_upload_is_not_continued() -> None:
 async def test_a_limited_number_of_uploads_is_stored_and_a_broken_store_counts_as_empty() -> None:
     state_store, clock = MemoryStateStore(), TurnableClock()
     uploads = UnfinishedUploads(state_store, clock)
-    for number in range(MAX_REMEMBERED + 3):
+    for number in range(16 + 3):
         await uploads.add(UnfinishedUpload(f"k{number}", "o", f"u{number}", [], UploadConfig(), clock.now()))
 
     again = UnfinishedUploads(state_store, clock)
