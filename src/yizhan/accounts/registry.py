@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ class Change(Enum):
     IDENTITY = "identity"
 
 
-@dataclass(slots=True)
+@dataclass
 class OpenAccount:
     """An account in use."""
 
@@ -48,7 +49,7 @@ class OpenAccount:
     contexts: dict[Target, Mapping[str, Any]]
     """The context that the last event of each conversation left for answers."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A digest of name, secrets and addresses: a changed setting that is not only a limit makes another one."""
         settings = {key: self.settings[key] for key in sorted(self.settings) if key not in SAME_IDENTITY}

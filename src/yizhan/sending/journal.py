@@ -31,7 +31,8 @@ class Journal:
     def note(self, *remarks: str) -> None:
         """Add remarks for the receipt, each once."""
         new = [remark for one in remarks if (remark := _storable(one)) not in self.progress.notes]
-        self.update(notes=(*self.progress.notes, *new))
+        if new:
+            self.update(notes=(*self.progress.notes, *new))
 
     def count_attempt(self, by: int, *, sends: bool = True) -> None:
         """Count attempts at the next part; `sends`: also those of the whole delivery."""

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeVar
 
 from yizhan.accounts.registry import OpenAccount
@@ -61,8 +62,7 @@ class Sender:
 
     def session(self) -> str:
         """Return a digest of account, address and login session: a key is recognized only within the same three."""
-        words = f"{self.account.identity}\n{self.account.adapter.session()}"
-        return hashlib.blake2b(words.encode(), digest_size=12).hexdigest()
+        return _digest(f"{self.account.identity}\n{self.account.adapter.session()}")
 
     def token(self, seq: int, part: int) -> int:
         """Return the key of one part: the same at every attempt and after a restart, different in every store."""
@@ -107,3 +107,8 @@ class Sender:
             except StorageError as error:
                 log.warning("the store cannot be written; trying again", extra={"reason": str(error)})
                 await self.clock.sleep(STORE_PAUSE)
+
+
+@lru_cache(maxsize=64)
+def _digest(words: str) -> str:
+    return hashlib.blake2b(words.encode(), digest_size=12).hexdigest()
