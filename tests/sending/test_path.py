@@ -432,7 +432,7 @@ async def test_a_recall_reaches_every_part(engine: Engine, network: Network) -> 
         ("nonsense", UnknownTarget, "platform.account/kind/id"),
         ("fake.you/user/a", UnknownAccount, "Did you mean fake.me"),
         ("fake.me/usr/a", Unsupported, "Did you mean user"),
-        ("@bos", UnknownTarget, "Did you mean boss"),
+        ("@bos", UnknownTarget, "Did you mean @boss"),
         ("#nobody", UnknownTarget, "no tag"),
     ],
 )
