@@ -111,6 +111,7 @@ def test_every_platform_builds_on_the_base_classes(name: str) -> None:
     platform = platforms()[name]
 
     assert issubclass(platform.settings, AccountSettings)
+    assert not platform.adapter or name == "pigeon" or platform.load_adapter().call is not Adapter.call  # type: ignore[attr-defined]
     assert not platform.adapter or name == "pigeon" or issubclass(platform.load_adapter(), Adapter)  # type: ignore[arg-type]
 
 

@@ -270,6 +270,15 @@ async def test_too_many_sends_are_throttled_in_the_careful_profile() -> None:
     assert (2, 60.0) == (limit.count, limit.per_seconds)
 
 
+@pytest.mark.parametrize("commands", ["http", "socket"])
+async def test_any_command_can_be_called_by_its_endpoint(commands: str) -> None:
+    async with gateway(settings={"commands": commands}) as (served, adapter, _sender):
+        request = wire.SEND_MSG.asking(adapter.wxid, wire.SendMsg(ToUserName=user().id, Content="raw", MsgType=1))
+        await adapter.call(wire.SEND_MSG, request)
+
+        assert ["raw"] == [post.text for post in served.world.select(platform="ohwxapi", call="SendMsg")]
+
+
 async def test_success_without_a_message_id_is_not_called_sent() -> None:
     async with gateway() as (_, adapter, sender):
         (part,) = adapter.compose(message_of("hi"), user())

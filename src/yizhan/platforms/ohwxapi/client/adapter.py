@@ -21,11 +21,12 @@ from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import Line, socket_url
-from yizhan.wire import HttpResponse
+from yizhan.wire import Endpoint, HttpResponse
 from yizhan.wire.filename import safe_name
 
 log = logging.getLogger(__name__)
 
+Req = TypeVar("Req", bound=Struct)
 P = TypeVar("P", bound=Struct)
 R = TypeVar("R")
 
@@ -52,20 +53,27 @@ class Adapter(BaseAdapter):
 
     # --- raw calls ---
 
+    async def call(self, endpoint: Endpoint[Req, R], request: Req) -> R:
+        """Make any call; the request of a command is what `command.asking(wxid, parameters)` returns."""
+        if isinstance(endpoint, wire.Command):
+            return await self._give(endpoint, request)
+        return await self.caller.call(endpoint, request)
+
     async def run(self, command: wire.Command[P, R], parameters: P, *, progress: Progress | None = None) -> R:
-        """Give one command and return its answer, over HTTP or the WebSocket as the account is set up.
+        """Give one command as this account and return its answer.
 
         Raises:
             PlatformError: the class says what happened.
         """
+        return await self._give(command, command.asking(self.wxid, parameters, self.settings.timeout), progress)
+
+    async def _give(self, command: wire.Command[Any, R], request: Any, progress: Progress | None = None) -> R:
+        """Carry out a command over HTTP or the WebSocket, as the account is set up."""
         if self.settings.timeout > command.timeout - MARGIN_SECONDS:
             command = dataclasses.replace(command, timeout=self.settings.timeout + MARGIN_SECONDS)
         try:
             if self._over_socket:
-                answer = await self.line.ask(command, parameters)
-                result: R = self.caller.read(command, answer)
-                return result
-            request = command.asking(self.wxid, parameters, self.settings.timeout)
+                return self.caller.read(command, await self.line.ask(command, request.CgiRequest))
             return await self.caller.call(command, request, progress=progress)
         except OutcomeUnknown as error:
             if command.acts:
