@@ -170,7 +170,7 @@ def _taken(rule: MediaRule) -> tuple[str, str, str]:
     limits = [_megabytes(rule.bytes)] if rule.bytes else []
     limits += [f"{rule.max_seconds} s"] if rule.max_seconds else []
     # What is over the hard limit goes in no way.
-    room = 0 < rule.soft_bytes < rule.hard_bytes or rule.max_seconds
+    room = 0 < rule.soft_bytes < rule.max_bytes or rule.max_seconds
     then = ["made smaller"] if rule.kind in ("image", "video") else []
     then += ["a file"] if rule.as_file and room else []
     return ", ".join(rule.formats) or "as it is", ", ".join(limits) or "–", ", else ".join(then) or "refused"

@@ -54,7 +54,7 @@ async def test_a_kind_that_the_target_cannot_take_is_refused_before_its_file_is_
 async def test_a_file_over_the_platforms_size_is_refused_before_it_is_copied(
     as_bytes: bool, engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    await rule(monkeypatch, engine, hard_bytes=1000)
+    await rule(monkeypatch, engine, max_bytes=1000)
     (tmp_path / "large.bin").write_bytes(b"\1" * 1001)
     no_copying(monkeypatch, engine)
 

@@ -89,7 +89,7 @@ class Variants:
             made, kind, note = await self.variant(media, recipe), choice.kind, choice.note
         except (MediaFormat, MediaTooLarge) as error:
             # Some problems show only when the bytes are decoded. Intact media may then go as a file, as the rule says.
-            if not (rule.as_file and error.as_file) or (rule.hard_bytes and media.size > rule.hard_bytes):
+            if not (rule.as_file and error.as_file) or (rule.max_bytes and media.size > rule.max_bytes):
                 raise
             made, kind, note = media, "file", f"sent as a plain file: {error}"
         note = note or _shrink_note(shown, media, made, rule)

@@ -19,12 +19,12 @@ def media(kind: Any, form: str, size: int = 1000, **more: Any) -> Media:
     return Media("0" * 64, "", 0, size, kind, f"x/{form}", form, name=f"a.{form}", **more)
 
 
-IMAGE = MediaRule("image", ("jpeg", "png"), soft_bytes=5000, hard_bytes=9000, max_side=4096, source="rules 2026")
-STICKER = MediaRule("image", ("gif",), hard_bytes=5000)
-SILK = MediaRule("voice", ("silk",), hard_bytes=9000, max_seconds=60)
-VOICE = MediaRule("voice", ("ogg", "wav", "mp3"), hard_bytes=9000)
-VIDEO = MediaRule("video", ("mp4",), hard_bytes=9000, max_seconds=100)
-FILE = MediaRule("file", hard_bytes=9000)
+IMAGE = MediaRule("image", ("jpeg", "png"), soft_bytes=5000, max_bytes=9000, max_side=4096, source="rules 2026")
+STICKER = MediaRule("image", ("gif",), max_bytes=5000)
+SILK = MediaRule("voice", ("silk",), max_bytes=9000, max_seconds=60)
+VOICE = MediaRule("voice", ("ogg", "wav", "mp3"), max_bytes=9000)
+VIDEO = MediaRule("video", ("mp4",), max_bytes=9000, max_seconds=100)
+FILE = MediaRule("file", max_bytes=9000)
 
 CHOICES: list[tuple[Media, MediaRule, str]] = [
     (media("image", "jpeg"), IMAGE, ""),
@@ -86,13 +86,13 @@ def test_a_rule_may_let_what_does_not_fit_go_as_a_file_and_says_so() -> None:
 
 
 def test_over_the_hard_limit_nothing_goes_as_a_file_either() -> None:
-    rule = MediaRule("voice", ("silk",), max_seconds=60, hard_bytes=500, as_file=True)
+    rule = MediaRule("voice", ("silk",), max_seconds=60, max_bytes=500, as_file=True)
     with pytest.raises(MediaTooLarge):
         choose(media("voice", "mp3", duration_ms=90_000), rule)
 
 
 def test_a_rule_is_read_from_the_platform_s_rules() -> None:
-    values = {"image.formats": ["png"], "image.soft_bytes": 5, "image.hard_bytes": 9, "voice.max_bytes": 7}
+    values = {"image.formats": ["png"], "image.soft_bytes": 5, "image.max_bytes": 9, "voice.max_bytes": 7}
     rules = Rules(str(Path("x")), "2026", {**values, "voice.seconds": 60, "voice.rate": 16000})
 
     assert MediaRule("image", ("png",), 5, 9, source="rules 2026") == MediaRule.of(rules, "image")
@@ -174,7 +174,7 @@ _LIMITS = st.sampled_from([0, 1, 1000, 10**6, 10**12])
         kind=_KINDS,
         formats=st.lists(_FORMATS.filter(bool), unique=True, max_size=4).map(tuple),
         soft_bytes=_LIMITS,
-        hard_bytes=_LIMITS,
+        max_bytes=_LIMITS,
         max_side=st.sampled_from([0, 100, 4096]),
         max_seconds=st.sampled_from([0, 60]),
         as_file=st.booleans(),

@@ -531,7 +531,7 @@ async def test_a_file_too_large_for_a_frame_is_refused_before_anything_is_stored
         rule = adapter.media_rule(picture, user())
 
         assert rule is not None
-        assert 0 < rule.hard_bytes < 3000 * 3 // 4
+        assert 0 < rule.max_bytes < 3000 * 3 // 4
 
 
 async def test_what_just_fits_into_a_frame_is_sent_in_one() -> None:

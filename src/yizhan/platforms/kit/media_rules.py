@@ -93,14 +93,14 @@ class MediaRule:
     """What one platform takes of one kind of media. 0 and empty mean: no such limit.
 
     `formats`: taken as they are. `soft_bytes`: above it the platform shows it as a plain file (or its clients choke);
-    pictures are made smaller to stay below. `hard_bytes`: above it the platform refuses. `as_file`: what fits no other
+    pictures are made smaller to stay below. `max_bytes`: above it the platform refuses. `as_file`: what fits no other
     way may go as a plain file, with a note. `source` names where the numbers come from, for the error texts.
     """
 
     kind: Kind
     formats: tuple[str, ...] = ()
     soft_bytes: int = 0
-    hard_bytes: int = 0
+    max_bytes: int = 0
     max_side: int = 0
     """Pixels of the longer side."""
     max_seconds: int = 0
@@ -124,7 +124,7 @@ class MediaRule:
         def number(limit: str) -> int:
             return int(rules.get(f"{name or kind}.{limit}", 0)) if rules.limited else 0
 
-        soft, most = number("soft_bytes"), number("max_bytes") or number("hard_bytes")
+        soft, most = number("soft_bytes"), number("max_bytes")
         if as_file and rules.limited and (file_bytes := int(rules.get("file.max_bytes", 0))):
             soft, most = min(filter(None, (soft, most)), default=0), file_bytes
         least = max(number("min_bytes"), int(rules.get("file.min_bytes", 0)) if as_file and rules.limited else 0)
@@ -144,7 +144,7 @@ class MediaRule:
     @property
     def bytes(self) -> int:
         """What a variant should stay below."""
-        return min((limit for limit in (self.soft_bytes, self.hard_bytes) if limit), default=0)
+        return min((limit for limit in (self.soft_bytes, self.max_bytes) if limit), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def choose(media: Media, rule: MediaRule) -> Choice:
     try:
         return Choice(_CHOOSERS[rule.kind](media, rule), rule.kind)
     except (MediaFormat, MediaTooLarge) as error:
-        if not rule.as_file or rule.kind == "file" or (rule.hard_bytes and media.size > rule.hard_bytes):
+        if not rule.as_file or rule.kind == "file" or (rule.max_bytes and media.size > rule.max_bytes):
             raise
         return Choice("", "file", f"sent as a plain file: {error}")
 
@@ -183,7 +183,7 @@ _NAMES: Mapping[type[Segment], tuple[Kind, str]] = {
     File: ("file", "file"),
     Sticker: ("image", "sticker"),
 }
-_LIMITS = ("formats", "min_bytes", "max_bytes", "hard_bytes", "soft_bytes", "seconds")
+_LIMITS = ("formats", "min_bytes", "max_bytes", "soft_bytes", "seconds")
 
 
 def rule_of(segment: Segment, rules: Rules) -> MediaRule | None:
@@ -202,7 +202,7 @@ def voice_as_file(rules: Rules) -> MediaRule:
     most = int(rules.get("file.max_bytes", 0)) if rules.limited else 0
     least = int(rules.get("file.min_bytes", 0)) if rules.limited else 0
     source = f"rules {rules.profile}"
-    return MediaRule("voice", PLAIN_SOUNDS, hard_bytes=most, as_file=True, source=source, min_bytes=least)
+    return MediaRule("voice", PLAIN_SOUNDS, max_bytes=most, as_file=True, source=source, min_bytes=least)
 
 
 def _has(rules: Rules, name: str) -> bool:
@@ -264,7 +264,7 @@ def _video(media: Media, rule: MediaRule) -> str:
 
 
 def _file(media: Media, rule: MediaRule) -> str:
-    limit = rule.hard_bytes or rule.soft_bytes
+    limit = rule.max_bytes or rule.soft_bytes
     if limit and media.size > limit:
         raise MediaTooLarge(
             f"{_shown(media)} is over the {limit} bytes that go as a file ({_limit(rule, 'max_bytes')}). "

@@ -23,6 +23,6 @@ def media_rule(segment: Segment, rules: Rules, *, over_socket: bool = False) -> 
     if rule is None or not over_socket:
         return rule
     most = frame_bytes(rules)
-    if rule.hard_bytes and rule.hard_bytes <= most:
+    if rule.max_bytes and rule.max_bytes <= most:
         return rule
-    return replace(rule, hard_bytes=most, source=f"socket.max_bytes, rules {rules.profile}")
+    return replace(rule, max_bytes=most, source=f"socket.max_bytes, rules {rules.profile}")

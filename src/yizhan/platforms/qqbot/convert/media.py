@@ -29,7 +29,7 @@ def media_rule(segment: Segment, target: Target, rules: Rules) -> MediaRule | No
         return None
     formats = rules.words(f"{kind}.formats")
     if target.kind not in SCENES:
-        return MediaRule(kind, formats, hard_bytes=rules.number("guild.image_max_bytes"), source=source)
+        return MediaRule(kind, formats, max_bytes=rules.number("guild.image_max_bytes"), source=source)
     # Sizes hold also while the rules are lifted: that lifts quotas and windows, and the platform keeps the sizes.
     return MediaRule(
         kind,
