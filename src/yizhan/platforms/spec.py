@@ -41,6 +41,8 @@ class KindCapabilities:
     caption: bool = False
     """Text and one picture may travel in one part."""
     note: str = ""
+    only: str = ""
+    """The id of the only target of this kind; empty where there may be many."""
 
 
 Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$"), Secret()]
@@ -85,7 +87,7 @@ class Platform:
 
     name: str
     title: str
-    network: Literal["qq", "wechat"]
+    network: Literal["qq", "wechat", "wecom"]
     settings: type[AccountSettings]
     """Account settings; every field documented, secret ones marked."""
     capabilities: Mapping[str, KindCapabilities]

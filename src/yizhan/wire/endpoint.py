@@ -33,7 +33,8 @@ Res = TypeVar("Res")
 class Envelope(Protocol):
     """Ten lines per platform. `yizhan.wire.outcome` judges by HTTP status; an envelope looks at the body alone."""
 
-    faults: FaultTable
+    @property
+    def faults(self) -> FaultTable: ...
 
     def wrap(self, endpoint: Endpoint[Any, Any], answer: Any) -> HttpResponse:
         """Return the answer of a successful call, as the platform writes it."""

@@ -41,6 +41,7 @@ class NetworkEntry(Struct, forbid_unknown_fields=True):
 class WorldFile(Struct, forbid_unknown_fields=True):
     qq: NetworkEntry = msgspec.field(default_factory=NetworkEntry)
     wechat: NetworkEntry = msgspec.field(default_factory=NetworkEntry)
+    wecom: NetworkEntry = msgspec.field(default_factory=NetworkEntry)
 
 
 def populate(world: World, file: Path | None = None) -> None:
@@ -54,7 +55,7 @@ def populate(world: World, file: Path | None = None) -> None:
         document = msgspec.convert(tomllib.loads(path.read_text("utf-8")), WorldFile)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a world file: {error}. Compare it with the default: {DEFAULT.name}.") from error
-    for name, entry in (("qq", document.qq), ("wechat", document.wechat)):
+    for name, entry in (("qq", document.qq), ("wechat", document.wechat), ("wecom", document.wecom)):
         _check(path, name, entry)
         network = world.network(name)
         for person in entry.people:

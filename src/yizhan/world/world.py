@@ -122,7 +122,7 @@ class World:
         self.clock = clock or TurnableClock()
         self.blobs = Blobs(folder)
         self.random = random.Random(seed)
-        self.networks = {"qq": Network("qq"), "wechat": Network("wechat")}
+        self.networks = {name: Network(name) for name in ("qq", "wechat", "wecom")}
         self.posts: list[Post] = []
         self._by_id: dict[tuple[str, str], Post] = {}
         self._listeners: list[Callable[[Post], None]] = []

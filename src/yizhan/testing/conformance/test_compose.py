@@ -24,7 +24,7 @@ async def test_a_segment_composes_exactly_where_the_capabilities_name_it(
     if allowed and segment_name in OWN:
         pytest.skip("its content is the platform's own")
     adapter = adapter_of(platform)
-    target = Target(f"{platform.name}.main", kind, "someone")
+    target = _target(platform, kind)
     rest = (Text("and text"),) if segment_name in ("quote", "mention") else ()
     message = Message((SEGMENTS[segment_name], *rest))
 
@@ -46,7 +46,7 @@ async def test_a_segment_composes_exactly_where_the_capabilities_name_it(
 async def test_limits_are_data(platform: Platform, kind: str) -> None:
     adapter = adapter_of(platform)
 
-    limits = adapter.limits(Message((Text("hi"),), Reply("m1", 1.0)), Target(f"{platform.name}.main", kind, "someone"))
+    limits = adapter.limits(Message((Text("hi"),), Reply("m1", 1.0)), _target(platform, kind))
 
     await adapter.close()
     assert all(limit.name and limit.count >= 0 for limit in limits)
@@ -55,13 +55,17 @@ async def test_limits_are_data(platform: Platform, kind: str) -> None:
 
 @pytest.mark.asyncio
 async def test_limits_can_be_lifted(platform: Platform, kind: str) -> None:
-    target = Target(f"{platform.name}.main", kind, "someone")
+    target = _target(platform, kind)
     adapter = adapter_of(platform, rules={"limits": False})
 
     limits = adapter.limits(Message((Text("hi"),), Reply("m1", 1.0)), target)
 
     await adapter.close()
     assert [] == list(limits)
+
+
+def _target(platform: Platform, kind: str) -> Target:
+    return Target(f"{platform.name}.main", kind, platform.capabilities[kind].only or "someone")
 
 
 def test_every_setting_is_documented(platform: Platform) -> None:
