@@ -129,6 +129,6 @@ async def test_an_answer_that_needs_more_messages_than_are_allowed_is_refused() 
     adapter = adapter_of(platform_named("qqbot"))
     message = Message((Text("长" * 45_000),), Reply("m1", 1.0))
 
-    with pytest.raises(Unsupported, match=r"at most 4 messages \(rule passive.user.count.*needs 5"):
+    with pytest.raises(Unsupported, match=r"at most 4 messages \(rule passive.user.count.*needs 12"):
         adapter.compose(message, Target("qqbot.main", "user", "someone"))
     await adapter.close()

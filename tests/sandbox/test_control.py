@@ -60,7 +60,7 @@ async def test_the_status_tells_what_is_running(call: Control) -> None:
     assert ("2026", ["2026", "2025"], True, 2) == tuple(
         pigeon[k] for k in ("profile", "profiles", "limits", "endpoints")
     )
-    assert {"people": 4, "groups": 3, "posts": 1, "blobs": 0, "requests": 1, "chaos": 0} == body["counts"]
+    assert {"people": 4, "groups": 4, "posts": 1, "blobs": 0, "requests": 1, "chaos": 0} == body["counts"]
     assert 0 == body["clock"]["turned"]
     assert (await call("GET", "/_sandbox"))[1].keys() == body.keys()
 
