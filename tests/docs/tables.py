@@ -137,7 +137,7 @@ def note_list_zh() -> str:
 
 def _ours() -> dict[str, Platform]:
     """Our platforms, QQ first; another package that is installed here is none of the pages' business."""
-    order = ("qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink")
+    order = ("qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink", "wecom")
     return {name: platforms()[name] for name in order}
 
 

@@ -31,6 +31,7 @@ def sending_calls() -> dict[str, Endpoint[Any, Any]]:
     from yizhan.platforms.qqbot.wire import SEND_TO_USER
     from yizhan.platforms.webwechat.wire import SEND_MSG as WEB_SEND
     from yizhan.platforms.wechatsdk.wire import SEND_TEXT
+    from yizhan.platforms.wecom.wire import SEND
 
     return {
         "qqbot": SEND_TO_USER,
@@ -38,16 +39,18 @@ def sending_calls() -> dict[str, Endpoint[Any, Any]]:
         "wechatsdk": SEND_TEXT,
         "ohwxapi": SEND_MSG,
         "ilink": SEND_MESSAGE,
+        "wecom": SEND,
     }
 
 
 def reading_calls() -> dict[str, Endpoint[Any, Any]]:
-    """Return one call that only reads, by platform."""
+    """Return one call that may be repeated, by platform."""
     from yizhan.platforms.ilink.wire import GET_UPDATES
     from yizhan.platforms.ohwxapi.wire import GET_CONTACT
     from yizhan.platforms.qqbot.wire import GET_GATEWAY
     from yizhan.platforms.webwechat.wire import SYNC
     from yizhan.platforms.wechatsdk.wire import SELF_PROFILE
+    from yizhan.platforms.wecom.wire import UPLOAD
 
     return {
         "qqbot": GET_GATEWAY,
@@ -55,6 +58,7 @@ def reading_calls() -> dict[str, Endpoint[Any, Any]]:
         "wechatsdk": SELF_PROFILE,
         "ohwxapi": GET_CONTACT,
         "ilink": GET_UPDATES,
+        "wecom": UPLOAD,
     }
 
 
@@ -64,6 +68,7 @@ REFUSALS: dict[str, tuple[bytes, type[PlatformError]]] = {
     "webwechat": (b'{"BaseResponse":{"Ret":1100,"ErrMsg":""}}', LoginNeeded),
     "wechatsdk": (b'{"error_code":10000,"data":{"status":-9,"desc":"?"}}', Rejected),
     "ohwxapi": (b'{"CgiBaseResponse":{"Ret":-2,"ErrMsg":"to user not found"},"ResponseData":{}}', PlatformError),
+    "wecom": (b'{"errcode":93000,"errmsg":"invalid webhook url, hint: [1]"}', LoginNeeded),
     "ilink": (b'{"ret":-14,"errmsg":"session timeout"}', LoginNeeded),
 }
 ANY_STATUS = [200, 201, 202, 204, 299, 303, 400, 404, 408, 413, 429, 499, 500, 502, 503, 504, 520]

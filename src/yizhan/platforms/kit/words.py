@@ -38,9 +38,13 @@ class Words:
 
     def pieces(self, max_chars: int = 0, max_bytes: int = 0, whole: re.Pattern[str] | None = None) -> list[Piece]:
         """Split into messages of limited size (0: no limit). `whole` matches text that is not cut, such as mentions."""
+        cuts = list(spans(self.text, max_chars, max_bytes, whole=whole))
+        # A mention may be written as nothing; one between two pieces, or at the end, belongs to the piece before it.
+        ends = [start for start, _ in cuts[1:]] + [len(self.text) + 1]
+        begins = [0, *ends]
         return [
-            Piece(self.text[start:stop], tuple(user for at, user in self.mentioned if start <= at < stop))
-            for start, stop in spans(self.text, max_chars, max_bytes, whole=whole)
+            Piece(self.text[start:stop], tuple(user for at, user in self.mentioned if begin <= at < end))
+            for (start, stop), begin, end in zip(cuts, begins, ends, strict=False)
         ]
 
 
