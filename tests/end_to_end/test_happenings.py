@@ -152,7 +152,7 @@ def _withdraw(platform: str, id: str) -> Act:
         case "webwechat":
             return lambda server: server.take_back(id)
         case "wechatsdk":
-            return lambda server: server.saying.withdraw(id)
+            return lambda server: server.event_source.withdraw(id)
 
     def revoke(server: Any) -> None:
         words = f"<revokemsg><newmsgid>{id}</newmsgid><replacemsg>withdrawn</replacemsg></revokemsg>"

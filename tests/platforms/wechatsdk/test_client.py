@@ -238,12 +238,12 @@ async def test_text_mentions_and_withdrawals_arrive_as_events() -> None:
     async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
         assert isinstance(served.server, Server)
         first = await served.server.say("wxid_alice", GROUP.id, text="@Sandbox\u2005look:\nhere")
-        served.server.saying.withdraw(first)
+        served.server.event_source.withdraw(first)
         said, taken = await anext(events), await anext(events)
 
         assert said.message is not None
         assert said.reply is not None
-        assert (Mention("wxid_sandbox", "Sandbox"), Text("look:\nhere")) == said.message.segments
+        assert (Mention("wxid_sandbox", "Sandbox", own=True), Text("look:\nhere")) == said.message.segments
         assert (first, "wxid_alice", "Alice", GROUP.id) == (
             said.id,
             said.sender,
@@ -323,11 +323,12 @@ async def test_a_stranger_who_speaks_asks_to_be_a_contact_and_can_then_be_writte
         event = await anext(events)
         with pytest.raises(NotAllowed):
             await send(adapter, Message((Text("hi"),)), BOB, {})
-        await adapter.call(wire.ACCEPT_FRIEND, wire.AcceptFriend(**event.context))
+        await adapter.call(wire.ACCEPT_FRIEND, msgspec.json.decode(event.data, type=wire.AcceptFriend))
 
         assert await send(adapter, Message((Text("hi"),)), BOB, {})
         assert event.message is not None
-        assert ("wxid_bob", "Bob: It is me") == (event.sender, event.message.text)
+        assert (EventKind.FRIEND_REQUESTED, "wxid_bob", "Bob") == (event.kind, event.person, event.person_name)
+        assert "It is me" == event.message.text
 
 
 async def test_a_client_that_started_anew_is_registered_with_again() -> None:

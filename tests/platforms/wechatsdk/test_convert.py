@@ -171,7 +171,7 @@ def test_a_mini_program_has_every_element_that_readers_of_cards_look_up() -> Non
 
 def test_an_asynchronous_result_is_told_apart_from_the_echo_of_the_same_message() -> None:
     data = {"msgSvrID": 7000000000000000001, "szMsgSvrID": "7000000000000000001", "talker": "wxid_bob"}
-    result, echo = (
+    (result,), (echo,) = (
         convert.parse({"pushType": kind, "pushTime": 1, "data": {**data, **more}}, "wechatsdk.main", 1.0)
         for kind, more in ((wire.PUSH_ASYNC, {"asyncUserData": "job"}), (wire.PUSH_OWN, {"content": "hi"}))
     )

@@ -5,6 +5,8 @@ hostile or broken XML.
 Source: WeChatSDK pages "发送链接", "发送XML", "消息类型"; ohwxapi page "发送APP消息"; webwechat client sources.
 """
 
+from yizhan.platforms.wechat_xml.attached import segments_with_media
+from yizhan.platforms.wechat_xml.cards import compose_card
 from yizhan.platforms.wechat_xml.compose import (
     OHWXAPI,
     WEBWECHAT,
@@ -22,6 +24,7 @@ from yizhan.platforms.wechat_xml.compose import (
     compose_quote,
 )
 from yizhan.platforms.wechat_xml.composer import WeChatComposer
+from yizhan.platforms.wechat_xml.emoji import emoji_words
 from yizhan.platforms.wechat_xml.parse import (
     Card,
     FriendRequest,
@@ -36,7 +39,7 @@ from yizhan.platforms.wechat_xml.parse import (
     parse_revoked,
     split_sender,
 )
-from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, Words, at_users, parse_words, runs
+from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, Words, at_users, mentioned_ids, parse_words, runs
 
 __all__ = [
     "EVERYONE",
@@ -57,6 +60,7 @@ __all__ = [
     "at_users",
     "card_kind",
     "card_type",
+    "compose_card",
     "compose_channel_video",
     "compose_contact",
     "compose_file",
@@ -64,6 +68,8 @@ __all__ = [
     "compose_media",
     "compose_mini_program",
     "compose_quote",
+    "emoji_words",
+    "mentioned_ids",
     "parse_card",
     "parse_contact",
     "parse_friend_request",
@@ -71,5 +77,6 @@ __all__ = [
     "parse_revoked",
     "parse_words",
     "runs",
+    "segments_with_media",
     "split_sender",
 ]

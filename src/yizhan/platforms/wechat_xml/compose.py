@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote
 from yizhan.platforms.wechat_xml.xml import CData, Nodes, attributes, escape, strip_forbidden, write
@@ -113,8 +114,7 @@ def compose_mini_program(
     Raises:
         ValueError: the program's ids are missing.
     """
-    if not program.app_id or not program.username:
-        raise ValueError("a mini program needs its appid (wx…) and its username (gh_…@app); one is missing")
+    program = _with_full_username(program)
     notice = f"https://mp.weixin.qq.com/mp/waerrpage?appid={program.app_id}&type=upgrade&upgradetype=3#wechat_redirect"
     nodes: Nodes = [
         *_head(program.title, "", form),
@@ -269,6 +269,21 @@ def _cover(cover: Cover) -> Nodes:
         ("cdnthumbheight", str(cover.height)),
         ("cdnthumbwidth", str(cover.width)),
     ]
+
+
+def _with_full_username(program: MiniProgram) -> MiniProgram:
+    """Return `program` with `@app` behind its username, which every card writes.
+
+    Raises:
+        ValueError: appid or username does not have its form.
+    """
+    if not re.fullmatch("wx[0-9A-Za-z]+", program.app_id):
+        raise ValueError(f"a mini program needs its appid (wx…), not '{program.app_id[:40]}'")
+    if re.fullmatch("gh_[0-9A-Za-z]+", program.username):
+        return replace(program, username=f"{program.username}@app")
+    if not re.fullmatch("gh_[0-9A-Za-z]+@app", program.username):
+        raise ValueError(f"a mini program needs its username (gh_…@app), not '{program.username[:40]}'")
+    return program
 
 
 def _page_path(path: str) -> str:

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, tostring
 from yizhan.model import Card as CardSegment
 from yizhan.model import ChannelVideo, ContactCard, Link, MiniProgram, Quote, Segment, Text
 from yizhan.platforms.wechat_xml.compose import FileCard
+from yizhan.platforms.wechat_xml.emoji import emoji_words
 from yizhan.platforms.wechat_xml.record import record_lines
 from yizhan.platforms.wechat_xml.xml import find, parse_fragment, refuse_hostile, repaired_source, text_of
 
@@ -104,7 +105,7 @@ class Card:
             case 51:
                 return (self._channel_video(),)
             case 57:
-                return (self._quote(), Text(self.title))
+                return (self._quote(), Text(emoji_words(self.title)))
         lines = [line for line in (self.title, self.text("des")) if line]
         return (Text("\n".join(lines)),) if lines else ()
 
@@ -357,7 +358,7 @@ def _quoted_text(kind: int, content: str) -> str:
     simple = _SIMPLE_SENDER.match(content)
     said = content[simple.end() :] if simple and simple[1].startswith("wxid_") else split_sender(content)[1]
     # XML of an unknown message type is nothing to show; a text message may itself look like XML.
-    return "" if kind not in (0, 1) and said.lstrip().startswith("<") else said
+    return "" if kind not in (0, 1) and said.lstrip().startswith("<") else emoji_words(said)
 
 
 def _number(text: str) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from yizhan.errors import Unsupported
 from yizhan.model import Mention, Quote, Segment, Target, Text
 from yizhan.model.split import spans
+from yizhan.platforms.wechat_xml.emoji import emoji_words
 
 MENTION_END = "\u2005"
 """Ends a visible `@name`."""
@@ -83,17 +84,26 @@ def at_users(mentioned: Sequence[str]) -> list[str]:
     return [EVERYONE if user == "all" else user for user in mentioned]
 
 
-def parse_words(text: str, source: str) -> tuple[Segment, ...]:
-    """Return `text` as Text and Mention segments: the n-th `@` belongs to the n-th id in `source` (`atuserlist`)."""
+def mentioned_ids(source: str) -> list[str]:
+    """Return the ids in `atuserlist` of `<msgsource>`; `all` stands for everybody."""
     found = _AT_USERS.search(source)
-    rest, segments = text, list[Segment]()
-    for user in filter(None, (name.strip() for name in (found[1] if found else "").split(","))):
+    names = [name.strip() for name in (found[1] if found else "").split(",")]
+    return ["all" if name == EVERYONE else name for name in names if name]
+
+
+def parse_words(text: str, source: str, own: str = "") -> tuple[Segment, ...]:
+    """Return `text` as Text and Mention segments: the n-th `@` belongs to the n-th id in `source` (`atuserlist`).
+
+    Emoji codes become words. `own`: the id of the account that received the text.
+    """
+    rest, segments = emoji_words(text), list[Segment]()
+    for user in mentioned_ids(source):
         before, at, after = rest.partition("@")
         if not at:
             break
         name, rest = _split_name(after)
         segments += [Text(before)] if before else []
-        segments.append(Mention("all" if user == EVERYONE else user, name))
+        segments.append(Mention(user, name, own=user == own))
     return (*segments, Text(rest)) if rest or not segments else tuple(segments)
 
 

@@ -301,7 +301,7 @@ async def test_our_upload_and_download_are_the_recorded_ones(served: Served, tmp
 def test_a_recorded_push_becomes_an_event(name: str) -> None:
     body = ALL[name]["request"]["body"]
 
-    event = convert.parse(body, "wechatsdk.main", 1.0)
+    (event,) = convert.parse(body, "wechatsdk.main", 1.0)
 
     assert _EVENTS[name] == (event.kind, event.target and event.target.id, event.sender)
     assert event.at in (float(body["pushTime"]), float(body["data"].get("createtime", 0)))
@@ -313,7 +313,7 @@ _EVENTS: dict[str, tuple[EventKind, str | None, str]] = {
     "push0_async_result": (EventKind.SENT, None, ""),
     "push1_file_group": (EventKind.MESSAGE, GROUP, ADA),
     "push1_file_private": (EventKind.MESSAGE, ADA, ADA),
-    "push1_friend_request": (EventKind.OTHER, None, "wxid_cyd0000000004"),
+    "push1_friend_request": (EventKind.FRIEND_REQUESTED, "wxid_cyd0000000004", "wxid_cyd0000000004"),
     "push1_mini_program": (EventKind.MESSAGE, ADA, ADA),
     "push1_quote": (EventKind.MESSAGE, GROUP, ADA),
     "push1_text_private": (EventKind.MESSAGE, ADA, ADA),
@@ -326,7 +326,8 @@ _EVENTS: dict[str, tuple[EventKind, str | None, str]] = {
 
 def test_recorded_cards_read_as_what_they_are() -> None:
     def segments(name: str) -> Any:
-        message = convert.parse(ALL[name]["request"]["body"], "wechatsdk.main", 1.0).message
+        (event,) = convert.parse(ALL[name]["request"]["body"], "wechatsdk.main", 1.0)
+        message = event.message
         assert message is not None
         return message.segments
 
@@ -366,8 +367,8 @@ async def test_our_pushes_have_everything_that_was_recorded(served: Served, hear
     await server.say(ADA, "bot", text="hello bot")
     await server.say(ADA, "bot", media=blob, kind="file", name="plan.txt")
     await server.say(ADA, GROUP, media=blob, kind="file", name="plan.txt")
-    server.saying.ask_friend("wxid_cyd0000000004", "Hello, I am Cyd")
-    server.saying.typed_by_hand(ADA, "typed by hand")
+    server.event_source.request_friendship("wxid_cyd0000000004", "Hello, I am Cyd")
+    server.event_source.write_by_hand(ADA, "typed by hand")
     async with ClientSession() as session:
         upload = {"type": 10009, "userName": ADA, "msgContent": "x", "bAsync": True, "asyncUserData": "job-17"}
         await (await session.post(served.url + "/api/", json=upload)).read()

@@ -152,11 +152,12 @@ class Adapter(BaseAdapter):
             raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)
             if not isinstance(raw, Mapping):
                 raise ValueError("not a push: no object")
-            event = convert.parse(raw, self.name, self.context.clock.now())
+            events = convert.parse(raw, self.name, self.context.clock.now())
         except (ValueError, TypeError, RecursionError) as error:
             log.warning("push left out", extra={"account": self.name, "reason": str(error)})
             return
-        self._put(event)
+        for event in events:
+            self._put(event)
 
     def _put(self, event: Event) -> None:
         if self._events.full():

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from yizhan.errors import LoginNeeded, PlatformError
+from yizhan.errors import LoginNeeded, PlatformError, Rejected
 from yizhan.http.listener import HttpListener
 from yizhan.http.router import Call, Router
 from yizhan.http.websocket import Socket, SocketClosed
@@ -145,6 +145,9 @@ class Registration:
             await self._remove(last)
         await self._call(wire.ADD_HANDLER, handler)
         await self._keeper.put(KEPT, _address(handler).encode())
+        # Joining and leaving members are told only on request; older versions have no such call.
+        with suppress(Rejected):
+            await self._call(wire.ENABLE_GROUP_PUSHES, wire.Switch(bEnable=True))
 
     async def _remove(self, address: str) -> None:
         for handler in await self._listed():

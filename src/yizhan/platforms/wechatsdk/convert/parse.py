@@ -1,201 +1,233 @@
-"""Pushes to events. Media stand as `Forward`: by a reference that can be fetched or sent on."""
+"""Pushes to events. Received media stand as `Forward` segments, whose reference can be fetched and sent on. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from yizhan.errors import Unsupported
-from yizhan.model import Event, EventKind, Forward, Message, Reply, Segment, Target, Text
-from yizhan.platforms.wechat_xml import (
-    parse_card,
-    parse_contact,
-    parse_friend_request,
-    parse_media,
-    parse_revoked,
-    parse_words,
-    split_sender,
-)
+from yizhan.model import Event, EventKind, Message, Reply, Target, Text
+from yizhan.platforms.wechat_xml import Revoked, parse_friend_request, parse_revoked, split_sender
 from yizhan.platforms.wechatsdk import wire
-from yizhan.wire.filename import safe_name
+from yizhan.platforms.wechatsdk.convert.content import addresses, segments_of
 
-_GROUP_KINDS = {4: EventKind.GROUP_ADDED, 5: EventKind.GROUP_REMOVED}
-_LARGE_FROM = 25 << 20
-"""Where a received file's type changes; the vendor's own border, whatever the rules say."""
+STRANGERS = "fmessage"
+"""The chat from which friend requests come."""
 
 
-def parse(raw: Mapping[str, Any], account: str, now: float) -> Event:
-    """Return what a push says.
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One push on its way to events."""
+
+    push: wire.Push
+    raw: Mapping[str, Any]
+    account: str
+    now: float
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.push.data
+
+    @property
+    def own(self) -> str:
+        """The id of the account that received the push; empty if the push does not say."""
+        return str(self.push.robot.get("userName") or self.data.get("to") or self.data.get("userName") or "")
+
+    @property
+    def at(self) -> float:
+        return float(_int(self.push.pushTime)) or self.now
+
+    @property
+    def made_id(self) -> str:
+        """An id for a push without one: the same push twice is the same event."""
+        digest = hashlib.sha256(msgspec.json.encode(self.raw)).hexdigest()[:24]
+        return f"push{self.push.pushType}:{digest}"
+
+    def place(self, id: object) -> Target | None:
+        id = str(id or "")
+        return Target(self.account, "group" if id.endswith("@chatroom") else "user", id) if id else None
+
+    def event(self, kind: EventKind, **more: Any) -> Event:
+        return Event(
+            **{"id": self.made_id, "kind": kind, "account": self.account, "at": self.at, **more}, raw=dict(self.raw)
+        )
+
+
+def parse(raw: Mapping[str, Any], account: str, now: float) -> tuple[Event, ...]:
+    """Return the events of a push: one, or one for each member who joined or left.
 
     Raises:
         ValueError: it does not have the documented shape.
     """
     try:
-        push = msgspec.convert(_known(raw), wire.Push, strict=False)
-        if push.pushType == wire.PUSH_MESSAGE:
-            return _message(msgspec.convert(_renamed(push.data), wire.Message, strict=False), raw, account, now)
+        pushed = Pushed(msgspec.convert(_known(raw), wire.Push, strict=False), raw, account, now)
+        reader = _READERS.get(pushed.push.pushType)
+        return reader(pushed) if reader else (pushed.event(EventKind.OTHER),)
     except msgspec.ValidationError as error:
         raise ValueError(f"not a push: {error}") from error
-    return _other(push, raw, account, now)
-
-
-def _renamed(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_known(data), "sender": data.get("from") or ""}
 
 
 def _known(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is null: nothing is known about it."""
+    """Leave out nulls, which stand for unknown values."""
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _other(push: wire.Push, raw: Mapping[str, Any], account: str, now: float) -> Event:
-    data = push.data
-    id, kind, target = _made_id(push.pushType, raw), EventKind.OTHER, None
-    words, context = "", dict[str, Any]()
-    match push.pushType:
-        case wire.PUSH_ASYNC:
-            kind, context = EventKind.SENT, {"asyncUserData": data.get("asyncUserData", push.asyncUserData)}
-            # Told apart from the echo of the same message, which has the same id.
-            number = data.get("szMsgSvrID") or data.get("msgSvrID")
-            id = f"push{push.pushType}:{number}" if number else id
-        case wire.PUSH_OWN:
-            kind, words = EventKind.SENT, str(data.get("content", ""))
-            id = str(data.get("szMsgSvrID") or data.get("msgSvrID") or data.get("msgSvrId") or id)
-            target = _place(account, str(data.get("talker", "")))
-        case wire.PUSH_LOGIN:
-            words = "logged in" if data.get("step") == 1 else str(data.get("desc", ""))
-        case wire.PUSH_LOGOUT:
-            kind = EventKind.LOGIN_LOST
-        case wire.PUSH_GROUP:
-            target = _place(account, str(data.get("chatroomUserName", "")))
-            kind = _GROUP_KINDS.get(_int(data.get("subType")), EventKind.OTHER)
-    message = Message((Text(words),)) if words else None
-    at = float(_int(push.pushTime)) or now
-    return Event(id, kind, account, at, target, message=message, context=context, raw=dict(raw))
+# --- messages ---
 
 
-def _made_id(push_type: int, raw: Mapping[str, Any]) -> str:
-    """An id for what has none of its own: the same push twice is the same event."""
-    return f"push{push_type}:{hashlib.sha256(msgspec.json.encode(raw)).hexdigest()[:24]}"
-
-
-def _message(message: wire.Message, raw: Mapping[str, Any], account: str, now: float) -> Event:
+def _message(pushed: Pushed) -> tuple[Event, ...]:
+    data = {**_known(pushed.data), "sender": pushed.data.get("from") or ""}
+    message = msgspec.convert(data, wire.Message, strict=False)
     place = message.sender
     in_group = place.endswith("@chatroom") or bool(message.isChatroomMsg)
     author, content = split_sender(message.content) if in_group else (place, message.content)
     info = message.chatroomMemberInfo if in_group else message.talkerInfo
-    author = author or str(info.get("userName", ""))
-    segments, kind, context = _content(message, content)
-    at = float(_int(message.createtime) or _int(message.createTime)) or now
-    withdrawn = ""
-    if kind is EventKind.RECALL:
-        withdrawn = context.pop("withdrawn")
-    return Event(
+    event = pushed.event(
+        EventKind.MESSAGE,
         # Notices that WeChat makes up on the spot have the number 0.
-        id=message.id or _made_id(wire.PUSH_MESSAGE, raw),
-        kind=kind,
-        account=account,
-        at=at,
-        target=_place(account, place) if place != "fmessage" else None,
-        sender=author if place != "fmessage" else str(context.pop("sender", "")),
+        id=message.id or pushed.made_id,
+        at=float(_int(message.createtime) or _int(message.createTime)) or pushed.now,
+        target=pushed.place(place),
+        sender=author or str(info.get("userName", "")),
         sender_name=str(info.get("remark") or info.get("nickName") or ""),
+    )
+    match message.type:
+        case wire.TYPE_FRIEND_REQUEST:
+            return (_friend_request(event, content),)
+        case wire.TYPE_REVOKED if (revoked := _revoked(content)) is not None:
+            return (_recall(event, revoked),)
+    return (_with_content(event, message, content, pushed.own),)
+
+
+def _with_content(event: Event, message: wire.Message, content: str, own: str) -> Event:
+    source = message.reserved1 or message.reversed1
+    segments = segments_of(message.type, content, source, own)
+    notice = message.type in wire.NOTICES
+    return msgspec.structs.replace(
+        event,
+        kind=EventKind.OTHER if notice else EventKind.MESSAGE,
         message=Message(segments) if segments else None,
-        reply=Reply(withdrawn or message.id, at) if kind in (EventKind.MESSAGE, EventKind.RECALL) else None,
-        context=context,
-        raw=dict(raw),
-        about=withdrawn,
+        reply=None if notice else Reply(message.id, event.at),
+        mentioned=not notice and not message.isSender and addresses(segments, source, own),
     )
 
 
-def _place(account: str, id: str) -> Target | None:
-    return Target(account, "group" if id.endswith("@chatroom") else "user", id) if id else None
-
-
-def _content(message: wire.Message, content: str) -> tuple[tuple[Segment, ...], EventKind, dict[str, Any]]:
-    """The segments of a message. What cannot be read is shown as text rather than lost."""
-    kind = EventKind.OTHER if message.type in wire.NOTICES else EventKind.MESSAGE
+def _revoked(content: str) -> Revoked | None:
     try:
-        match message.type:
-            case wire.TYPE_TEXT:
-                return parse_words(content, message.reserved1 or message.reversed1), kind, {}
-            case wire.TYPE_REVOKED:
-                if (revoked := parse_revoked(content)) is not None:
-                    text = (Text(revoked.text),) if revoked.text else ()
-                    return text, EventKind.RECALL, {"withdrawn": revoked.message_id}
-            case wire.TYPE_FRIEND_REQUEST:
-                asked = parse_friend_request(content)
-                wanted = {"encryptUserName": asked.token, "ticket": asked.ticket, "scene": asked.scene}
-                said = (Text(f"{asked.nickname}: {asked.content}"),)
-                return said, EventKind.OTHER, {**wanted, "sender": asked.username}
-            case wire.TYPE_CONTACT:
-                return (parse_contact(content),), kind, {}
-            case wire.TYPE_CARD:
-                return _card(content), kind, {}
-            case wire.TYPE_LOCATION:
-                return (Text(parse_media(content).location_text()),), kind, {}
-            case wire.TYPE_IMAGE | wire.TYPE_VOICE | wire.TYPE_VIDEO | wire.TYPE_STICKER:
-                return (_media(message.type, content),), kind, {}
+        return parse_revoked(content)
     except ValueError:
-        pass
-    return ((Text(content),) if content else ()), kind, {}
+        return None
 
 
-def _card(content: str) -> tuple[Segment, ...]:
-    card = parse_card(content)
-    file = card.file()
-    if file is None:
-        return card.segments(as_cards=True)
-    name = safe_name(card.title)
-    large = file.totallen >= _LARGE_FROM
-    reference = {
-        "platform": "wechatsdk",
-        "type": wire.TYPE_CARD,
-        "xml": card.xml,
-        "fileid": file.cdnattachurl,
-        "aeskey": file.aeskey,
-        "fileType": wire.CDN_LARGE_FILE if large else wire.CDN_FILE,
-        "size": file.totallen,
-        "md5": file.md5,
-        "name": name,
-    }
-    return (Forward("file", reference, name),)
+def _recall(event: Event, revoked: Revoked) -> Event:
+    return msgspec.structs.replace(
+        event,
+        kind=EventKind.RECALL,
+        message=Message((Text(revoked.text),)) if revoked.text else None,
+        reply=Reply(revoked.message_id, event.at),
+        about=revoked.message_id,
+    )
 
 
-def _media(kind: int, content: str) -> Forward:
-    media = parse_media(content)
-    reference: dict[str, Any] = {"platform": "wechatsdk", "type": kind, "aeskey": media.key(), "md5": media.get("md5")}
-    match kind:
-        case wire.TYPE_IMAGE:
-            original, usual = media.file_id("cdnbigimgurl"), media.file_id("cdnmidimgurl")
-            file_type = wire.CDN_IMAGE if usual else wire.CDN_ORIGINAL
-            more = {"fileid": usual or original, "fileType": file_type, "thumb": media.number("cdnthumblength")}
-            return Forward("image", {**reference, **more, "size": media.number("length")})
-        case wire.TYPE_VIDEO:
-            more = {"fileid": media.file_id("cdnvideourl"), "fileType": wire.CDN_VIDEO}
-            measures = {"thumb": media.number("cdnthumblength"), "seconds": media.number("playlength")}
-            return Forward("video", {**reference, **more, **measures, "size": media.number("length")})
-        case wire.TYPE_VOICE:
-            more = {"fileid": media.file_id("voiceurl"), "fileType": wire.CDN_VOICE}
-            length = {"milliseconds": media.number("voicelength"), "size": media.number("length")}
-            return Forward("voice", {**reference, **more, **length})
-    return Forward("sticker", {**reference, "size": media.number("len")})
+def _friend_request(event: Event, content: str) -> Event:
+    """Add person and data of a friend request; `data` is the request of interface 10035, as JSON."""
+    try:
+        asked = parse_friend_request(content)
+    except ValueError:
+        words = Message((Text(content),)) if content else None
+        return msgspec.structs.replace(event, kind=EventKind.OTHER, message=words)
+    accept = wire.AcceptFriend(encryptUserName=asked.token, ticket=asked.ticket, scene=asked.scene)
+    return msgspec.structs.replace(
+        event,
+        kind=EventKind.FRIEND_REQUESTED,
+        target=Target(event.account, "user", asked.username) if asked.username else None,
+        sender=asked.username,
+        sender_name=asked.nickname,
+        message=Message((Text(asked.content),)) if asked.content else None,
+        person=asked.username,
+        person_name=asked.nickname,
+        data=msgspec.json.encode(accept).decode(),
+    )
 
 
-def _int(value: Any) -> int:
+# --- other pushes ---
+
+
+def _asynchronous(pushed: Pushed) -> tuple[Event, ...]:
+    number = pushed.data.get("szMsgSvrID") or pushed.data.get("msgSvrID")
+    return (
+        pushed.event(
+            EventKind.SENT,
+            # The echo of the same message has the bare number.
+            id=f"push{wire.PUSH_ASYNC}:{number}" if number else pushed.made_id,
+            context={"asyncUserData": pushed.data.get("asyncUserData", pushed.push.asyncUserData)},
+        ),
+    )
+
+
+def _own_message(pushed: Pushed) -> tuple[Event, ...]:
+    data = pushed.data
+    # The id was spelled msgSvrId before 2024-07-01.
+    number = data.get("szMsgSvrID") or data.get("msgSvrID") or data.get("msgSvrId")
+    segments = segments_of(_int(data.get("msgType")) or wire.TYPE_TEXT, str(data.get("content") or ""), "", pushed.own)
+    return (
+        pushed.event(
+            EventKind.SENT,
+            id=str(number or pushed.made_id),
+            target=pushed.place(data.get("talker")),
+            message=Message(segments) if segments else None,
+        ),
+    )
+
+
+def _login(pushed: Pushed) -> tuple[Event, ...]:
+    words = "logged in" if pushed.data.get("step") == 1 else str(pushed.data.get("desc") or "")
+    return (pushed.event(EventKind.OTHER, message=Message((Text(words),)) if words else None),)
+
+
+def _logout(pushed: Pushed) -> tuple[Event, ...]:
+    return (pushed.event(EventKind.LOGIN_LOST),)
+
+
+def _group(pushed: Pushed) -> tuple[Event, ...]:
+    kind = _GROUP_KINDS.get(_int(pushed.data.get("subType")), EventKind.OTHER)
+    target = pushed.place(pushed.data.get("chatroomUserName"))
+    members = msgspec.convert(pushed.data.get("members") or [], list[wire.ChangedMember], strict=False)
+    if kind not in (EventKind.MEMBER_JOINED, EventKind.MEMBER_LEFT) or not members:
+        return (pushed.event(kind, target=target),)
+    return tuple(
+        pushed.event(
+            kind,
+            id=f"{pushed.made_id}:{member.userName}",
+            target=target,
+            sender=member.userName,
+            sender_name=member.name,
+            person=member.userName,
+            person_name=member.name,
+        )
+        for member in members
+    )
+
+
+_GROUP_KINDS = {
+    wire.MEMBERS_JOINED: EventKind.MEMBER_JOINED,
+    wire.MEMBERS_LEFT: EventKind.MEMBER_LEFT,
+    wire.SELF_JOINED: EventKind.GROUP_ADDED,
+    wire.SELF_LEFT: EventKind.GROUP_REMOVED,
+}
+_READERS = {
+    wire.PUSH_ASYNC: _asynchronous,
+    wire.PUSH_MESSAGE: _message,
+    wire.PUSH_LOGIN: _login,
+    wire.PUSH_LOGOUT: _logout,
+    wire.PUSH_OWN: _own_message,
+    wire.PUSH_GROUP: _group,
+}
+
+
+def _int(value: object) -> int:
     text = str(value)
     return int(text[:15]) if text.isascii() and text.isdecimal() else 0
-
-
-def download_of(reference: Mapping[str, Any], save_path: str) -> wire.Download:
-    """Return the download of what an event refers to, into a file of the client's machine.
-
-    Raises:
-        Unsupported: it names nothing that the CDN holds.
-    """
-    file_id, key, file_type = (reference.get(name) for name in ("fileid", "aeskey", "fileType"))
-    if not isinstance(file_id, str) or not isinstance(key, str) or not file_id or not key:
-        raise Unsupported("The reference names no object of the CDN (its id or key is missing); it cannot be fetched.")
-    return wire.Download(fileid=file_id, aeskey=key, fileType=int(file_type or wire.CDN_FILE), savePath=save_path)

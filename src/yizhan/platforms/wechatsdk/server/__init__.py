@@ -18,19 +18,20 @@ import msgspec
 from yizhan.http.router import Call, Router
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import SaidMedia, ServerOptions, SimulatedEvent
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
-from yizhan.platforms.wechatsdk.server.book import Book
+from yizhan.platforms.wechatsdk.server.book import AddressBook
 from yizhan.platforms.wechatsdk.server.calls import Answerer
 from yizhan.platforms.wechatsdk.server.cdn import Cdn
 from yizhan.platforms.wechatsdk.server.contacts import Contacts
+from yizhan.platforms.wechatsdk.server.event_source import EventSource
 from yizhan.platforms.wechatsdk.server.groups import Groups
 from yizhan.platforms.wechatsdk.server.labels import LabelCalls
 from yizhan.platforms.wechatsdk.server.paths import Folders
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
-from yizhan.platforms.wechatsdk.server.saying import Saying
 from yizhan.platforms.wechatsdk.server.sending import Sending
+from yizhan.platforms.wechatsdk.server.simulated import EventPlayer
 from yizhan.platforms.wechatsdk.server.sql import Database
 from yizhan.wire import Endpoint, Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
@@ -65,12 +66,13 @@ class Server:
         self.router.unknown = _unknown
         self.pushes = Pushes(world, self.account, frozenset(options.extra.get("push_hosts", ())))
         self.account.push = self.pushes.push
-        self.book = Book(world, self.account)
+        self.book = AddressBook(world, self.account)
         self.cdn = Cdn(world, self.folders, self._current)
         self.sending = Sending(world, self.book, self.account, self.cdn, self._current)
-        self.saying = Saying(world, self.book, self.account, self.cdn, self.pushes, self._current)
+        self.event_source = EventSource(world, self.book, self.account, self.cdn, self.pushes, self._current)
         self.contacts = Contacts(self.book, Database(self.book), self._current)
         self.groups = Groups(world, self.book, self.account, self.pushes, self._current)
+        self._player = EventPlayer(self.event_source, self.groups, self.account, self.pushes)
         self._running: set[asyncio.Task[None]] = set()
         self.labels = LabelCalls(self.book)
         for chapter in (self.sending, self.cdn, self.contacts, self.groups, self.labels, self.account):
@@ -84,7 +86,11 @@ class Server:
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
-        return await self.saying.say(sender, to, text=text, media=media, kind=kind, name=name)
+        found = [SaidMedia(media, kind, name)] if media is not None else []
+        return await self.event_source.write(SimulatedEvent("message", sender, to, text, media=found))
+
+    async def event(self, event: SimulatedEvent) -> str:
+        return await self._player.play(event)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         network = self.world.network("wechat")

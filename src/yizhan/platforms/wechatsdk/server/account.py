@@ -123,11 +123,14 @@ class Account:
                 self._scan_event(uuid, 4, "qrcode scan expired")
 
     async def logout(self, call: Call[wire.Request]) -> wire.Done:
+        self.log_out()
+        return wire.Done()
+
+    def log_out(self) -> None:
         self.logged_in = False
         # The process ends and a new one starts.
         self.pid += 1
         self.push(wire.PUSH_LOGOUT, {"time": int(self._world.now()), "userName": self.wxid})
-        return wire.Done()
 
     # --- the profile ---
 

@@ -13,7 +13,7 @@ from yizhan.world import Group, Person, World
 FILE_HELPER = "filehelper"
 
 
-class Book:
+class AddressBook:
     """Looks up; what the account alone knows (who it follows, which groups it left) is kept here."""
 
     def __init__(self, world: World, account: Account) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from yizhan.http.router import Call
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
-from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, Book, admins, id_of_token, token_of
+from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, AddressBook, admins, id_of_token, token_of
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.sql import Database
 from yizhan.wire import Fault
@@ -19,7 +19,7 @@ from yizhan.world import Group
 
 
 class Contacts:
-    def __init__(self, book: Book, database: Database, rules: Callable[[], Rules]) -> None:
+    def __init__(self, book: AddressBook, database: Database, rules: Callable[[], Rules]) -> None:
         self._book = book
         self._rules = rules
         self._database = database

@@ -11,19 +11,19 @@ from yizhan.http.router import Call
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
-from yizhan.platforms.wechatsdk.server.book import Book, admins
+from yizhan.platforms.wechatsdk.server.book import AddressBook, admins
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.pushes import Pushes
 from yizhan.wire import Fault
 from yizhan.world import Group, World
 
-JOINED, LEFT, RENAMED, SELF_JOINED, SELF_LEFT = 1, 2, 3, 4, 5
-"""`subType` of push type 5; the vendor does not print the values."""
 MEMBER_VERSION = 700000042
 
 
 class Groups:
-    def __init__(self, world: World, book: Book, account: Account, pushes: Pushes, rules: Callable[[], Rules]) -> None:
+    def __init__(
+        self, world: World, book: AddressBook, account: Account, pushes: Pushes, rules: Callable[[], Rules]
+    ) -> None:
         self._world = world
         self._book = book
         self._account = account
@@ -111,7 +111,7 @@ class Groups:
         self._lead(group)
         gone = [name for name in call.request.userNames if name in group.members]
         group.members[:] = [name for name in group.members if name not in gone]
-        self._tell(group, LEFT, gone)
+        self._tell(group, wire.MEMBERS_LEFT, gone)
         return wire.Done()
 
     async def add_admin(self, call: Call[wire.ChangeRole]) -> wire.Done:
@@ -138,13 +138,13 @@ class Groups:
 
     async def dissolve(self, call: Call[wire.OneGroup]) -> wire.Done:
         group = self._own(call.request.chatroomUserName)
-        self._tell(group, SELF_LEFT, [self._account.wxid])
+        self._tell(group, wire.SELF_LEFT, [self._account.wxid])
         group.gone = True
         return wire.Done()
 
     async def leave(self, call: Call[wire.OneGroup]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
-        self._tell(group, SELF_LEFT, [self._account.wxid])
+        self._tell(group, wire.SELF_LEFT, [self._account.wxid])
         self._book.left.add(group.id)
         return wire.Done()
 
@@ -158,7 +158,7 @@ class Groups:
     async def own_nick(self, call: Call[wire.OwnGroupNick]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
         group.extra.setdefault("nicks", {})[self._account.wxid] = call.request.nickName
-        self._tell(group, RENAMED, [self._account.wxid])
+        self._tell(group, wire.MEMBERS_RENAMED, [self._account.wxid])
         return wire.Done()
 
     async def announce(self, call: Call[wire.Announce]) -> wire.Done:
@@ -196,11 +196,28 @@ class Groups:
         self._pushes.group_changes = call.request.bEnable
         return wire.Done()
 
+    def play(self, change: int, id: str, group_id: str) -> None:
+        """Let a person join or leave a group, or the account itself (`SELF_JOINED`, `SELF_LEFT`).
+
+        Raises:
+            LookupError: there is no such person or group.
+        """
+        network = self._world.network("wechat")
+        group = network.group(group_id)
+        if change in (wire.SELF_JOINED, wire.SELF_LEFT):
+            (self._book.left.add if change == wire.SELF_LEFT else self._book.left.discard)(group_id)
+            id = self._account.wxid
+        else:
+            network.person(id)
+            members = [name for name in group.members if name != id]
+            group.members[:] = [*members, id] if change == wire.MEMBERS_JOINED else members
+        self._tell(group, change, [id])
+
     def _join(self, group: Group, names: list[str]) -> None:
         self._check(names, len(group.members))
         new = [name for name in dict.fromkeys(names) if name not in group.members]
         group.members.extend(new)
-        self._tell(group, JOINED, new)
+        self._tell(group, wire.MEMBERS_JOINED, new)
 
     def _check(self, names: list[str], there: int) -> None:
         if not names:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from yizhan.http.router import Call
 from yizhan.platforms.wechatsdk import wire
-from yizhan.platforms.wechatsdk.server.book import Book
+from yizhan.platforms.wechatsdk.server.book import AddressBook
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 
 
 class LabelCalls:
     """What the account calls its contacts; kept in the book, whose profiles show it."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: AddressBook) -> None:
         self._book = book
 
     @property

@@ -39,6 +39,8 @@ class Receiver:
         self.description = wire.Handler(cookie, url, protocol, protocol, host, port or "")
         self._world = world
         self._queue: asyncio.Queue[str] = asyncio.Queue(QUEUE)
+        # On Python 3.11 a connection that is just being made can swallow the task's cancellation.
+        self._ended = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
 
     def put(self, text: str) -> None:
@@ -48,6 +50,7 @@ class Receiver:
         self._queue.put_nowait(text)
 
     def end(self) -> asyncio.Future[None]:
+        self._ended.set()
         self._task.cancel()
         return self._task
 
@@ -55,7 +58,7 @@ class Receiver:
         protocol, url, host, port = self.address
         if protocol == wire.BY_WEBSOCKET:
             await self._keep_socket(url)
-        while True:
+        while not self._ended.is_set():
             text = await self._queue.get()
             try:
                 if protocol == wire.BY_HTTP:
@@ -70,12 +73,14 @@ class Receiver:
 
     async def _keep_socket(self, url: str) -> None:
         pause = 1.0
-        while True:
+        while not self._ended.is_set():
             with contextlib.suppress(NotReached, SocketClosed):
                 async with open_websocket(url) as socket:
                     pause = 1.0
                     await socket.send(wire.GREETING)
                     await self._speak(socket)
+            if self._ended.is_set():
+                return
             await self._world.clock.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
 

@@ -11,7 +11,7 @@ from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechat_xml import EVERYONE, FileCard, parse_card
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
-from yizhan.platforms.wechatsdk.server.book import Book
+from yizhan.platforms.wechatsdk.server.book import AddressBook
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 from yizhan.platforms.wechatsdk.server.cdn import Cdn, Stored, voice_milliseconds
 from yizhan.wire import Fault
@@ -27,7 +27,7 @@ _VOICES = frozenset({wire.CDN_VOICE})
 class Sending:
     """`rules` is asked at every call, since the sandbox changes them while it runs."""
 
-    def __init__(self, world: World, book: Book, account: Account, cdn: Cdn, rules: Callable[[], Rules]) -> None:
+    def __init__(self, world: World, book: AddressBook, account: Account, cdn: Cdn, rules: Callable[[], Rules]) -> None:
         self._world = world
         self._book = book
         self._account = account

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from yizhan.platforms.wechatsdk import wire
-from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, Book, initials
+from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, AddressBook, initials
 from yizhan.platforms.wechatsdk.server.calls import refused
 
 MAX_STEPS = 5_000_000
@@ -27,7 +27,7 @@ _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 
 class Database:
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: AddressBook) -> None:
         self._book = book
 
     async def run(self, statement: str) -> list[dict[str, str]]:

@@ -57,6 +57,7 @@ ADD_HANDLER = interface(1001, "add_handler", AddHandler, Added, "处理消息/ht
 REMOVE_HANDLER = interface(1002, "remove_handler", RemoveHandler, Done, "处理消息/移除处理器")
 LIST_HANDLERS = interface(1003, "list_handlers", Request, Handlers, "处理消息/获取消息处理器列表")
 EAGER_DOWNLOADS = interface(10094, "eager_downloads", Switch, Done, "WeChatAPIs/WechatBotCMD: OtherNativeApi.py")
+ENABLE_GROUP_PUSHES = interface(10115, "enable_group_pushes", Switch, Done, "群管理/群变动推送开关")
 ANTI_REVOKE = interface(10095, "anti_revoke", Switch, Done, "WeChatAPIs/WechatBotCMD: OtherNativeApi.py")
 
 
@@ -122,6 +123,23 @@ class Message(Struct):
     def id(self) -> str:
         """The id as text; empty when there is none."""
         return next((number for number in (self.szMsgSvrID, str(self.msgSvrID)) if number not in ("", "0")), "")
+
+
+MEMBERS_JOINED, MEMBERS_LEFT, MEMBERS_RENAMED, SELF_JOINED, SELF_LEFT = range(1, 6)
+"""`subType` of push type 5. A proposal: the vendor prints no values."""
+
+
+class ChangedMember(Struct):
+    """One of `members` of push type 5. A proposal: the vendor prints no keys."""
+
+    userName: str = ""
+    nickName: str | None = ""
+    displayName: str | None = ""
+
+    @property
+    def name(self) -> str:
+        """The name in the group, or the person's own."""
+        return self.displayName or self.nickName or ""
 
 
 TYPE_TEXT, TYPE_IMAGE, TYPE_VOICE, TYPE_FRIEND_REQUEST, TYPE_CONTACT, TYPE_VIDEO = 1, 3, 34, 37, 42, 43

@@ -9,7 +9,6 @@ from msgspec import Struct
 from yizhan.platforms.wechatsdk.wire.envelope import Digits, Done, Request, interface
 from yizhan.platforms.wechatsdk.wire.foreign.account import AnyAnswer
 from yizhan.platforms.wechatsdk.wire.foreign.contacts import OneGroup
-from yizhan.platforms.wechatsdk.wire.handlers import Switch
 
 
 class GroupInfo(Struct):
@@ -163,4 +162,3 @@ RESOLVE_INVITATION = interface(10089, "resolve_invitation", ResolveInvitation, A
 ADD_MEMBER_AS_FRIEND = interface(
     10090, "add_member_as_friend", AddMember, Done, "群管理/添加群成员为好友", acts=True, target="userName"
 )
-ENABLE_GROUP_PUSHES = interface(10115, "enable_group_pushes", Switch, Done, "群管理/群变动推送开关")
