@@ -12,7 +12,7 @@ from tests.sending.fake import Network
 from tests.support import PATIENCE, until
 from yizhan.engine import Engine
 from yizhan.errors import LoginNeeded, Refused, Unavailable, Unsupported, WindowClosed
-from yizhan.model import Event, EventKind, Forward, Message, Reply, State, Target, Text
+from yizhan.model import Event, EventKind, Forward, Message, Quote, Reply, State, Target, Text
 from yizhan.world import TurnableClock
 
 ALICE = Target("fake.me", "user", "alice")
@@ -281,3 +281,38 @@ async def test_a_reader_of_one_account_does_not_keep_the_events_of_the_others(en
 
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
+
+
+# --- quotes ---
+
+
+def quoting(quote: Quote) -> Event:
+    return Event("answer", EventKind.MESSAGE, "fake.me", 2.0, ALICE, "bob", "Bob", Message((quote, Text("this one"))))
+
+
+async def test_a_quote_of_which_the_wire_gives_only_the_id_has_the_content_of_the_stored_message(
+    engine: Engine, network: Network
+) -> None:
+    stream = engine.events()
+    photo = Forward("image", {"url": "x"}, "a.png")
+    quoted = Event("q", EventKind.MESSAGE, "fake.me", 1.0, ALICE, "alice", "Alice", Message((Text("look"), photo)))
+    for event in (quoted, quoting(Quote("q"))):
+        network.inbox.put_nowait(event)
+    await first(stream)
+    event = await first(stream)
+
+    assert event.message is not None
+    kept = Forward("image", {"url": "x"}, "a.png", "fake.me")
+    assert Quote("q", "look", "alice", "Alice", 1.0, (kept,)) == event.message.segments[0]
+
+
+@pytest.mark.parametrize("quote", [Quote("unknown"), Quote("", "words"), Quote("q", "the wire's own words")])
+async def test_other_quotes_stay_as_the_wire_gives_them(engine: Engine, network: Network, quote: Quote) -> None:
+    stream = engine.events()
+    network.inbox.put_nowait(said("stored", id="q"))
+    network.inbox.put_nowait(quoting(quote))
+    await first(stream)
+    event = await first(stream)
+
+    assert event.message is not None
+    assert quote == event.message.segments[0]

@@ -45,6 +45,7 @@ _RECENT = Statement(
     SELECT body FROM events WHERE :account IS NULL OR account = :account ORDER BY seq DESC LIMIT :limit
     """,
 )
+_FIND = Statement("find event", sqlite="SELECT body FROM events WHERE account = :account AND event_id = :event_id")
 _NEWEST = Statement("newest event", sqlite="SELECT max(seq) FROM events")
 _AFTER = Statement("events after", sqlite="SELECT seq, body FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit")
 _PLACE = Statement("place of reader", sqlite="SELECT value FROM counters WHERE name = :name")
@@ -114,6 +115,12 @@ class EventTable:
             Target(account, kind, target): msgspec.json.decode(self._vault.unlock(body, "context"))
             for kind, target, body in rows
         }
+
+    async def find(self, account: str, event_id: str) -> Event | None:
+        """Return the event that `account` received under the platform's id, if it is still stored."""
+        values = {"account": account, "event_id": event_id}
+        body = await self._ledger.read(lambda connection: connection.value(_FIND, values))
+        return self._read(body) if body is not None else None
 
     async def recent(self, account: str | None = None, limit: int = 100) -> list[Event]:
         """Return the newest events, oldest of them first."""

@@ -16,6 +16,7 @@ from yizhan.errors import LoginNeeded, YizhanError
 from yizhan.model import Card, CardLine, Clock, Event, EventKind, Forward, Quote, Segment
 from yizhan.platforms.spec import platform_named
 from yizhan.receiving.event_log import EventTable, context_of
+from yizhan.receiving.quotes import with_quoted_content
 from yizhan.runtime.notifier import Notifier
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.worker import Worker
@@ -220,7 +221,7 @@ class Listeners:
         if event.kind is EventKind.LOGIN_LOST:
             why = str(event.raw.get("reason") or f"The login of {name} has ended.")
             return await self._lose_login(name, why, event)
-        event = _with_receiving_account(event)
+        event = await with_quoted_content(_with_receiving_account(event), self._table)
         # Before it is stored: a delivery that it releases may be looked at as soon as that is done.
         _remember_context(await self._accounts.use(name), event)
         kept = await self._table.keep(event, self._clock.now(), self._release(event))
