@@ -226,18 +226,20 @@ class Adapter(BaseAdapter):
 
     async def check(self) -> Sequence[Finding]:
         findings = []
-        for what, look, remedy in (
+        for subject, check, remedy in (
             ("access token", self.bot.tokens.headers, "Compare AppID and AppSecret with the management console."),
             ("the bot itself", self.bot.me, "See whether the bot is online and this machine's address is allowed."),
             ("event gateway", self.bot.gateway, "Without it no events arrive; sending works all the same."),
         ):
             try:
-                await look()
-                findings.append(Finding(what, True))
+                await check()
+                findings.append(Finding(subject, True))
             except Unavailable as error:
-                findings.append(Finding(what, False, str(error), "See whether base_url is right and can be reached."))
+                findings.append(
+                    Finding(subject, False, str(error), "See whether base_url is right and can be reached.")
+                )
             except PlatformError as error:
-                findings.append(Finding(what, False, str(error), remedy))
+                findings.append(Finding(subject, False, str(error), remedy))
         return findings
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ from yizhan.wire import Endpoint, Header, Path, Whole
 Res = TypeVar("Res")
 
 RATE_RETRY_SECONDS = 30.0
-"""How long a call is repeated that the platform refuses for its rate."""
+"""Time during which a call over its rate is repeated."""
 
 
 class Api:

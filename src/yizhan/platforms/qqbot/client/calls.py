@@ -101,7 +101,7 @@ class SceneCalls:
 
 
 class C2CCalls(SceneCalls):
-    """One-to-one chats: what they have beyond groups."""
+    """One-to-one chats, with streams and typing notices."""
 
     async def post_stream_message(self, openid: str, **fields: Any) -> messages.StreamSent:
         """Send a piece of a growing text; fields as in `wire.messages.StreamMessage`."""

@@ -35,7 +35,7 @@ class _Api:
 
 
 class SceneApi(_Api):
-    """`client.groupApi`, and what `client.c2cApi` has in common with it."""
+    """`client.groupApi`, and the base of `client.c2cApi`."""
 
     def __init__(self, api: Api, scene: Scene) -> None:
         super().__init__(api)

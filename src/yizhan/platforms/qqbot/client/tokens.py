@@ -15,14 +15,14 @@ from yizhan.platforms.qqbot.wire.token import AppSecret
 from yizhan.runtime.single_flight import SingleFlight
 
 RENEW_SECONDS = 45.0
-"""How long before its end a token is renewed. The platform hands out a new one only in the last 60 s of the old one."""
+"""A token is renewed this long before its end. The platform issues a new one only in the last 60 s."""
 RETRY_SECONDS = 5.0
 """Pause between two attempts to renew while the old token still works."""
 STATE_KEY = "token"
 
 
 class StoredToken(Struct):
-    """A token with what it was issued for; it is not used for another bot or host."""
+    """A token with its bot and host; it is not used for others."""
 
     app_id: str
     token: str

@@ -13,9 +13,9 @@ from yizhan.platforms.qqbot.wire.files import UploadConfig
 
 STATE_KEY = "uploads"
 MAX_REMEMBERED = 16
-"""Above this the oldest is forgotten; it would only begin anew."""
+"""Above this the oldest upload is forgotten, and begins anew when it is asked for."""
 MAX_AGE_SECONDS = 2 * 3600.0
-"""How long an upload may be continued. The platform does not say how long it keeps the parts."""
+"""Age up to which an upload is continued. The platform does not say how long it keeps the parts."""
 
 
 class UploadPart(Struct, frozen=True):
@@ -31,7 +31,7 @@ class UnfinishedUpload(Struct):
     """One upload in progress."""
 
     key: str
-    """Scene, digest and use: what the finished upload is good for."""
+    """Scene, digest and use of the finished upload."""
     openid: str
     """The user or group under which it began. It continues there, also for other targets."""
     upload_id: str

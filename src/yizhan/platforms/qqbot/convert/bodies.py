@@ -38,7 +38,7 @@ class GuildBody:
 
 @dataclass(frozen=True, slots=True)
 class FormattedBody:
-    """Markdown, perhaps with buttons, and what goes instead if the platform refuses the form from this bot."""
+    """Markdown, perhaps with buttons, and its replacements if the platform refuses the form from this bot."""
 
     message: SendMessage | SendToChannel | SendToDm
     plain: str | None = None

@@ -17,7 +17,7 @@ def compose(message: Message, target: Target, rules: Rules) -> tuple[Part, ...]:
     """Return the parts that carry `message`, in order.
 
     Raises:
-        Unsupported: there is no way to carry a segment to this kind of target; the text says what would work.
+        Unsupported: this kind of target takes no such segment; the text names an alternative.
         MediaFormat, MediaTooLarge: the platform would refuse the file; the text names the rule.
     """
     if target.kind not in KINDS:

@@ -103,7 +103,7 @@ class QqComposer(Composer):
         return split_text(text, self.max_chars, whole=MARKUP)
 
     def take_caption(self) -> str | None:
-        """Return the end of the gathered text; what does not fit goes before, in messages of its own."""
+        """Return the end of the gathered text; the text before it becomes messages of its own."""
         pieces = self.take_text()
         for piece in pieces[:-1]:
             self.append_text(piece)
@@ -198,8 +198,8 @@ class QqComposer(Composer):
                 return content, body.plain
         return "", ""
 
-    def _refuse_format(self, fallback: str, what: str, rule: str) -> None:
-        """Note that `what` goes as text.
+    def _refuse_format(self, fallback: str, form: str, rule: str) -> None:
+        """Note that `form` is replaced by text.
 
         Raises:
             Unsupported: the segment asks to fail then.
@@ -207,11 +207,11 @@ class QqComposer(Composer):
         why = f"rule {rule}, profile {self.rules.profile}"
         if fallback == "fail":
             raise Unsupported(
-                f"{self.target} takes no such {what} ({why}). Use fallback='text', or change the rule if the bot may."
+                f"{self.target} takes no {form} ({why}). Use fallback='text', or change the rule if the bot may."
             )
-        self.pending_note = f"sent as plain text instead of {what} ({why})"
+        self.pending_note = f"sent as plain text instead of {form} ({why})"
 
-    # --- what differs between scenes and guilds ---
+    # --- differences between scenes and guilds ---
 
     def written(self, text: str) -> str:
         """Return `text` as the wire writes it."""
@@ -246,7 +246,7 @@ class QqComposer(Composer):
 
 
 def escaped(text: str) -> str:
-    """Return Markdown that shows `text` as it is; mentions stay what they are, and so do the ends of lines."""
+    """Return Markdown that shows `text` unchanged, with its mentions and line breaks."""
     return _SPECIAL.sub(lambda found: found[1] or f"\\{found[2]}", text).replace("\n", "  \n")
 
 

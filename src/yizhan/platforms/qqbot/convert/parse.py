@@ -22,7 +22,7 @@ ADDRESSED = ("GROUP_AT_MESSAGE_CREATE", "AT_MESSAGE_CREATE")
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """How the receiving bot recognizes itself in a message."""
+    """The receiving bot, as messages may refer to it."""
 
     id: str = ""
     """The bot's own id, as the gateway's READY names it; the one that guilds use."""
@@ -60,7 +60,7 @@ class Pushed:
 
 
 def parse(frame: Frame, account: str, now: float, own: Own = Own()) -> Event | None:
-    """Return the event in a dispatch frame; None for what only concerns the session.
+    """Return the event in a dispatch frame; None if it concerns the session only.
 
     `account`: `platform.name`. `now`: for events that bring no time.
     """

@@ -285,7 +285,7 @@ class EventSource:
         return event_id
 
     def new_message_id(self) -> str:
-        """`ROBOT1.0_` and what looks like base64 with `-`, `.` and `!` for its three odd characters."""
+        """Return `ROBOT1.0_` and base64 in which `-`, `.` and `!` replace `+`, `/` and `=`."""
         return f"ROBOT1.0_{self._text(48)}"
 
     def new_guild_id(self) -> str:

@@ -1,6 +1,6 @@
 """Messages to users and groups: checks of target, quota and content; streams and recall.
 
-The checks come in the platform's order as far as that is visible: target, mute, the answered message, its time, its
+The checks have the platform's order as far as it is known: target, mute, the answered message, its time, its
 number of answers, the sequence number, the content. A refused message uses up no quota and no number.
 """
 

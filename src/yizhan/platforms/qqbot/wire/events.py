@@ -65,7 +65,7 @@ class Attachment(Struct, omit_defaults=True):
 
 
 class Mentioned(Struct):
-    """One entry of `mentions`. `id` is what stands in the text as `<@id>`."""
+    """One entry of `mentions`. Its mark in the text is `<@id>`."""
 
     id: str = ""
     member_openid: str = ""

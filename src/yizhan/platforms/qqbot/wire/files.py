@@ -81,7 +81,7 @@ class PartSlot(Struct):
 
 
 class UploadConfig(Struct):
-    """How the server wants to be served. Seconds."""
+    """The pace that the server asks for. Seconds."""
 
     concurrency: int = 1
     retry_timeout: int = 300
@@ -97,7 +97,7 @@ class Prepared(Struct, omit_defaults=True):
     """Older answers have it here."""
     retry_timeout: int | None = None
     file_uuid: str | None = None
-    """Said to come, with `file_info` and without parts, when the platform has the file already."""
+    """With `file_info` and without parts if the platform has the file already (AstrBotDevs/AstrBot#9218)."""
     file_info: str | None = None
     ttl: int | None = None
 

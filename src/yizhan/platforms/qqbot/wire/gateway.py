@@ -39,7 +39,7 @@ class Frame(Struct, omit_defaults=True):
     """Number of the event in its session, from 1; on every dispatch."""
     t: str | None = None
     id: str | None = None
-    """`EVENT_NAME:uuid`, what `event_id` refers to; absent on READY and RESUMED."""
+    """`EVENT_NAME:uuid`, which `event_id` refers to; absent on READY and RESUMED."""
 
 
 class Hello(Struct):
@@ -93,7 +93,7 @@ class Intents(IntFlag):
 
 
 class CloseCode(Struct, frozen=True):
-    """A close code, and what a client may do after it."""
+    """A close code, and the ways in which a client may go on."""
 
     code: int
     meaning: str

@@ -102,7 +102,7 @@ class StreamMessage(Struct, omit_defaults=True):
 
     openid: Annotated[str, Path()]
     input_mode: str
-    """`append`, or `replace`, where the text must begin with what was delivered."""
+    """`append`, or `replace`, where the text must begin with the delivered text."""
     input_state: int
     """1 running, 10 done."""
     index: int
