@@ -39,6 +39,7 @@ from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
 from yizhan.sending.pace import Paces
 from yizhan.sending.senders import Senders
+from yizhan.sending.settled_log import log_settled
 from yizhan.sending.waiting import Waiting, raise_if_failed
 from yizhan.sending.worker import Worker
 from yizhan.storage.counters import known_store_id, make_store_id
@@ -79,6 +80,7 @@ class Supervisor:
 
         self.clock, self.folder, self.ledger, self.library, self.store_id = clock, folder, ledger, library, store_id
         self.notifier = Notifier()
+        self.notifier.delivery_changed.subscribe(log_settled)
         self.statuses = AccountStatuses(self.notifier)
         self.variants = Variants(library)
         self.shared = SharedMedia(library, vault, clock, share)
@@ -171,6 +173,7 @@ class Supervisor:
         sending: bool,
         concurrency: int,
         share: ShareSettings | None,
+        key: str | None = None,
     ) -> Supervisor:
         """Open the store in `folder`, making it if need be, and start sending and following it.
 
@@ -188,7 +191,7 @@ class Supervisor:
         ledger = await Ledger.open(folder / "yizhan.db")
         try:
             is_new = not await ledger.read(known_store_id)
-            vault = Vault.open(folder / "key", make=is_new)
+            vault = Vault.open(folder / "key", make=is_new, key=key)
             used_clock = clock or SystemClock()
             library = Library(open_blobs(folder / "blobs"), SqlMediaIndex(ledger), used_clock)
             store_id = await ledger.write(make_store_id)

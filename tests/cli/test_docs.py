@@ -96,7 +96,10 @@ def test_links_within_the_page_lead_somewhere() -> None:
 def test_every_variable_that_the_page_names_is_one() -> None:
     from yizhan.cli.app import app
 
-    helps = reference() + "YIZHAN_STORE YIZHAN_JSON YIZHAN_QUIET YIZHAN_LOG YIZHAN_QQBOT_SECRET YIZHAN_PLATFORM_KEY"
+    helps = (
+        reference()
+        + "YIZHAN_STORE YIZHAN_JSON YIZHAN_QUIET YIZHAN_CONFIG YIZHAN_LOG YIZHAN_QQBOT_SECRET YIZHAN_PLATFORM_KEY"
+    )
 
     assert app.info.name == "yizhan"
     assert set(re.findall(r"YIZHAN_[A-Z_]+", PAGE)) <= set(re.findall(r"YIZHAN_[A-Z_]+", helps))

@@ -8,7 +8,20 @@ import sys
 
 import pytest
 
-HEAVY = ("sqlalchemy", "alembic", "aiohttp", "uvloop", "obstore", "PIL", "av", "pysilk", "cryptography", "segno")
+HEAVY = (
+    "sqlalchemy",
+    "alembic",
+    "aiohttp",
+    "uvloop",
+    "obstore",
+    "PIL",
+    "av",
+    "pysilk",
+    "cryptography",
+    "segno",
+    "structlog",
+    "prometheus_client",
+)
 LOOK = """
 import json, sys
 {code}

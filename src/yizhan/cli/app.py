@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from yizhan.cli import (
     account,
+    config,
+    configured,
     contacts,
     deliveries,
     demo,
@@ -33,6 +35,9 @@ from yizhan.cli.exits import FAILED, explain, usage
 from yizhan.cli.options import wants_json
 from yizhan.cli.output import write
 from yizhan.errors import YizhanError
+
+if TYPE_CHECKING:
+    from yizhan.config.settings import LogSettings
 
 INTERRUPTED, TERMINATED = 130, 143
 
@@ -62,8 +67,24 @@ def options(
             "--version", callback=_version, is_eager=True, allow_from_autoenv=False, help="Show the version and end."
         ),
     ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store", metavar="PATH", allow_from_autoenv=False, help="The store; may also stand after the command."
+        ),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="YIZHAN_CONFIG",
+            metavar="FILE",
+            help="The configuration; yizhan.toml in this folder if there is one.",
+        ),
+    ] = None,
 ) -> None:
     """Options before the command."""
+    _set_up_log(configured.begin(store, config_file).settings.log)
 
 
 SENDING, ACCOUNTS, LOOKING, TRYING = "Send", "Accounts and people", "Look", "Try it out, no account needed"
@@ -80,6 +101,7 @@ app.add_typer(deliveries.app, name="deliveries", rich_help_panel=LOOKING)
 app.command("tail", rich_help_panel=LOOKING)(tail.tail)
 app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
 app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
+app.add_typer(config.app, name="config", rich_help_panel=LOOKING)
 app.command("demo", rich_help_panel=TRYING)(demo.demo)
 app.command("sandbox", rich_help_panel=TRYING)(sandbox.sandbox)
 
@@ -88,7 +110,6 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what went wrong is said on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = wants_json(given)
-    _set_logging()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show Chinese shows question marks; nothing fails for that.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
@@ -113,8 +134,11 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _set_logging() -> None:
-    """Errors are said by the commands; the log is for who asks for it: YIZHAN_LOG=info."""
-    level = os.environ.get("YIZHAN_LOG", "").upper()
-    known = level in logging.getLevelNamesMapping()
-    logging.basicConfig(level=level if known else logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")
+def _set_up_log(settings: LogSettings) -> None:
+    """Commands say errors themselves; the log is written where the configuration asks for it."""
+    if settings.level == "off":
+        logging.basicConfig(level=logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")
+        return
+    from yizhan.runtime.log_lines import set_up_log
+
+    set_up_log(settings.level, settings.format)

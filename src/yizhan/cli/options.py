@@ -9,10 +9,23 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from yizhan.cli import configured
+
 DEFAULT_STORE = Path("yizhan-data")
 
+
+def _chosen(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path:
+    """Return the store of this command: an option before it, the configuration and the default count, too."""
+    if ctx.resilient_parsing:
+        return value
+    source = ctx.get_parameter_source(param.name or "store")
+    given = source is not None and source.name == "COMMANDLINE"
+    return configured.store_choice(value if given else None).path
+
+
 Store: TypeAlias = Annotated[
-    Path, typer.Option("--store", envvar="YIZHAN_STORE", metavar="PATH", help="The store: one folder.")
+    Path,
+    typer.Option("--store", envvar="YIZHAN_STORE", metavar="PATH", callback=_chosen, help="The store: one folder."),
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", envvar="YIZHAN_JSON", help="Answer in JSON, one object per line.")

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from yizhan.errors import ConfigError
+from yizhan.cli import configured
 
 if TYPE_CHECKING:
+    from yizhan.config.settings import MediaSettings
     from yizhan.engine import Engine
+    from yizhan.media.references import Trust
 
 T = TypeVar("T")
 
@@ -60,15 +62,20 @@ async def opened(
         StorageError: it cannot be used.
     """
     if not make and not (store / "yizhan.db").exists():
-        raise ConfigError(
-            f"There is no store at {store}. Begin one by adding an account (yizhan account add qqbot.main …), "
-            "or name another with --store or YIZHAN_STORE."
-        )
+        raise configured.no_store(store)
     from yizhan.engine import Engine
 
-    async with await Engine.open(store, sending=sending) as engine:
-        if allow:
-            from yizhan.media.references import Trust
-
-            engine.library.trust = Trust.allowing(*allow)
+    settings = configured.config().settings
+    async with await Engine.open(store, sending=sending, key=settings.store.key or None) as engine:
+        engine.library.max_bytes = settings.media.max_bytes
+        engine.library.trust = _trust(settings.media, allow or ())
         yield engine
+
+
+def _trust(media: MediaSettings, allow: Sequence[str]) -> Trust:
+    """Return the paths and addresses that a command may name: those of the configuration, and `allow`."""
+    from yizhan.media.references import OWNER, Trust
+
+    addresses = (*media.allow, *allow)
+    fetch = Trust.allowing(*addresses).fetch if addresses else OWNER.fetch
+    return Trust(folders=media.folders, fetch=fetch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
@@ -21,6 +22,8 @@ from yizhan.wire import Endpoint, Fault, HttpRequest, HttpResponse, decode_respo
 __all__ = ["Caller", "Progress"]
 
 Res = TypeVar("Res")
+
+log = logging.getLogger(__name__)
 
 MAX_ANSWER = 64 << 20
 """Bytes: a larger answer is not read into memory."""
@@ -116,11 +119,13 @@ class Caller:
             try:
                 async with deadline, self._open(http, self._address(endpoint, http, url), progress, deadline) as answer:
                     body = await self._body(endpoint, answer.content, deadline)
+                    log.debug("call answered", extra=self._log_fields(endpoint, status=answer.status, bytes=len(body)))
                     return HttpResponse(answer.status, list(answer.headers.items()), body)
             except Exception as error:
                 if may_repeat and isinstance(error.__cause__, Unsent):
                     continue
                 explained = self._explained(endpoint, error, sent=deadline.sent)
+                log.debug("call not answered", extra=self._log_fields(endpoint, reason=str(explained)))
                 if explained is error:
                     raise
                 raise explained from error
@@ -229,6 +234,10 @@ class Caller:
                     endpoint=endpoint.name,
                 )
         return bytes(data)
+
+    def _log_fields(self, endpoint: Endpoint[Any, Any], **more: object) -> dict[str, object]:
+        # No address and no body: both carry secrets.
+        return {"account": self.account, "endpoint": endpoint.name, **more}
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

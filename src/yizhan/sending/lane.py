@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 from yizhan.errors import StorageError
 from yizhan.model import State, Target
+from yizhan.runtime.log_context import log_fields
 from yizhan.runtime.notifier import DeliveryChanged
 from yizhan.sending.concurrency import AdaptiveConcurrency
 from yizhan.sending.delivery import BROADCAST, Delivery
@@ -279,11 +280,12 @@ class Lane:
         began = asyncio.get_running_loop().time()
         try:
             run = DeliveryRun(delivery, self._sender)
-            while isinstance(step := await run.carry_on(), Continue):
-                pass
+            with log_fields(account=self.account, delivery=delivery.seq):
+                while isinstance(step := await run.carry_on(), Continue):
+                    pass
             self._after(delivery, step)
         except Exception:
-            log.exception("delivery failed", extra={"delivery": delivery.seq})
+            log.exception("delivery failed", extra={"account": self.account, "delivery": delivery.seq})
             await self._recover(delivery)
         finally:
             self._finish(delivery, began)

@@ -24,15 +24,15 @@ class Vault:
         self._key = key
 
     @classmethod
-    def open(cls, file: Path, *, make: bool = True) -> Vault:
-        """Take the key from YIZHAN_KEY (base64 of 32 bytes), else from `file`. `make`: make one if it is missing.
+    def open(cls, file: Path, *, make: bool = True, key: str | None = None) -> Vault:
+        """Take `key` (base64 of 32 bytes), else that of YIZHAN_KEY, else of `file`; `make`: make it if it is missing.
 
         Raises:
             ConfigError: the key is not one.
             StorageError: it cannot be read, or is missing and none is to be made: the store has another one.
         """
-        text = os.environ.get(KEY_VARIABLE)
-        source = KEY_VARIABLE if text else str(file)
+        text = key or os.environ.get(KEY_VARIABLE)
+        source = "[store] key" if key else KEY_VARIABLE if text else str(file)
         if text is None:
             if not file.exists() and not make:
                 raise StorageError(
@@ -41,12 +41,12 @@ class Vault:
                 )
             text = _read_key(file)
         try:
-            key = base64.b64decode(text.strip(), validate=True)
+            secret = base64.b64decode(text.strip(), validate=True)
         except ValueError as error:
             raise ConfigError(f"{source} does not hold a key: expected base64 of 32 bytes.") from error
-        if len(key) != 32:
-            raise ConfigError(f"{source} does not hold a key: expected base64 of 32 bytes, it has {len(key)}.")
-        return cls(key)
+        if len(secret) != 32:
+            raise ConfigError(f"{source} does not hold a key: expected base64 of 32 bytes, it has {len(secret)}.")
+        return cls(secret)
 
     def lock(self, value: bytes, what: str) -> bytes:
         nonce = secrets.token_bytes(12)
