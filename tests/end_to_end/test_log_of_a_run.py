@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,17 @@ from yizhan.engine import Engine
 from yizhan.errors import YizhanError
 from yizhan.http.client import Caller
 from yizhan.platforms.spec import platform_named
-from yizhan.runtime.log_lines import set_up_log
+from yizhan.runtime.log_lines import set_up_log, stop_log
 from yizhan.testing import RunningSandbox
 from yizhan.wire.mask import is_secret
 
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    root, ours = logging.getLogger(), logging.getLogger("yizhan")
-    before, out = (list(root.handlers), root.level, ours.level), io.StringIO()
+    out = io.StringIO()
     set_up_log("debug", "json", out)
     yield out
-    root.handlers[:], root.level = before[0], before[1]
-    ours.setLevel(before[2])
+    stop_log()
 
 
 @pytest.fixture

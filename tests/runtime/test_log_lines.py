@@ -10,19 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from yizhan.runtime.log_context import log_fields
-from yizhan.runtime.log_lines import set_up_log
+from yizhan.runtime.log_lines import set_up_log, stop_log
 
 log = logging.getLogger("yizhan.tests")
 
 
 @pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
-    """Put the loggers back as they were."""
-    root, ours = logging.getLogger(), logging.getLogger("yizhan")
-    before = list(root.handlers), root.level, ours.level
+def stopped() -> Iterator[None]:
     yield
-    root.handlers[:], root.level = before[0], before[1]
-    ours.setLevel(before[2])
+    stop_log()
 
 
 @pytest.fixture
@@ -94,3 +90,14 @@ def test_a_line_break_in_a_value_begins_no_new_line(out: io.StringIO) -> None:
     log.info("push left out", extra={"begins": "a\n2026-01-01 error forged"})
 
     assert 1 == out.getvalue().count("\n")
+
+
+def test_a_stopped_log_leaves_the_handlers_of_others(out: io.StringIO) -> None:
+    others = list(logging.getLogger().handlers)
+
+    set_up_log("info", "text", out)
+    stop_log()
+    log.warning("late")
+
+    assert others == logging.getLogger().handlers
+    assert "" == out.getvalue()

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from yizhan.cli import (
     account,
+    backup,
     config,
     configured,
     contacts,
@@ -87,7 +88,13 @@ def options(
     _set_up_log(configured.begin(store, config_file).settings.log)
 
 
-SENDING, ACCOUNTS, LOOKING, TRYING = "Send", "Accounts and people", "Look", "Try it out, no account needed"
+SENDING, ACCOUNTS, LOOKING, KEEPING, TRYING = (
+    "Send",
+    "Accounts and people",
+    "Look",
+    "Keep it running",
+    "Try it out, no account needed",
+)
 
 app.command("send", rich_help_panel=SENDING)(send.send)
 app.command("upload", rich_help_panel=SENDING)(upload.upload)
@@ -102,6 +109,8 @@ app.command("tail", rich_help_panel=LOOKING)(tail.tail)
 app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
 app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=LOOKING)
+app.command("backup", rich_help_panel=KEEPING)(backup.backup)
+app.command("restore", rich_help_panel=KEEPING)(backup.restore)
 app.command("demo", rich_help_panel=TRYING)(demo.demo)
 app.command("sandbox", rich_help_panel=TRYING)(sandbox.sandbox)
 
@@ -138,6 +147,8 @@ def _set_up_log(settings: LogSettings) -> None:
     """Commands say errors themselves; the log is written where the configuration asks for it."""
     if settings.level == "off":
         logging.basicConfig(level=logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")
+        if "yizhan.runtime.log_lines" in sys.modules:
+            sys.modules["yizhan.runtime.log_lines"].stop_log()
         return
     from yizhan.runtime.log_lines import set_up_log
 

@@ -29,13 +29,36 @@ def set_up_log(level: str, form: str, stream: IO[str] | None = None) -> None:
 
     Other libraries' lines are written from `warning` on: at `debug` some of them write what they send.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    stop_log()
+    handler = LineHandler(stream)
     handler.setFormatter(_formatter(form))
     number = logging.CRITICAL + 1 if level == "off" else logging.getLevelNamesMapping()[level.upper()]
-    root, ours = logging.getLogger(), logging.getLogger(_ROOM)
-    root.handlers[:] = [handler]
+    root = logging.getLogger()
+    root.addHandler(handler)
     root.setLevel(max(number, logging.WARNING))
-    ours.setLevel(number)
+    logging.getLogger(_ROOM).setLevel(number)
+
+
+def stop_log() -> None:
+    """Write no more lines; handlers of others stay."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LineHandler)]:
+        root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
+        logging.getLogger(_ROOM).setLevel(logging.NOTSET)
+
+
+class LineHandler(logging.StreamHandler[IO[str]]):
+    """Writes to its stream, or to what standard error is at that time."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        super().__init__(stream)
+        self._given = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._given is None:
+            self.stream = sys.stderr
+        super().emit(record)
 
 
 def _formatter(form: str) -> logging.Formatter:
