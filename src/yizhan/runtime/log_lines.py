@@ -52,7 +52,7 @@ class LineHandler(logging.StreamHandler[IO[str]]):
     """Writes to its stream, or to what standard error is at that time."""
 
     def __init__(self, stream: IO[str] | None) -> None:
-        super().__init__(stream)
+        super().__init__(stream or sys.stderr)
         self._given = stream
 
     def emit(self, record: logging.LogRecord) -> None:
