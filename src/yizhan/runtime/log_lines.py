@@ -20,6 +20,8 @@ from yizhan.wire.mask import is_secret, mask_text
 ALWAYS = ("account", "delivery", "endpoint", "reason")
 """Fields of every line in this order; empty in JSON, and left out of text, where nothing is known."""
 _ROOM = "yizhan"
+_OF_OTHER_HANDLERS = ("message", "asctime", "taskName")
+"""Attributes that other handlers, or newer Pythons, leave in a record; none of them is a field of ours."""
 
 Line = MutableMapping[str, Any]
 
@@ -81,6 +83,8 @@ def _formatter(form: str) -> logging.Formatter:
 
 
 def _with_context(_logger: Any, _method: str, line: Line) -> Line:
+    for name in _OF_OTHER_HANDLERS:
+        line.pop(name, None)
     for name, value in current_fields().items():
         line.setdefault(name, value)
     if isinstance(line.get("delivery"), int):
