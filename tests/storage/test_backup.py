@@ -238,6 +238,11 @@ def test_sealed_values_open_with_their_passphrase_alone() -> None:
     sealed = seal(b"key", "密码")
 
     assert b"key" == unseal(sealed, "密码")
-    for changed, words in ((sealed, "other"), (sealed[:-1] + b"\0", "密码"), (b"", "密码"), (sealed[:20], "密码")):
+    for changed, words in (
+        (sealed, "other"),
+        (sealed[:-1] + bytes([sealed[-1] ^ 1]), "密码"),
+        (b"", "密码"),
+        (sealed[:20], "密码"),
+    ):
         with pytest.raises(ConfigError, match="does not open"):
             unseal(changed, words)
