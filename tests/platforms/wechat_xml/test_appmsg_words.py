@@ -5,39 +5,38 @@ from __future__ import annotations
 import pytest
 
 from yizhan.errors import Unsupported
-from yizhan.model import Image, Mention, Quote, Segment, Target, Text
-from yizhan.platforms.wechat_xml import MENTION_END, Words, at_users, parse_words, runs
+from yizhan.model import Mention, Message, Segment, Target, Text
+from yizhan.platforms.adapter import Part
+from yizhan.platforms.kit.words import Piece
+from yizhan.platforms.rules import Rules
+from yizhan.platforms.wechat_xml import MENTION_END, WeChatComposer, at_users, parse_words
 
 ROOM = Target("wechatsdk.main", "group", "10001@chatroom")
 BOB = Target("wechatsdk.main", "user", "wxid_bob")
 
 
-def test_text_and_mentions_form_one_run_behind_their_quote_and_other_segments_stand_alone() -> None:
-    quote, picture = Quote("1", "before"), Image("a.png")
-    segments: list[Segment] = [Text("a"), Mention("x"), picture, quote, Text("b"), quote, picture]
+class SpeakingComposer(WeChatComposer):
+    title = "WeChat"
 
-    assert [[Text("a"), Mention("x")], [picture], [quote, Text("b")], [quote], [picture]] == list(runs(segments))
+    def text(self, piece: Piece) -> Part:
+        return self.part("send", piece, "text")
+
+
+def said(*segments: Segment, max_chars: int, target: Target = ROOM) -> list[Piece]:
+    rules = Rules("rules.toml", "2026", {"text.max_chars": max_chars})
+    return [part.body for part in SpeakingComposer(target, rules).compose(Message(segments))]
 
 
 def test_each_piece_lists_its_own_mentions_and_no_mention_is_cut() -> None:
-    words = Words.of([Text("Dear "), Mention("wxid_bob", "Bob B."), Text("and "), Mention("all")], ROOM)
+    pieces = said(Text("Dear "), Mention("wxid_bob", "Bob B."), Text("and "), Mention("all"), max_chars=14)
 
-    pieces = words.pieces(max_chars=14)
-
-    assert [("Dear @Bob B.", ["wxid_bob"]), (f"and @所有人{MENTION_END}", ["all"])] == pieces
+    assert [Piece("Dear @Bob B.", ("wxid_bob",)), Piece(f"and @所有人{MENTION_END}", ("all",))] == pieces
     assert ["notify@all", "wxid_bob"] == at_users(["all", "wxid_bob"])
-
-
-def test_mentions_keep_their_position_behind_a_prefix() -> None:
-    words = Words.of([Mention("wxid_bob", "Bob"), Text("yes")], ROOM).prefixed("> is it?\n")
-
-    assert [(f"> is it?\n@Bob{MENTION_END}yes", ["wxid_bob"])] == words.pieces()
-    assert words.text[words.mentioned[0][0] :].startswith("@Bob")
 
 
 def test_a_mention_outside_of_a_group_is_refused() -> None:
     with pytest.raises(Unsupported, match=r"group only.*as text"):
-        Words.of([Text("hi "), Mention("wxid_bob")], BOB)
+        said(Text("hi "), Mention("wxid_bob"), max_chars=0, target=BOB)
 
 
 @pytest.mark.parametrize(

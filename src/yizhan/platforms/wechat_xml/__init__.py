@@ -39,7 +39,7 @@ from yizhan.platforms.wechat_xml.parse import (
     parse_revoked,
     split_sender,
 )
-from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, Words, at_users, mentioned_ids, parse_words, runs
+from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, at_users, mentioned_ids, parse_words
 
 __all__ = [
     "EVERYONE",
@@ -55,7 +55,6 @@ __all__ = [
     "MediaXml",
     "Revoked",
     "WeChatComposer",
-    "Words",
     "as_received",
     "at_users",
     "card_kind",
@@ -76,7 +75,6 @@ __all__ = [
     "parse_media",
     "parse_revoked",
     "parse_words",
-    "runs",
     "segments_with_media",
     "split_sender",
 ]

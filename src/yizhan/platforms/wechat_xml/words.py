@@ -7,12 +7,9 @@ A mention is visible in the text as `@name` and a narrow space (U+2005); the men
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from yizhan.errors import Unsupported
-from yizhan.model import Mention, Quote, Segment, Target, Text
-from yizhan.model.split import spans
+from yizhan.model import Mention, Segment, Text
 from yizhan.platforms.wechat_xml.emoji import emoji_words
 
 MENTION_END = "\u2005"
@@ -21,62 +18,6 @@ EVERYONE = "notify@all"
 """The id that mentions everybody in the group."""
 MENTION = re.compile(f"@[^{MENTION_END}]{{1,64}}{MENTION_END}")
 _AT_USERS = re.compile(r"<atuserlist>(?:<!\[CDATA\[)?([^<\]]*)(?:\]\]>)?</atuserlist>")
-
-
-def runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Group segments into messages: a quote with its text and mentions together, every other segment alone."""
-    run: list[Segment] = []
-    for segment in segments:
-        if isinstance(segment, (Text, Mention)):
-            run.append(segment)
-            continue
-        if run:
-            yield run
-        run = [segment]
-        if not isinstance(segment, Quote):
-            yield run
-            run = []
-    if run:
-        yield run
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Text with visible mentions, and the ids that they mention."""
-
-    text: str
-    mentioned: tuple[tuple[int, str], ...] = ()
-    """Position in `text` and id (or `all`) of every mention."""
-
-    @classmethod
-    def of(cls, run: Sequence[Segment], target: Target) -> Words:
-        """Join the text and mentions of `run`; other segments are skipped.
-
-        Raises:
-            Unsupported: `run` mentions somebody and `target` is not a group.
-        """
-        text, mentioned = "", list[tuple[int, str]]()
-        for segment in run:
-            match segment:
-                case Text(said):
-                    text += said
-                case Mention(user, name):
-                    if target.kind != "group":
-                        raise Unsupported(f"{target}: mentions work in a group only. Write the name as text.")
-                    mentioned.append((len(text), user))
-                    text += f"@{'所有人' if user == 'all' else name or user}{MENTION_END}"
-        return cls(text, tuple(mentioned))
-
-    def prefixed(self, text: str) -> Words:
-        """Return these words with `text` in front."""
-        return Words(text + self.text, tuple((at + len(text), user) for at, user in self.mentioned))
-
-    def pieces(self, max_chars: int = 0, max_bytes: int = 0) -> list[tuple[str, list[str]]]:
-        """Split into messages of limited size (0: no limit), each with the ids that it mentions; no mention is cut."""
-        return [
-            (self.text[start:stop], [user for at, user in self.mentioned if start <= at < stop])
-            for start, stop in spans(self.text, max_chars, max_bytes, whole=MENTION)
-        ]
 
 
 def at_users(mentioned: Sequence[str]) -> list[str]:

@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from yizhan.http.router import Call, Router
+from yizhan.http.router import Call
 from yizhan.model import Kind
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.server import SaidMedia, ServerOptions, SimulatedEvent
-from yizhan.platforms.wechatsdk import wire
+from yizhan.platforms.wechatsdk import PLATFORM, wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import AddressBook
 from yizhan.platforms.wechatsdk.server.calls import Answerer
@@ -49,29 +50,33 @@ NEIGHBOURS = frozenset(
 """Interfaces that the vendor has and the sandbox does not play: they say so, others are unknown."""
 
 
-class Server:
+class Server(SandboxServer):
     """The serving end.
 
     `options.extra` may hold `folders` (folders whose files callers may name, beside the system's temporary
     one) and `push_hosts` (hosts that events may be pushed to, beside this machine).
     """
 
+    platform = PLATFORM
+    envelope = wire.ENVELOPE
+    too_often = wire.TOO_OFTEN
+
     def __init__(self, world: World, rules: Rules, options: ServerOptions) -> None:
-        self.world = world
-        self.rules = rules
+        super().__init__(world, rules, options)
         self.folders = Folders(options.extra.get("folders", ()))
         self.account = Account(world, self.folders, manual_logins=options.manual_logins)
-        self.envelope = wire.SdkEnvelope(self.account.robot)
-        self.router = Router("wechatsdk", self.envelope, files=world.blobs)
+        self.answers = wire.SdkEnvelope(self.account.robot)
+        """The envelope of answers that name the account."""
+        self.router.envelope = self.answers
         self.router.unknown = _unknown
         self.pushes = Pushes(world, self.account, frozenset(options.extra.get("push_hosts", ())))
         self.account.push = self.pushes.push
         self.book = AddressBook(world, self.account)
-        self.cdn = Cdn(world, self.folders, self._current)
-        self.sending = Sending(world, self.book, self.account, self.cdn, self._current)
-        self.event_source = EventSource(world, self.book, self.account, self.cdn, self.pushes, self._current)
-        self.contacts = Contacts(self.book, Database(self.book), self._current)
-        self.groups = Groups(world, self.book, self.account, self.pushes, self._current)
+        self.cdn = Cdn(world, self.folders, self)
+        self.sending = Sending(world, self.book, self.account, self.cdn, self)
+        self.event_source = EventSource(world, self.book, self.account, self.cdn, self.pushes, self)
+        self.contacts = Contacts(self.book, Database(self.book), self)
+        self.groups = Groups(world, self.book, self.account, self.pushes, self)
         self._player = EventPlayer(self.event_source, self.groups, self.account, self.pushes)
         self._running: set[asyncio.Task[None]] = set()
         self.labels = LabelCalls(self.book)
@@ -93,7 +98,7 @@ class Server:
         return await self._player.play(event)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
-        network = self.world.network("wechat")
+        network = self.network
         if kind == "user":
             return [network.add_person(f"wxid_{self.world.hex(14)}", f"Person {n + 1}").id for n in range(count)]
         members = list(network.people)[:3]
@@ -108,6 +113,7 @@ class Server:
         self.pushes.register(wire.BY_WEBSOCKET if socket else wire.BY_HTTP, url)
 
     def reset(self) -> None:
+        super().reset()
         for task in self._running:
             task.cancel()
         self.pushes.clear()
@@ -115,7 +121,6 @@ class Server:
         self.book.reset()
         self.cdn.clear()
         self.folders.clear()
-        self.sending.clear()
 
     async def close(self) -> None:
         for task in self._running:
@@ -126,13 +131,9 @@ class Server:
 
     # --- what stands around every call ---
 
-    def _current(self) -> Rules:
-        """The rules as they are now: the sandbox replaces them while it runs."""
-        return self.rules
-
     def _serve(self, endpoint: Endpoint[Any, Any], handler: Answerer, *, before_login: bool = False) -> None:
         """Serve one interface under both spellings of the path, in answers that name the account."""
-        own = dataclasses.replace(endpoint, envelope=self.envelope)
+        own = dataclasses.replace(endpoint, envelope=self.answers)
 
         async def gated(call: Call[Any]) -> Any:
             if call.request.secretKey != self.account.secret and self.account.secret:
@@ -153,13 +154,13 @@ class Server:
         task = asyncio.ensure_future(self._run(endpoint, handler, call))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return self.envelope.wrap(endpoint, wire.Done())
+        return self.answers.wrap(endpoint, wire.Done())
 
     async def _run(self, endpoint: Endpoint[Any, Any], handler: Answerer, call: Call[Any]) -> None:
         try:
             data = {"status": 0, "desc": "", **msgspec.to_builtins(await handler(call))}
         except Fault as fault:
-            data = msgspec.json.decode(self.envelope.fail(endpoint, fault).data)["data"]
+            data = msgspec.json.decode(self.answers.fail(endpoint, fault).data)["data"]
         except Exception:
             log.exception("asynchronous call failed", extra={"endpoint": endpoint.name})
             data = {"status": -1, "desc": "the sandbox failed; see its log"}

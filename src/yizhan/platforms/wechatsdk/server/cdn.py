@@ -7,14 +7,14 @@ import hashlib
 import re
 import shutil
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from yizhan.http.router import Call
-from yizhan.platforms.rules import Rules
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.wechat_xml.cdn_id import make_cdn_id
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
@@ -43,10 +43,10 @@ class Stored:
 class Cdn:
     """Objects by fileid. The same bytes under the same key and type are one object."""
 
-    def __init__(self, world: World, folders: Folders, rules: Callable[[], Rules]) -> None:
+    def __init__(self, world: World, folders: Folders, server: SandboxServer) -> None:
         self._world = world
         self._folders = folders
-        self._rules = rules
+        self._server = server
         self._objects: dict[str, Stored] = {}
         self._ids: dict[tuple[str, str, int], str] = {}
 
@@ -83,7 +83,7 @@ class Cdn:
         Raises:
             Fault: there is none, or its time is over.
         """
-        rules = self._rules()
+        rules = self._server.rules
         stored = self._objects.get(file_id)
         ttl = rules["handle.seconds"] if rules.limited else 0
         if stored is None or (ttl and self._world.now() >= stored.at + ttl):
@@ -127,7 +127,7 @@ class Cdn:
             Fault: not allowed, not there, or too large.
         """
         path = self._folders.source(path_text)
-        rules = self._rules()
+        rules = self._server.rules
         size, limit = path.stat().st_size, rules.number(f"{kind}.max_bytes")
         if rules.limited and size > limit:
             raise refused(wire.TOO_LARGE, f"{size} bytes, the limit is {limit}")
@@ -151,7 +151,7 @@ class Cdn:
 
     def _check_large(self, file_type: int, size: int) -> None:
         """Refuse a large file of type 5. The page and clients differ about the border itself: both types pass there."""
-        rules = self._rules()
+        rules = self._server.rules
         border = rules.number("file.large_from")
         if rules.limited and file_type == wire.CDN_FILE and size > border:
             raise refused(wire.FILE_REFUSED, f"{size} bytes as fileType 5, the limit is {border}; larger files are 7")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from yizhan.http.router import Call
-from yizhan.platforms.rules import Rules
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.book import FILE_HELPER, AddressBook, admins, id_of_token, token_of
 from yizhan.platforms.wechatsdk.server.calls import Calls, refused
@@ -19,9 +18,9 @@ from yizhan.world import Group
 
 
 class Contacts:
-    def __init__(self, book: AddressBook, database: Database, rules: Callable[[], Rules]) -> None:
+    def __init__(self, book: AddressBook, database: Database, server: SandboxServer) -> None:
         self._book = book
-        self._rules = rules
+        self._server = server
         self._database = database
 
     @property
@@ -55,7 +54,7 @@ class Contacts:
         return wire.AddressBookAnswer(wire.AddressBook(len(names), names))
 
     async def batch(self, call: Call[wire.BatchProfiles]) -> wire.ProfilesAnswer:
-        names = _at_most(call.request.userNames, self._rules().number("profiles.max"))
+        names = _at_most(call.request.userNames, self._server.rules.number("profiles.max"))
         return wire.ProfilesAnswer(wire.Profiles(len(names), [self._book.profile(name) for name in names]))
 
     async def profile(self, call: Call[wire.GetProfile]) -> wire.AnyAnswer:
@@ -65,7 +64,7 @@ class Contacts:
             if profile.errorCode:
                 raise refused(wire.USER_NOT_FOUND, wanted[:100])
             return wire.AnyAnswer(self._full(wanted))
-        names = _at_most(wanted, self._rules().number("profile.max"))
+        names = _at_most(wanted, self._server.rules.number("profile.max"))
         return wire.AnyAnswer({"count": len(names), "profiles": [self._full(name) for name in names]})
 
     async def search(self, call: Call[wire.Search]) -> wire.FoundAnswer:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from yizhan.model import Card, CardLine, Quote
-from yizhan.platforms.rules import Rules
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.server import SaidMedia, SimulatedEvent
 from yizhan.platforms.wechat_xml import EVERYONE, MENTION_END, as_received, compose_card, compose_quote
 from yizhan.platforms.wechat_xml.cards import DATATYPES
@@ -53,14 +53,14 @@ class EventSource:
         account: Account,
         cdn: Cdn,
         pushes: Pushes,
-        rules: Callable[[], Rules],
+        server: SandboxServer,
     ) -> None:
         self._world = world
         self._book = book
         self._account = account
         self._cdn = cdn
         self._pushes = pushes
-        self._rules = rules
+        self._server = server
 
     # --- messages ---
 
@@ -104,7 +104,7 @@ class EventSource:
 
     async def _content_of(self, blob: Blob, kind: str, sender: str, name: str, text: str = "") -> Content:
         message_type, file_type = _TYPES[kind]
-        if kind == "file" and blob.size >= self._rules().number("file.large_from"):
+        if kind == "file" and blob.size >= self._server.rules.number("file.large_from"):
             file_type = wire.CDN_LARGE_FILE
         stored = await self._cdn.put(blob, blob.md5, file_type)
         xml = media_xml(kind, stored, sender, name or text, self._world.now())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from yizhan.http.router import Call
-from yizhan.platforms.rules import Rules
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import AddressBook, admins
@@ -22,13 +21,13 @@ MEMBER_VERSION = 700000042
 
 class Groups:
     def __init__(
-        self, world: World, book: AddressBook, account: Account, pushes: Pushes, rules: Callable[[], Rules]
+        self, world: World, book: AddressBook, account: Account, pushes: Pushes, server: SandboxServer
     ) -> None:
         self._world = world
         self._book = book
         self._account = account
         self._pushes = pushes
-        self._rules = rules
+        self._server = server
 
     @property
     def calls(self) -> Calls:
@@ -97,7 +96,7 @@ class Groups:
 
     async def add(self, call: Call[wire.ChangeMembers]) -> wire.Done:
         group = self._book.group(call.request.chatroomUserName)
-        if len(group.members) >= self._rules().number("group.direct_members"):
+        if len(group.members) >= self._server.rules.number("group.direct_members"):
             raise refused(wire.FAILED, "groups of this size are joined by invitation (79)")
         self._join(group, call.request.userNames)
         return wire.Done()
@@ -222,8 +221,8 @@ class Groups:
     def _check(self, names: list[str], there: int) -> None:
         if not names:
             raise refused(wire.MISSING, "userNames")
-        if there + len(names) > self._rules().number("group.max_members"):
-            raise refused(wire.FAILED, f"a group has at most {self._rules()['group.max_members']} members")
+        if there + len(names) > self._server.rules.number("group.max_members"):
+            raise refused(wire.FAILED, f"a group has at most {self._server.rules['group.max_members']} members")
         for name in names:
             self._book.known(name)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from yizhan.http.router import Call
-from yizhan.platforms.rules import Rules
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.wechat_xml import EVERYONE, FileCard, parse_card
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
@@ -27,16 +25,12 @@ _VOICES = frozenset({wire.CDN_VOICE})
 class Sending:
     """`rules` is asked at every call, since the sandbox changes them while it runs."""
 
-    def __init__(self, world: World, book: AddressBook, account: Account, cdn: Cdn, rules: Callable[[], Rules]) -> None:
+    def __init__(self, world: World, book: AddressBook, account: Account, cdn: Cdn, server: SandboxServer) -> None:
         self._world = world
         self._book = book
         self._account = account
         self._cdn = cdn
-        self._rules = rules
-        self._recent: deque[float] = deque()
-
-    def clear(self) -> None:
-        self._recent.clear()
+        self._server = server
 
     @property
     def calls(self) -> Calls:
@@ -75,7 +69,7 @@ class Sending:
 
     async def text(self, call: Call[wire.SendText]) -> wire.Sent:
         request = call.request
-        rules = self._rules()
+        rules = self._server.rules
         limit = rules.number("text.max_bytes")
         if not request.msgContent:
             raise refused(wire.MISSING, "msgContent")
@@ -208,7 +202,7 @@ class Sending:
     # --- taken back, marked ---
 
     async def revoke(self, call: Call[wire.Revoke]) -> wire.Done:
-        rules = self._rules()
+        rules = self._server.rules
         post = self._world.find_post(PLATFORM, str(call.request.msgSvrID))
         if post is None:
             raise Fault(wire.MESSAGE_NOT_FOUND)
@@ -237,7 +231,7 @@ class Sending:
     ) -> wire.Sent:
         target = call.request.userName
         target_kind = self._book.recipient(target)
-        self._pace()
+        self._server.count("send", account=self._account.wxid)
         number = self._world.random.randrange(1 << 62, 1 << 63)
         self._world.post(
             network=NETWORK,
@@ -255,17 +249,6 @@ class Sending:
             extra=extra or {},
         )
         return wire.Sent(number, str(number))
-
-    def _pace(self) -> None:
-        rules = self._rules()
-        allowed, now = rules["limit.send.count"], self._world.now()
-        if not allowed or not rules.limited:
-            return
-        while self._recent and self._recent[0] <= now - 60:
-            self._recent.popleft()
-        if len(self._recent) >= allowed:
-            raise Fault(wire.TOO_OFTEN, retry_after=self._recent[0] + 60 - now)
-        self._recent.append(now)
 
     async def _file(self, call: Call[wire.SendFile], kind: str, path: str) -> wire.Sent:
         self._book.recipient(call.request.userName)
@@ -316,7 +299,7 @@ class Sending:
         return [name for name in names if name == EVERYONE or name in group.members]
 
     def _short_enough(self, milliseconds: int) -> None:
-        rules = self._rules()
+        rules = self._server.rules
         limit = rules.number("voice.seconds") * 1000
         if rules.limited and milliseconds > limit:
             raise refused(wire.FILE_REFUSED, f"voice of {milliseconds} ms, the limit is {limit} ms")
