@@ -45,7 +45,8 @@ class SimulatedEvent:
     message_id: str = ""
     """The message that the act is about: withdrawn, reacted to, or with the pressed button."""
     data: str = ""
-    """The reaction; the pressed button's id in the message `message_id`, or its data."""
+    """The reaction; the pressed button's id in the message `message_id`, or its data; `sticker` for WeChat's stickers,
+    whose `media` are a picture."""
     mentions: Sequence[str] = ()
     """Ids of people, `bot`, or `all`."""
     addressed: bool = True

@@ -372,7 +372,7 @@ async def test_a_mention_of_the_account_is_told_apart_from_the_text() -> None:
             await served.server.say("wxid_alice", "10001@chatroom", text="hey @Yizhan look")
             event = await next_event()
 
-    assert (Text("hey "), Mention("wxid_sandbox", "Yizhan"), Text("look")) == event.message.segments
+    assert (Text("hey "), Mention("wxid_sandbox", "Yizhan", own=True), Text("look")) == event.message.segments
     assert "Alice" == event.sender_name
 
 

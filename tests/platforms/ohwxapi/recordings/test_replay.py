@@ -398,7 +398,7 @@ IN_GROUP = Target("ohwxapi.main", "group", GROUP)
         ("ws_msg_voice", EventKind.MESSAGE, ADA, ADA.id),
         ("ws_msg_join_notice", EventKind.OTHER, IN_GROUP, ""),
         ("ws_event_contact_change", EventKind.OTHER, IN_GROUP, ""),
-        ("ws_event_friend_request", EventKind.OTHER, CYD, CYD.id),
+        ("ws_event_friend_request", EventKind.FRIEND_REQUESTED, CYD, CYD.id),
     ],
 )
 def test_recorded_pushes_are_read(name: str, kind: EventKind, target: Target | None, sender: str) -> None:
@@ -414,7 +414,7 @@ def test_the_parts_of_recorded_messages_are_read() -> None:
 
     assert ("6405875917972922813", 1721550001.0) == (private.id, private.at)
     assert (Text("hello bot"),) == private.message.segments
-    assert (Mention(SELF, "Yizhan Bot"), Text("Three or four o'clock?")) == mention.message.segments
+    assert (Mention(SELF, "Yizhan Bot", own=True), Text("Three or four o'clock?")) == mention.message.segments
     assert "Ada" == mention.sender_name
     assert ("file", "plan.txt") == (file.message.segments[0].kind, file.message.segments[0].name)
     assert "voice" == voice.message.segments[0].kind

@@ -21,6 +21,7 @@ from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
 from yizhan.platforms.ohwxapi.client.line import Line, socket_url
+from yizhan.platforms.ohwxapi.client.members import GroupMembers
 from yizhan.wire import Endpoint, HttpResponse
 from yizhan.wire.filename import safe_name
 
@@ -45,6 +46,7 @@ class Adapter(BaseAdapter):
         settings: Settings = context.settings
         self.name = context.name
         self.settings = settings
+        self._members = GroupMembers()
         self.wxid = settings.wxid
         self._over_socket = settings.commands == "socket"
         self.caller = Caller(context.name, settings.api_base)
@@ -147,7 +149,10 @@ class Adapter(BaseAdapter):
             if push is None or push.CurrentWxid not in ("", self.wxid):
                 continue
             raw = msgspec.json.decode(text)
-            yield convert.parse(push, raw, self.name, self.wxid, self.context.clock.now())
+            event = convert.parse(push, raw, self.name, self.wxid, self.context.clock.now())
+            yield event
+            for change in self._members.changes(push.CurrentPacket.Data, event):
+                yield change
 
     async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         """Yield the bytes of what an event refers to.

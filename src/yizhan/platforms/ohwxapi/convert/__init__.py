@@ -2,7 +2,8 @@
 
 from yizhan.platforms.ohwxapi.convert.compose import COMMANDS, Draft, complete, compose, renamed, upload_of
 from yizhan.platforms.ohwxapi.convert.media import media_rule
-from yizhan.platforms.ohwxapi.convert.parse import download_of, parse
+from yizhan.platforms.ohwxapi.convert.parse import parse
+from yizhan.platforms.ohwxapi.convert.reference import download_of
 
 __all__ = [
     "COMMANDS",

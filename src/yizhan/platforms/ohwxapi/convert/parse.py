@@ -1,38 +1,32 @@
-"""Pushes to events, and what an event refers to back to a download."""
+"""Pushes to events. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from yizhan.errors import Unsupported
-from yizhan.model import (
-    Event,
-    EventKind,
-    Forward,
-    Message,
-    Reply,
-    Segment,
-    Target,
-    Text,
-)
+from yizhan.model import Event, EventKind, Mention, Message, Quote, Reply, Segment, Target, Text
 from yizhan.platforms.ohwxapi import wire
-from yizhan.platforms.ohwxapi.wire import EventName, FileType, MsgType
+from yizhan.platforms.ohwxapi.convert.reference import forward_of
+from yizhan.platforms.ohwxapi.wire import EventName, MsgType
 from yizhan.platforms.wechat_xml import (
+    mentioned_ids,
     parse_card,
     parse_contact,
     parse_friend_request,
     parse_media,
     parse_revoked,
     parse_words,
+    segments_with_media,
 )
-from yizhan.wire.filename import safe_name
 
-# --- pushes → events --------------------------------------------------------------------------------------------------
+ACCEPT = 3
+"""`VerifyType` of a request that is accepted."""
 
 
 def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now: float) -> Event:
@@ -43,6 +37,7 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
     if data.EventName == EventName.FRIEND_REQ:
         return _friend_request(data, raw, account, now)
     place = data.ChatUserName or data.FromUserName or (data.Contact.UserName if data.Contact else "")
+    joined = data.EventName == EventName.CHATROOM_INVITE_OTHER
     return Event(
         id=_made_id(data, data.EventName, now),
         kind=_KINDS.get(data.EventName, EventKind.OTHER),
@@ -53,34 +48,41 @@ def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now:
         sender_name=data.InviteNickName,
         message=Message((Text(words),)) if (words := data.Template or data.Reason) else None,
         raw=dict(raw),
+        person=data.InvitedUserName if joined else "",
+        person_name=data.InvitedNickName if joined else "",
     )
 
 
 _KINDS: dict[str, EventKind] = {
     EventName.CHATROOM_INVITE: EventKind.GROUP_ADDED,
+    EventName.CHATROOM_INVITE_OTHER: EventKind.MEMBER_JOINED,
     EventName.ACCOUNT_OFFLINE: EventKind.LOGIN_LOST,
 }
 
 
 def _made_id(data: Struct, name: str, now: float) -> str:
-    """Happenings have no id of their own: what happened, and in which second."""
+    """Return an id for an event without one: its content and the second of its arrival."""
     return f"{name}:{hashlib.sha256(msgspec.json.encode(data)).hexdigest()[:16]}:{int(now)}"
 
 
 def _friend_request(data: wire.EventData, raw: Mapping[str, Any], account: str, now: float) -> Event:
-    """Somebody asks to be a contact; `context` has what accepting (137) wants."""
+    """Return a friend request; `data` is the request of command 137 that accepts it, as JSON."""
     event = Event(_made_id(data, data.EventName, now), EventKind.OTHER, account, now, raw=dict(raw))
     try:
         asked = parse_friend_request(data.Content)
     except ValueError:
         return event
+    accept = wire.VerifyUser(VerifyType=ACCEPT, V1Username=asked.token, V2Ticket=asked.ticket, Sence=asked.scene)
     return msgspec.structs.replace(
         event,
         target=_place(account, asked.username),
         sender=asked.username,
         sender_name=asked.nickname,
+        kind=EventKind.FRIEND_REQUESTED,
         message=Message((Text(asked.content),)) if asked.content else None,
-        context={"V1Username": asked.token, "V2Ticket": asked.ticket, "Sence": asked.scene},
+        person=asked.username,
+        person_name=asked.nickname,
+        data=msgspec.json.encode(accept).decode(),
     )
 
 
@@ -92,7 +94,7 @@ def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: s
     numbers = (message.NewMsgIdExt, str(message.NewMsgId))
     # Notices that are made up on the spot have the number 0.
     id = next((number for number in numbers if number not in ("", "0")), _made_id(message, "message", at))
-    segments, kind = _content(message, id), EventKind.SENT if own else EventKind.MESSAGE
+    segments, kind = _content(message, id, wxid), EventKind.SENT if own else EventKind.MESSAGE
     if message.MsgType in _NOTICES and not own:
         kind = EventKind.RECALL if _revoked(message) else EventKind.OTHER
     return Event(
@@ -107,7 +109,24 @@ def _message(message: wire.AddMsg, raw: Mapping[str, Any], account: str, wxid: s
         reply=Reply(_revoked(message) or id, at) if kind in (EventKind.MESSAGE, EventKind.RECALL) else None,
         raw=dict(raw),
         about=_revoked(message) if kind is EventKind.RECALL else "",
+        mentioned=kind is EventKind.MESSAGE and _addresses(message, segments, wxid),
     )
+
+
+def _addresses(message: wire.AddMsg, segments: Iterable[Segment], wxid: str) -> bool:
+    """Return whether a message mentions the account or everybody, or quotes the account."""
+    if not {wxid, "all"}.isdisjoint(mentioned_ids(message.MsgSource)) or wire.MENTIONED in message.PushContent:
+        return True
+    return any(_is_about(segment, wxid) for segment in segments)
+
+
+def _is_about(segment: Segment, wxid: str) -> bool:
+    match segment:
+        case Mention():
+            return segment.own or segment.user == "all"
+        case Quote():
+            return segment.sender == wxid
+    return False
 
 
 _NOTICES = frozenset({MsgType.EVENT, MsgType.PHONE_STATUS, MsgType.NOTICE_9999, MsgType.NOTICE, MsgType.SYSTEM})
@@ -117,41 +136,32 @@ def _place(account: str, id: str) -> Target | None:
     return Target(account, "group" if id.endswith("@chatroom") else "user", id) if id else None
 
 
-def _content(message: wire.AddMsg, id: str) -> tuple[Segment, ...]:
-    """The segments of a message. What cannot be read is shown as text rather than lost."""
+def _content(message: wire.AddMsg, id: str, wxid: str) -> tuple[Segment, ...]:
+    """Return the segments of a message. Content that cannot be read is kept as text."""
     try:
-        match message.MsgType:
-            case MsgType.TEXT:
-                return parse_words(message.Content, message.MsgSource)
-            case MsgType.IMAGE:
-                return (_reference("image", message, id),)
-            case MsgType.VOICE:
-                return (_reference("voice", message, id),)
-            case MsgType.VIDEO:
-                return (_reference("video", message, id),)
-            case MsgType.STICKER:
-                return (_reference("sticker", message, id),)
-            case MsgType.CARD:
-                return (parse_contact(message.Content),)
-            case MsgType.LOCATION:
-                return (Text(parse_media(message.Content).location_text()),)
-            case MsgType.APP:
-                card = parse_card(message.Content)
-                if card.kind != "file":
-                    return card.segments(as_cards=True)
-                return (_reference("file", message, id, safe_name(card.title)),)
-            case MsgType.PHONE_STATUS:
-                return ()
-            case MsgType.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:
-                return (Text(revoked.text),) if revoked.text else ()
+        return _read(message, id, wxid)
     except ValueError:
-        pass
+        return (Text(message.Content),) if message.Content else ()
+
+
+def _read(message: wire.AddMsg, id: str, wxid: str) -> tuple[Segment, ...]:
+    match message.MsgType:
+        case MsgType.TEXT:
+            return parse_words(message.Content, message.MsgSource, wxid)
+        case MsgType.CARD:
+            return (parse_contact(message.Content),)
+        case MsgType.LOCATION:
+            return (Text(parse_media(message.Content).location_text()),)
+        case MsgType.PHONE_STATUS:
+            return ()
+        case MsgType.SYSTEM if (revoked := parse_revoked(message.Content)) is not None:
+            return (Text(revoked.text),) if revoked.text else ()
+    forward = forward_of(message.MsgType, message.Content, id, message.MsgId)
+    if forward is not None:
+        return (forward,)
+    if message.MsgType == MsgType.APP:
+        return segments_with_media(parse_card(message.Content), partial(forward_of, id=id, msg_id=message.MsgId))
     return (Text(message.Content),) if message.Content else ()
-
-
-def _reference(kind: str, message: wire.AddMsg, id: str, name: str = "") -> Forward:
-    reference = {"platform": "ohwxapi", "type": message.MsgType, "xml": message.Content, "id": id}
-    return Forward(kind, {**reference, "msg_id": message.MsgId}, name)
 
 
 def _revoked(message: wire.AddMsg) -> str:
@@ -169,36 +179,3 @@ def _sender_name(message: wire.AddMsg) -> str:
         return message.ActionNickName
     name, found, _ = message.PushContent.partition(wire.MENTIONED)
     return name if found else ""
-
-
-# --- references -------------------------------------------------------------------------------------------------------
-
-
-def download_of(reference: Mapping[str, Any]) -> wire.CdnDownload:
-    """Return the download of what an event refers to.
-
-    Raises:
-        Unsupported: it names nothing that the CDN holds.
-    """
-    xml, kind = str(reference.get("xml", "")), reference.get("type")
-    try:
-        if kind == MsgType.VOICE:
-            return wire.CdnDownload(VoiceXml=xml, FileType=FileType.VOICE, MsgId=reference.get("msg_id", 0))
-        if kind == MsgType.APP and (card := parse_card(xml).file()) is not None:
-            return _by_id(card.cdnattachurl, card.aeskey, FileType.FILE)
-        media = parse_media(xml)
-        if kind == MsgType.IMAGE:
-            middle = media.file_id("cdnmidimgurl")
-            large = media.file_id("cdnbigimgurl")
-            return _by_id(large or middle, media.key(), FileType.ORIGINAL_IMAGE if large else FileType.IMAGE)
-        if kind == MsgType.VIDEO:
-            return _by_id(media.file_id("cdnvideourl"), media.key(), FileType.VIDEO)
-    except ValueError as error:
-        raise Unsupported(f"The reference cannot be read: {error}.") from error
-    raise Unsupported(f"ohwxapi has no download for messages of type {kind}.")
-
-
-def _by_id(file_id: str, key: str, file_type: int) -> wire.CdnDownload:
-    if not file_id or not key:
-        raise Unsupported("The message names no object of the CDN (its id or key is missing).")
-    return wire.CdnDownload(AesKey=key, FileId=file_id, FileType=file_type)

@@ -18,11 +18,12 @@ from yizhan.platforms.ohwxapi.server.cdn import Cdn
 from yizhan.platforms.ohwxapi.server.contacts import Contacts
 from yizhan.platforms.ohwxapi.server.messages import Messages
 from yizhan.platforms.ohwxapi.server.moments import Moments
+from yizhan.platforms.ohwxapi.server.simulated import EventPlayer
 from yizhan.platforms.ohwxapi.server.sockets import Sockets
 from yizhan.platforms.ohwxapi.server.sources import Sources
 from yizhan.platforms.ohwxapi.wire import EventName
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.wire import Fault, HttpRequest, HttpResponse
 from yizhan.world import Blob, World
 
@@ -50,6 +51,7 @@ class Server(SandboxServer):
         self.sockets = self.messages.sockets = Sockets(world, self.router, lambda wxid: wxid in self.accounts.known)
         self.contacts = Contacts(self, self.accounts, self.messages)
         self.moments = Moments(self, self.accounts, self.sockets)
+        self._player = EventPlayer(self.accounts, self.messages, self.contacts, self.cdn)
         self._serve_all()
 
     # --- what the sandbox asks for ---
@@ -57,9 +59,9 @@ class Server(SandboxServer):
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
-        """A person says something to an account (`to="bot"` is the first one), or in a group.
+        """Let a person write to an account (`to="bot"` is the first one), or in a group.
 
-        From somebody who is no friend it arrives as a request to become one.
+        A person who is no friend asks to become one with the text.
         """
         person = self.accounts.network.person(sender)
         group = None if to == "bot" or to in self.accounts.known else self.accounts.network.group(to)
@@ -67,6 +69,9 @@ class Server(SandboxServer):
         if group is None and not person.friends:
             return self.contacts.ask_to_be_friend(person, account, text)
         return self.messages.say(sender, account, group, text, media, kind, name)
+
+    async def event(self, event: SimulatedEvent) -> str:
+        return self._player.play(event)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         """Create people or groups that the accounts know; returns their wxids."""

@@ -263,6 +263,26 @@ class Contacts:
     def new_group_id(self) -> str:
         return f"{self.world.random.randrange(10**10, 10**11)}@chatroom"
 
+    # --- acts of simulated people ---
+
+    def join(self, group: Group, person: str) -> None:
+        """Let a person join by the invitation of the owner; clients are told by a notice and an event."""
+        if person not in group.members:
+            group.members.append(person)
+        self._note(group, f'"{self.accounts.name_of(group.owner)}"邀请"{self.accounts.name_of(person)}"加入了群聊')
+        self._invited(group, group.owner, person)
+        self._changed_for_all(group)
+
+    def leave(self, group: Group, person: str) -> None:
+        """Let a person leave; clients compare the members of the changed group."""
+        group.members[:] = [id for id in group.members if id != person]
+        self._changed_for_all(group)
+
+    def invite(self, group: Group, account: Account) -> None:
+        """Let the owner invite an account."""
+        account.left.discard(group.id)
+        self._invited(group, group.owner, account.wxid)
+
     # --- small things ---
 
     def _exists(self, id: str) -> bool:

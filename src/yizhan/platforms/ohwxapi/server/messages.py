@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yizhan.model import Kind
@@ -20,6 +20,8 @@ from yizhan.platforms.wechat_xml.xml import escape
 from yizhan.wire import Fault
 from yizhan.world import Blob, Group, Post
 
+VOICE_MILLISECONDS = 1000
+"""Length of a simulated person's voice message."""
 _MONEY = (2000, 2001, 2003)
 _SHOWN = {"image": "[图片]", "voice": "[语音]", "video": "[视频]", "sticker": "[动画表情]", "contact_card": "[名片]"}
 
@@ -150,7 +152,7 @@ class Messages:
         if asked.EmojiLen < 0:
             raise Fault(wire.PARAMETER, "param error: EmojiLen")
         blob = self.world.blobs.by_md5(asked.EmojiMd5.lower())
-        xml = _sticker(account.wxid, asked.ToUserName, asked.EmojiMd5.lower(), asked.EmojiLen)
+        xml = sticker_xml(account.wxid, asked.ToUserName, asked.EmojiMd5.lower(), asked.EmojiLen)
         draft = Draft(call, MsgType.STICKER, xml, "sticker", text=asked.EmojiMd5.lower(), blob=blob)
         return self._send(account, asked.ToUserName, draft)
 
@@ -187,17 +189,19 @@ class Messages:
     def say(
         self, sender: str, account: Account, group: Group | None, text: str, media: Blob | None, kind: Kind, name: str
     ) -> str:
-        """Keep what `sender` says to the account, or in a group, and push it; returns the id."""
-        draft = self._said(sender, text, media, kind, name)
-        if group is not None:
-            draft = self._with_names(draft, group)
+        """Let `sender` write to the account or in a group; return the message's id."""
+        draft = self.said(sender, text, media, kind, name)
+        return self.deliver(sender, account, group, draft if group is None else self._with_names(draft, group))
+
+    def deliver(self, sender: str, account: Account, group: Group | None, draft: Draft) -> str:
+        """Keep a person's message and push it to the account, or to the accounts in the group; return its id."""
         place = group.id if group is not None else account.wxid
         post = self._post(account.wxid, sender, place, "group" if group else "user", draft, self._number())
         for listener in self.accounts.in_group(group) if group else [account]:
             self._push(listener, sender, place, draft, post)
         return post.message_id
 
-    def _said(self, sender: str, text: str, media: Blob | None, kind: Kind, name: str) -> Draft:
+    def said(self, sender: str, text: str, media: Blob | None, kind: Kind, name: str) -> Draft:
         if media is None:
             return Draft("say", MsgType.TEXT, text, "text", text)
         match kind:
@@ -206,16 +210,17 @@ class Messages:
             case "video":
                 return Draft("say", MsgType.VIDEO, self.cdn.video_xml(sender, media, 0), "video", text, name, media)
             case "voice":
-                return Draft("say", MsgType.VOICE, self.cdn.voice_xml(sender, media, 1000), "voice", text, name, media)
+                xml = self.cdn.voice_xml(sender, media, VOICE_MILLISECONDS)
+                return Draft("say", MsgType.VOICE, xml, "voice", text, name, media)
         xml = self.cdn.file_xml(Account(sender, sender), Taken(media, name), name or f"{media.md5}.bin")
         return Draft("say", MsgType.APP, as_received(xml, sender), "file", text, name, media, extra={"xml": xml})
 
     def _with_names(self, draft: Draft, group: Group) -> Draft:
-        """Whoever is called by `@name` in a group is mentioned."""
+        """Add mentions of the accounts whose `@name` stands in the text."""
         called = tuple(a.wxid for a in self.accounts.in_group(group) if f"@{a.name}" in draft.text)
         if not called:
             return draft
-        return Draft(draft.call, draft.type, draft.content, draft.kind, draft.text, mentioned=called)
+        return replace(draft, mentioned=tuple(dict.fromkeys([*draft.mentioned, *called])))
 
     # --- one way for all ---
 
@@ -347,7 +352,7 @@ def _contact(call: str, xml: str, parameter: str) -> Draft:
     return Draft(call, MsgType.CARD, card.xml, "contact_card", text=card.nickname, extra={"username": card.username})
 
 
-def _sticker(sender: str, to: str, md5: str, length: int) -> str:
+def sticker_xml(sender: str, to: str, md5: str, length: int) -> str:
     values: dict[str, str | int] = {
         "fromusername": sender,
         "tousername": to,
