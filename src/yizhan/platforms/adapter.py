@@ -39,12 +39,12 @@ class MediaNeed:
     name: str = ""
     """The shown name, where the upload carries one."""
     recipe: str = ""
-    """What must be done to the media first; empty when the bytes go as they are."""
+    """The conversion that the media need first; empty when the bytes go as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one platform call carries. `body` is the platform's own, read only by its adapter.
+    """The content of one platform call. `body` is the platform's own, read only by its adapter.
 
     `repeatable`: the wire recognises a repeat under the same SendKey, so that an unknown outcome may be asked again.
     """
@@ -255,7 +255,7 @@ class StateStore(Protocol):
 
 @dataclass(slots=True)
 class AccountContext:
-    """What an adapter is given."""
+    """The account of an adapter, and what it may use."""
 
     name: str
     """`platform.name`"""
@@ -267,9 +267,9 @@ class AccountContext:
     open_media: Callable[[str], Content]
     """By SHA-256; for the few calls that need bytes outside of `upload` (inline pictures)."""
     context_of: Callable[[Target], Mapping[str, Any]] = field(default=lambda _target: {})
-    """What the last event of that conversation left for answers (`Event.context`), with `at` and `event_id`."""
+    """The context that a conversation's last event left for answers (`Event.context`), with `at` and `event_id`."""
     variant: Callable[[Media, str], Awaitable[Media]] = field(default=lambda media, recipe: _nothing_made(recipe))
-    """What a recipe makes of media, for a picture that travels beside other media (the cover of a video)."""
+    """Makes a variant of media by a recipe, for a picture that travels beside other media (the cover of a video)."""
     share: Callable[[Media, float], Awaitable[str]] = field(default=lambda media, seconds: _nothing_shared())
     """An address under which the media can be fetched for so many seconds, for a wire that takes nothing else."""
     title: str = ""

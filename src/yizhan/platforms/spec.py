@@ -35,7 +35,7 @@ CARDS = frozenset({"link", "mini_program", "channel_video", "contact_card"})
 
 @dataclass(frozen=True)
 class KindCapabilities:
-    """What one kind of target can be sent: names of segments, and what may share one part."""
+    """The segments that one kind of target can be sent, and which of them may share one part."""
 
     segments: frozenset[str]
     caption: bool = False
@@ -61,7 +61,7 @@ class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def api_base(self) -> str:
-        """Where calls go: `base_url`, or its default where it was set to nothing; no slash at the end."""
+        """The address of the calls: `base_url`, or its default if it was set to nothing; no slash at the end."""
         defaults = {field.name: field.default for field in msgspec.structs.fields(self)}
         return (self.base_url or str(defaults["base_url"])).rstrip("/")
 

@@ -21,9 +21,9 @@ class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
     """One bot. It is created by scanning a code (`yizhan login`); there is no secret to enter."""
 
     base_url: str = VENDOR
-    """Where logins begin. Afterwards the address that the login returned is used."""
+    """The address at which logins begin. Afterwards the address that the login returned is used."""
     cdn_url: str = ""
-    """Where media are placed and fetched when the platform names no full address; empty: the vendor's CDN, or
+    """The address of media when the platform names no full one; empty: the vendor's CDN, or
     `base_url` when that is not the vendor's."""
     bot_agent: str = "yizhan/0.1"
     """How this program calls itself, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""

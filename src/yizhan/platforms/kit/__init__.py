@@ -1,1 +1,1 @@
-"""What platforms share: base classes and rules."""
+"""Base classes and rules that platforms share."""

@@ -164,7 +164,7 @@ def _top_level(markdown: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Frame:
-    """What every piece of a cut block begins and ends with."""
+    """The beginning and the end of every piece of a cut block."""
 
     head: str = ""
     foot: str = ""

@@ -1,4 +1,4 @@
-"""What must be done to media before a platform takes them: chosen purely, from what is known about the bytes.
+"""The conversion that media need before a platform takes them, chosen from what is known about the bytes. Pure.
 
 A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle and a table of variants:
 
@@ -24,11 +24,11 @@ from yizhan.model import File, Image, Kind, Media, Segment, Sticker, Video, Voic
 from yizhan.platforms.rules import Rules
 
 PICTURE_FORMATS = ("jpeg", "png", "gif")
-"""What pictures can be made into."""
+"""The formats into which pictures can be made."""
 VOICE_FORMATS = ("silk", "mp3", "ogg", "m4a", "amr", "wav")
-"""What sounds can be made into, the ones that people's phones play best first."""
+"""The formats into which sounds can be made; those that phones play best come first."""
 PLAIN_SOUNDS = ("mp3", "m4a", "aac", "wav", "ogg", "flac", "amr")
-"""What opens nearly everywhere when it arrives as a file."""
+"""Sounds that open nearly everywhere when they arrive as a file."""
 MAX_RECIPE = 120
 """Characters; the width of the column that keeps it."""
 
@@ -90,7 +90,7 @@ def recipe(name: str, **options: int | str | tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaRule:
-    """What one platform takes of one kind of media. 0 and empty mean: no such limit.
+    """The media of one kind that a platform takes. 0 and empty mean: no such limit.
 
     `formats`: taken as they are. `soft_bytes`: above it the platform shows it as a plain file (or its clients choke);
     pictures are made smaller to stay below. `max_bytes`: above it the platform refuses. `as_file`: what fits no other
@@ -143,7 +143,7 @@ class MediaRule:
 
     @property
     def bytes(self) -> int:
-        """What a variant should stay below."""
+        """The size that a variant should stay below."""
         return min((limit for limit in (self.soft_bytes, self.max_bytes) if limit), default=0)
 
 

@@ -16,7 +16,7 @@ from yizhan.model.secret import Secret
 from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8898"
-"""Where a gateway listens when nobody told it otherwise."""
+"""The usual address of a gateway."""
 
 
 class Settings(AccountSettings, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Settings(AccountSettings, frozen=True, kw_only=True):
     wxid: str
     """The account to act as, such as `wxid_…`."""
     base_url: str = VENDOR
-    """Where the gateway listens: scheme, host and port."""
+    """The gateway's address: scheme, host and port."""
     socket_url: str = ""
     """The WebSocket's address when it is elsewhere; empty: `/ws` below `base_url`, or `/ws/<wxid>/<security_code>`."""
     security_code: Annotated[str, Secret()] = ""

@@ -336,7 +336,7 @@ class Adapter(BaseAdapter):
 
 
 def _known(error: PlatformError) -> dict[str, Any]:
-    """What another error in the place of `error` says of it."""
+    """The fields that another error takes over from `error`."""
     return {"fault": error.fault, "account": error.account, "endpoint": error.endpoint}
 
 

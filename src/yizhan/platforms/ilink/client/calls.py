@@ -22,13 +22,13 @@ UPLOAD_TRIES = 3
 
 
 class Session(msgspec.Struct, frozen=True):
-    """What a confirmed login gave."""
+    """The result of a confirmed login."""
 
     bot_token: str
     bot_id: str
     user_id: str
     api: str
-    """Where this bot is served from, as the login said."""
+    """The address that serves this bot, as the login said."""
     begun_at: str
     """The address at which the login began; a session is good for that one only, so that no token ever goes to a
     sandbox that the account was pointed to meanwhile, nor a sandbox's token to the vendor."""

@@ -17,7 +17,7 @@ Show = Callable[[LoginStep], None]
 
 
 class CodeEntry:
-    """Where a person hands over the digits that their phone shows."""
+    """Takes the digits that a person reads off their phone."""
 
     def __init__(self) -> None:
         self._code = ""

@@ -1,4 +1,4 @@
-"""What arrived, as events. Pure."""
+"""Received messages to events. Pure."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _item_segments(item: wire.MessageItem) -> Iterator[Segment]:
 def _reference(
     kind: str, media: wire.CDNMedia | None, size: int | None, *, key: str | None = None, **more: Any
 ) -> Forward:
-    """What download and forward need. Without `key` in it the bytes on the CDN are plain (pictures) or of no use."""
+    """The reference for download and forward. Without `key` the bytes on the CDN are plain (pictures) or of no use."""
     media = media or wire.CDNMedia()
     found = {
         "type": kind,

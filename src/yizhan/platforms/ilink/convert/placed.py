@@ -1,4 +1,4 @@
-"""What an upload leaves becomes the token of a handle, and from there the media of the item that carries it."""
+"""The answer of an upload becomes the token of a handle, and from there the media of the item that carries it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cover(Struct, frozen=True):
 
 
 class Placed(Struct, frozen=True, omit_defaults=True):
-    """What a handle's token holds, as JSON."""
+    """The content of a handle's token, as JSON."""
 
     param: str
     """The CDN's answer to the upload: `encrypt_query_param` of the message."""

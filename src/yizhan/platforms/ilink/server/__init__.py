@@ -237,7 +237,7 @@ class Server(SandboxServer):
         return wire.Updates(messages, cursor.sync_buf(), cursor.updates_buf(bot.token), hint)
 
     def _position(self, bot: Bot, buf: str) -> int:
-        """Where a cursor stands. An empty one brings no history, but whatever nobody acknowledged yet."""
+        """Return the position of a cursor. An empty one brings no history, but all that is not acknowledged yet."""
         if not buf:
             return bot.acknowledged
         try:

@@ -21,7 +21,7 @@ _REQUIRED = ("to_user_id", "media_type", "rawsize", "rawfilemd5", "filesize", "a
 
 
 class Cdn:
-    """What was placed, by the parameter that messages name."""
+    """Placed media, by the parameter that messages name."""
 
     def __init__(self, server: Server) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""What people send, as the platform hands it to bots: every field that live messages have, the empty ones too. Pure."""
+"""Messages of people, as the platform hands them to bots: every field of live messages, the empty ones too. Pure."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Logins:
             await state.bell.wait(world.clock, min(deadline, state.ends_at))
 
     def _arrive(self, state: QrState, call: Call[wire.QrPoll]) -> None:
-        """What the poll itself brings: the digits, or the client at its new host."""
+        """Take what the poll itself brings: the digits, or the client at its new host."""
         rules, digits = self._server.rules, call.request.verify_code
         if state.status == "need_verifycode" and digits is not None:
             if digits == rules["login.verify_code"]:

@@ -1,4 +1,4 @@
-"""What the sandbox keeps of bots, their people, logins and media. Plain data, without rules."""
+"""The sandbox's state: bots, their people, logins and media. Plain data, without rules."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class QrState:
     code: str
     ends_at: float
     tokens: tuple[str, ...]
-    """What the installation says it holds already."""
+    """The bot tokens that the installation says it holds already."""
     status: str = "wait"
     told: str = "wait"
     wrong_codes: int = 0

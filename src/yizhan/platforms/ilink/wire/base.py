@@ -1,4 +1,4 @@
-"""What every call has: where it comes from, its headers, its `base_info`."""
+"""The parts that every call has: its source, its headers, its `base_info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What encloses media on the CDN: AES-128-ECB with PKCS7, streamed both ways, and the two spellings of its key. Pure.
+"""The cipher of media on the CDN: AES-128-ECB with PKCS7, streamed both ways, and the two spellings of its key. Pure.
 
 Every block stands for itself, so content is enciphered from any offset and never held in memory.
 """

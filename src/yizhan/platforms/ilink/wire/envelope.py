@@ -60,7 +60,7 @@ def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: i
 declare_secret_shape(r"(@im\.bot:)[0-9A-Za-z]{6,}")
 
 _OCTETS = ("Content-Type", "application/octet-stream")
-"""What the API host says of its JSON, too; clients that insist on application/json fail against the service."""
+"""The API host labels its JSON with it, too; clients that insist on application/json fail against the service."""
 
 
 class JsonEnvelope:

@@ -103,7 +103,7 @@ class PartialText(Struct, omit_defaults=True):
 
 
 class RefMessage(Struct, omit_defaults=True):
-    """What an item quotes. Live ones name the quoted message by `message_item.msg_id` alone."""
+    """The message that an item quotes. Live ones name the quoted message by `message_item.msg_id` alone."""
 
     title: str | None = None
     message_item: MessageItem | None = None

@@ -1,4 +1,4 @@
-"""Who is logged in at the gateway, who can be written to, and the codes that log accounts in."""
+"""Accounts at the gateway, the people they can write to, and the codes that log them in."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Login:
 
 Handler: TypeAlias = Callable[[Account, Any], Awaitable[Any]]
 Commands: TypeAlias = list[tuple[wire.Command[Any, Any], Handler]]
-"""What each chapter of the server hands over: commands, and who carries them out."""
+"""The commands of a chapter of the server, each with its handler."""
 
 
 class Accounts:

@@ -18,7 +18,7 @@ _ADMIN = 2049
 
 
 class Contacts:
-    """Who the accounts know, and the groups they are in."""
+    """The contacts of the accounts, and their groups."""
 
     def __init__(self, server: SandboxServer, accounts: Accounts, messages: Messages) -> None:
         self.server = server

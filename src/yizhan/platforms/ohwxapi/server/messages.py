@@ -42,7 +42,7 @@ class Draft:
 
 
 class Messages:
-    """What accounts send, and what they hear."""
+    """The messages that accounts send and hear."""
 
     def __init__(self, server: SandboxServer, accounts: Accounts, cdn: Cdn, sources: Sources) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""Where media comes from: an address, Base64 or a path, fenced in; and where downloads are written."""
+"""Sources of media: an address, Base64 or a path, fenced in; and the folder of downloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels over the WebSocket: pushes, commands and their answers. Sources: WeChatAgents_go: struct/message.go,
+"""Frames of the WebSocket: pushes, commands and their answers. Sources: WeChatAgents_go: struct/message.go,
 wxRobot/webSocker.go; AssistantX: common/wechat.py; WxBotEventEnum.java.
 
 The client dials `/ws` (pushes of all accounts) or `/ws/<wxid>/<security code>` (one account); there is no greeting. Any

@@ -46,7 +46,7 @@ class LoginQrCode(Struct):
     QrCodeBase64: str
     """A PNG."""
     QrCodeText: str = ""
-    """What the picture says; our own extension."""
+    """The text in the picture; our own extension."""
 
 
 class PushedLogin(Struct):

@@ -64,7 +64,7 @@ class SendImage(Struct, kw_only=True, omit_defaults=True):
     ImageBase64: Any = ""
     ImagePath: str = ""
     ImageXml: str = ""
-    """What the upload of a picture answered, or the XML of a received one."""
+    """The answer of a picture's upload, or the XML of a received one."""
 
 
 class SendVoice(Struct, kw_only=True, omit_defaults=True):
