@@ -45,6 +45,7 @@ from yizhan.sending.worker import Worker
 from yizhan.storage.counters import known_store_id, make_store_id
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.vault import Vault
+from yizhan.tidying import Tidying
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
@@ -54,7 +55,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 """How often the store is looked at for changes by other processes."""
-TIDY_SECONDS = 3600.0
 
 _IDENTITY = "identity"
 """The name under which an account's state keeps as whom it logged in last."""
@@ -225,7 +225,8 @@ class Supervisor:
         if sending:
             self._tasks.append(asyncio.create_task(self.feeder.run(), name="yizhan broadcasts"))
         if self.worker.leading:
-            self._tasks.append(asyncio.create_task(self._tidy(), name="yizhan tidying"))
+            tidying = Tidying(self.library, self.handles, self.event_table, self.clock)
+            self._tasks.append(asyncio.create_task(tidying.run(), name="yizhan tidying"))
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
@@ -381,24 +382,3 @@ class Supervisor:
             await self.feeder.drop_paused()
             await self.worker.wake_waiting()
         self._revision = revision
-
-    async def _tidy(self) -> None:
-        """Remove what crashes left among the media, ended handles and old events, beside other work."""
-        from yizhan.media.housekeeping import Housekeeping
-
-        try:
-            removed = await Housekeeping(self.library).tidy()
-        except Exception:
-            log.exception("tidying the library failed")
-        else:
-            if removed:
-                log.info("library tidied", extra={"removed": removed})
-        while True:
-            try:
-                await self.handles.tidy()
-                pruned = await self.event_table.prune(self.clock.now())
-                if pruned.waits_for:
-                    log.info("old events are kept for readers", extra={"readers": pruned.waits_for})
-            except Exception:
-                log.exception("tidying failed")
-            await self.clock.sleep(TIDY_SECONDS)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.sending.fake import Network
+from tests.sending.killing import kill
 from tests.sending.test_path import PNG, users
 from tests.sending.waiting import StillClock, rested
 from yizhan.engine import Engine
@@ -74,6 +77,28 @@ async def test_a_part_that_must_wait_keeps_its_room_while_others_send(
     states = [(await engine.receipt(one.delivery)).state for one in others]
     assert [State.SENT, State.SENT, State.HELD, State.HELD] == states
     assert "alice second" in network.order
+
+
+async def test_the_rest_of_a_half_sent_message_goes_first_after_a_restart(
+    engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
+) -> None:
+    network.limits = lambda message, target: [Limit("three per minute", "account", "all", 3, 60.0)]
+    network.script = lambda target, number: (
+        Throttled("slow", retry_after=5, concerns="target")
+        if target.id == "alice" and len(network.arrived) == 1 and number == 1
+        else None
+    )
+    await engine.submit(ALICE, "first", "second", priority=50)
+    await rested(engine)
+    await kill(engine)
+    async with await Engine.open(tmp_path / "store", clock=clock, sending=False) as other:
+        await other.submit(users(6), "urgent", priority=0)
+    clock.advance(61)
+
+    async with await Engine.open(tmp_path / "store", clock=clock, concurrency=1) as again:
+        await rested(again)
+
+    assert ["alice first", "alice second"] == network.order[:2]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from yizhan.model import State, Target
 from yizhan.runtime.log_context import log_fields
 from yizhan.runtime.notifier import DeliveryChanged
 from yizhan.sending.concurrency import AdaptiveConcurrency
-from yizhan.sending.delivery import BROADCAST, Delivery
+from yizhan.sending.delivery import BROADCAST, REPLY, Delivery
 from yizhan.sending.run import Continue, Deferred, DeliveryRun, Ended
 from yizhan.sending.sender import Sender
 
@@ -235,7 +235,12 @@ class Lane:
     def _take(self, delivery: Delivery) -> None:
         if delivery.seq not in self._in_memory:
             self._in_memory.add(delivery.seq)
-            heapq.heappush(self._heap, (delivery.priority, delivery.seq, delivery))
+            self._push(delivery)
+
+    def _push(self, delivery: Delivery) -> None:
+        # The rest of a half-sent message goes before whole ones, after a restart as well.
+        priority = REPLY if delivery.progress.begun else delivery.priority
+        heapq.heappush(self._heap, (priority, delivery.seq, delivery))
 
     def _start_ready(self, now: float) -> None:
         """Begin the deliveries at the top of the heap as far as pace, urgency and their targets allow."""
@@ -302,7 +307,7 @@ class Lane:
         if self._left_during_look is not None:
             self._left_during_look.add(delivery.seq)
         for waiting in self._busy.pop(delivery.target, ()):
-            heapq.heappush(self._heap, (waiting.priority, waiting.seq, waiting))
+            self._push(waiting)
         if self.paused:
             # A caller that waits for this delivery, which was under way when the account paused, is told now.
             self._sender.notifier.account_changed.send(self.account)
