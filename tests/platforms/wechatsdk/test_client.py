@@ -361,7 +361,7 @@ async def test_a_listener_left_over_from_a_crash_is_removed() -> None:
         other = "http://127.0.0.1:9/another-program"
         served.server.pushes.register(wire.BY_WEBSOCKET, old)
         served.server.pushes.register(wire.BY_HTTP, other)
-        await state_store.put("handler", old.encode())
+        await state_store.put("handler", f"{served.url}\n{old}".encode())
         adapter = Adapter(context(PLATFORM, served, {"base_url": served.url}, state_store=state_store))
         async with listening(adapter):
             urls = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]
@@ -371,6 +371,21 @@ async def test_a_listener_left_over_from_a_crash_is_removed() -> None:
         assert old not in urls
         assert 2 == len(urls)
         assert [other] == left
+
+
+async def test_a_handler_registered_at_another_api_is_left_alone() -> None:
+    async with serve(PLATFORM) as served:
+        assert isinstance(served.server, Server)
+        other = "ws://127.0.0.1:9/wechatSDK/other"
+        served.server.pushes.register(wire.BY_WEBSOCKET, other)
+        state_store = MemoryStateStore()
+        await state_store.put("handler", f"http://127.0.0.1:8888\n{other}".encode())
+        adapter = Adapter(context(PLATFORM, served, {"base_url": served.url}, state_store=state_store))
+        async with listening(adapter):
+            urls = [h.url for h in (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data]
+        await adapter.close()
+
+        assert other in urls
 
 
 async def test_pushes_of_another_program_are_taken_and_nonsense_is_left_out() -> None:

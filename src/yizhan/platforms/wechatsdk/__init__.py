@@ -1,7 +1,7 @@
 """WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls told apart by a number.
 
 wire/     every call, struct and fault, by the vendor's chapters
-convert/  message → calls and limits; what is pushed → events
+convert/  messages to calls, pushes to events
 client/   `Adapter` (what the engine drives; its `call` makes any call)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
@@ -16,7 +16,7 @@ from yizhan.model.secret import Secret
 from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8888"
-"""Where a client listens when nobody told it otherwise."""
+"""The default address of the API."""
 
 
 class Settings(AccountSettings, frozen=True):
@@ -35,12 +35,12 @@ class Settings(AccountSettings, frozen=True):
     client_folder: str = ""
     """The same folder by its path on the client's machine, such as `Z:\\share`; empty: the same path."""
     events: Literal["websocket", "http", "tcp", "off"] = "websocket"
-    """How the client tells what comes in. It dials out to a listener here, in every case.
+    """How the client pushes events. It dials out to a listener here, in every case.
 
-    Over a WebSocket and HTTP only who knows the listener's secret path is heard; over TCP everybody who reaches it.
+    Over a WebSocket and HTTP the listener's path is secret; over TCP any program that reaches the port is heard.
     """
     listen_host: str = "127.0.0.1"
-    """Where that listener listens; another address than loopback when the client runs on another machine."""
+    """The address of that listener; not loopback when the client runs on another machine."""
     listen_port: int = 0
     """0: any free port."""
     callback_url: str = ""

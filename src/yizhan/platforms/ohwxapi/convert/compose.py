@@ -51,7 +51,7 @@ from yizhan.platforms.wechat_xml import (
 )
 from yizhan.platforms.wechat_xml.xml import escape
 from yizhan.wire import Base64
-from yizhan.wire.filename import safe_name
+from yizhan.wire.filename import changed_name_note, safe_name
 
 COMMANDS: Mapping[str, wire.Command[Any, Any]] = {c.name: c for c in vars(wire).values() if isinstance(c, wire.Command)}
 _BY_NUMBER = {str(command.number): command for command in COMMANDS.values() if command.number}
@@ -177,9 +177,10 @@ class CommandComposer(WeChatComposer):
         self, command: wire.Command[Any, Any], parameters: Struct, use: str, media: Media, name: str = ""
     ) -> Part:
         self._check_frame(media)
-        draft = Draft(command, parameters, name=safe_name(name) if name else "")
-        need = MediaNeed(media, scope="account", use=use)
-        return Part(command.name, draft, (need,), summary=f"{use} {amount(media.size)}")
+        shown = safe_name(name) if name else ""
+        draft, need = Draft(command, parameters, name=shown), MediaNeed(media, scope="account", use=use)
+        note = changed_name_note(name, shown)
+        return Part(command.name, draft, (need,), summary=f"{use} {amount(media.size)}", note=note)
 
     def _check_frame(self, media: Media) -> None:
         if self._max_frame_bytes and media.size > self._max_frame_bytes:

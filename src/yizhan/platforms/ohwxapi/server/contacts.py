@@ -86,7 +86,7 @@ class Contacts:
         person = next((p for p in self.network.people.values() if asked.V1Username in (_v3(p.id), p.id)), None)
         if person is None:
             raise Fault(wire.NO_TARGET)
-        # Whoever is asked says yes at once: nobody sits at the other phone.
+        # A simulated person agrees at once.
         person.friends = True
         self.messages.notice(account, person.id, f"你已添加了{person.name}，现在可以开始聊天了。")
         self._changed(account, person.id)
@@ -119,7 +119,7 @@ class Contacts:
         return _v3(person.id)
 
     async def operate(self, account: Account, asked: wire.Operate) -> wire.Nothing:
-        """Note something about a contact or group."""
+        """Change a contact or group."""
         id = asked.UserName
         if not self._exists(id):
             raise Fault(wire.NO_TARGET)
@@ -202,7 +202,7 @@ class Contacts:
                     known.left.discard(group.id)
                 else:
                     group.members.append(id)
-                # Clients read who joined out of these very words.
+                # Clients read the new member's name out of these very words.
                 self._note(group, f'"{who}"邀请"{self.accounts.name_of(id)}"加入了群聊')
                 self._invited(group, account.wxid, id)
         self._changed_for_all(group)

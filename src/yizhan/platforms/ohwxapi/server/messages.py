@@ -1,4 +1,4 @@
-"""Sending, hearing and withdrawing."""
+"""Messages: sent by accounts, received from people, withdrawn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHOWN = {"image": "[图片]", "voice": "[语音]", "video": "[视频]", "sticke
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message on its way: what the other side will see, and what the world keeps of it."""
+    """A message on its way: its content on the wire, and its post in the world."""
 
     call: str
     type: int
@@ -260,7 +260,7 @@ class Messages:
         )
 
     def _push(self, listener: Account, sender: str, place: str, draft: Draft, post: Post) -> None:
-        """Tell one account. In a group the message comes from the group; an own one comes from the account itself."""
+        """Push to one account. In a group the sender is the group; for an own message it is the account itself."""
         own, in_group = sender == listener.wxid, place.endswith("@chatroom")
         message = wire.AddMsg(
             MsgId=post.extra["MsgId"],

@@ -105,7 +105,7 @@ class Push(Struct, kw_only=True):
     CurrentWxid: str = ""
     """The account that it is for."""
     UUid: str = ""
-    """20 random characters; what they mean is not known."""
+    """20 random characters; of unknown meaning."""
 
 
 class SocketCommand(Struct, kw_only=True):

@@ -44,7 +44,7 @@ from yizhan.platforms.wechat_xml import (
     compose_link,
     compose_mini_program,
 )
-from yizhan.wire.filename import safe_name
+from yizhan.wire.filename import changed_name_note, safe_name
 
 C = TypeVar("C", Link, MiniProgram, ChannelVideo)
 
@@ -126,8 +126,7 @@ class WebComposer(WeChatComposer):
     def _file(self, media: Media, name: str, label: str, note: str = "") -> Part:
         given = name_of(media, name)
         title = safe_name(given)
-        if title != given:
-            note = " ".join(filter(None, (note, f"The name '{given[:80]}' was changed to '{title[:80]}'.")))
+        note = " ".join(filter(None, (note, changed_name_note(given, title))))
         draft = Draft("webwxsendappmsg", AppMessageType.FILE, title=title, size=media.size)
         return self._part(draft, f"{label} {amount(media.size)}", self._need(media, wire.DOCUMENT), note=note)
 

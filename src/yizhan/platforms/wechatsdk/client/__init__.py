@@ -1,6 +1,6 @@
 """The client end of one account behind a local API: `Adapter` is what the engine drives; its `call` makes any call.
 
-folder (files that both machines see) · listen, tcp (where the client pushes to)
+folder (files that both machines see) · listen, tcp (listeners for pushes)
 """
 
 from yizhan.platforms.wechatsdk.client.adapter import Adapter

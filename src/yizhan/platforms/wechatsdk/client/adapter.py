@@ -52,7 +52,7 @@ class Adapter(BaseAdapter):
         self.settings = settings
         self.caller = Caller(context.name, settings.api_base)
         self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
-        self.registration = Registration(self.call, context.state_store, context.clock)
+        self.registration = Registration(self.call, settings.api_base, context.state_store, context.clock)
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
 
     # --- raw calls ---

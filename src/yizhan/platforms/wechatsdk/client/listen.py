@@ -1,4 +1,4 @@
-"""Where the WeChat client delivers what comes in: a listener of ours, registered with it and kept registered."""
+"""A listener for the pushes of the WeChat client, and its registration with the client, which is kept alive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -24,14 +24,17 @@ log = logging.getLogger(__name__)
 
 MAX_PUSH = 16 << 20
 """Bytes of one push."""
-LOOK_SECONDS = 30.0
-"""Between two looks at whether the client still knows the listener: it forgets when it starts anew."""
-KEPT = "handler"
-"""Under this name the state_store holds the address that was registered last."""
+CHECK_SECONDS = 30.0
+"""Between two checks whether the client still knows the listener: it forgets handlers when it restarts."""
+STATE = "handler"
+"""Name in the state store: base address of the API, and the address of the handler registered there last."""
+
+
+Caller: TypeAlias = Callable[[Any, Any], Any]
 
 
 class Listens(Protocol):
-    """A listener of ours, whatever the transport."""
+    """A listener of any transport."""
 
     @property
     def handler(self) -> wire.AddHandler: ...
@@ -45,7 +48,7 @@ class Listener:
     def __init__(self, settings: Settings, take: Callable[[dict[str, Any]], None]) -> None:
         self._settings = settings
         self._take = take
-        # Whoever does not know the path cannot make events up.
+        # The path is secret, so that no other program can send made-up events.
         self._path = f"/wechatSDK/{secrets.token_urlsafe(24)}"
         router = Router("wechatsdk-events", wire.ENVELOPE, _NoFiles())
         push = Endpoint(
@@ -53,19 +56,19 @@ class Listener:
         )
         router.add(push, self._posted)
         router.socket(self._path, self._connected)
-        self._door = HttpListener([router], host=settings.listen_host, port=settings.listen_port)
+        self._http = HttpListener([router], host=settings.listen_host, port=settings.listen_port)
 
     async def open(self) -> None:
         """Start listening. ConfigError when the address cannot be bound."""
-        await self._door.start()
+        await self._http.start()
 
     async def close(self) -> None:
-        await self._door.close()
+        await self._http.close()
 
     @property
     def handler(self) -> wire.AddHandler:
-        """What to register with the client."""
-        base = (self._settings.callback_url or self._door.url).rstrip("/")
+        """The handler to register with the client."""
+        base = (self._settings.callback_url or self._http.url).rstrip("/")
         if self._settings.events == "websocket":
             return wire.AddHandler(protocol=wire.BY_WEBSOCKET, url="ws" + base.removeprefix("http") + self._path)
         return wire.AddHandler(protocol=wire.BY_HTTP, url=base + self._path)
@@ -93,18 +96,19 @@ class Listener:
 
 
 class Registration:
-    """Keeps a listener registered: at once, again when the client forgot it, and with patience when it is away."""
+    """Keeps a listener registered: registers again when the client forgot it, and retries while it is away."""
 
-    def __init__(self, call: Callable[[Any, Any], Any], state_store: StateStore, clock: Clock) -> None:
+    def __init__(self, call: Caller, api_base: str, state_store: StateStore, clock: Clock) -> None:
         self._call = call
-        self._keeper = state_store
+        self._api_base = api_base
+        self._state_store = state_store
         self._clock = clock
         self.done = asyncio.Event()
         """Set once the client knows the listener."""
 
     @asynccontextmanager
     async def of(self, listener: Listens, lost: Callable[[str], None]) -> AsyncIterator[None]:
-        """Keep `listener` registered for the duration of the block. `lost` is told when a login is needed."""
+        """Keep `listener` registered within the block. `lost` is called when a login is needed."""
         await listener.open()
         keeping = asyncio.ensure_future(self._keep(listener.handler, lost))
         try:
@@ -125,26 +129,26 @@ class Registration:
                 if not await self._known(_address(handler)):
                     await self._register(handler)
                 self.done.set()
-                pause, told = LOOK_SECONDS, False
+                pause, told = CHECK_SECONDS, False
             except LoginNeeded as error:
                 if not told:
                     lost(str(error))
-                pause, told = LOOK_SECONDS, True
+                pause, told = CHECK_SECONDS, True
             except PlatformError as error:
                 log.warning("listener not registered", extra={"reason": str(error)})
-                pause = min(LOOK_SECONDS, pause * 2)
+                pause = min(CHECK_SECONDS, pause * 2)
             await self._clock.sleep(pause)
 
     async def _known(self, address: str) -> bool:
         return any(_address(handler) == address for handler in await self._listed())
 
     async def _register(self, handler: wire.AddHandler) -> None:
-        last = (self._keeper.get(KEPT) or b"").decode("utf-8", "replace")
-        if last and last != _address(handler):
-            # Left over from a run that ended without a goodbye.
+        base, _, last = (self._state_store.get(STATE) or b"").decode("utf-8", "replace").partition("\n")
+        # Left over from a run that crashed. At another API the same address may be another program's.
+        if base == self._api_base and last and last != _address(handler):
             await self._remove(last)
         await self._call(wire.ADD_HANDLER, handler)
-        await self._keeper.put(KEPT, _address(handler).encode())
+        await self._state_store.put(STATE, f"{self._api_base}\n{_address(handler)}".encode())
         # Joining and leaving members are told only on request; older versions have no such call.
         with suppress(Rejected):
             await self._call(wire.ENABLE_GROUP_PUSHES, wire.Switch(bEnable=True))

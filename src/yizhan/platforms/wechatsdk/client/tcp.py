@@ -18,7 +18,7 @@ SECONDS = 30.0
 
 
 class TcpListener:
-    """Hands every push to `take`. Whoever reaches the port can make events up: this transport has no secret."""
+    """Hands every push to `take`. Any program that reaches the port can send events: this transport has no secret."""
 
     def __init__(self, settings: Settings, take: Callable[[bytes], None]) -> None:
         self._settings = settings
@@ -42,7 +42,7 @@ class TcpListener:
 
     @property
     def handler(self) -> wire.AddHandler:
-        """What to register with the client."""
+        """The handler to register with the client."""
         try:
             given = urlsplit(self._settings.callback_url)
             host, port = given.hostname or self._settings.listen_host, given.port or self._port

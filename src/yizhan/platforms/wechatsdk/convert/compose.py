@@ -35,7 +35,7 @@ from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
 from yizhan.platforms.wechatsdk.convert.placed import Draft
 from yizhan.wire import Endpoint
-from yizhan.wire.filename import safe_name
+from yizhan.wire.filename import changed_name_note, safe_name
 
 CALLS: Mapping[str, Endpoint[Any, Any]] = {e.name: e for e in vars(wire).values() if isinstance(e, Endpoint)}
 _BY_NUMBER = {str(e.constants["type"]): e for e in CALLS.values()}
@@ -103,9 +103,10 @@ class CallComposer(WeChatComposer):
         return self._placed(wire.FORWARD_VOICE, request, "voice", media)
 
     def file(self, segment: File, media: Media) -> Part:
-        name = safe_name(segment.name or media.name or f"{media.sha256[:8]}.{media.format or 'bin'}")
+        given = segment.name or media.name or f"{media.sha256[:8]}.{media.format or 'bin'}"
+        name = safe_name(given)
         request = wire.ForwardFile(userName=self.to, fileName=name, rawfilekey="", **_EMPTY)
-        return self._placed(wire.FORWARD_FILE, request, "file", media)
+        return self._placed(wire.FORWARD_FILE, request, "file", media, changed_name_note(given, name))
 
     def sticker(self, segment: Sticker, media: Media | None) -> Part:
         if media is not None:
@@ -115,9 +116,9 @@ class CallComposer(WeChatComposer):
         known = wire.SendKnownSticker(userName=self.to, emojiMd5=segment.md5)
         return _part(wire.SEND_KNOWN_STICKER, known, "sticker")
 
-    def _placed(self, endpoint: Endpoint[Any, Any], request: Struct, use: str, media: Media) -> Part:
+    def _placed(self, endpoint: Endpoint[Any, Any], request: Struct, use: str, media: Media, note: str = "") -> Part:
         need = MediaNeed(media, scope="account", use=use)
-        return self.part(endpoint.name, Draft(endpoint, request), f"{use} {amount(media.size)}", need)
+        return self.part(endpoint.name, Draft(endpoint, request), f"{use} {amount(media.size)}", need, note=note)
 
     # --- cards ---
 

@@ -1,4 +1,4 @@
-"""What an upload answers becomes the token of a handle, and is copied from there into every call that sends it."""
+"""The answer of an upload becomes the token of a handle, and is copied from there into each call that sends it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _USES = {"image": wire.CDN_IMAGE, "video": wire.CDN_VIDEO, "voice": wire.CDN_VOI
 
 
 class Placed(wire.Uploaded, kw_only=True, omit_defaults=True):
-    """What is kept of an upload: its answer, and the file type that it was made with."""
+    """The token of an upload: its answer, and its file type."""
 
     fileType: int = wire.CDN_FILE  # noqa: N815 - the vendor's word
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A call that may still lack what an upload answers."""
+    """A call that may still lack the values of an upload."""
 
     endpoint: Endpoint[Any, Any]
     request: Any
@@ -41,7 +41,7 @@ def file_type_of(need: MediaNeed, rules: Rules) -> int:
 
 
 def complete(draft: Draft, token: str) -> Struct:
-    """Return the request with what the upload answered copied in, verbatim, and with whatever else it wants."""
+    """Return the request with the values of its upload, copied verbatim."""
     request: Struct = draft.request
     if not token:
         return request
@@ -53,7 +53,7 @@ def complete(draft: Draft, token: str) -> Struct:
     copied = {}
     for name in set(request.__struct_fields__) & set(Placed.__struct_fields__):
         value = getattr(placed, name)
-        # Measures that the upload did not take (told as nothing or 0) stay as we know them from the media.
+        # Measures that the upload left empty or 0 stay as the media have them.
         if str(value) not in ("", "0") or getattr(request, name) == "":
             copied[name] = value
     return msgspec.structs.replace(request, **copied)

@@ -14,7 +14,7 @@ FILE_HELPER = "filehelper"
 
 
 class AddressBook:
-    """Looks up; what the account alone knows (who it follows, which groups it left) is kept here."""
+    """The world's contacts, with the state of this account: followed accounts, groups it left, labels."""
 
     def __init__(self, world: World, account: Account) -> None:
         self._world = world
@@ -71,7 +71,7 @@ class AddressBook:
         """Return the name of a person, official account or the account itself.
 
         Raises:
-            Fault: there is nobody of that id.
+            Fault: there is no such person.
         """
         if id == self._account.wxid:
             return self._account.profile.nickName
@@ -84,7 +84,7 @@ class AddressBook:
         return self.people[id].name
 
     def profile(self, id: str) -> wire.Profile:
-        """Return the short profile; `errorCode` says when there is nobody."""
+        """Return the short profile; its `errorCode` is not 0 if there is no such contact."""
         full = self.full_profile(id)
         return wire.Profile(**{name: getattr(full, name) for name in wire.Profile.__struct_fields__})
 
@@ -187,6 +187,6 @@ def initials(name: str) -> str:
 
 
 def pictures(id: str) -> tuple[str, str]:
-    """Where the small and the big picture of a chat would be."""
+    """Return the addresses of the small and the large picture of a chat."""
     base = f"https://wx.example.org/{id.removesuffix('@chatroom')}"
     return f"{base}/132", f"{base}/0"

@@ -1,4 +1,4 @@
-"""What each chapter of the server hands over: interfaces and who answers them, or says no."""
+"""The calls of one chapter with their handlers, and refusals with a reason."""
 
 from __future__ import annotations
 

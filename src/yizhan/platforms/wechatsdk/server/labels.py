@@ -9,7 +9,7 @@ from yizhan.platforms.wechatsdk.server.calls import Calls, refused
 
 
 class LabelCalls:
-    """What the account calls its contacts; kept in the book, whose profiles show it."""
+    """Labels of contacts; the address book keeps them, and profiles show them."""
 
     def __init__(self, book: AddressBook) -> None:
         self._book = book

@@ -1,4 +1,4 @@
-"""Who is told what comes in: registered handlers, each with a queue, served over HTTP, WebSocket or TCP."""
+"""The registered handlers, each with a queue of pushes over HTTP, WebSocket or TCP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_HANDLERS = 32
 
 
 class Receiver:
-    """One registered handler and what is still to be told to it."""
+    """One registered handler and the pushes that wait for it."""
 
     def __init__(self, world: World, cookie: str, protocol: int, url: str, host: str, port: int) -> None:
         self.cookie = cookie
@@ -85,7 +85,7 @@ class Receiver:
             pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _speak(self, socket: Socket) -> None:
-        """Send what is queued until the line ends. What the other side says (`hello`, `ok`) is read and not needed."""
+        """Send the queued pushes until the connection ends. Answers (`hello`, `ok`) are read and ignored."""
         ended = asyncio.ensure_future(_drain(socket))
         waiting: asyncio.Future[str] | None = None
         try:
@@ -123,7 +123,7 @@ class Pushes:
         ]
 
     def push(self, kind: int, data: dict[str, Any], *, interface: int | None = None, echo: Any = UNSET) -> None:
-        """Tell every handler. `echo`: the caller's data of an asynchronous call."""
+        """Push to every handler. `echo`: the caller's data of an asynchronous call."""
         if not self._receivers:
             return
         body: dict[str, Any] = {

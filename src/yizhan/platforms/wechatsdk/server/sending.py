@@ -1,4 +1,4 @@
-"""What the account says, forwards and takes back: every send becomes a post of the world."""
+"""Messages that the account sends, forwards and withdraws; each becomes a post of the world."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sending:
 
     @property
     def calls(self) -> Calls:
-        """What is called most comes first: the number is looked for in this order."""
+        """The most frequent calls stand first: numbers are searched in this order."""
         return [
             (wire.FORWARD_FILE, self.forward_file),
             (wire.FORWARD_IMAGE, self.forward_image),
@@ -292,7 +292,7 @@ class Sending:
         return self._cdn.forwarded(request.fileid, request.aeskey, size, md5, raw_file_key, file_types)
 
     def _mentioned(self, target: str, text: str, names: list[str]) -> list[str]:
-        """Who is really mentioned: both the id in the list and a visible @ in the text are needed."""
+        """Return the mentioned members: a mention needs the id in the list and a visible @ in the text."""
         if not names or "@" not in text or not target.endswith("@chatroom"):
             return []
         group = self._book.group(target)

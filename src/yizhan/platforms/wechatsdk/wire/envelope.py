@@ -85,7 +85,7 @@ class NotJson(MalformedRequest):
 
 
 class Request(Struct, kw_only=True, omit_defaults=True):
-    """What every call may carry. Source: page "安全/设置API访问秘钥"."""
+    """The fields that every call may have. Source: page "安全/设置API访问秘钥"."""
 
     secretKey: Annotated[str, Secret()] = ""
     """Required on every call once interface 1006 set one."""

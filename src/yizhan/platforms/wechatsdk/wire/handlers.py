@@ -1,4 +1,4 @@
-"""Chapter 处理消息: who is told about what comes in. The API dials out; there is nothing to poll."""
+"""Chapter 处理消息: handlers of pushes. The API dials out; there is nothing to poll."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BY_TCP, BY_HTTP, BY_WEBSOCKET, BY_WINDOW_MESSAGE, IN_PROCESS = 1, 2, 3, 4, 5
 """Values of `protocol`."""
 
 GREETING = "hello"
-"""What the API sends first on a WebSocket, and what it wants to hear back."""
+"""The first text that the API sends on a WebSocket, and the answer it expects."""
 
 
 class AddHandler(Request, kw_only=True, omit_defaults=True):
@@ -27,7 +27,7 @@ class AddHandler(Request, kw_only=True, omit_defaults=True):
 
 class Added(Struct):
     cookie: Digits = ""
-    """What 1002 wants."""
+    """The argument of 1002."""
 
 
 class RemoveHandler(Request, kw_only=True):
@@ -86,7 +86,7 @@ PUSH_ASYNC, PUSH_MESSAGE, PUSH_LOGIN, PUSH_LOGOUT, PUSH_OWN, PUSH_GROUP = range(
 
 
 class Push(Struct):
-    """What a handler is sent. The account that it concerns is `robot.userName`."""
+    """One push. `robot.userName` is the account that it concerns."""
 
     pushType: int
     pushTime: Digits = 0

@@ -70,7 +70,7 @@ class GetProfile(Request, kw_only=True, omit_defaults=True):
 
 
 class Found(Struct):
-    """Somebody found by id, phone, QQ or QR text. Source: yzqzy/wxbot-puppet-bridge: wechatsdk-types.ts."""
+    """A person found by id, phone, QQ or QR text. Source: yzqzy/wxbot-puppet-bridge: wechatsdk-types.ts."""
 
     encryptUserName: str = ""
     ticket: str = ""
