@@ -10,7 +10,7 @@ from yizhan import EventKind, Forward, Link, Mention, Quote, Target, Text, Yizha
 def told(event):
     """What came in, as any platform can carry it: who spoke, then words and media; the rest is put into words."""
     yield Text(f"{event.sender_name or event.sender}: ")
-    for segment in event.message.segments:
+    for segment in event.segments:
         match segment:
             case Text() | Forward():
                 yield segment

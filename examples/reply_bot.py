@@ -8,10 +8,10 @@ from yizhan import EventKind, Forward, YizhanError
 
 
 async def answer(yz, event):
-    media = [segment for segment in event.message.segments if isinstance(segment, Forward)]
+    media = [segment for segment in event.segments if isinstance(segment, Forward)]
     try:
         # Sent on by reference: nothing is downloaded and nothing uploaded.
-        await yz.reply(event, *(media or [f"You said: {event.message.text}"]), key=f"answer {event.id}")
+        await yz.reply(event, *(media or [f"You said: {event.text}"]), key=f"answer {event.id}")
     except YizhanError as error:
         print(f"not answered: {error}", file=sys.stderr)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from yizhan.model.message import Message, Reply
+from yizhan.model.message import Message, Reply, Segment
 from yizhan.model.target import Target
 
 
@@ -64,3 +64,13 @@ class Event(Struct, frozen=True, omit_defaults=True):
     person_name: str = ""
     data: str = ""
     """The button's data, the reaction, or what accepts a friend request."""
+
+    @property
+    def text(self) -> str:
+        """The words of the message; empty where there is none."""
+        return "" if self.message is None else self.message.text
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments of the message; none where there is no message."""
+        return () if self.message is None else tuple(self.message.segments)
