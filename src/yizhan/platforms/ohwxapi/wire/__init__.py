@@ -6,10 +6,7 @@ clients. Most pages could not be read: what nobody documents is marked as a prop
 
 from yizhan.platforms.ohwxapi.wire.cdn import *  # noqa: F403
 from yizhan.platforms.ohwxapi.wire.envelope import *  # noqa: F403
-from yizhan.platforms.ohwxapi.wire.first_generation import *  # noqa: F403
+from yizhan.platforms.ohwxapi.wire.foreign import *  # noqa: F403
 from yizhan.platforms.ohwxapi.wire.frames import *  # noqa: F403
-from yizhan.platforms.ohwxapi.wire.groups import *  # noqa: F403
 from yizhan.platforms.ohwxapi.wire.login import *  # noqa: F403
-from yizhan.platforms.ohwxapi.wire.moments import *  # noqa: F403
-from yizhan.platforms.ohwxapi.wire.people import *  # noqa: F403
 from yizhan.platforms.ohwxapi.wire.sending import *  # noqa: F403

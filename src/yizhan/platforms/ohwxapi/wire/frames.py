@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from yizhan.platforms.ohwxapi.wire.envelope import Command
-from yizhan.platforms.ohwxapi.wire.people import Contact
+from yizhan.platforms.ohwxapi.wire.foreign.people import Contact
 
 
 class EventName(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from yizhan.platforms.ohwxapi.wire.envelope import CLIENT_G, CLIENT_T, NATIVE, Nothing, command
-from yizhan.platforms.ohwxapi.wire.people import Member
+from yizhan.platforms.ohwxapi.wire.foreign.people import Member
 
 BY_GROUP = "CgiRequest.ChatroomID"
 
