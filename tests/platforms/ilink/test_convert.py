@@ -292,6 +292,44 @@ def test_a_quote_names_the_quoted_message_by_its_id() -> None:
     assert (Quote("7504206488704563208"), Text("this one")) == event.message.segments
 
 
+def test_a_quote_holds_the_quoted_media_and_the_time() -> None:
+    quoted = {
+        "type": 4,
+        "msg_id": "7504206488704563208",
+        "create_time_ms": 1795288547993,
+        "file_item": {"media": {"encrypt_query_param": "p"}, "file_name": "报告.pdf", "len": "12"},
+    }
+    item = {"type": 1, "text_item": {"text": "this one"}, "ref_msg": {"message_item": quoted}}
+    event = parse(inbound(item), "ilink.main", 5.0)
+
+    assert event.message is not None
+    quote = event.message.segments[0]
+    assert isinstance(quote, Quote)
+    assert ("7504206488704563208", 1795288547.993) == (quote.message_id, quote.at)
+    (media,) = quote.media
+    assert ("file", "报告.pdf", 12) == (media.kind, media.name, media.reference["size"])
+
+
+def test_a_quoted_voice_says_what_wechat_understood() -> None:
+    quoted = {"type": 3, "voice_item": {"media": {"encrypt_query_param": "p"}, "text": "five o'clock"}}
+    item = {"type": 1, "text_item": {"text": "too late"}, "ref_msg": {"message_item": quoted}}
+    event = parse(inbound(item), "ilink.main", 5.0)
+
+    assert event.message is not None
+    quote = event.message.segments[0]
+    assert isinstance(quote, Quote)
+    assert ("five o'clock", ["voice"]) == (quote.text, [media.kind for media in quote.media])
+
+
+@pytest.mark.parametrize(
+    ("named", "mentioned"), [([], False), (["0a1b2c3d4e5f@im.bot"], True), (["other@im.bot"], False), (None, False)]
+)
+def test_a_message_that_names_the_bot_mentions_it(named: Any, mentioned: bool) -> None:
+    item = {"type": 1, "text_item": {"text": "hi"}, "at_bot_username_list": named}
+
+    assert mentioned is parse(inbound(item), "ilink.main", 5.0).mentioned
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from hashlib import md5, sha256
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -744,6 +745,56 @@ async def test_a_repeat_under_the_same_key_is_swallowed(bench: Bench) -> None:
     assert 1 == len(bench.posts())
 
 
+async def test_a_repeat_belongs_to_one_login(bench: Bench) -> None:
+    before = bench.adapter.session()
+    restarted = make(bench.served, bench.state_store).adapter.session()
+    (token,) = bench.server.bots
+    bench.server.end_session(token)
+    await bench.login()
+
+    assert before == restarted
+    assert before != bench.adapter.session()
+    assert "none" == make(bench.served).adapter.session()
+    assert token not in before
+
+
+async def test_a_stored_session_that_cannot_be_read_asks_for_a_login(bench: Bench) -> None:
+    await bench.state_store.put("session", b"\xff{")
+
+    with pytest.raises(LoginNeeded, match="scanning a code"):
+        await make(bench.served, bench.state_store).adapter.typing(bench.target)
+
+
+async def test_a_context_token_of_another_bot_is_not_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = bench.adapter.calls
+    assert calls.session is not None
+    tokens: list[str | None] = []
+    send_message = calls.send_message
+
+    async def recorded(message: wire.WeixinMessage) -> wire.Sent:
+        tokens.append(message.context_token)
+        return await send_message(message)
+
+    monkeypatch.setattr(calls, "send_message", recorded)
+    for bot in ("other@im.bot", calls.session.bot_id):
+        bench.contexts[bench.target] = {"context_token": f"of {bot}", "bot": bot}
+        await bench.send(Text("hi"))
+
+    assert [None, f"of {calls.session.bot_id}"] == tokens
+
+
+async def test_a_cursor_of_another_address_is_not_sent_there(bench: Bench) -> None:
+    await bench.events(1)
+    assert bench.state_store.get("cursor")
+    async with serve(PLATFORM, rules=QUICK) as elsewhere:
+        moved = make(elsewhere, bench.state_store)
+        await moved.login()
+
+        assert bench.state_store.get("cursor") is None
+        assert ["hi"] == [event.message.text for event in await moved.events(1) if event.message]
+        await moved.adapter.close()
+
+
 async def test_a_success_without_an_id_is_an_unknown_outcome(bench: Bench) -> None:
     bench.server.rules = PLATFORM.rules(None, {**QUICK, "sendmessage.silent": True})
 
@@ -896,6 +947,20 @@ async def test_an_upload_needs_only_one_of_the_two_addresses(bench: Bench, both:
     built = wire.UploadUrl(upload_param=answer.upload_param)
     for place in (full, built) if both else (full,):
         assert await bench.adapter.calls.cdn_upload(place, "ab" * 16, sealed(PNG))
+
+
+async def test_a_plus_that_an_address_left_unencoded_is_taken_for_a_plus(bench: Bench) -> None:
+    answer = await bench.adapter.calls.get_upload_url(request_for(bench, PNG))
+    unencoded = (answer.upload_full_url or "").replace("%2B", "+")
+    param = await bench.adapter.calls.cdn_upload(wire.UploadUrl(unencoded), "ab" * 16, sealed(PNG))
+    address = f"{bench.served.url}{wire.CDN_DOWNLOAD.path}?encrypted_query_param="
+    address += quote(param, safe="").replace("%2B", "+")
+    key = "00112233445566778899aabbccddeeff"
+    pieces = bench.adapter.open_reference({"type": "image", "param": param, "key": key, "url": address})
+
+    assert "+" in unencoded
+    assert "+" in address
+    assert PNG == b"".join([piece async for piece in pieces])
 
 
 def request_for(bench: Bench, data: bytes) -> wire.GetUploadUrl:

@@ -38,6 +38,8 @@ Req = TypeVar("Req", bound=Struct)
 Res = TypeVar("Res")
 
 SESSION = "session"
+NO_LOGIN = "none"
+"""`session()` while no bot is bound: no login has it as its digest."""
 TICKET_SECONDS = 12 * 3600.0
 """How long a typing ticket is kept; the official client asks again after a random time below a day."""
 GOODBYE_SECONDS = 2.0
@@ -69,6 +71,10 @@ class Adapter(BaseAdapter):
         return await self.calls.call(endpoint, request)
 
     # --- sending ---
+
+    def session(self) -> str:
+        """Return a digest of the login: a repeat under the same SendKey is recognized only within the same one."""
+        return self.calls.session.identity if self.calls.session is not None else NO_LOGIN
 
     def compose(self, message: Message, target: Target) -> Sequence[Part]:
         return convert.compose(message, target, self.rules)
@@ -327,7 +333,10 @@ class Adapter(BaseAdapter):
         stored = self.context.state_store.get(SESSION)
         if stored is None:
             return None
-        session = msgspec.json.decode(stored, type=Session)
+        try:
+            session = msgspec.json.decode(stored, type=Session)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
         return session if session.begun_at == self.context.settings.api_base else None
 
     @property

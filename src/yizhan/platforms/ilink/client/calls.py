@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,12 @@ class Session(msgspec.Struct, frozen=True):
     begun_at: str
     """The address at which the login began; a session is good for that one only, so that no token ever goes to a
     sandbox that the account was pointed to meanwhile, nor a sandbox's token to the vendor."""
+
+    @property
+    def identity(self) -> str:
+        """A digest of address, bot and token: the service recognizes a repeated `client_id` only within them."""
+        parts = (self.begun_at, self.api, self.bot_id, self.bot_token)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 class Calls:

@@ -36,7 +36,13 @@ def parse(raw: Any, account: str, now: float) -> Event:
         message=Message(tuple(_segments(message))),
         context=context if message.context_token and not ours else {},
         raw=shown,
+        mentioned=not ours and _names(message, message.to_user_id),
     )
+
+
+def _names(message: wire.WeixinMessage, bot: str | None) -> bool:
+    """Return whether an item mentions `bot`; the list is empty in all live messages so far, for want of groups."""
+    return bool(bot) and any(bot in (item.at_bot_username_list or ()) for item in message.item_list or ())
 
 
 def _other_id(raw: Any) -> str:
@@ -114,4 +120,8 @@ def _quote(reference: wire.RefMessage) -> Quote | None:
     id = str((quoted.msg_id if quoted else None) or reference.svr_id or "")
     text = quoted.text_item.text if quoted and quoted.text_item else None
     text = text or (reference.partial_text.start if reference.partial_text else None) or reference.title
-    return Quote(id, text or "") if id or text else None
+    found = tuple(_item_segments(quoted)) if quoted else ()
+    media = tuple(segment for segment in found if isinstance(segment, Forward))
+    text = text or next((segment.text for segment in found if isinstance(segment, Text)), "")
+    at = (quoted.create_time_ms or 0) / 1000 if quoted else 0.0
+    return Quote(id, text, at=at, media=media) if id or text or media else None

@@ -38,8 +38,16 @@ class Cdn:
         return param, key
 
     def _param(self) -> str:
-        """Some hundred characters with `+`, `/` and `=` in them: whoever forgets to encode them fails here."""
+        """Return some hundred characters with `+`, `/` and `=` in them, which addresses have to encode."""
         return base64.b64encode(self._server.world.random.randbytes(361)).decode()
+
+    @staticmethod
+    def _received(param: str) -> str:
+        """Return the parameter that an address meant.
+
+        A published client leaves `+` unencoded. Read as a form it is a blank, which no parameter contains.
+        """
+        return param.replace(" ", "+")
 
     async def get_upload_url(self, call: Call[wire.GetUploadUrl]) -> wire.UploadUrl:
         bot = self._server.bot_of(call)
@@ -86,7 +94,7 @@ class Cdn:
 
     async def upload(self, call: Call[wire.CdnUpload]) -> Any:
         """Take in a ciphertext. The same address may be used again: clients repeat after an error."""
-        slot = self.slots.get(call.request.encrypted_query_param)
+        slot = self.slots.get(self._received(call.request.encrypted_query_param))
         if slot is None or call.request.filekey not in (None, slot.filekey):
             raise Fault(wire.CDN_PARAM, data="no place was given under that parameter and filekey")
         sealed = call.request.body
@@ -114,7 +122,7 @@ class Cdn:
         return plain
 
     async def download(self, call: Call[wire.CdnDownload]) -> Any:
-        stored = self.stored.get(call.request.encrypted_query_param)
+        stored = self.stored.get(self._received(call.request.encrypted_query_param))
         if stored is None:
             raise Fault(wire.CDN_PARAM, data="nothing is stored under that parameter")
         return Enciphered(stored.plain, stored.key)
