@@ -21,7 +21,7 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the options of `send` say is to be sent. Paths are not looked at yet."""
+    """The content that the options of `send` name. Paths are not opened yet."""
 
     text: str = ""
     images: Sequence[str] = ()

@@ -66,7 +66,7 @@ _REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
     (WireMismatch, "See whether base_url leads to the platform: yizhan account list."),
     (Rejected, "The same again would be refused again; docs/codes.md has the platform's codes."),
 )
-"""What to do about what a platform says, which speaks of causes at best; the first that fits."""
+"""Remedies by class of error, as platforms name causes at best; the first class that fits counts."""
 
 
 def code_of(receipts: Iterable[Receipt]) -> int:

@@ -1,4 +1,4 @@
-"""What a command says: lines and tables for people, objects for programs, nothing when asked to be quiet."""
+"""The output of commands: lines and tables for people, JSON for programs, nothing with `--quiet`."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _STYLES = {
     "cancelled": "dim",
 }
 KEPT = "\n\t\u3000\u00a0\u200d"
-"""What is no letter and is shown all the same: lines, blanks, and what joins the pieces of an emoji."""
+"""Unprintable characters that are shown unchanged: line ends, blanks, and the joiner of emoji."""
 WIDE = 100_000
-"""Columns that a table may take where nobody looks at it: a line of a table is then one line of a file."""
+"""The width of a table that goes to a file or a pipe, in columns: each row stays on one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a command's results go. Colours only on a terminal; errors and bars go to standard error."""
+    """The output options of a command. Colors appear on a terminal only; errors and bars go to standard error."""
 
     as_json: bool = False
     quiet: bool = False

@@ -237,7 +237,7 @@ class _Call:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What the library is told besides targets and message."""
+        """The keyword arguments of `submit` besides targets and message."""
         return {"key": self.key, "expires_in": self.expires_in, "at": self.at}
 
 

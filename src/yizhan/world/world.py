@@ -18,7 +18,7 @@ TargetKind = Literal["user", "group", "channel", "dm"]
 
 @dataclass(slots=True)
 class Person:
-    """Somebody on a network. `id` is the network's own name for them; platforms may show other ids."""
+    """A person on a network. `id` is the network's own name; platforms may show other ids."""
 
     id: str
     name: str

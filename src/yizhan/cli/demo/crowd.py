@@ -18,7 +18,7 @@ class Crowd:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the account, by the sandbox's default world; the address is added."""
     rules: Mapping[str, Any] = field(default_factory=lambda: {"limits": False})
-    """What differs from the platform's rules, on both sides. Real quotas would spread the demo over hours."""
+    """Changed rules, on both sides. Real quotas would spread the demo over hours."""
     writes_first: bool = False
     """These people know the account only once it is logged in, and can be written to because they wrote first."""
     shared: bool = True

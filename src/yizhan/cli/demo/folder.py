@@ -10,9 +10,9 @@ from yizhan.errors import ConfigError
 
 PICTURE, BOOK, STORE, WORLD, LOG = "station.png", "book.pdf", "store", "world", "sandbox.log"
 TEMPORARY = "tmp"
-"""What the demo's processes would put into the system's temporary folder, and could not clear away when killed."""
+"""The temporary folder of the demo's processes: killed processes leave files behind, which the demo removes."""
 MARK = ".yizhan-demo"
-"""Says that what is beside it was made by a demo, and may be made anew by the next."""
+"""Marks a folder that a demo made, and that the next demo may replace."""
 
 
 def make_folder(wanted: Path | None) -> Path:

@@ -31,7 +31,7 @@ def _environment(temporary: Path) -> Mapping[str, str]:
 
 
 def _python_path() -> list[str]:
-    """What is imported from here is found from there, too, installed or not."""
+    """Return a module path on which a child process finds the same modules, installed or not."""
     import yizhan
 
     given = [str(Path(entry).absolute()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]

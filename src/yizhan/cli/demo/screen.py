@@ -1,4 +1,4 @@
-"""What the demo shows: bars on a terminal, a line now and then in a pipe, objects for programs."""
+"""The display of the demo: bars on a terminal, progress lines in a pipe, JSON objects for programs."""
 
 from __future__ import annotations
 

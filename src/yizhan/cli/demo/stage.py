@@ -27,7 +27,7 @@ KILL_AT = 0.35
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     scale: float = 1.0
     platforms: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Wishes:
 
 @dataclass(slots=True)
 class Life:
-    """When a sending process began and ended, in seconds since the epoch."""
+    """The lifetime of a sending process, in seconds since the epoch."""
 
     began: float
     ended: float
@@ -47,7 +47,7 @@ class Life:
 
 @dataclass(slots=True)
 class Play:
-    """What the acts hand on to each other."""
+    """The state that the acts share."""
 
     screen: Screen
     sandbox: SandboxProcess

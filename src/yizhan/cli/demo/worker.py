@@ -34,7 +34,7 @@ KEY = "demo"
 
 
 class Order(Struct):
-    """What is to be sent, by whom."""
+    """An instruction to a sending process: the message, its targets and the accounts."""
 
     store: str
     temporary: str
