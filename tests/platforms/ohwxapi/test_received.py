@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 
 from tests.platforms.ohwxapi.test_client import Sender, gateway, listening, user
 from tests.support import Served
+from yizhan.errors import ContentRefused, Rejected
 from yizhan.model import Card, Event, EventKind, Forward, Mention, Quote, Segment, Target, Text
 from yizhan.platforms.ohwxapi import wire
 from yizhan.platforms.ohwxapi.client import Adapter
 from yizhan.platforms.ohwxapi.server import Server
 from yizhan.platforms.server import SaidMedia, SimulatedEvent
+from yizhan.platforms.wechat_xml import parse_card
 
 BOT, GROUP = "wxid_sandbox", "10001@chatroom"
 PNG, GIF = b"\x89PNG\r\n\x1a\n" + bytes(50), b"GIF89a" + bytes(50)
@@ -216,6 +219,39 @@ async def test_other_acts_are_events_of_their_kind(
     scene: Scene, event: str, fields: dict[str, Any], kind: EventKind
 ) -> None:
     assert kind is (await scene.play(event, **fields)).kind
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<title>plan.txt</title>", "<title></title>"),
+        ("<aeskey>{md5}</aeskey>", "<aeskey>00112233445566778899aabbccddeeff</aeskey>"),
+        ("<totallen>4</totallen>", "<totallen>5</totallen>"),
+        ("<md5>{md5}</md5>", "<md5>00112233445566778899aabbccddeeff</md5>"),
+    ],
+)
+async def test_a_file_card_has_the_values_of_its_upload(scene: Scene, old: str, new: str) -> None:
+    blob = await scene.served.world.blobs.add(b"plan")
+    (file,) = segments_of(await scene.play("message", media=[SaidMedia(blob, "file", "plan.txt")]))
+    assert isinstance(file, Forward)
+    card = parse_card(file.reference["xml"]).xml
+    changed = card.replace(old.format(md5=blob.md5), new)
+    assert changed != card
+
+    with pytest.raises(ContentRefused, match="AppMsgXml invalid"):
+        await scene.adapter.run(
+            wire.SEND_APP_MSG, wire.SendAppMsg(ToUserName="wxid_bob", AppMsgXml=changed, MsgType=49)
+        )
+
+
+@pytest.mark.parametrize("name", ["aeskey", "md5", "length"])
+async def test_a_picture_is_sent_on_with_the_values_of_its_upload_only(scene: Scene, name: str) -> None:
+    (picture,) = segments_of(await scene.play("message", media=[await scene.media(PNG, "image")]))
+    assert isinstance(picture, Forward)
+    xml = re.sub(f' {name}="[^"]*"', f' {name}="{"00" * 16 if name != "length" else 7}"', picture.reference["xml"])
+
+    with pytest.raises(Rejected, match="ImageXml"):
+        await scene.adapter.run(wire.SEND_IMAGE, wire.SendImage(ToUserName="wxid_bob", ImageXml=xml))
 
 
 async def test_an_unknown_event_is_refused_with_those_that_exist(scene: Scene) -> None:

@@ -37,6 +37,11 @@ class Placed:
     def key(self) -> str:
         return self.blob.md5
 
+    def is_named_by(self, key: str, md5: str, size: str) -> bool:
+        """Return whether a message names this object with its own values; those that are empty are not compared."""
+        given = ((key, self.key), (md5.lower(), self.blob.md5), (size, str(self.blob.size)))
+        return all(value in ("", wanted) for value, wanted in given)
+
 
 class Cdn:
     """Objects that were uploaded here. Ids of other networks are accepted in messages, but cannot be fetched."""
@@ -171,15 +176,29 @@ class Cdn:
             raise Fault(wire.PARAMETER, f"param error: {parameter}") from error
         if media.tag != tag or not media.file_id(attribute):
             raise Fault(wire.PARAMETER, f"param error: {parameter}")
-        return media, self.find(media.file_id(attribute))
+        placed = self.find(media.file_id(attribute))
+        if placed is not None and not placed.is_named_by(media.key(), media.get("md5"), media.get("length")):
+            raise Fault(wire.PARAMETER, f"param error: {parameter}")
+        return media, placed
 
     def file_in(self, card: Card) -> Placed | None:
-        """Return the object of a file card; when `attachid` disagrees with the fields, the fields count."""
+        """Return the object of a file card; None for an id of another network.
+
+        When `attachid` disagrees with the fields, the fields count.
+
+        Raises:
+            Fault: a field is missing, or is not that of the uploaded object.
+        """
         file = card.file()
+        if not card.title.strip():
+            raise Fault(wire.BAD_XML, f"{wire.BAD_XML.message}: title")
         for path in ("totallen", "fileext", "cdnattachurl", "aeskey"):
             if not card.text(f"appattach/{path}"):
                 raise Fault(wire.BAD_XML, f"{wire.BAD_XML.message}: appattach/{path}")
-        return self.find(file.cdnattachurl) if file else None
+        placed = self.find(file.cdnattachurl) if file else None
+        if file and placed and not placed.is_named_by(file.aeskey, file.md5, str(file.totallen)):
+            raise Fault(wire.BAD_XML, f"{wire.BAD_XML.message}: appattach is not that of the upload")
+        return placed
 
     # --- down ---
 
