@@ -26,6 +26,7 @@ from yizhan.sending.plan import Plan
 from yizhan.supervisor import Supervisor
 
 if TYPE_CHECKING:
+    from yizhan.config.settings import KeepSettings
     from yizhan.media.share import ShareSettings
 
 
@@ -50,20 +51,29 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         concurrency: int = 32,
         share: ShareSettings | None = None,
         key: str | None = None,
+        keep: KeepSettings | None = None,
     ) -> Engine:
         """Open the store in the folder `path`, making it if need be, and start sending due deliveries.
 
         `sending=False` only looks and stores: submitted deliveries wait for a process that sends. `concurrency`: how
         many sends of one account may be under way at once; a platform's rules may say less. `share`: where media are
         served for platforms that take addresses only; a free port of the loopback address otherwise. `key`: the key of
-        the store, base64 of 32 bytes, instead of YIZHAN_KEY or the file in the store.
+        the store, base64 of 32 bytes, instead of YIZHAN_KEY or the file in the store. `keep`: how long
+        deliveries, attempts, events and media are kept.
 
         Raises:
             StorageError: the folder cannot be used, or was written by a newer version.
         """
         return cls(
             await Supervisor.open(
-                Path(path), clock=clock, policy=policy, sending=sending, concurrency=concurrency, share=share, key=key
+                Path(path),
+                clock=clock,
+                policy=policy,
+                sending=sending,
+                concurrency=concurrency,
+                share=share,
+                key=key,
+                keep=keep,
             )
         )
 

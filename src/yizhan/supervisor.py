@@ -18,6 +18,7 @@ from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.feeder import Feeder
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.table import BroadcastTable
+from yizhan.config.settings import KeepSettings
 from yizhan.errors import Refused, StorageError, YizhanError
 from yizhan.media.upload_table import HandleTable
 from yizhan.media.uploads import HandleCache
@@ -26,6 +27,7 @@ from yizhan.platforms.adapter import LoginStep
 from yizhan.receiving.event_log import EventTable
 from yizhan.receiving.listener import Listeners
 from yizhan.receiving.readers import EventReaders
+from yizhan.retention import Retention
 from yizhan.runtime.clock import SystemClock
 from yizhan.runtime.deadline import Deadline
 from yizhan.runtime.notifier import Notifier
@@ -75,6 +77,7 @@ class Supervisor:
         policy: Policy,
         concurrency: int,
         share: ShareSettings | None,
+        keep: KeepSettings | None = None,
     ) -> None:
         from yizhan.media.variants import Variants
 
@@ -89,6 +92,7 @@ class Supervisor:
         self.handles = HandleCache(HandleTable(ledger, vault), clock, self.variants)
         self.contacts = Contacts(ContactTable(ledger))
         self.event_table = EventTable(ledger, vault)
+        self.retention = Retention(ledger, self.event_table, library, clock, keep or KeepSettings())
         self.accounts = Accounts(
             AccountTable(ledger, vault), self.event_table, library, self.variants, self.shared, clock
         )
@@ -174,6 +178,7 @@ class Supervisor:
         concurrency: int,
         share: ShareSettings | None,
         key: str | None = None,
+        keep: KeepSettings | None = None,
     ) -> Supervisor:
         """Open the store in `folder`, making it if need be, and start sending and following it.
 
@@ -208,6 +213,7 @@ class Supervisor:
             policy=policy or Policy(),
             concurrency=concurrency,
             share=share,
+            keep=keep,
         )
         try:
             await supervisor._start(sending)
@@ -224,9 +230,7 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(self._watch_store(sending), name="yizhan store watch"))
         if sending:
             self._tasks.append(asyncio.create_task(self.feeder.run(), name="yizhan broadcasts"))
-        if self.worker.leading:
-            tidying = Tidying(self.library, self.handles, self.event_table, self.clock)
-            self._tasks.append(asyncio.create_task(tidying.run(), name="yizhan tidying"))
+        self._tidy_if_leading()
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
@@ -369,6 +373,7 @@ class Supervisor:
         """Take over if no process sends; else act on what other processes stored."""
         if not self.worker.leading:
             await self.worker.take_over()
+            self._tidy_if_leading()
             return
         revision = await self.outbox.revision()
         await self.worker.wake_newer()
@@ -382,3 +387,9 @@ class Supervisor:
             await self.feeder.drop_paused()
             await self.worker.wake_waiting()
         self._revision = revision
+
+    def _tidy_if_leading(self) -> None:
+        """Begin to tidy where this process sends; the one that takes over goes on."""
+        if self.worker.leading:
+            tidying = Tidying(self.library, self.handles, self.retention, self.clock)
+            self._tasks.append(asyncio.create_task(tidying.run(), name="yizhan tidying"))

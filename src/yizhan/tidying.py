@@ -1,4 +1,4 @@
-"""Tidies a store beside other work: leftovers of crashes among the media, ended handles, old events."""
+"""Tidies a store beside other work: leftovers of crashes among the media, ended handles, what is older than `[keep]` says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from yizhan.media.uploads import HandleCache
 from yizhan.model import Clock
-from yizhan.receiving.event_log import EventTable
+from yizhan.retention import Retention
 
 if TYPE_CHECKING:
     from yizhan.media.library import Library
@@ -20,21 +20,19 @@ TIDY_SECONDS = 3600.0
 class Tidying:
     """Runs in the process that sends, for as long as the store is open."""
 
-    def __init__(self, library: Library, handles: HandleCache, events: EventTable, clock: Clock) -> None:
+    def __init__(self, library: Library, handles: HandleCache, retention: Retention, clock: Clock) -> None:
         self._library = library
         self._handles = handles
-        self._events = events
+        self._retention = retention
         self._clock = clock
 
     async def run(self) -> None:
-        """Tidy the library once, and handles and events every hour; a failure is logged."""
+        """Tidy the library once, and handles and old rows every hour; a failure is logged."""
         await self._tidy_library()
         while True:
             try:
                 await self._handles.tidy()
-                pruned = await self._events.prune(self._clock.now())
-                if pruned.waits_for:
-                    log.info("old events are kept for readers", extra={"readers": pruned.waits_for})
+                await self._retention.prune()
             except Exception:
                 log.exception("tidying failed")
             await self._clock.sleep(TIDY_SECONDS)

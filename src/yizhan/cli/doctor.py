@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import asdict
 
+from yizhan.cli import configured
 from yizhan.cli.exits import FAILED, SENT
 from yizhan.cli.findings import Findings
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
@@ -95,6 +97,8 @@ async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIter
     unknown = sum(n for state, n in counts.items() if state.value == "unknown")
     remedy = "Find out whether they arrived: yizhan deliveries --state unknown; then yizhan deliveries settle ID --as …"
     yield "", Finding("outbox", not unknown, detail, remedy if unknown else "")
+    keep = asdict(configured.config().settings.keep)
+    yield "", Finding("keep", True, ", ".join(f"{kind} {span}" for kind, span in keep.items()))
     names = wanted or list(accounts)
     if not names:
         yield "", Finding("accounts", False, "there is none", "Add one: yizhan account add qqbot.main …")

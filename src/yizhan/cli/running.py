@@ -66,7 +66,7 @@ async def opened(
     from yizhan.engine import Engine
 
     settings = configured.config().settings
-    async with await Engine.open(store, sending=sending, key=settings.store.key or None) as engine:
+    async with await Engine.open(store, sending=sending, key=settings.store.key or None, keep=settings.keep) as engine:
         engine.library.max_bytes = settings.media.max_bytes
         engine.library.trust = _trust(settings.media, allow or ())
         yield engine
