@@ -26,6 +26,7 @@ from yizhan.cli import (
     login,
     read,
     recall,
+    run,
     sandbox,
     send,
     tail,
@@ -109,6 +110,7 @@ app.command("tail", rich_help_panel=LOOKING)(tail.tail)
 app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
 app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=LOOKING)
+app.command("run", rich_help_panel=KEEPING)(run.run)
 app.command("backup", rich_help_panel=KEEPING)(backup.backup)
 app.command("restore", rich_help_panel=KEEPING)(backup.restore)
 app.command("demo", rich_help_panel=TRYING)(demo.demo)
@@ -146,7 +148,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 def _set_up_log(settings: LogSettings) -> None:
     """Commands say errors themselves; the log is written where the configuration asks for it."""
     if settings.level == "off":
-        logging.basicConfig(level=logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s")
+        logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
         if "yizhan.runtime.log_lines" in sys.modules:
             sys.modules["yizhan.runtime.log_lines"].stop_log()
         return
