@@ -1,4 +1,4 @@
-"""Tidies a store beside other work: leftovers of crashes among the media, ended handles, what is older than `[keep]` says."""
+"""Tidies a store beside other work: leftovers of crashes among the media, ended handles, old rows."""
 
 from __future__ import annotations
 
