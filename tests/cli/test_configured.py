@@ -144,3 +144,21 @@ def test_the_log_is_written_as_the_configuration_says(folder: Path, capfd: pytes
 
     for line in capfd.readouterr().err.splitlines():
         assert {"time", "level", "event", "account", "delivery", "endpoint", "reason"} <= set(json.loads(line))
+
+
+def test_one_account_is_shown_with_its_secrets_masked(capsys: Capture) -> None:
+    begin()
+    capsys.readouterr()
+
+    assert 0 == main(["account", "show", "qqbot.main", "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert ("qqbot.main", "1", "***") == (shown["account"], shown["settings"]["app_id"], shown["settings"]["secret"])
+    assert 0 == main(["account", "show", "qqbot.main"])
+    assert ["secret", "***"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_unknown_account_is_not_shown_but_the_close_one_named(capsys: Capture) -> None:
+    begin()
+
+    assert 2 == main(["account", "show", "qqbot.mian"])
+    assert "Did you mean qqbot.main?" in capsys.readouterr().err

@@ -58,6 +58,12 @@ def list_accounts(store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Qu
     return run(_list(store, Output(as_json, quiet)))
 
 
+@app.command("show")
+def show(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Show one account's settings, secrets masked, each with its name for --set."""
+    return run(_show(store, name, Output(as_json, quiet)))
+
+
 @app.command("remove")
 def remove(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
     """Remove an account with its session; what was sent through it stays on record."""
@@ -92,6 +98,17 @@ async def _list(store: Path, out: Output) -> int:
     out.table(("account", "settings"), [(name, _in_words(settings)) for name, settings in accounts.items()])
     if not accounts:
         out.line("No accounts yet. Add one: yizhan account add qqbot.main …")
+    return SENT
+
+
+async def _show(store: Path, name: str, out: Output) -> int:
+    async with opened(store) as engine:
+        accounts = await engine.accounts()
+    if name not in accounts:
+        raise unknown_account(name, list(accounts))
+    settings = accounts[name]
+    out.value({"account": name, "settings": settings})
+    out.table(("setting", "value"), [(key, "" if value is None else str(value)) for key, value in settings.items()])
     return SENT
 
 
