@@ -234,7 +234,7 @@ async def test_a_sent_message_can_be_withdrawn_for_two_minutes() -> None:
             await adapter.recall(second, user(), receipt)
 
 
-async def test_what_the_gateway_refuses_arrives_as_its_meaning() -> None:
+async def test_a_refusal_of_the_gateway_arrives_as_its_meaning() -> None:
     async with gateway(rules={"handle.seconds": 60}) as (served, adapter, sender):
         with pytest.raises(TargetGone, match="to user not found"):
             await sender.send(user("wxid_nobody"), Text("hi"))
@@ -301,7 +301,7 @@ async def test_native_commands_go_through_by_name_and_number() -> None:
         assert "Bob" == answer.extra["answer"][0]["NickName"]
 
 
-async def test_what_is_said_arrives_as_an_event_and_its_media_can_be_fetched() -> None:
+async def test_a_message_arrives_as_an_event_and_its_media_can_be_fetched() -> None:
     async with gateway() as (served, adapter, _):
         async with listening(adapter, served) as next_event:
             text_id = await served.server.say("wxid_alice", "bot", text="hello bot")
@@ -336,7 +336,7 @@ async def test_media_that_came_in_is_fetched_by_its_reference(both: Any, kind: A
 
 
 @pytest.mark.parametrize(("kind", "data"), [("image", PNG), ("video", MP4), ("file", b"plan")])
-async def test_what_came_in_is_sent_on_without_download_or_upload(kind: Any, data: bytes) -> None:
+async def test_a_received_message_is_sent_on_without_download_or_upload(kind: Any, data: bytes) -> None:
     async with gateway() as (served, adapter, sender):
         async with listening(adapter, served) as next_event:
             blob = await served.world.blobs.add(data)
@@ -350,7 +350,7 @@ async def test_what_came_in_is_sent_on_without_download_or_upload(kind: Any, dat
         assert 0 == served.calls("CdnUpload") + served.calls("CdnDownload")
 
 
-async def test_what_another_platform_received_is_refused_with_the_remedy() -> None:
+async def test_a_reference_of_another_platform_is_refused_with_the_remedy() -> None:
     async with gateway() as (_, adapter, _sender):
         with pytest.raises(Unsupported, match="Save it"):
             adapter.compose(message_of(Forward("image", {"platform": "wechatsdk", "xml": "<x/>"})), user())
@@ -411,7 +411,9 @@ async def test_a_broken_line_is_opened_again() -> None:
     assert "again" == event.message.text
 
 
-async def test_who_does_not_keep_up_is_hung_up_on_and_hears_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_listener_that_does_not_keep_up_is_disconnected_and_connects_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sockets, "WAITING", 3)
     async with gateway() as (served, adapter, _), listening(adapter, served) as next_event:
         for n in range(9):
@@ -516,7 +518,7 @@ async def test_a_gateway_that_answers_with_a_path_needs_a_shared_folder(tmp_path
     assert b"shared" == data
 
 
-async def test_what_the_gateway_will_not_give_out_is_an_error_of_the_platform() -> None:
+async def test_a_refused_download_is_a_platform_error() -> None:
     xml = f'<msg><img aeskey="{"a" * 32}" cdnmidimgurl="{"30" * 89}"/></msg>'
     async with gateway() as (_, adapter, _sender):
         with pytest.raises(HandleExpired, match="fileid not found"):
@@ -534,7 +536,7 @@ async def test_a_file_too_large_for_a_frame_is_refused_before_anything_is_stored
         assert 0 < rule.max_bytes < 3000 * 3 // 4
 
 
-async def test_what_just_fits_into_a_frame_is_sent_in_one() -> None:
+async def test_media_that_just_fit_into_a_frame_are_sent_in_one() -> None:
     size = (40_000 - 1024) // 4 * 3
     data = bytes(size)
     settings, rules = {"commands": "socket"}, {"socket.max_bytes": 40_000}

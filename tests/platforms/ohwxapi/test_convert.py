@@ -98,7 +98,9 @@ def test_a_size_without_a_limit_must_still_fit_into_a_frame() -> None:
         ([Native("SendMsg", {"Content": "a", "Contents": "b"})], Unsupported, "no field 'Contents'"),
     ],
 )
-def test_what_cannot_travel_is_refused_with_what_would_work(content: Any, error: type[Refused], says: str) -> None:
+def test_a_segment_that_cannot_be_sent_is_refused_with_the_remedy(
+    content: Any, error: type[Refused], says: str
+) -> None:
     with pytest.raises(error, match=says):
         compose(*content)
 
@@ -224,7 +226,7 @@ LINK = Link("https://example.org", "T", "d", "https://example.org/t.jpg")
         (9999, "what is this", (Text("what is this"),)),
     ],
 )
-def test_what_is_heard_becomes_segments(type: int, content: str, segments: Any) -> None:
+def test_received_content_becomes_segments(type: int, content: str, segments: Any) -> None:
     assert segments == hears(type, content).message.segments
 
 
@@ -263,7 +265,7 @@ def test_a_withdrawal_names_the_message() -> None:
         ({"EventName": "ON_EVENT_NEVER_SEEN", "Surprise": 1}, EventKind.OTHER),
     ],
 )
-def test_other_happenings_have_a_kind(data: dict[str, Any], kind: EventKind) -> None:
+def test_other_events_have_a_kind(data: dict[str, Any], kind: EventKind) -> None:
     frame = {"CurrentPacket": {"Data": data}}
     read = wire.read_push(json.dumps(frame))
     assert read is not None
@@ -271,7 +273,7 @@ def test_other_happenings_have_a_kind(data: dict[str, Any], kind: EventKind) -> 
     assert kind == convert.parse(read, frame, "ohwxapi.main", "me", 5.0).kind
 
 
-def test_what_the_gateway_does_not_know_may_be_null_and_an_id_may_be_missing() -> None:
+def test_fields_may_be_null_and_an_id_may_be_missing() -> None:
     unknown = dict.fromkeys(("MsgSource", "PushContent", "ActionUserName", "ActionNickName", "NewMsgIdExt"))
     events = []
     for words in ("one", "two", "two"):
@@ -343,7 +345,7 @@ def test_failures_are_told_apart_by_number_and_text(body: Any, means: Any, code:
 
 
 @pytest.mark.parametrize(("status", "means"), [(502, OutcomeUnknown), (500, OutcomeUnknown), (404, Rejected)])
-def test_what_a_proxy_answers_is_judged_by_its_status(status: int, means: Any) -> None:
+def test_an_answer_of_a_proxy_is_judged_by_its_status(status: int, means: Any) -> None:
     with pytest.raises(Fault) as caught:
         read(b"<html>oops</html>", status=status, type="text/html")
 

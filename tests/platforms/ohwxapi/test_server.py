@@ -90,7 +90,7 @@ async def test_only_accounts_of_the_gateway_act(gateway: Gateway, wrong: str) ->
 
 
 @pytest.mark.parametrize("to", ["wxid_nobody", "", "99@chatroom", "gh_1", "Filehelper"])
-async def test_nobody_else_is_written_to(gateway: Gateway, to: str) -> None:
+async def test_an_unknown_recipient_is_refused(gateway: Gateway, to: str) -> None:
     assert "to user not found" == await gateway.cmd(522, ToUserName=to, Content="hi", MsgType=1)
 
 
@@ -445,7 +445,7 @@ async def test_a_download_may_name_a_new_file_below_the_allowed_folders_only(gat
         ({"VoiceXml": "<msg>"}, "param error: VoiceXml"),
     ],
 )
-async def test_what_is_not_here_is_not_fetched(gateway: Gateway, parameters: dict[str, Any], wrong: str) -> None:
+async def test_a_missing_object_is_not_fetched(gateway: Gateway, parameters: dict[str, Any], wrong: str) -> None:
     assert wrong == await gateway.cmd(0, "/v2/cdndownload", FileType=5, **parameters)
 
 
@@ -588,7 +588,7 @@ async def test_rules_that_are_changed_apply_at_once(gateway: Gateway) -> None:
     assert "file too large, max 30M" == await gateway.upload(b"four")
 
 
-async def test_somebody_unknown_says_nothing(gateway: Gateway) -> None:
+async def test_an_unknown_person_is_a_lookup_error(gateway: Gateway) -> None:
     with pytest.raises(LookupError, match="Did you mean wxid_alice"):
         await gateway.served.server.say("wxid_alise", "bot", text="hi")
     with pytest.raises(LookupError, match="no group"):
@@ -673,7 +673,7 @@ async def test_wild_parameters_never_break_a_command(gateway: Gateway, name: str
 
 
 @pytest.mark.parametrize("endpoint", [e for e in vars(wire).values() if isinstance(e, Endpoint)], ids=lambda e: e.name)
-def test_what_an_endpoint_concerns_is_one_of_its_fields(endpoint: Endpoint[Any, Any]) -> None:
+def test_the_target_of_an_endpoint_is_one_of_its_fields(endpoint: Endpoint[Any, Any]) -> None:
     first, _, rest = endpoint.target.partition(".")
     names = {field.encode_name for field in msgspec.structs.fields(endpoint.request)}
     parameters = getattr(endpoint, "parameters", None)

@@ -282,7 +282,7 @@ async def test_a_file_is_sent_on_under_another_name() -> None:
         assert ("new.pdf", b"data") == (post.name, post.blob and post.blob.read())
 
 
-async def test_what_is_no_push_over_tcp_is_left_out_and_the_next_one_is_heard() -> None:
+async def test_tcp_data_that_is_no_push_is_left_out_and_the_next_push_arrives() -> None:
     async with serve(PLATFORM) as served, adapter_of(served, events="tcp") as adapter, listening(adapter) as events:
         (handler,) = (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
         for junk in (b"", b"\x05", b"\x05\0\0\0ab", b"\xff\xff\xff\xff", b"\x01\0\0\0{", b"\0\0\0\0"):
@@ -403,7 +403,7 @@ async def test_pushes_of_another_program_are_taken_and_nonsense_is_left_out() ->
         assert 0 == served.calls("add_handler")
 
 
-async def test_what_is_null_is_not_known_and_what_has_no_id_is_told_apart() -> None:
+async def test_null_is_unknown_and_pushes_without_an_id_are_told_apart() -> None:
     async with serve(PLATFORM) as served, adapter_of(served, events="off") as adapter:
         unknown = dict.fromkeys(("talkerInfo", "chatroomMemberInfo", "reserved1", "szMsgSvrID", "isSender"))
         for words in ("one", "two", "two"):
@@ -437,14 +437,14 @@ async def test_a_login_shows_a_code_and_waits_for_the_phone() -> None:
         assert ["qr", "confirmed"] == [step.state for step in steps]
 
 
-async def test_a_login_that_nobody_confirms_ends() -> None:
+async def test_a_login_without_confirmation_ends() -> None:
     async with serve(PLATFORM, options=ServerOptions(manual_logins=True)) as served, adapter_of(served) as adapter:
         shown = asyncio.Event()
         waiting = asyncio.ensure_future(adapter.login(lambda _step: shown.set()))
         await asyncio.wait_for(shown.wait(), 30)
         served.world.clock.advance(500)
 
-        with pytest.raises(LoginNeeded, match="nobody confirmed"):
+        with pytest.raises(LoginNeeded, match="was not confirmed"):
             await asyncio.wait_for(waiting, 30)
 
 

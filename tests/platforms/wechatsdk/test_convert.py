@@ -112,7 +112,7 @@ def fit_and_compose(message: Message, target: Target) -> None:
         ((Text("x"),), Target("wechatsdk.main", "channel", "1"), Unsupported, "users and groups"),
     ],
 )
-def test_what_cannot_be_carried_is_refused_with_what_would_work(
+def test_a_segment_that_the_wire_cannot_carry_is_refused_with_the_remedy(
     segments: Any, target: Target, error: Any, words: str
 ) -> None:
     with pytest.raises(error, match=words):

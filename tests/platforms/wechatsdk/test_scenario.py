@@ -43,7 +43,7 @@ async def test_a_received_file_is_downloaded_uploaded_once_and_sent_to_200_peopl
 
 
 @pytest.mark.parametrize("kind", ["file", "image", "video"])
-async def test_what_came_in_is_sent_on_without_download_or_upload(kind: Any) -> None:
+async def test_a_received_message_is_sent_on_without_download_or_upload(kind: Any) -> None:
     async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
         blob = await served.world.blobs.add(PLAN)
         await served.server.say("wxid_bob", "10001@chatroom", media=blob, kind=kind, name="a.bin")

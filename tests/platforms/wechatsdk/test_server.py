@@ -87,7 +87,7 @@ async def until(done: Callable[[], bool]) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_what_cannot_be_read_is_refused_in_the_apis_own_shape(body: bytes, code: int) -> None:
+async def test_an_unreadable_request_is_refused_in_the_form_of_the_api(body: bytes, code: int) -> None:
     async with phone() as call:
         status, answer = await call.raw(body)
 
@@ -144,7 +144,7 @@ async def test_a_key_once_set_is_wanted_on_every_call_until_it_is_taken_away() -
 HOSTILE = [None, "", "x" * 5000, "\x00", "../../etc/passwd", -1, 1 << 70, 1.5, True, [], [[]], {}, {"a": {}}, "\ud800"]
 
 
-async def test_whatever_stands_in_whatever_field_is_never_a_server_error() -> None:
+async def test_no_value_of_any_field_is_a_server_error() -> None:
     async with phone() as call:
         for endpoint in call.server.router.endpoints:
             number = endpoint.constants["type"]
@@ -540,7 +540,7 @@ async def test_labels_are_made_put_on_people_and_taken_away() -> None:
         assert [] == (await call(10015, userName="wxid_bob"))["data"]["data"]["labelIds"]
 
 
-async def test_what_clients_ask_for_at_their_start_is_answered() -> None:
+async def test_the_calls_of_starting_clients_are_answered() -> None:
     async with phone() as call:
         await call(1001, protocol=1, host="127.0.0.1", port=9)
 
@@ -819,7 +819,7 @@ async def test_a_reset_forgets_everything() -> None:
         assert "Sandbox" == (await call(28))["data"]["data"]["nickName"]
 
 
-async def test_nobody_says_anything_who_is_not_there() -> None:
+async def test_an_unknown_person_or_group_is_a_lookup_error() -> None:
     async with phone() as call:
         for sender, to in (("wxid_nobody", "bot"), ("wxid_bob", "no@chatroom")):
             with pytest.raises(LookupError):

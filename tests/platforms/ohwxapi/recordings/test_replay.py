@@ -221,7 +221,7 @@ async def command(served: Served, number: int, parameters: dict[str, Any]) -> An
 
 
 @pytest.mark.parametrize("name", PUSHES)
-async def test_what_happens_is_pushed_as_recorded(name: str, served: Served) -> None:
+async def test_events_are_pushed_as_recorded(name: str, served: Served) -> None:
     wanted = ALL[name]["request"]["body"]
     event = wanted["CurrentPacket"]["Data"]["EventName"]
     type_ = wanted["CurrentPacket"]["Data"].get("AddMsg", {}).get("MsgType")

@@ -212,7 +212,7 @@ class Adapter(BaseAdapter):
                 show(LoginStep("confirmed", f"{self.wxid} is online."))
                 return self.wxid
             await clock.sleep(POLL_SECONDS)
-        show(LoginStep("expired", "Nobody confirmed the login in time."))
+        show(LoginStep("expired", "The login was not confirmed in time."))
         raise LoginNeeded(
             f"{self.name}: {self.wxid} was not confirmed within {self.settings.login_seconds} s. Log in again.",
             account=self.name,

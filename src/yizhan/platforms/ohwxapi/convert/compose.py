@@ -141,7 +141,7 @@ class CommandComposer(WeChatComposer):
 
     def quote(self, quote: Quote, piece: Piece) -> Part:
         chat = self.target.id if self.target.kind == "group" else ""
-        note = "Mentions inside a quote are shown but notify nobody on this wire." if piece.mentioned else ""
+        note = "Mentions inside a quote are shown, but notify no member on this wire." if piece.mentioned else ""
         return self._app(compose_quote(piece.text, quote, chat=chat), f"quote, text {len(piece.text)} chars", note)
 
     # --- media ---

@@ -297,7 +297,7 @@ class Messages:
             self.notice(listener, post.target if in_group else account.wxid, content, MsgType.SYSTEM)
 
     def notice(self, listener: Account, place: str, content: str, type_: int = MsgType.NOTICE) -> None:
-        """Push a notice (somebody joined, a message was withdrawn) of a conversation."""
+        """Push a notice (a member joined, a message was withdrawn) of a conversation."""
         number = self._number()
         message = wire.AddMsg(
             MsgId=self.world.random.getrandbits(31),
@@ -340,7 +340,7 @@ class Messages:
         return {*group.members, *(a.wxid for a in self.accounts.in_group(group))} if group else set()
 
     def _number(self) -> int:
-        """A message id: 63 bits, above 2**62, so that nobody's 53-bit numbers can hold it."""
+        """Return a message id of 63 bits, above 2**62: readers with 53-bit numbers must take the text."""
         return self.world.random.getrandbits(62) | 1 << 62
 
 

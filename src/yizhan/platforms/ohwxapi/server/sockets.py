@@ -1,4 +1,4 @@
-"""The WebSocket: pushes to whoever listens, and commands that come over it."""
+"""The WebSocket: pushes to its listeners, and commands that come over it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Sockets:
         await asyncio.gather(*self._closing)
 
     def _hang_up(self, listener: Listener) -> None:
-        """Close the line of somebody who does not keep up, so that they notice and dial again."""
+        """Close the connection of a listener that does not keep up, so that it connects again."""
         self._listeners.discard(listener)
         task = asyncio.create_task(_close(listener.socket))
         self._closing.add(task)

@@ -1,7 +1,7 @@
 """The wire of ohwxapi: one path, `/v2/api`; the operation is the integer `CgiCmd`, its parameters are `CgiRequest`.
 
 Sources: the vendor's pages "send APP message", "upload CDN file", "send card" and table of contents, and six public
-clients. Most pages could not be read: what nobody documents is marked as a proposal beside it.
+clients. Most pages could not be read: undocumented parts are marked as proposals.
 """
 
 from yizhan.platforms.ohwxapi.wire.cdn import *  # noqa: F403

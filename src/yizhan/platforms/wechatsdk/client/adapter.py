@@ -162,7 +162,7 @@ class Adapter(BaseAdapter):
     def _put(self, event: Event) -> None:
         if self._events.full():
             self._events.get_nowait()
-            log.warning("event dropped: nobody reads them", extra={"account": self.name})
+            log.warning("event dropped: the queue is full", extra={"account": self.name})
         self._events.put_nowait(event)
 
     def _login_lost(self, why: str) -> None:
@@ -191,7 +191,7 @@ class Adapter(BaseAdapter):
     # --- the account ---
 
     async def login(self, show: Callable[[LoginStep], None]) -> str:
-        """Return who is logged in; with nobody there, show a code and wait for the phone."""
+        """Return the account that is logged in; without one, show a code and wait for the phone."""
         profile = await self._profile()
         if profile.isLogin:
             return _words(profile)
@@ -205,9 +205,9 @@ class Adapter(BaseAdapter):
                 show(LoginStep("confirmed", f"{_words(profile)} is logged in."))
                 return _words(profile)
             await clock.sleep(POLL_SECONDS)
-        show(LoginStep("expired", "Nobody confirmed the login in time."))
+        show(LoginStep("expired", "The login was not confirmed in time."))
         raise LoginNeeded(
-            f"{self.name}: nobody confirmed the login within {self.settings.login_seconds} s. Log in again.",
+            f"{self.name}: the login was not confirmed within {self.settings.login_seconds} s. Log in again.",
             account=self.name,
         )
 
@@ -222,7 +222,7 @@ class Adapter(BaseAdapter):
             return [Finding("API", False, str(error), f"Start WeChat with the SDK, or correct base_url ({base}).")]
         except PlatformError as error:
             return [Finding("API", False, str(error), "Correct secret_key, or see whether the licence has ended.")]
-        state = _words(profile) if profile.isLogin else "nobody is logged in"
+        state = _words(profile) if profile.isLogin else "no account is logged in"
         remedy = "" if profile.isLogin else f"Log in: yizhan login {self.name}"
         return [Finding("API", True, base), Finding("login", profile.isLogin, state, remedy), self._check_folder()]
 

@@ -80,7 +80,7 @@ class Contacts:
 
     async def add_friend(self, call: Call[wire.AddFriend]) -> wire.Done:
         request = call.request
-        # Somebody met in a group is asked by wxid.
+        # A person met in a group is asked by wxid.
         self._befriend(id_of_token(request.encryptUserName) or request.encryptUserName)
         return wire.Done()
 

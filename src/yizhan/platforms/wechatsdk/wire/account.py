@@ -32,7 +32,7 @@ class SelfProfile(Struct):
     city: str = ""
     uin: Digits = 0
     isLogin: bool = True
-    """How a client finds out whether somebody is logged in."""
+    """Whether an account is logged in; clients have no other way to tell."""
     cachePath: str = ""
     dbKey: str = ""
     exePath: str = ""

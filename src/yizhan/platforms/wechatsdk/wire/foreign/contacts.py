@@ -21,7 +21,7 @@ class Profile(Struct):
     bigHeadImgUrl: str = ""
     certFlag: int = 0
     errorCode: int = 0
-    """Not 0: nobody of that name; skip the entry."""
+    """Not 0: there is no such contact; skip the entry."""
     fullpy: str = ""
     simplepy: str = ""
     nation: str = ""
