@@ -162,3 +162,12 @@ def test_an_unknown_account_is_not_shown_but_the_close_one_named(capsys: Capture
 
     assert 2 == main(["account", "show", "qqbot.mian"])
     assert "Did you mean qqbot.main?" in capsys.readouterr().err
+
+
+def test_platforms_are_listed_with_the_settings_that_an_account_needs(capsys: Capture) -> None:
+    assert 0 == main(["platforms", "--json"])
+
+    shown = {one["platform"]: one for one in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert {"qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink"} <= set(shown)
+    assert ["app_id", "secret"] == shown["qqbot"]["needed"]
+    assert "base_url" in shown["webwechat"]["further"]

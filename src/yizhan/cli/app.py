@@ -24,6 +24,7 @@ from yizhan.cli import (
     doctor,
     library,
     login,
+    platforms,
     read,
     recall,
     run,
@@ -103,6 +104,7 @@ app.command("wait", rich_help_panel=SENDING)(wait.wait)
 app.command("recall", rich_help_panel=SENDING)(recall.recall)
 app.command("read", rich_help_panel=SENDING)(read.read)
 app.add_typer(account.app, name="account", rich_help_panel=ACCOUNTS)
+app.command("platforms", rich_help_panel=ACCOUNTS)(platforms.platforms)
 app.command("login", rich_help_panel=ACCOUNTS)(login.login)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=ACCOUNTS)
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel=LOOKING)
