@@ -38,6 +38,7 @@ from yizhan.model import (
     Image,
     Media,
     Message,
+    Quote,
     Receipt,
     SendKey,
     State,
@@ -51,7 +52,7 @@ from yizhan.platforms.ilink import PLATFORM, wire
 from yizhan.platforms.ilink.client import Adapter
 from yizhan.platforms.ilink.server import Server
 from yizhan.platforms.ilink.server.state import Bell
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world.clock import TurnableClock
 
@@ -743,6 +744,27 @@ async def test_a_repeat_under_the_same_key_is_swallowed(bench: Bench) -> None:
 
     assert first == second
     assert 1 == len(bench.posts())
+
+
+async def test_the_sandbox_plays_quotes_raw_messages_and_lost_logins(bench: Bench) -> None:
+    play = bench.server.event
+    quoting = await play(SimulatedEvent("message", bench.user, text="this one", quote="7504206488704563208"))
+    raw = await play(SimulatedEvent("raw", bench.user, body={"from_user_id": bench.user, "item_list": [{"type": 99}]}))
+    _, quote, odd = await bench.events(3)
+    await play(SimulatedEvent("login_lost", bench.user))
+    (lost,) = await bench.events(1)
+
+    assert quote.message is not None
+    assert (Quote("7504206488704563208"), Text("this one")) == quote.message.segments
+    assert [quoting, raw] == [quote.id, odd.id]
+    assert EventKind.LOGIN_LOST is lost.kind
+
+
+async def test_the_sandbox_names_the_events_that_ilink_has(bench: Bench) -> None:
+    with pytest.raises(LookupError, match="message, login_lost, raw"):
+        await bench.server.event(SimulatedEvent("member_joined", bench.user))
+    with pytest.raises(LookupError, match="element of `msgs`"):
+        await bench.server.event(SimulatedEvent("raw", bench.user, body={"item_list": 5}))
 
 
 async def test_a_repeat_belongs_to_one_login(bench: Bench) -> None:

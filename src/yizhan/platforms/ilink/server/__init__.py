@@ -12,7 +12,9 @@ from __future__ import annotations
 import base64
 import itertools
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+import msgspec
 
 from yizhan.errors import did_you_mean
 from yizhan.http.router import Call
@@ -26,7 +28,7 @@ from yizhan.platforms.ilink.server.logins import Logins
 from yizhan.platforms.ilink.server.state import Bot, Chat
 from yizhan.platforms.kit.server import SandboxServer
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import ServerOptions
+from yizhan.platforms.server import ServerOptions, SimulatedEvent
 from yizhan.wire import Fault, HttpResponse
 from yizhan.world import Blob, World
 
@@ -85,6 +87,52 @@ class Server(SandboxServer):
         bot = self._living_bot_of(sender)
         thumb = await self.world.blobs.add(THUMB) if kind == "video" else None
         return self.hear(bot, sender, text, media, kind, name, thumb)
+
+    async def event(self, event: SimulatedEvent) -> str:
+        """Play a message (with a quote if it names one), `login_lost` (the person disconnects the bot), or `raw`.
+
+        Raises:
+            LookupError: iLink has no such event, or the person has no bot.
+        """
+        match event.event:
+            case "message" if event.quote and event.to == "bot":
+                return self._say_about(event)
+            case "message":
+                return await super().event(event)
+            case "login_lost":
+                self.end_session(self._living_bot_of(event.sender).token)
+                return event.event
+            case "raw":
+                return self._raw(event)
+        known = ("message", "login_lost", "raw")
+        raise LookupError(
+            f"iLink has no event '{event.event}'.{did_you_mean(event.event, known)} It has: {', '.join(known)}."
+        )
+
+    def _say_about(self, event: SimulatedEvent) -> str:
+        """Let a person quote a message. As live quotes do, it names the quoted message by its id alone."""
+        bot = self._living_bot_of(event.sender)
+        media = event.media[0] if event.media else None
+        blob, kind, name = (media.blob, media.kind, media.name) if media else (None, "file", "")
+        id = self.hear(bot, event.sender, event.text, blob, cast("Kind", kind), name)
+        message = bot.inbox[-1]
+        reference = wire.RefMessage(message_item=wire.MessageItem(type=0, msg_id=event.quote))
+        items = list(message.item_list or ())
+        items[0] = msgspec.structs.replace(items[0], ref_msg=reference)
+        bot.inbox[-1] = msgspec.structs.replace(message, item_list=items)
+        return id
+
+    def _raw(self, event: SimulatedEvent) -> str:
+        """Deliver `body` as the next message of the person's bot; the server gives it an id where it has none."""
+        bot = self._living_bot_of(event.sender)
+        try:
+            message = msgspec.convert(dict(event.body), wire.WeixinMessage, strict=False)
+        except msgspec.ValidationError as error:
+            raise LookupError(f"a raw event of iLink is an element of `msgs`: {error}") from error
+        id = message.message_id or next(self._ids)
+        bot.inbox.append(msgspec.structs.replace(message, seq=len(bot.inbox) + 1, message_id=id))
+        bot.bell.ring()
+        return str(id)
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         """Create people who have written to the newest bot; without any bot, those who will scan the next codes."""
