@@ -14,7 +14,7 @@ from yizhan.cli.demo.screen import table
 from yizhan.cli.output import size
 
 if TYPE_CHECKING:
-    from yizhan.cli.demo.stage import Play
+    from yizhan.cli.demo.state import Play
     from yizhan.model import Receipt
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from yizhan.cli.demo.control import SandboxProcess, count_posts
-from yizhan.cli.demo.crowd import Crowd, crowds
+from yizhan.cli.demo.crowd import crowds
 from yizhan.cli.demo.files import BOOK_SHOWN, book, picture
-from yizhan.cli.demo.folder import BOOK, PICTURE, STORE, TEMPORARY, make_folder
+from yizhan.cli.demo.folder import BOOK, PICTURE, TEMPORARY, make_folder
 from yizhan.cli.demo.proof import counts_in, in_flight_in, prove, show_result
 from yizhan.cli.demo.screen import Screen, wide
 from yizhan.cli.demo.sender import Sender
+from yizhan.cli.demo.state import Life, Play
 from yizhan.cli.demo.worker import Order, Report
 from yizhan.cli.exits import FAILED, SENT
 from yizhan.cli.output import Output, many, size
@@ -35,43 +35,6 @@ class Wishes:
     keep: bool = False
     port: int = 0
     folder: Path | None = None
-
-
-@dataclass(slots=True)
-class Life:
-    """The lifetime of a sending process, in seconds since the epoch."""
-
-    began: float
-    ended: float
-
-
-@dataclass(slots=True)
-class Play:
-    """The state that the acts share."""
-
-    screen: Screen
-    sandbox: SandboxProcess
-    folder: Path
-    crowds: Sequence[Crowd] = ()
-    people: dict[str, list[str]] = field(default_factory=dict)
-    """Ids by the crowd's key."""
-    digests: tuple[str, ...] = ()
-    """SHA-256 of the picture and of the book: what part 1 and part 2 of the message carry."""
-    sizes: tuple[int, ...] = ()
-    lives: list[Life] = field(default_factory=list)
-    """Of the sending process, until what is unknown was settled."""
-
-    @property
-    def store(self) -> Path:
-        return self.folder / STORE
-
-    @property
-    def total(self) -> int:
-        return sum(crowd.count for crowd in self.crowds)
-
-    @property
-    def targets(self) -> list[str]:
-        return [f"{crowd.key}/{one}" for crowd in self.crowds for one in self.people.get(crowd.key, ())]
 
 
 async def play(wishes: Wishes, out: Output) -> int:
