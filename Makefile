@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick check bench mutants torture setup lock clean
+.PHONY: demo test quick check bench mutants torture new-platform setup lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/yizhan demo $(ARGS)
@@ -26,6 +26,10 @@ check: $(VENV)/.dev
 # Five platforms at once and migrations, killed 1,000 times; SEED=n chooses other moments.
 torture: $(VENV)/.dev
 	KILLS=$${KILLS:-1000} $(BIN)/python -m pytest tests/crash/test_busy_killed.py -q $(ARGS)
+
+# The skeleton of a platform in a package of its own: make new-platform NAME=pigeon
+new-platform: $(VENV)/.dev
+	$(BIN)/python -m yizhan.testing.new_platform $(NAME) $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench $(ARGS)
