@@ -576,7 +576,7 @@ async def test_an_answer_that_cannot_be_written_is_still_a_refusal(
     caplog.clear()
 
     assert 400 == answer.status
-    assert b"not JSON" in answer.body
+    assert b"not valid JSON" in answer.body
 
 
 async def test_many_hostile_lines_at_once_leave_room_for_others(wild: Wild) -> None:

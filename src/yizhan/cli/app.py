@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from yizhan.cli import (
     account,
     backup,
+    broadcast,
     config,
     configured,
     contacts,
@@ -108,6 +109,7 @@ app.command("platforms", rich_help_panel=ACCOUNTS)(platforms.platforms)
 app.command("login", rich_help_panel=ACCOUNTS)(login.login)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=ACCOUNTS)
 app.add_typer(deliveries.app, name="deliveries", rich_help_panel=LOOKING)
+app.add_typer(broadcast.app, name="broadcast", rich_help_panel=LOOKING)
 app.command("tail", rich_help_panel=LOOKING)(tail.tail)
 app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
 app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
