@@ -174,7 +174,7 @@ async def test_the_rest_of_a_half_sent_message_goes_out_during_a_pause(engine: E
     await broadcast.pause()
     network.gate.set()
     await broadcast.wait()
-    await until(lambda: network.concurrent == 0)
+    await rested(engine)
     counts = await broadcast.counts()
 
     firsts = {target for target, text, _ in network.arrived if text == "one"}

@@ -16,7 +16,6 @@ from yizhan.broadcasts.rows import (
     WAITING,
     BroadcastRow,
     Recipient,
-    Tally,
     broadcast_name,
 )
 from yizhan.broadcasts.states import BroadcastState, PauseReason
@@ -220,7 +219,8 @@ class BroadcastActions:
 
         async def finished() -> bool:
             row, tally = await self.table.tally(id)
-            if not self._may_leave(row, tally, until_held):
+            on_the_wire = bool(tally.states.get(State.SENDING)) or await self.table.has_begun(id)
+            if not self._may_leave(row, on_the_wire, until_held):
                 return True
             if row.state is BroadcastState.RECALLING:
                 return False
@@ -230,9 +230,8 @@ class BroadcastActions:
 
         await self._waiting.until(finished, timeout)
 
-    def _may_leave(self, row: BroadcastRow, tally: Tally, until_held: bool) -> bool:
+    def _may_leave(self, row: BroadcastRow, on_the_wire: bool, until_held: bool) -> bool:
         """Return whether something of it may leave without a person, and not only after a long time."""
-        on_the_wire = bool(tally.states.get(State.SENDING))
         match row.state:
             case BroadcastState.DRAFT:
                 return False

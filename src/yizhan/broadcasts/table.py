@@ -156,6 +156,14 @@ _HELD_SOON = Statement(
     AND state = 'held' AND broadcast = :id
     """,
 )
+_BEGUN = Statement(
+    "begun of broadcast",
+    sqlite="""
+    SELECT seq FROM deliveries
+    WHERE account IN (SELECT account FROM feeds WHERE broadcast = :id) AND state = 'queued' AND broadcast = :id
+    AND (parts_done > 0 OR in_doubt) LIMIT 1
+    """,
+)
 _NEWEST_ENDED = Statement(
     "newest ended of broadcast",
     sqlite="""
@@ -346,6 +354,10 @@ class BroadcastTable:
         for _, state, n in connection.rows(_COUNTS, {"id": row.id}):
             states[State(state)] += n
         return Tally(row.total, row.refused, {state: n for state, n in states.items() if n})
+
+    async def has_begun(self, id: int) -> bool:
+        """Return whether a delivery has sent a part and sends the rest, which it does during a pause, too."""
+        return await self.ledger.read(lambda connection: connection.row(_BEGUN, {"id": id}) is not None)
 
     async def going(self, id: int, states: Iterable[State], soon: float, *, unfed: bool = True) -> set[str]:
         """Return the accounts with deliveries in one of `states`, or held and due before `soon`, or not fed yet."""
