@@ -150,6 +150,7 @@ async def test_a_pause_stops_all_but_what_is_on_the_wire_and_survives_a_restart(
     await until(lambda: network.concurrent > 0)
     await broadcast.pause()
     network.gate.set()
+    await rested(engine)
     counts = await broadcast.wait()
     arrived = len(network.arrived)
     await engine.close()
@@ -204,6 +205,7 @@ async def test_it_pauses_by_itself_when_too_much_fails_and_a_person_can_go_on(en
     network.script = fails(*(target.rpartition("/")[2] for target in users(400)[:200]))
     broadcast = await engine.broadcast(users(400), "news", options=Options(pause_after=PauseAfter()))
     await in_state(broadcast, "paused")
+    await rested(engine)
     row, counts = await broadcast.row(), await broadcast.wait()
     network.script = fails()
 
