@@ -230,7 +230,7 @@ class Supervisor:
         self._tasks.append(asyncio.create_task(self._watch_store(sending), name="yizhan store watch"))
         if sending:
             self._tasks.append(asyncio.create_task(self.feeder.run(), name="yizhan broadcasts"))
-        self._tidy_if_leading()
+        self._lead_if_first()
 
     async def close(self) -> None:
         """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
@@ -373,7 +373,7 @@ class Supervisor:
         """Take over if no process sends; else act on what other processes stored."""
         if not self.worker.leading:
             await self.worker.take_over()
-            self._tidy_if_leading()
+            self._lead_if_first()
             return
         revision = await self.outbox.revision()
         await self.worker.wake_newer()
@@ -388,8 +388,9 @@ class Supervisor:
             await self.worker.wake_waiting()
         self._revision = revision
 
-    def _tidy_if_leading(self) -> None:
-        """Begin to tidy where this process sends; the one that takes over goes on."""
+    def _lead_if_first(self) -> None:
+        """Tidy and run the broadcasts where this process sends; the one that takes over goes on."""
         if self.worker.leading:
             tidying = Tidying(self.library, self.handles, self.retention, self.clock)
             self._tasks.append(asyncio.create_task(tidying.run(), name="yizhan tidying"))
+            self.notifier.revision_bumped.send(self._revision)

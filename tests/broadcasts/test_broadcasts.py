@@ -298,6 +298,32 @@ async def test_a_recall_takes_back_what_arrived_and_cancels_the_rest(engine: Eng
     assert 100 == sum(counts.values())
 
 
+async def test_a_message_that_arrives_while_a_recall_looks_is_recalled_too(
+    engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.gate = asyncio.Event()
+    broadcast = await engine.broadcast(users(20), "news")
+    await until(lambda: network.concurrent > 0)
+    table = engine.supervisor.broadcast_table
+    look = table.to_recall
+
+    async def look_while_it_arrives(id: int, limit: int) -> object:
+        found = await look(id, limit)
+        if network.gate is not None and not network.gate.is_set():
+            network.gate.set()
+            async with asyncio.timeout(PATIENCE):
+                while (await engine.records.counts()).get(State.SENDING):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(table, "to_recall", look_while_it_arrives)
+    await broadcast.recall()
+    await in_state(broadcast, "recalled")
+
+    assert 0 < len(network.arrived) == len(network.recalled)
+    assert (await broadcast.counts())[State.RECALLED] == len(network.arrived)
+
+
 async def test_what_cannot_be_recalled_any_more_says_so(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,6 +370,61 @@ async def test_the_same_key_finds_the_first_broadcast(engine: Engine, network: N
     assert 5 == len(network.arrived)
     with pytest.raises(Refused, match="The key 'k' was used before for another message"):
         await engine.broadcast(users(3), "other", key="k")
+
+
+async def test_a_target_gets_a_message_once_under_one_key_however_it_is_sent(engine: Engine, network: Network) -> None:
+    alone = await engine.send("fake.me/user/u1", "news", key="k")
+
+    broadcast = await engine.broadcast(users(3), "news", key="k")
+    counts = await broadcast.wait()
+    again = await engine.send("fake.me/user/u2", "news", key="k")
+
+    assert {State.SENT: 2} == counts
+    assert ["u0", "u1", "u2"] == sorted(target.id for target, _, _ in network.arrived)
+    (refused,) = [row async for row in broadcast.recipients(["refused"])]
+    assert "fake.me/user/u1" == refused.target
+    assert f"It has this message under the key 'k' already: {alone.delivery}." == refused.detail
+    assert again.delivery == (await broadcast.receipts())[-1].delivery
+    await in_state(broadcast, "done")
+
+
+async def test_a_key_of_a_broadcast_is_refused_for_another_message(engine: Engine, network: Network) -> None:
+    letters = [Recipient(Target("fake.me", "user", "u0"), "", {"name": "Ann"})]
+    await (await engine.broadcast(letters, "Dear {name}", key="k")).wait()
+    await engine.send("fake.me/user/u0", "news", key="single")
+
+    with pytest.raises(Refused, match="The key 'k' was used before for another message"):
+        await engine.send("fake.me/user/u9", "news", key="k")
+    with pytest.raises(Refused, match="The key 'single' was used before for another message"):
+        await engine.broadcast(users(2), "other", key="single")
+    assert 2 == len(network.arrived)
+
+
+async def test_a_broadcast_whose_every_target_was_served_under_its_key_is_done(
+    engine: Engine, network: Network
+) -> None:
+    await engine.submit(users(2), "news", key="k")
+
+    broadcast = await engine.broadcast(users(2), "news", key="k")
+
+    assert {} == await broadcast.wait()
+    await in_state(broadcast, "done")
+    assert 2 == len(network.arrived)
+
+
+async def test_a_repeated_call_finds_its_broadcast_also_after_its_time(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    at = clock.now() + HOUR
+    first = await engine.broadcast(users(2), "news", key="k", at=at)
+    clock.advance(3 * HOUR)
+    await in_state(first, "paused")
+
+    second = await engine.broadcast(users(2), "news", key="k", at=at)
+
+    assert (first.id, True) == (second.id, second.repeated)
+    with pytest.raises(Refused, match=r"passed 7,[12]\d\d seconds ago|passed 3,6\d\d seconds ago"):
+        await engine.broadcast(users(2), "news", key="other", at=at)
 
 
 async def test_a_kill_in_the_middle_leaves_neither_lost_nor_doubled_recipients(

@@ -86,6 +86,61 @@ async def test_a_store_of_an_older_revision_is_taken_over_with_everything_in_it(
     connection.close()
 
 
+async def test_calls_with_several_targets_become_broadcasts(tmp_path: Path) -> None:
+    file = old_store(tmp_path, OLD_STORES[-1])
+    columns = "seq message broadcast account kind target key state settled_at created_at"
+    connection = sqlite3.connect(file)
+    with connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(deliveries)")]
+        same = ", ".join(name for name in names if name not in columns.split())
+        for values in [
+            (11, 1, 11, "fake.me", "user", "a", "k", "sent", 5, 1),
+            (12, 1, 11, "fake.you", "user", "b", "k", "failed", 9, 1),
+            (13, 1, 13, "fake.me", "user", "a", None, "sent", 5, 2),
+            (14, 1, 14, "fake.me", "user", "c", "k", "queued", 0, 3),
+            (15, 1, 14, "fake.me", "user", "d", "k", "sent", 4, 3),
+            (16, 1, 16, "fake.me", "user", "e", None, "held", 0, 4),
+            (17, 1, 16, "fake.me", "user", "e", None, "sent", 7, 4),
+        ]:
+            connection.execute(
+                f"INSERT INTO deliveries ({', '.join(columns.split())}, {same}) "
+                f"SELECT {', '.join('?' * len(values))}, {same} FROM deliveries WHERE seq = 7",
+                values,
+            )
+
+    await opened(file)
+
+    def rows(query: str) -> list[tuple[object, ...]]:
+        return connection.execute(query).fetchall()
+
+    assert [
+        (11, "done", "k", 1, 2, 9.0),
+        (14, "running", None, 1, 2, 0.0),
+        (16, "running", None, 1, 2, 0.0),
+    ] == rows("SELECT id, state, key, complete, total, ended_at FROM broadcasts ORDER BY id")
+    assert [
+        (7, 0, 0),
+        (11, 11, 1),
+        (12, 11, 2),
+        (13, 0, 0),
+        (14, 14, 1),
+        (15, 14, 2),
+        (16, 16, 1),
+        (17, 16, 2),
+    ] == rows("SELECT seq, broadcast, ord FROM deliveries ORDER BY seq")
+    assert [("fake.me", "sent", 1), ("fake.you", "failed", 1)] == rows(
+        "SELECT account, state, n FROM broadcast_counts WHERE broadcast = 11 ORDER BY account"
+    )
+    assert [("fake.me", 1, 1), ("fake.you", 2, 2)] == rows(
+        "SELECT account, fed_to, last FROM feeds WHERE broadcast = 11 ORDER BY account"
+    )
+    # One target twice in a call is one recipient and two deliveries, as it was sent.
+    assert [("e", 1)] == rows("SELECT target, ord FROM recipients WHERE broadcast = 16")
+    # The numbers of what comes next go on behind these.
+    assert [(16,)] == rows("SELECT value FROM counters WHERE name = 'broadcast'")
+    connection.close()
+
+
 def test_every_older_revision_has_a_store_to_be_taken_over() -> None:
     assert ["0001", "0002", "0003", "0004", "0005"] == [dump.stem for dump in OLD_STORES]
 

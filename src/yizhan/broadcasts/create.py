@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +17,10 @@ from yizhan.broadcasts.rows import BroadcastRow, Recipient
 from yizhan.broadcasts.states import BroadcastState
 from yizhan.broadcasts.table import BroadcastTable, NewBroadcast
 from yizhan.errors import Refused, UnknownTarget
-from yizhan.model import Message, Target, dump_message
+from yizhan.model import Message, Target
 from yizhan.sending.accept import Acceptance, Fits
 from yizhan.sending.delivery import Submitted
+from yizhan.sending.outbox.insert import check_key
 from yizhan.storage.driver import Connection
 
 SLICE = 1000
@@ -98,15 +98,11 @@ class Creator:
         return await write(lambda connection: self._completed(connection, id, repeated, start))
 
     def _find_or_create(self, connection: Connection, new: NewBroadcast) -> tuple[int, bool]:
-        known = None if new.key is None else self._table.of_key(connection, new.key)
-        if known is None:
-            return self._table.create(connection, new), False
-        id, digest = known
-        if digest != hashlib.sha256(dump_message(new.message)).hexdigest():
-            raise Refused(
-                f"The key '{new.key}' was used before for another message. Use a key per message, or leave it out."
-            )
-        return id, True
+        known = None
+        if new.key is not None:
+            check_key(connection, new.key, new.message)
+            known = self._table.of_key(connection, new.key)
+        return (self._table.create(connection, new), False) if known is None else (known, True)
 
     def _completed(self, connection: Connection, id: int, repeated: bool, start: bool) -> Created:
         """Count the recipients; with `start`, start it unless that was done, and feed the first of every account."""

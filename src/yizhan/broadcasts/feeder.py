@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+import math
+from collections.abc import Sequence
 from functools import partial
+
+from msgspec.structs import replace
 
 from yizhan.broadcasts.placeholders import filled, names_in
 from yizhan.broadcasts.recall import Recaller
@@ -18,9 +21,9 @@ from yizhan.broadcasts.states import BroadcastState, PauseReason
 from yizhan.broadcasts.table import BroadcastTable
 from yizhan.errors import YizhanError
 from yizhan.model import Clock, Message, State, dump_message
-from yizhan.runtime.notifier import Notifier
-from yizhan.sending.delivery import BROADCAST, Submission, Submitted
-from yizhan.sending.outbox.insert import NewDeliveries, parts_of, store, store_message
+from yizhan.runtime.notifier import Notifier, Watch
+from yizhan.sending.delivery import BROADCAST, Submission, Submitted, delivery_id
+from yizhan.sending.outbox.insert import NewDeliveries, known_of, parts_of, store, store_message
 from yizhan.sending.pace import Paces
 from yizhan.sending.worker import Worker
 from yizhan.storage.driver import Connection
@@ -58,24 +61,25 @@ class Feeder:
     async def run(self) -> None:
         """Run the broadcasts until cancelled."""
         try:
-            with self._notifier.watch_deliveries() as watch:
+            with self._notifier.watch_deliveries() as deliveries, self._notifier.watch_broadcasts() as broadcasts:
                 while True:
-                    at: float | None = self._clock.now() + 1.0
+                    running, at = True, self._clock.now() + 1.0
                     try:
-                        at = await self._turn() if self._worker.leading else None
+                        running, at = await self._turn() if self._worker.leading else (False, math.inf)
                     except Exception:
                         log.exception("running the broadcasts failed")
-                    await self._until(at, watch.changed())
+                    # Deliveries matter to a broadcast that runs; without one, nothing is read however many are sent.
+                    await self._until(at, deliveries if running else broadcasts)
                     await asyncio.sleep(INTERVAL)
         finally:
             for task in self._recalling.values():
                 task.cancel()
             await asyncio.gather(*self._recalling.values(), return_exceptions=True)
 
-    async def _until(self, at: float | None, changed: Coroutine[None, None, None]) -> None:
+    async def _until(self, at: float, watch: Watch) -> None:
         """Wait for a change, or for the clock to reach `at`."""
-        seconds = LONGEST_WAIT if at is None else min(LONGEST_WAIT, max(0.0, at - self._clock.now()))
-        tasks = {asyncio.ensure_future(changed), asyncio.ensure_future(self._clock.sleep(seconds))}
+        seconds = min(LONGEST_WAIT, max(0.0, at - self._clock.now()))
+        tasks = {asyncio.ensure_future(watch.changed()), asyncio.ensure_future(self._clock.sleep(seconds))}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -83,22 +87,24 @@ class Feeder:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _turn(self) -> float | None:
-        """Bring every broadcast that is under way forward; return when the next one is due to start or resume."""
-        times: list[float] = []
+    async def _turn(self) -> tuple[bool, float]:
+        """Bring every broadcast that is under way forward.
+
+        Returns whether one of them runs, and when the next is due to start, pause or resume.
+        """
+        times, running = [math.inf], False
         for row in await self._table.in_states(
             BroadcastState.SCHEDULED, BroadcastState.RUNNING, BroadcastState.PAUSED, BroadcastState.RECALLING
         ):
+            running = running or row.state is BroadcastState.RUNNING
             try:
-                at = await self._carry_on(row)
+                times.append(await self._carry_on(row))
             except YizhanError as error:
                 log.warning("broadcast not carried on", extra={"broadcast": row.id, "reason": str(error)})
-                continue
-            if at is not None:
-                times.append(at)
-        return min(times, default=None)
+        return running, min(times)
 
-    async def _carry_on(self, row: BroadcastRow) -> float | None:
+    async def _carry_on(self, row: BroadcastRow) -> float:
+        """Return when it is due to start, pause or resume by itself, in seconds since the epoch."""
         now = self._clock.now()
         match row.state:
             case BroadcastState.SCHEDULED:
@@ -109,9 +115,9 @@ class Feeder:
                 return await self._resume_after_quiet_hours(row, now)
             case BroadcastState.RECALLING:
                 self._recall(row.id)
-        return None
+        return math.inf
 
-    async def _start_on_time(self, row: BroadcastRow, now: float) -> float | None:
+    async def _start_on_time(self, row: BroadcastRow, now: float) -> float:
         if now < row.start_at:
             return row.start_at
         if row.options.too_late(row.start_at, now):
@@ -121,7 +127,7 @@ class Feeder:
             await self._set(row, BroadcastState.RUNNING)
         return now
 
-    async def _resume_after_quiet_hours(self, row: BroadcastRow, now: float) -> float | None:
+    async def _resume_after_quiet_hours(self, row: BroadcastRow, now: float) -> float:
         until = row.options.quiet.until(now) if row.options.quiet else None
         if until is not None:
             return until
@@ -129,7 +135,7 @@ class Feeder:
         await self._wake(row.id)
         return now
 
-    async def _go_on(self, row: BroadcastRow, now: float) -> float | None:
+    async def _go_on(self, row: BroadcastRow, now: float) -> float:
         quiet = row.options.quiet.until(now) if row.options.quiet else None
         if quiet is not None:
             await self.pause(row, PauseReason.QUIET_HOURS, "It goes on by itself when the quiet hours end.")
@@ -138,14 +144,11 @@ class Feeder:
         _, tally = await self._table.tally(row.id)
         if why := await self._too_many_errors(row, tally):
             await self.pause(row, PauseReason.ERRORS, f"{why}. Look at the errors, then resume or cancel it.")
-            return None
-        if row.options.stop_at is not None and now >= row.options.stop_at and tally.waiting:
-            # Feeding stores them as they are; the outbox expires them.
-            log.info("broadcast is past its end", extra={"broadcast": row.id, "left": tally.waiting})
+            return math.inf
         await self._feed(row)
         if not tally.waiting and not tally.open:
             await self._end(row)
-        return None
+        return math.inf
 
     async def _too_many_errors(self, row: BroadcastRow, tally: Tally) -> str:
         limits = row.options.pause_after
@@ -208,14 +211,18 @@ class Feeder:
         """Store the next portion of deliveries and move the cursor; None if it moved meanwhile, or nothing is left."""
         recipients = self._table.next_on(connection, row.id, account, fed_to, PORTION)
         last = recipients[-1].ord if len(recipients) == PORTION else None
-        if not self._table.moved_on(connection, row.id, account, fed_to, last) or not recipients:
+        if not self._table.moved_on(connection, row.id, account, fed_to, last):
+            return None
+        if row.key is not None:
+            recipients = self._without_known(connection, row, row.key, recipients)
+        if not recipients:
             return None
         now, message = self._clock.now(), self._table.message_on(connection, row.message)
         new = NewDeliveries(
             message,
             _submissions(connection, message, recipients, now),
             BROADCAST,
-            None,
+            row.key,
             row.options.stop_at,
             0.0,
             row.note,
@@ -224,6 +231,19 @@ class Feeder:
             row.message,
         )
         return store(connection, new)
+
+    def _without_known(
+        self, connection: Connection, row: BroadcastRow, key: str, recipients: Sequence[Recipient]
+    ) -> list[Recipient]:
+        """Return the recipients that have nothing under the broadcast's key yet; the others are refused."""
+        known = known_of(connection, key, [one.target for one in recipients])
+        refused = [
+            replace(one, refused=f"It has this message under the key '{key}' already: {delivery_id(seq)}.")
+            for one in recipients
+            if (seq := known.get(one.target)) is not None
+        ]
+        self._table.refuse_on(connection, row.id, refused)
+        return [one for one in recipients if one.target not in known]
 
     async def _wake(self, id: int) -> None:
         for account in await self._table.tallies(await self._table.get(id)):

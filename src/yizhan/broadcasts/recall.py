@@ -52,10 +52,11 @@ class Recaller:
         with self._notifier.watch_deliveries() as watch:
             while True:
                 await self.cancel_open(id)
-                if rows := await self._table.to_recall(id, PORTION):
+                rows, is_open = await self._table.to_recall(id, PORTION)
+                if rows:
                     if not await self._recall_some(id, rows):
                         await self._clock.sleep(RETRY_SECONDS)
-                elif (await self._table.tally(id))[1].open:
+                elif is_open:
                     # What is on the wire, and the rest of half-sent messages, ends first.
                     await watch.changed(RETRY_SECONDS)
                 else:

@@ -19,6 +19,7 @@ BROADCAST_COLUMNS = (
     "state",
     "reason",
     "detail",
+    "key",
     "message",
     "note",
     "options",
@@ -44,6 +45,8 @@ class BroadcastRow(Struct, frozen=True):
     state: BroadcastState
     reason: PauseReason | None
     detail: str
+    key: str | None
+    """The caller's: its deliveries carry it, too."""
     message: int
     """Id of the stored message."""
     note: str
@@ -65,13 +68,14 @@ class BroadcastRow(Struct, frozen=True):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> BroadcastRow:
-        id, name, state, reason, detail, message, note, options, complete, *rest = row
+        id, name, state, reason, detail, key, message, note, options, complete, *rest = row
         return cls(
             id,
             name,
             BroadcastState(state),
             PauseReason(reason) if reason else None,
             detail,
+            key,
             message,
             note,
             msgspec.json.decode(options, type=Options),

@@ -47,13 +47,7 @@ _INSERT = Statement(
     """,
 )
 _GET = Statement("broadcast", sqlite=f"SELECT {_COLUMNS} FROM broadcasts WHERE id = :id")
-_OF_KEY = Statement(
-    "broadcast of key",
-    sqlite="""
-    SELECT broadcasts.id, messages.digest FROM broadcasts JOIN messages ON messages.id = broadcasts.message
-    WHERE key = :key
-    """,
-)
+_OF_KEY = Statement("broadcast of key", sqlite="SELECT id FROM broadcasts WHERE key = :key")
 _LIST = Statement(
     "list broadcasts",
     sqlite=f"""
@@ -135,6 +129,12 @@ _FED = Statement(
     UPDATE feeds SET fed_to = coalesce(:fed_to, last) WHERE broadcast = :id AND account = :account AND fed_to = :from
     AND EXISTS (SELECT 1 FROM broadcasts WHERE id = :id AND state = 'running')
     """,
+)
+_REFUSE = Statement(
+    "refuse recipient", sqlite="UPDATE recipients SET refused = :refused WHERE broadcast = :id AND ord = :ord"
+)
+_ONE_MORE_REFUSED = Statement(
+    "count refused recipient", sqlite="UPDATE broadcasts SET refused = refused + 1 WHERE id = :id"
 )
 _COUNTS = Statement(
     "counts of broadcast",
@@ -269,10 +269,10 @@ class BroadcastTable:
         connection.execute(_INSERT, values)
         return id
 
-    def of_key(self, connection: Connection, key: str) -> tuple[int, str] | None:
-        """Return id and message digest of the broadcast stored under the caller's key."""
+    def of_key(self, connection: Connection, key: str) -> int | None:
+        """Return the broadcast stored under the caller's key."""
         row = connection.row(_OF_KEY, {"key": key})
-        return None if row is None else (row[0], row[1])
+        return None if row is None else int(row[0])
 
     def add(self, connection: Connection, id: int, recipients: Sequence[Recipient]) -> None:
         """Add recipients, each target once, behind those that are there."""
@@ -488,6 +488,12 @@ class BroadcastTable:
         values = {"id": id, "account": account, "from": fed_to, "fed_to": to}
         return connection.execute(_FED, values) > 0
 
+    def refuse_on(self, connection: Connection, id: int, recipients: Iterable[Recipient]) -> None:
+        """Record for recipients why nothing is sent to them."""
+        for one in recipients:
+            connection.execute(_REFUSE, {"id": id, "ord": one.ord, "refused": one.refused})
+            connection.execute(_ONE_MORE_REFUSED, {"id": id})
+
     async def open_deliveries(self, id: int, after: int, limit: int) -> list[int]:
         """Return deliveries that have sent nothing and may be cancelled, behind the number `after`."""
         values = {"id": id, "after": after, "limit": limit}
@@ -495,14 +501,20 @@ class BroadcastTable:
 
     # --- recalling ---
 
-    async def to_recall(self, id: int, limit: int) -> list[tuple[int, int, Target, float]]:
-        """Return sent messages that no recall was tried for, the oldest first.
+    async def to_recall(self, id: int, limit: int) -> tuple[list[tuple[int, int, Target, float]], bool]:
+        """Return sent messages that no recall was tried for, the oldest first, and whether deliveries are still open.
 
-        Each as number of the delivery and of the recipient, target, and when its last part left.
+        Each message as number of the delivery and of the recipient, target, and when its last part left. Both are read
+        at one moment: a delivery that is sent between two reads would be in neither.
         """
         values = {"id": id, "limit": limit}
-        rows = await self.ledger.read(lambda connection: connection.rows(_TO_RECALL, values))
-        return [(seq, ord, Target(account, kind, target), at) for seq, ord, account, kind, target, at in rows]
+
+        def read(connection: Connection) -> tuple[list[Row], bool]:
+            tally = self.tally_on(connection, self.get_on(connection, id))
+            return connection.rows(_TO_RECALL, values), tally.open > 0
+
+        rows, is_open = await self.ledger.read(read)
+        return [(seq, ord, Target(*where), at) for seq, ord, *where, at in rows], is_open
 
     async def record_recall_failed(self, id: int, ord: int, why: str) -> None:
         values = {"id": id, "ord": ord, "why": why}

@@ -97,7 +97,10 @@ class Notifier:
         self.event_stored: Signal[int] = Signal()
         """The number of the event."""
         self.revision_bumped: Signal[int] = Signal()
-        """Another process logged in, changed an account, or made room for waiting deliveries."""
+        """Another process logged in, changed an account or a broadcast, or made room for waiting deliveries.
+
+        Also when this process takes over the sending.
+        """
         self._watches: set[Watch] = set()
         self._by_delivery: dict[int, list[Watch]] = {}
         self._of_all: list[Watch] = []
@@ -124,6 +127,20 @@ class Notifier:
                 self._by_delivery[seq].remove(watch)
                 if not self._by_delivery[seq]:
                     del self._by_delivery[seq]
+
+    @contextmanager
+    def watch_broadcasts(self) -> Iterator[Watch]:
+        """Watch the states of broadcasts within the block, by whichever process they change."""
+        watch = Watch()
+        ends = [
+            self.broadcast_changed.subscribe(lambda _number: watch.wake()),
+            self.revision_bumped.subscribe(lambda _revision: watch.wake()),
+        ]
+        try:
+            yield watch
+        finally:
+            for end in ends:
+                end()
 
     def wake_all(self) -> None:
         """Wake every watch of deliveries: something changed that no single delivery tells."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +46,23 @@ _NEXT_NUMBER = Statement(
     RETURNING next_number
     """,
 )
+# Of a broadcast with placeholders, every delivery has a message of its own; its template is the message of the key.
+_DIGEST_OF_KEY = Statement(
+    "message digest of key",
+    sqlite="""
+    SELECT digest FROM messages WHERE id = coalesce(
+        (SELECT message FROM broadcasts WHERE key = :key), (SELECT message FROM deliveries WHERE key = :key LIMIT 1)
+    )
+    """,
+)
 _KNOWN = Statement(
     "deliveries of key",
     sqlite="""
-    SELECT deliveries.seq, account, kind, target, messages.digest
-    FROM deliveries JOIN messages ON messages.id = deliveries.message
-    WHERE deliveries.key = :key
+    SELECT d.seq, d.account, d.kind, d.target FROM json_each(:targets) AS t CROSS JOIN deliveries AS d
+    WHERE d.key = :key AND d.account = json_extract(t.value, '$[0]')
+        AND d.kind = json_extract(t.value, '$[1]') AND d.target = json_extract(t.value, '$[2]')
     """,
 )
-
 _PARTS_OF = Statement(
     "parts of deliveries", sqlite="SELECT seq, ids FROM deliveries WHERE seq IN (SELECT value FROM json_each(:seqs))"
 )
@@ -68,7 +76,7 @@ class NewDeliveries:
     submissions: Sequence[Submission]
     priority: int
     key: str | None
-    """The caller's: deliveries stored under it before are found instead of stored again."""
+    """The caller's: deliveries stored under it before are found instead of stored again; a broadcast has looked."""
     expires_at: float | None
     not_before: float
     """Seconds since the epoch until which it is held; 0 for at once."""
@@ -88,8 +96,10 @@ def store(connection: Connection, new: NewDeliveries) -> Submitted:
         Refused: the key was used for another message.
     """
     body = dump_message(new.message)
-    digest = hashlib.sha256(body).hexdigest()
-    known = _known(connection, new.key, digest) if new.key is not None else {}
+    known: Mapping[Target, int] = {}
+    if new.key is not None and not new.broadcast:
+        check_key(connection, new.key, new.message)
+        known = known_of(connection, new.key, [one.target for one in new.submissions])
     missing = [one for one in new.submissions if one.target not in known]
     if not missing:
         return Submitted([known[one.target] for one in new.submissions], repeated=True)
@@ -186,9 +196,19 @@ def _numbers(connection: Connection, message: Message, submissions: Sequence[Sub
     return numbers
 
 
-def _known(connection: Connection, key: str, digest: str) -> dict[Target, int]:
-    """Return the numbers of the deliveries stored under `key` before, by target."""
-    rows = connection.rows(_KNOWN, {"key": key})
-    if any(stored_digest != digest for *_, stored_digest in rows):
+def check_key(connection: Connection, key: str, message: Message) -> None:
+    """Check that nothing but `message` was stored under the caller's `key`, by a single call or by a broadcast.
+
+    Raises:
+        Refused: another message was.
+    """
+    row = connection.row(_DIGEST_OF_KEY, {"key": key})
+    if row is not None and row[0] != hashlib.sha256(dump_message(message)).hexdigest():
         raise Refused(f"The key '{key}' was used before for another message. Use a key per message, or leave it out.")
-    return {Target(account, kind, target): seq for seq, account, kind, target, _ in rows}
+
+
+def known_of(connection: Connection, key: str, targets: Sequence[Target]) -> dict[Target, int]:
+    """Return the numbers of the deliveries to `targets` that were stored under `key` before, by target."""
+    places = [(target.account, target.kind, target.id) for target in targets]
+    values = {"key": key, "targets": msgspec.json.encode(places).decode()}
+    return {Target(*where): seq for seq, *where in connection.rows(_KNOWN, values)}

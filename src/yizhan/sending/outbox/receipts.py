@@ -21,7 +21,13 @@ _MESSAGE_OF = Statement(
     SELECT body FROM messages JOIN deliveries ON deliveries.message = messages.id WHERE deliveries.seq = :seq
     """,
 )
-_KEY_KNOWN = Statement("key known", sqlite="SELECT seq FROM deliveries WHERE key = :key LIMIT 1")
+_KEY_KNOWN = Statement(
+    "key known",
+    sqlite="""
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM deliveries WHERE key = :key)
+    OR EXISTS (SELECT 1 FROM broadcasts WHERE key = :key)
+    """,
+)
 _ATTEMPT_COLUMNS = ("id", "delivery", "part", "at", "error", "code", "trace_id", "detail", "decision")
 _ATTEMPTS = Statement(
     "attempts of delivery",
@@ -109,7 +115,7 @@ class Records:
         return receipts[0]
 
     async def key_known(self, key: str) -> bool:
-        """Return whether a delivery was stored under the caller's `key`."""
+        """Return whether a delivery or a broadcast was stored under the caller's `key`."""
         return await self._ledger.read(lambda connection: connection.row(_KEY_KNOWN, {"key": key}) is not None)
 
     async def counts(self, broadcast: int | None = None, account: str | None = None) -> dict[State, int]:

@@ -73,6 +73,10 @@ FROM deliveries GROUP BY broadcast HAVING count(*) > 1;
 
 UPDATE deliveries SET broadcast = 0 WHERE broadcast NOT IN (SELECT id FROM broadcasts);
 
+-- A call with a key is found by it again; of several under one key, which added targets, the first is.
+UPDATE broadcasts SET key = (SELECT key FROM deliveries WHERE deliveries.broadcast = broadcasts.id LIMIT 1)
+WHERE id IN (SELECT min(broadcast) FROM deliveries WHERE broadcast > 0 AND key IS NOT NULL GROUP BY key);
+
 UPDATE deliveries SET ord = numbered.ord
 FROM (SELECT seq, row_number() OVER (PARTITION BY broadcast ORDER BY seq) AS ord FROM deliveries WHERE broadcast > 0)
     AS numbered
