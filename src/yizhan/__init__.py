@@ -80,6 +80,21 @@ if TYPE_CHECKING:
         open_blocking as open_blocking,
     )
     from yizhan.broadcasts.broadcast import Broadcast as Broadcast
+    from yizhan.broadcasts.broadcasts import Broadcasts as Broadcasts
+    from yizhan.broadcasts.options import (
+        BroadcastOptions as BroadcastOptions,
+        PauseAfter as PauseAfter,
+        QuietHours as QuietHours,
+    )
+    from yizhan.broadcasts.report import BroadcastReport as BroadcastReport
+    from yizhan.broadcasts.rows import (
+        Recipient as Recipient,
+        RecipientState as RecipientState,
+    )
+    from yizhan.broadcasts.states import (
+        BroadcastState as BroadcastState,
+        PauseReason as PauseReason,
+    )
     from yizhan.sending.decide import Policy as Policy
     from yizhan.sending.plan import Plan as Plan
 
@@ -87,6 +102,10 @@ _HOME_OF = {
     "Blocking": "yizhan.blocking",
     "BlockingBroadcast": "yizhan.blocking",
     "Broadcast": "yizhan.broadcasts.broadcast",
+    "BroadcastOptions": "yizhan.broadcasts.options",
+    "BroadcastReport": "yizhan.broadcasts.report",
+    "BroadcastState": "yizhan.broadcasts.states",
+    "Broadcasts": "yizhan.broadcasts.broadcasts",
     "Button": "yizhan.model",
     "Buttons": "yizhan.model",
     "Card": "yizhan.model",
@@ -117,11 +136,16 @@ _HOME_OF = {
     "NotAllowed": "yizhan.errors",
     "NotAsAnnounced": "yizhan.errors",
     "OutcomeUnknown": "yizhan.errors",
+    "PauseAfter": "yizhan.broadcasts.options",
+    "PauseReason": "yizhan.broadcasts.states",
     "Plan": "yizhan.sending.plan",
     "PlatformError": "yizhan.errors",
     "Policy": "yizhan.sending.decide",
+    "QuietHours": "yizhan.broadcasts.options",
     "Quote": "yizhan.model",
     "Receipt": "yizhan.model",
+    "Recipient": "yizhan.broadcasts.rows",
+    "RecipientState": "yizhan.broadcasts.rows",
     "Refused": "yizhan.errors",
     "Rejected": "yizhan.errors",
     "Reply": "yizhan.model",

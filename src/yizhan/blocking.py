@@ -14,9 +14,9 @@ from yizhan.accounts.contacts import Contacts
 from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.broadcasts.broadcasts import Broadcasts
 from yizhan.broadcasts.create import Audience, WhenRefused
-from yizhan.broadcasts.options import Options
-from yizhan.broadcasts.report import Report
-from yizhan.broadcasts.rows import BroadcastRow, RecipientState
+from yizhan.broadcasts.options import BroadcastOptions
+from yizhan.broadcasts.report import BroadcastReport
+from yizhan.broadcasts.rows import BroadcastRow, Recipient, RecipientState
 from yizhan.broadcasts.states import BroadcastState
 from yizhan.calls.deliveries import Which
 from yizhan.calls.streams import TextStream
@@ -113,9 +113,17 @@ class BlockingBroadcast:
         """Yield a row for every recipient, in order, also while it runs; `states` are those of `RecipientState`."""
         return self._loop.each(self._inner.recipients(states))
 
-    def report(self) -> Report:
+    def report(self) -> BroadcastReport:
         """Return totals by account, state and code, the timeline, and what was recalled."""
         return self._loop.run(self._inner.report())
+
+    def configure(self, *, name: str | None = None, options: BroadcastOptions | None = None) -> None:
+        """Change its name, or how it runs; also while it runs."""
+        return self._loop.run(self._inner.configure(name=name, options=options))
+
+    def test(self, to: Sequence[str | Target | Recipient]) -> list[Receipt]:
+        """Send its message to a few targets, outside of its counts, and return their receipts once they end."""
+        return self._loop.run(self._inner.test(to))
 
     def start(self, at: float | None = None) -> None:
         """Start it now, or at a time in seconds since the epoch."""
@@ -157,7 +165,7 @@ class BlockingBroadcasts:
         *content: SegmentLike | Message | Sequence[SegmentLike],
         name: str = "",
         key: str | None = None,
-        options: Options | None = None,
+        options: BroadcastOptions | None = None,
         refused: WhenRefused = "fail",
     ) -> BlockingBroadcast:
         """Store a draft, which leaves when it is started: `await draft.start()`."""
@@ -473,7 +481,7 @@ class Blocking:
         key: str | None = None,
         expires_in: float | None = None,
         at: Moment | None = None,
-        options: Options | None = None,
+        options: BroadcastOptions | None = None,
         refused: WhenRefused = "fail",
     ) -> BlockingBroadcast:
         """Start a broadcast: one message to many targets, on any accounts; every media is uploaded once per scope."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.broadcasts.broadcasts import Broadcasts
 from yizhan.broadcasts.create import Audience, WhenRefused
-from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.calls.deliveries import DeliveryCalls
 from yizhan.calls.events import EventCalls
 from yizhan.calls.streams import StreamCalls
@@ -254,7 +254,7 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         key: str | None = None,
         expires_in: float | None = None,
         at: Moment | None = None,
-        options: Options | None = None,
+        options: BroadcastOptions | None = None,
         refused: WhenRefused = "fail",
     ) -> Broadcast:
         """Start a broadcast: one message to many targets, on any accounts; every media is uploaded once per scope.
@@ -268,7 +268,7 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
             Refused: it cannot be sent to one of them as it stands; nothing was stored.
         """
         start_at, expires_in = await self.supervisor.acceptance.checked_times(key, at, expires_in)
-        options = options or Options()
+        options = options or BroadcastOptions()
         if expires_in is not None:
             options = replace(options, stop_at=max(self.clock.now(), start_at) + expires_in)
         actions = self.supervisor.broadcast_actions

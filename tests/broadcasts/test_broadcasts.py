@@ -15,7 +15,7 @@ from tests.sending.waiting import rested
 from tests.support import PATIENCE, until
 from yizhan.broadcasts import feeder
 from yizhan.broadcasts.broadcast import Broadcast
-from yizhan.broadcasts.options import Options, PauseAfter, Quiet
+from yizhan.broadcasts.options import BroadcastOptions, PauseAfter, QuietHours
 from yizhan.broadcasts.rows import Recipient
 from yizhan.broadcasts.states import BroadcastState, PauseReason
 from yizhan.engine import Engine
@@ -203,7 +203,7 @@ async def test_a_cancelled_broadcast_sends_nothing_more_and_counts_everybody(
 
 async def test_it_pauses_by_itself_when_too_much_fails_and_a_person_can_go_on(engine: Engine, network: Network) -> None:
     network.script = fails(*(target.rpartition("/")[2] for target in users(400)[:200]))
-    broadcast = await engine.broadcast(users(400), "news", options=Options(pause_after=PauseAfter()))
+    broadcast = await engine.broadcast(users(400), "news", options=BroadcastOptions(pause_after=PauseAfter()))
     await in_state(broadcast, "paused")
     await rested(engine)
     row, counts = await broadcast.row(), await broadcast.wait()
@@ -228,7 +228,7 @@ async def test_it_goes_on_through_errors_unless_it_is_told_to_pause(engine: Engi
 
 
 async def test_nothing_leaves_in_quiet_hours(engine: Engine, network: Network, clock: TurnableClock) -> None:
-    night = Options(quiet=Quiet(clock_of(clock.now() - 60), clock_of(clock.now() + HOUR), "UTC"))
+    night = BroadcastOptions(quiet=QuietHours(clock_of(clock.now() - 60), clock_of(clock.now() + HOUR), "UTC"))
     broadcast = await engine.broadcast(users(3), "news", options=night)
     await in_state(broadcast, "paused")
     reason, arrived = (await broadcast.row()).reason, len(network.arrived)
@@ -242,7 +242,7 @@ async def test_nothing_leaves_in_quiet_hours(engine: Engine, network: Network, c
 
 
 async def test_it_keeps_its_own_pace(engine: Engine, network: Network, clock: TurnableClock) -> None:
-    broadcast = await engine.broadcast(users(12), "news", options=Options(per_minute=5))
+    broadcast = await engine.broadcast(users(12), "news", options=BroadcastOptions(per_minute=5))
     await until(lambda: len(network.arrived) == 5)
     for _ in range(12):
         await rested(engine)
@@ -350,6 +350,39 @@ async def test_each_person_gets_the_own_words(engine: Engine, network: Network) 
 
     assert ["u0 Dear N0", "u1 Dear N1", "u2 Dear N2"] == sorted(network.order)
     assert ["Person 0", "Person 1", "Person 2"] == [row.name async for row in broadcast.recipients()]
+
+
+async def test_a_test_send_goes_to_a_few_and_counts_for_nothing(engine: Engine, network: Network) -> None:
+    people = [Recipient(Target("fake.me", "user", f"u{n}"), f"Person {n}", {"name": f"N{n}"}) for n in range(3)]
+    draft = await engine.broadcasts.create(people, "Dear {name}")
+
+    receipts = await draft.test(["fake.me/user/me", Recipient(Target("fake.me", "user", "you"), "", {"name": "You"})])
+
+    assert ["sent", "sent"] == [receipt.state for receipt in receipts]
+    assert ["me Dear N0", "you Dear You"] == network.order
+    assert {State.HELD: 3} == await draft.counts()
+    with pytest.raises(Refused, match="'channel'"):
+        await draft.test(["fake.me/channel/x"])
+    await draft.start()
+    assert {State.SENT: 3} == await draft.wait()
+
+
+async def test_options_are_changed_while_it_runs_and_not_after_its_end(
+    engine: Engine, network: Network, clock: TurnableClock
+) -> None:
+    network.gate = asyncio.Event()
+    broadcast = await engine.broadcast(users(3), "news", name="old")
+    night = BroadcastOptions(quiet=QuietHours(clock_of(clock.now() - 60), clock_of(clock.now() + HOUR), "UTC"))
+
+    await broadcast.configure(name="new", options=night)
+    await in_state(broadcast, "paused")
+
+    row = await broadcast.row()
+    assert ("new", night, PauseReason.QUIET_HOURS) == (row.name, row.options, row.reason)
+    network.gate.set()
+    await broadcast.cancel()
+    with pytest.raises(Refused, match="b1 is cancelled; its options matter no more"):
+        await broadcast.configure(options=BroadcastOptions())
 
 
 async def test_a_row_without_a_column_of_the_message_refuses_all(engine: Engine, network: Network) -> None:

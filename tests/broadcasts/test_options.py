@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from yizhan.broadcasts.options import Options, PauseAfter, Quiet
+from yizhan.broadcasts.options import BroadcastOptions, PauseAfter, QuietHours
 from yizhan.broadcasts.states import BroadcastState, after
 from yizhan.errors import Refused
 
@@ -32,7 +32,7 @@ def at(text: str) -> float:
     ],
 )
 def test_quiet_hours_over_midnight_end_in_the_morning(now: str, end: str | None) -> None:
-    quiet = Quiet("22:00", "08:00")
+    quiet = QuietHours("22:00", "08:00")
 
     assert (None if end is None else at(end)) == quiet.until(at(now))
 
@@ -41,14 +41,14 @@ def test_quiet_hours_over_midnight_end_in_the_morning(now: str, end: str | None)
     ("now", "end"), [("2026-12-01 11:59", None), ("2026-12-01 12:00", "2026-12-01 14:00"), ("2026-12-01 14:00", None)]
 )
 def test_quiet_hours_within_a_day(now: str, end: str | None) -> None:
-    assert (None if end is None else at(end)) == Quiet("12:00", "14:00").until(at(now))
+    assert (None if end is None else at(end)) == QuietHours("12:00", "14:00").until(at(now))
 
 
 def test_quiet_hours_follow_the_clock_of_their_zone_when_it_changes() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     before = datetime(2026, 10, 24, 23, 0, tzinfo=berlin).timestamp()
 
-    end = Quiet("22:00", "08:00", "Europe/Berlin").until(before)
+    end = QuietHours("22:00", "08:00", "Europe/Berlin").until(before)
 
     assert datetime(2026, 10, 25, 8, 0, tzinfo=berlin).timestamp() == end
     assert end is not None
@@ -57,13 +57,13 @@ def test_quiet_hours_follow_the_clock_of_their_zone_when_it_changes() -> None:
 
 def test_an_unknown_zone_is_refused_in_words() -> None:
     with pytest.raises(Refused, match=r"no time zone 'Asia/Beijng'\. Use a name such as"):
-        Quiet("22:00", "08:00", "Asia/Beijng").until(0.0)
+        QuietHours("22:00", "08:00", "Asia/Beijng").until(0.0)
 
 
 @pytest.mark.parametrize("hours", [{"from": "24:00", "to": "08:00"}, {"from": "8:00", "to": "9:00"}, {"to": "08:00"}])
 def test_hours_that_are_none_are_refused(hours: dict[str, str]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(hours, Quiet)
+        msgspec.convert(hours, QuietHours)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_broadcast_pauses_when_too_much_fails(failed: int, ended: int, in_a_ro
     [(3600.0, 3600, False), (3600.0, 3601, True), ("send", 10**6, False), ("ask", 0, False), ("ask", 60, True)],
 )
 def test_a_start_that_was_missed_waits_for_a_person_after_a_while(late: object, seconds: int, too_late: bool) -> None:
-    options = msgspec.convert({"late": late}, Options)
+    options = msgspec.convert({"late": late}, BroadcastOptions)
 
     assert too_late == options.too_late(1000.0, 1000.0 + seconds)
 

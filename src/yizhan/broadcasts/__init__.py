@@ -1,0 +1,1 @@
+"""Broadcasts: one message for many recipients, stored, fed to the outbox, paused, recalled and reported."""

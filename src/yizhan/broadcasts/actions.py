@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from yizhan.broadcasts.create import Audience, Created, Creator, WhenRefused
 from yizhan.broadcasts.feeder import Feeder
-from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.options import BroadcastOptions
+from yizhan.broadcasts.placeholders import filled
 from yizhan.broadcasts.recall import Recaller
-from yizhan.broadcasts.report import ErrorCount, Report
+from yizhan.broadcasts.report import BroadcastReport, ErrorCount
 from yizhan.broadcasts.rows import (
     REFUSED,
     WAITING,
@@ -24,7 +25,7 @@ from yizhan.errors import Refused
 from yizhan.model import Clock, Forward, Message, Receipt, State, Target, load_message
 from yizhan.runtime.notifier import Notifier
 from yizhan.sending.accept import Acceptance
-from yizhan.sending.delivery import Submitted
+from yizhan.sending.delivery import SINGLE, Submitted
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
 from yizhan.sending.waiting import PACE, Waiting
@@ -77,7 +78,7 @@ class BroadcastActions:
         *,
         name: str = "",
         key: str | None = None,
-        options: Options | None = None,
+        options: BroadcastOptions | None = None,
         start: bool = False,
         start_at: float = 0.0,
         refused: WhenRefused = "fail",
@@ -98,7 +99,7 @@ class BroadcastActions:
             )
             to = given
         async with self._acceptance.taking_in(message, targets) as (ready, note):
-            new = NewBroadcast(ready, name, options or Options(), key, note, parent, start_at)
+            new = NewBroadcast(ready, name, options or BroadcastOptions(), key, note, parent, start_at)
             created = await self._creator.create(new, to, when_refused=refused, start=start)
         await self._send(created.fed)
         await self._announce(created.row.id)
@@ -180,6 +181,33 @@ class BroadcastActions:
         options = replace(parent.options, stop_at=None)
         return await self.create(message, to, name=parent.name, options=options, start=True, refused="skip", parent=id)
 
+    async def configure(self, id: int, name: str | None, options: BroadcastOptions | None) -> None:
+        """Give a broadcast that has not ended another name or other options."""
+
+        def change(connection: Connection) -> None:
+            row = self.table.get_on(connection, id)
+            if row.state.final or row.state is BroadcastState.RECALLING:
+                raise Refused(f"Broadcast {broadcast_name(id)} is {row.state}; its options matter no more.")
+            new_name, new_options = row.name if name is None else name, options or row.options
+            self.table.configure_on(connection, row, new_name, new_options)
+
+        await self.table.ledger.write(change)
+        await self._announce(id)
+
+    async def test(self, id: int, to: Sequence[Target | str | Recipient]) -> list[Receipt]:
+        """Send the message of a broadcast to a few targets, outside of its counts."""
+        row = await self.table.get(id)
+        message = load_message(await self._records.message(row.message))
+        values = await self.table.first_values(id)
+        seqs: list[int] = []
+        for one in to:
+            given = one.values if isinstance(one, Recipient) and one.values else values
+            targets = await self._acceptance.targets([one.target if isinstance(one, Recipient) else one])
+            submitted = await self._acceptance.accept(targets, filled(message, given), priority=SINGLE)
+            await self._worker.start(submitted, targets)
+            seqs += submitted.seqs
+        return await self._waiting.for_all(seqs, None)
+
     # --- reading ---
 
     async def counts(self, id: int) -> dict[State, int]:
@@ -193,10 +221,10 @@ class BroadcastActions:
     async def receipts(self, id: int, states: Sequence[State], limit: int) -> list[Receipt]:
         return await self._records.receipts(broadcast=id, states=states, limit=limit)
 
-    async def report(self, id: int) -> Report:
+    async def report(self, id: int) -> BroadcastReport:
         row, tally = await self.table.tally(id)
         counts = {state.value: n for state, n in tally.states.items()}
-        return Report(
+        return BroadcastReport(
             broadcast_name(id),
             row.name,
             row.state,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from yizhan.broadcasts.actions import BroadcastActions
-from yizhan.broadcasts.report import Report
-from yizhan.broadcasts.rows import BroadcastRow, RecipientState, broadcast_name
-from yizhan.model import Receipt, State
+from yizhan.broadcasts.options import BroadcastOptions
+from yizhan.broadcasts.report import BroadcastReport
+from yizhan.broadcasts.rows import BroadcastRow, Recipient, RecipientState, broadcast_name
+from yizhan.model import Receipt, State, Target
 
 PAGE = 1000
 
@@ -66,9 +67,29 @@ class Broadcast:
                 yield row
             after = rows[-1].ord
 
-    async def report(self) -> Report:
+    async def report(self) -> BroadcastReport:
         """Return totals by account, state and code, the timeline, and what was recalled."""
         return await self._actions.report(self.number)
+
+    async def configure(self, *, name: str | None = None, options: BroadcastOptions | None = None) -> None:
+        """Change its name, or how it runs; also while it runs.
+
+        Raises:
+            Refused: it has ended.
+        """
+        await self._actions.configure(self.number, name, options)
+        if name is not None:
+            self.name = name
+
+    async def test(self, to: Sequence[str | Target | Recipient]) -> list[Receipt]:
+        """Send its message to a few targets, outside of its counts, and return their receipts once they end.
+
+        Placeholders take the values of a `Recipient`, or those of the broadcast's first recipient.
+
+        Raises:
+            Refused: it cannot be sent to one of them.
+        """
+        return await self._actions.test(self.number, to)
 
     async def start(self, at: float | None = None) -> None:
         """Start it now, or at a time in seconds since the epoch."""

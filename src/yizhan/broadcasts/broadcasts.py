@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.broadcasts.create import Audience, WhenRefused
-from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.broadcasts.rows import broadcast_id
 from yizhan.broadcasts.states import BroadcastState
 from yizhan.model import Message, SegmentLike, message_of
@@ -25,7 +25,7 @@ class Broadcasts:
         *content: SegmentLike | Message | Sequence[SegmentLike],
         name: str = "",
         key: str | None = None,
-        options: Options | None = None,
+        options: BroadcastOptions | None = None,
         refused: WhenRefused = "fail",
     ) -> Broadcast:
         """Store a draft, which leaves when it is started: `await draft.start()`.

@@ -16,7 +16,7 @@ DEFAULT_LATE = 3600.0
 _Hour = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
-class Quiet(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
+class QuietHours(Struct, frozen=True, forbid_unknown_fields=True, rename={"start": "from", "end": "to"}):
     """Hours of the day in which nothing leaves: `{"zone": "Asia/Shanghai", "from": "22:00", "to": "08:00"}`."""
 
     start: _Hour
@@ -57,12 +57,12 @@ class PauseAfter(Struct, frozen=True, forbid_unknown_fields=True):
         return ""
 
 
-class Options(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class BroadcastOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a broadcast runs. Times in seconds since the epoch."""
 
     stop_at: float | None = None
     """Recipients that have not been begun then expire."""
-    quiet: Quiet | None = None
+    quiet: QuietHours | None = None
     late: Literal["send", "ask"] | Annotated[float, Meta(ge=0)] = DEFAULT_LATE
     """A scheduled start that was missed by more seconds than this pauses and waits for a person."""
     per_minute: Annotated[int, Meta(ge=1)] | None = None

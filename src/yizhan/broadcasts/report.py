@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,7 +44,7 @@ class ErrorCount(Struct, frozen=True):
     count: int
 
 
-class Report(Struct, frozen=True):
+class BroadcastReport(Struct, frozen=True):
     """A broadcast in numbers. Times in seconds since the epoch, 0 where it has not happened."""
 
     id: str
@@ -81,13 +81,6 @@ def csv_line(row: RecipientState) -> str:
 
 def ndjson_line(row: RecipientState) -> bytes:
     return msgspec.json.encode(row) + b"\n"
-
-
-async def as_csv(rows: AsyncIterator[RecipientState]) -> AsyncIterator[str]:
-    """Yield the lines of a CSV file, its head first."""
-    yield csv_head()
-    async for row in rows:
-        yield csv_line(row)
 
 
 def _defused(value: object) -> object:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.broadcasts.states import BroadcastState, PauseReason
 from yizhan.errors import Refused
 from yizhan.model import PlatformId, State, Target
@@ -50,7 +50,7 @@ class BroadcastRow(Struct, frozen=True):
     message: int
     """Id of the stored message."""
     note: str
-    options: Options
+    options: BroadcastOptions
     complete: bool
     """Whether all recipients are stored; until then it cannot start."""
     total: int
@@ -78,7 +78,7 @@ class BroadcastRow(Struct, frozen=True):
             key,
             message,
             note,
-            msgspec.json.decode(options, type=Options),
+            msgspec.json.decode(options, type=BroadcastOptions),
             bool(complete),
             *rest,
         )

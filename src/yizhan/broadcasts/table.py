@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from yizhan.broadcasts.options import Options
+from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.broadcasts.rows import (
     BROADCAST_COLUMNS,
     REFUSED,
@@ -205,6 +205,10 @@ _TO_RETRY = Statement(
     ORDER BY r.ord LIMIT :limit
     """,
 )
+_FIRST_VALUES = Statement(
+    "values of the first recipient",
+    sqlite="SELECT vars FROM recipients WHERE broadcast = :id ORDER BY ord LIMIT 1",
+)
 _RECALL_FAILED = Statement(
     "recall failed", sqlite="UPDATE recipients SET recall = :why WHERE broadcast = :id AND ord = :ord"
 )
@@ -234,7 +238,7 @@ class NewBroadcast:
 
     message: Message
     name: str
-    options: Options
+    options: BroadcastOptions
     key: str | None = None
     note: str = ""
     parent: int | None = None
@@ -393,6 +397,11 @@ class BroadcastTable:
         rows = await self.ledger.read(lambda connection: connection.rows(_TO_RETRY, values))
         return [_recipient(row) for row in rows]
 
+    async def first_values(self, id: int) -> Mapping[str, str]:
+        """Return the placeholders' values of the first recipient."""
+        vars = await self.ledger.read(lambda connection: connection.value(_FIRST_VALUES, {"id": id}))
+        return msgspec.json.decode(vars, type=dict[str, str]) if vars else {}
+
     async def newest_ended(self, id: int, limit: int) -> list[State]:
         """Return the states of the deliveries that ended last, newest first."""
         values = {"id": id, "limit": limit}
@@ -462,9 +471,9 @@ class BroadcastTable:
         }
         return connection.execute(_CHANGE, values) > 0
 
-    async def configure(self, id: int, name: str, options: Options) -> None:
-        values = {"id": id, "name": name, "options": msgspec.json.encode(options).decode()}
-        await self.ledger.write(lambda connection: connection.execute(_SET_OPTIONS, values))
+    def configure_on(self, connection: Connection, row: BroadcastRow, name: str, options: BroadcastOptions) -> None:
+        values = {"id": row.id, "name": name, "options": msgspec.json.encode(options).decode()}
+        connection.execute(_SET_OPTIONS, values)
 
     # --- feeding ---
 

@@ -20,7 +20,7 @@ from yizhan.errors import Refused
 
 if TYPE_CHECKING:
     from yizhan.broadcasts.broadcast import Broadcast
-    from yizhan.broadcasts.report import Report
+    from yizhan.broadcasts.report import BroadcastReport
     from yizhan.broadcasts.rows import RecipientState
 
 app = typer.Typer(
@@ -205,7 +205,7 @@ async def _export(store: Path, id: str, file: Path | None, form: Format) -> int:
     return SENT
 
 
-def _show(report: Report, out: Output) -> None:
+def _show(report: BroadcastReport, out: Output) -> None:
     out.value(report)
     why = f": {report.detail}" if report.detail else ""
     reason = f" ({report.reason.value}{why})" if report.reason else ""
@@ -221,5 +221,5 @@ def _show(report: Report, out: Output) -> None:
         out.line(f"  {count:,} not recalled: {why_not}")
 
 
-def _counts(report: Report) -> str:
+def _counts(report: BroadcastReport) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in report.counts.items() if count) or "nobody"
