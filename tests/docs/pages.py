@@ -58,6 +58,11 @@ class Piece:
         named = re.match(r"# ([\w/-]+\.(?:py|toml))\n", self.text)
         return named[1] if named else ""
 
+    @property
+    def is_excerpt(self) -> bool:
+        """Whether the block shows lines of a file of yizhan's own."""
+        return self.file.startswith("src/")
+
 
 def pieces(page: Path) -> list[Piece]:
     text = page.read_text("utf-8")
@@ -76,17 +81,18 @@ def has_examples(page: Path) -> bool:
 
 
 class Reader:
-    """Somebody who types what a page shows, in order, into one program and one shell, and compares what comes out.
+    """Types a page's examples in order into one program and one shell, and compares the output with the page's.
 
     A `text` block behind a Python block is its output; `…` in it stands for anything. Of a `console` block the `yizhan`
-    commands are run. A block that begins with a comment naming a file (`# pigeon/wire.py`) becomes that file; what is a
-    test is run by pytest. Files that the pages speak of lie in the current folder.
+    and `python` commands are run. A block that begins with a comment naming a file (`# pigeon/wire.py`) becomes that
+    file; a file of tests is run by pytest. The files that pages mention lie in the current folder.
     """
 
     def __init__(self, page: Path, sandbox: RunningSandbox) -> None:
         self.page = page
         self.names: dict[str, Any] = {"__name__": "page", "sandbox": sandbox}
         self._sandbox = sandbox
+        self._url = sandbox.url
 
     async def read(self) -> None:
         """Run the page.
@@ -95,6 +101,7 @@ class Reader:
             AssertionError: an output is not as the page shows it.
         """
         async with AsyncExitStack() as stack:
+            self._stack = stack
             if self.page.parent.name == "platforms":
                 # The pages of platforms begin with an engine that is open.
                 engine = await Engine.open("engine-data", clock=self._sandbox.clock)
@@ -106,6 +113,8 @@ class Reader:
         said = ""
         for piece in pieces(self.page):
             match piece.kind:
+                case "python" if piece.is_excerpt:
+                    self._compare_excerpt(piece)
                 case "python" | "toml" if piece.file:
                     await asyncio.to_thread(self._write, piece)
                 case "python" | "setup":
@@ -117,7 +126,7 @@ class Reader:
                     await asyncio.to_thread(self._type, piece)
 
     async def _run(self, piece: Piece) -> str:
-        text = ADDRESSES.sub(self._sandbox.url, piece.text)
+        text = ADDRESSES.sub(self._url, piece.text)
         # Blank lines in front, so that a traceback names the line of the page.
         source = "\n" * (piece.line - 1) + text
         code = compile(source, str(self.page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
@@ -153,28 +162,63 @@ class Reader:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(piece.text, "utf-8")
         if file.name == "pyproject.toml":
-            _install(tomllib.loads(piece.text)["project"])
+            install(tomllib.loads(piece.text)["project"])
         elif file.name.startswith("test_"):
             said = run_tests(str(file.resolve()))
             assert not said, f"{name_of(self.page)}:{piece.line}\n{said}"
 
     def _type(self, piece: Piece) -> None:
         for command, shown in commands(piece.text):
-            words = shlex.split(ADDRESSES.sub(self._sandbox.url, command), comments=True)
-            if words[0] != "yizhan" or words[1] in ("demo", "sandbox"):
-                continue
-            done = subprocess.run(
-                [sys.executable, "-m", "yizhan.cli", *words[1:]],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
-            self._compare(piece, f"$ {command}\n{shown}", f"$ {command}\n{done.stdout}{done.stderr}")
+            output = self._output(shlex.split(ADDRESSES.sub(self._url, command), comments=True))
+            if output is not None:
+                expected = f"$ {command}\n{ADDRESSES.sub(self._url, shown)}"
+                self._compare(piece, expected, f"$ {command}\n{output}")
+
+    def _output(self, words: list[str]) -> str | None:
+        """Run a command and return its output; None for one that is not run here."""
+        match words:
+            case ["cd", folder]:
+                os.chdir(folder)
+                return ""
+            case ["pip", "install", "-e", _]:
+                install(tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"])
+                return ""
+            case ["yizhan", "sandbox", *options, "&"]:
+                return self._serve(options)
+            case ["yizhan", "demo" | "sandbox", *_]:
+                return None
+            case ["yizhan", *rest]:
+                return _run_module("yizhan.cli", *rest)
+            case ["python", "-m", *rest]:
+                return _run_module(*rest)
+        return None
+
+    def _serve(self, options: list[str]) -> str:
+        """Start a sandbox in a process of its own until the page ends; the page's addresses mean this one then."""
+        command = [sys.executable, "-m", "yizhan.cli", "sandbox", *options, "--port", "0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._stack.callback(process.communicate, timeout=PATIENCE)
+        self._stack.callback(process.terminate)
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        self._url = ready.split()[-1]
+        return ready
+
+    def _compare_excerpt(self, piece: Piece) -> None:
+        shown = piece.text.partition("\n")[2].strip("\n")
+        assert shown in (ROOT / piece.file).read_text("utf-8"), (
+            f"{name_of(self.page)}:{piece.line} shows lines that are not in {piece.file}"
+        )
 
     def _compare(self, piece: Piece, shown: str, got: str) -> None:
         where = f"{name_of(self.page)}:{piece.line}"
         assert is_as_shown(shown, got), f"{where} shows\n{shown}\nbut it is\n{got}"
+
+
+def _run_module(*words: str) -> str:
+    command = [sys.executable, "-m", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=5 * PATIENCE, check=False)
+    return done.stdout + done.stderr
 
 
 def run_tests(*words: str) -> str:
@@ -195,8 +239,8 @@ def run_tests(*words: str) -> str:
     return f"{done.stdout}{done.stderr}" if done.returncode else ""
 
 
-def _install(project: Mapping[str, Any]) -> None:
-    """What an installation leaves of a package beside its files: its name and its entry points."""
+def install(project: Mapping[str, Any]) -> None:
+    """Make a package in the current folder known as pip does: its name and its entry points, beside its files."""
     info = Path(f"{project['name']}-{project['version']}.dist-info")
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n", "utf-8")

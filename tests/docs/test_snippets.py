@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import OWN_TESTS, ROOT, Reader, has_examples, is_as_shown, name_of, pages, run_tests
+from tests.docs.pages import OWN_TESTS, Reader, has_examples, is_as_shown, name_of, pages
 from yizhan.testing import RunningSandbox
 
 PAGES = [
-    pytest.param(page, id=name_of(page))
-    for page in pages()
-    if has_examples(page) and name_of(page) not in {*OWN_TESTS, "docs/new-platform.md"}
+    pytest.param(page, id=name_of(page)) for page in pages() if has_examples(page) and name_of(page) not in OWN_TESTS
 ]
 
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_the_page_does_what_it_shows(page: Path, sandbox: RunningSandbox, folder: Path) -> None:
     await Reader(page, sandbox).read()
-
-
-async def test_the_platform_of_the_page_passes_the_suite_of_all_platforms(
-    sandbox: RunningSandbox, folder: Path
-) -> None:
-    await Reader(ROOT / "docs/new-platform.md", sandbox).read()
-
-    said = await asyncio.to_thread(run_tests, "--pyargs", "yizhan.testing.conformance", "--conform", "pigeon")
-    assert not said, said
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,10 @@ async def page(
 ) -> None:
 """
 """What a reader has at the beginning of a page."""
-SKIPPED = {"docs/new-platform.md"}
-"""Its files are checked by a test of their own."""
 
 
 def program_of(page: Path) -> str:
-    """Return the Python of a page as one program; empty when it has none."""
+    """Return the Python of a page as one program, without its files; empty when it has none."""
     blocks = [piece.text for piece in pieces(page) if piece.kind == "python" and not piece.file]
     if not blocks:
         return ""
@@ -43,7 +41,7 @@ def test_the_pages_programs_are_typed(tmp_path: Path) -> None:
     names = {}
     for page in pages():
         text = program_of(page)
-        if text and name_of(page) not in SKIPPED:
+        if text:
             file = tmp_path / (name_of(page).replace("/", "_").replace(".", "_").replace("-", "_") + ".py")
             file.write_text(text, "utf-8")
             names[file.stem] = name_of(page)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import _install, run_tests
+from tests.docs.pages import install, run_tests
 from yizhan.testing import new_platform
 
 
@@ -19,7 +19,7 @@ async def test_the_skeleton_passes_its_test_the_conformance_suite_and_the_type_c
 ) -> None:
     assert 0 == new_platform.main(["heron", "--title", "Heron mail", "--into", str(tmp_path)])
     monkeypatch.chdir(tmp_path)
-    _install(tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"])
+    install(tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"])
 
     said = await asyncio.to_thread(
         run_tests, "test_heron.py", "--pyargs", "yizhan.testing.conformance", "--conform", "heron"
