@@ -488,11 +488,12 @@ def padded(mp4: bytes, size: int) -> bytes:
 # --- coming in --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("tencent", [True, False], ids=["marked", "plain"])
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_a_received_voice_is_saved_as_one_that_plays_anywhere(
-    sandbox: RunningSandbox, engine: Engine, platform: str
+    sandbox: RunningSandbox, engine: Engine, platform: str, tencent: bool
 ) -> None:
-    event = await _said(engine, sandbox, platform, make.silk(2.0))
+    event = await _said(engine, sandbox, platform, make.silk(2.0 if tencent else 2.2, tencent))
     assert event.message is not None
     forward = next(s for s in event.message.segments if isinstance(s, Forward))
 
@@ -502,8 +503,8 @@ async def test_a_received_voice_is_saved_as_one_that_plays_anywhere(
     seconds, pitch = heard(data)
 
     assert media.format in ("wav", "mp3")
-    assert ("silk" if media.format == "wav" else "mp3") == raw.format
-    assert 2.0 == pytest.approx(seconds, rel=0.05)
+    assert (("silk" if tencent else "silk3") if media.format == "wav" else "mp3") == raw.format
+    assert (2.0 if tencent else 2.2) == pytest.approx(seconds, rel=0.05)
     assert 440 == pytest.approx(pitch, rel=0.03)
 
 

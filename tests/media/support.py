@@ -17,7 +17,7 @@ import msgspec
 
 from yizhan.media.blobs import open_blobs
 from yizhan.media.library import Library
-from yizhan.model import Media
+from yizhan.model import Media, Variant
 
 
 @dataclass
@@ -33,7 +33,7 @@ class MemoryIndex:
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.variants: dict[tuple[str, str], str] = {}
+        self.variants: dict[tuple[str, str], Variant] = {}
 
     async def find(self, sha256: str) -> Media | None:
         return self.rows[sha256].media if sha256 in self.rows else None
@@ -58,15 +58,15 @@ class MemoryIndex:
         if row is None or row.needed or row.used_at > unused_since:
             return False
         del self.rows[sha256]
-        self.variants = {k: v for k, v in self.variants.items() if sha256 not in (k[0], v)}
+        self.variants = {k: v for k, v in self.variants.items() if sha256 not in (k[0], v.media.sha256)}
         return True
 
-    async def variant(self, source: str, recipe: str) -> Media | None:
+    async def variant(self, source: str, recipe: str) -> Variant | None:
         made = self.variants.get((source, recipe))
-        return await self.find(made) if made else None
+        return made if made and made.media.sha256 in self.rows else None
 
-    async def add_variant(self, source: str, recipe: str, sha256: str) -> None:
-        self.variants[source, recipe] = sha256
+    async def add_variant(self, source: str, recipe: str, variant: Variant) -> None:
+        self.variants[source, recipe] = variant
 
 
 class HandClock:

@@ -13,7 +13,7 @@ from yizhan.media.blobs import open_blobs
 from yizhan.media.housekeeping import Housekeeping, Pruned
 from yizhan.media.index import SqlMediaIndex
 from yizhan.media.library import Library
-from yizhan.model import Media, State, read_all
+from yizhan.model import Media, State, Variant, read_all
 from yizhan.storage.driver import Connection
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
@@ -108,7 +108,7 @@ async def test_what_an_open_delivery_needs_is_never_dropped_nor_what_was_made_of
     library: Library, state: State
 ) -> None:
     media = await filled(library)
-    await library.index.add_variant(media[0].sha256, "voice;format=silk", media[2].sha256)
+    await library.index.add_variant(media[0].sha256, "voice;format=silk", Variant(media[2]))
     await queue(library, media[0], state)
     pruned = await Housekeeping(library).prune(0)
     usage = await Housekeeping(library).usage()
@@ -130,8 +130,8 @@ async def test_what_only_settled_deliveries_had_may_go(library: Library, state: 
 
 async def test_a_variant_whose_bytes_are_gone_is_no_longer_known(library: Library) -> None:
     source, made = await filled(library, 2)
-    await library.index.add_variant(source.sha256, "thumb;side=64", made.sha256)
-    assert made == await library.index.variant(source.sha256, "thumb;side=64")
+    await library.index.add_variant(source.sha256, "thumb;side=64", Variant(made, ("frames 3 → 1",)))
+    assert Variant(made, ("frames 3 → 1",)) == await library.index.variant(source.sha256, "thumb;side=64")
 
     await library.add(source)
     await Housekeeping(library).prune(150)

@@ -567,7 +567,12 @@ async def test_a_message_is_fitted_segment_by_segment(variants: Variants) -> Non
     assert ("声.silk", "silk", 1000) == (two.name, two.media.format, two.media.duration_ms)  # type: ignore[union-attr]
     assert "gif" == three.media.format  # type: ignore[union-attr]
     assert film == four.media  # type: ignore[union-attr]
-    assert (File(image), ()) == (five, notes)
+    assert File(image) == five
+    assert (
+        "converted 图.png: format png → jpeg, name 图.png → 图.jpg",
+        "converted 声.wav: format wav → silk, name 声.wav → 声.silk",
+        "converted s.webp: format webp → gif, colors reduced to 256",
+    ) == notes
 
 
 async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(variants: Variants) -> None:
@@ -628,6 +633,21 @@ async def test_a_picture_made_smaller_for_a_limit_is_told(variants: Variants) ->
     assert isinstance(image, Image)
     assert 20_000 >= image.media.size  # type: ignore[union-attr]
     assert f"made smaller for rules 2026: large.png (png, 400 x 300, {large.size} bytes) became" in notes[0]
+
+
+async def test_a_variant_used_again_tells_the_same_changes(variants: Variants) -> None:
+    source = await variants.library.add(make.animation("WEBP", 3), name="dance.webp")
+    rule = MediaRule("image", ("jpeg", "png"), max_side=20)
+
+    told = [
+        (await one.fitted(Message((Image(source, "dance.webp"),)), lambda _: rule))[1]
+        for one in (variants, variants, Variants(variants.library, variants.pool))
+    ]
+
+    assert 1 == len(set(told))
+    assert (
+        "format webp → jpeg, frames 3 → 1 (a still picture), 40 x 30 → 20 x 15 pixels, name dance.webp → dance.jpg"
+    ) in told[0][0]
 
 
 async def test_a_message_that_cannot_be_fitted_is_refused(variants: Variants) -> None:

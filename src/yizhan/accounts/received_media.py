@@ -50,7 +50,7 @@ class ReceivedMedia:
 
     async def playable(self, media: Media) -> Media:
         """Return a SILK voice as WAV, since little else plays SILK; other media, and broken voices, as they are."""
-        if media.format != "silk":
+        if media.format not in ("silk", "silk3"):
             return media
         try:
             return await self._variants.variant(media, PLAYABLE_VOICE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from yizhan.model import Media
+from yizhan.model import Media, Variant
 from yizhan.storage.driver import Connection, Row
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
@@ -66,15 +66,15 @@ _REMOVE_VARIANTS = Statement(
 _VARIANT = Statement(
     "find variant",
     sqlite=f"""
-    SELECT {_MEDIA} FROM variants JOIN media ON media.sha256 = variants.sha256
+    SELECT {_MEDIA}, variants.changes FROM variants JOIN media ON media.sha256 = variants.sha256
     WHERE variants.source = :source AND variants.recipe = :recipe
     """,
 )
 _ADD_VARIANT = Statement(
     "add variant",
     sqlite="""
-    INSERT INTO variants (source, recipe, sha256) VALUES (:source, :recipe, :sha256)
-    ON CONFLICT (source, recipe) DO UPDATE SET sha256 = excluded.sha256
+    INSERT INTO variants (source, recipe, sha256, changes) VALUES (:source, :recipe, :sha256, :changes)
+    ON CONFLICT (source, recipe) DO UPDATE SET sha256 = excluded.sha256, changes = excluded.changes
     """,
 )
 
@@ -131,15 +131,16 @@ class SqlMediaIndex:
 
         return await self._ledger.write(remove)
 
-    async def variant(self, source: str, recipe: str) -> Media | None:
-        """Return the medium that `recipe` made of `source`, if it is still there."""
+    async def variant(self, source: str, recipe: str) -> Variant | None:
+        """Return the variant that `recipe` made of `source`, if it is still there."""
         values = {"source": source, "recipe": recipe}
         row = await self._ledger.read(lambda connection: connection.row(_VARIANT, values))
-        return None if row is None else _media(row)
+        return None if row is None else Variant(_media(row), msgspec.json.decode(row[-1], type=tuple[str, ...]))
 
-    async def add_variant(self, source: str, recipe: str, sha256: str) -> None:
-        """Record that `recipe` made `sha256` of `source`."""
-        values = {"source": source, "recipe": recipe, "sha256": sha256}
+    async def add_variant(self, source: str, recipe: str, variant: Variant) -> None:
+        """Record what `recipe` made of `source`."""
+        changes = msgspec.json.encode(variant.changes).decode()
+        values = {"source": source, "recipe": recipe, "sha256": variant.media.sha256, "changes": changes}
         await self._ledger.write(lambda connection: connection.execute(_ADD_VARIANT, values))
 
 

@@ -21,7 +21,7 @@ from yizhan.media.references import OWNER, Trust, digest_in, open_path, open_tex
 from yizhan.media.sources import Source, SourceStream, open_source
 from yizhan.media.staging import staged
 from yizhan.media.verified import Proofs, VerifiedContent, damaged
-from yizhan.model import Clock, Kind, Media
+from yizhan.model import Clock, Kind, Media, Variant
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,10 @@ class MediaIndex(Protocol):
     async def remove(self, sha256: str, unused_since: float) -> bool:
         """Remove an entry and its variants, unless it is needed or was used after `unused_since`; returns whether."""
 
-    async def variant(self, source: str, recipe: str) -> Media | None: ...
-    async def add_variant(self, source: str, recipe: str, sha256: str) -> None: ...
+    async def variant(self, source: str, recipe: str) -> Variant | None:
+        """Return the variant that `recipe` made of `source`, if it is still there."""
+
+    async def add_variant(self, source: str, recipe: str, variant: Variant) -> None: ...
 
 
 class Library:

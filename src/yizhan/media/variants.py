@@ -14,8 +14,8 @@ from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionPool
 from yizhan.media.library import Library
 from yizhan.media.staging import staged
-from yizhan.model import File, Media, MediaSegment, Message, Segment, Sticker
-from yizhan.platforms.kit.media_rules import MAX_RECIPE, MediaRule, Recipe, choose
+from yizhan.model import File, Media, MediaSegment, Message, Segment, Sticker, Variant
+from yizhan.platforms.kit.media_rules import MAX_RECIPE, MediaRule, Recipe, check_of, choose
 from yizhan.runtime.single_flight import SingleFlight
 
 Progress = Callable[[float], None]
@@ -31,7 +31,7 @@ class Variants:
     def __init__(self, library: Library, pool: ConversionPool | None = None) -> None:
         self.library = library
         self.pool = pool or ConversionPool()
-        self._flights: SingleFlight[Media] = SingleFlight()
+        self._flights: SingleFlight[Variant] = SingleFlight()
         self._refusals: OrderedDict[tuple[str, str], MediaFormat | MediaTooLarge] = OrderedDict()
         self.on_progress: Callable[[Media, str, float], None] | None = None
         """Called during a conversion: media, recipe, share done from 0 to 1."""
@@ -46,8 +46,12 @@ class Variants:
             MediaFormat: the bytes cannot be converted; the text names size, type and step. The refusal is remembered.
             MediaTooLarge: they cannot be made small or short enough.
         """
+        return (await self.converted(media, recipe, progress)).media
+
+    async def converted(self, media: Media, recipe: str, progress: Progress | None = None) -> Variant:
+        """Return what `variant` returns, with what the conversion changed. It raises the same errors."""
         if not recipe:
-            return media
+            return Variant(media)
         key = media.sha256, str(Recipe.parse(recipe))[:MAX_RECIPE]
         if key in self._refusals:
             error = type(self._refusals[key])(str(self._refusals[key]))
@@ -85,31 +89,35 @@ class Variants:
         note = ""
         try:
             choice = choose(media, rule)
-            recipe = choice.recipe or ("check" if choice.kind in ("image", "voice") else "")
-            made, kind, note = await self.variant(media, recipe), choice.kind, choice.note
+            recipe = choice.recipe or (check_of(rule) if choice.kind in ("image", "voice") else "")
+            variant, kind, note = await self.converted(media, recipe), choice.kind, choice.note
         except (MediaFormat, MediaTooLarge) as error:
             # Some problems show only when the bytes are decoded. Intact media may then go as a file, as the rule says.
             if not (rule.as_file and error.as_file) or (rule.max_bytes and media.size > rule.max_bytes):
                 raise
-            made, kind, note = media, "file", f"sent as a plain file: {error}"
-        note = note or _shrink_note(shown, media, made, rule)
+            variant, kind, note = Variant(media), "file", f"sent as a plain file: {error}"
+        made = variant.media
         if kind == "file" and not isinstance(segment, File):
             return File(msgspec.structs.replace(media, kind="file"), shown), note
         if isinstance(segment, Sticker):
-            return msgspec.structs.replace(segment, media=made), note
+            return msgspec.structs.replace(segment, media=made), note or _change_note(shown, media, variant, rule)
         name = shown if made.sha256 == media.sha256 else _name(shown, made)
-        return msgspec.structs.replace(segment, media=made, name=name), note
+        renamed = (f"name {shown} → {name}",) if name != shown else ()
+        changed = Variant(made, (*variant.changes, *renamed))
+        return msgspec.structs.replace(segment, media=made, name=name), note or _change_note(
+            shown, media, changed, rule
+        )
 
-    async def _kept(self, sha256: str, recipe: str) -> Media | None:
+    async def _kept(self, sha256: str, recipe: str) -> Variant | None:
         kept = await self.library.index.variant(sha256, recipe)
-        if kept is None or not await self.library.blobs.exists(kept.sha256):
+        if kept is None or not await self.library.blobs.exists(kept.media.sha256):
             return None
-        if kept.sha256 != sha256:
+        if kept.media.sha256 != sha256:
             # A variant that is its own source was touched when it was added.
-            await self.library.index.touch(kept.sha256, self.library.clock.now())
+            await self.library.index.touch(kept.media.sha256, self.library.clock.now())
         return kept
 
-    async def _make(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+    async def _make(self, media: Media, recipe: str, progress: Progress | None) -> Variant:
         if (kept := await self._kept(media.sha256, recipe)) is not None:
             return kept
         try:
@@ -119,10 +127,10 @@ class Variants:
             if len(self._refusals) > REFUSALS_KEPT:
                 self._refusals.popitem(last=False)
             raise
-        await self.library.index.add_variant(media.sha256, recipe, made.sha256)
+        await self.library.index.add_variant(media.sha256, recipe, made)
         return made
 
-    async def _made(self, media: Media, recipe: str, progress: Progress | None) -> Media:
+    async def _made(self, media: Media, recipe: str, progress: Progress | None) -> Variant:
         def done(share: float) -> None:
             if progress is not None:
                 progress(share)
@@ -136,8 +144,16 @@ class Variants:
             made = await self.pool.make(recipe, source, Path(result.name), _shown(media), done)
             done(1.0)
             if made.same:
-                return media
-            return await self.library.add(Path(result.name), name="")
+                return Variant(media, made.changes)
+            return Variant(await self.library.add(Path(result.name), name=""), made.changes)
+
+
+def _change_note(shown: str, media: Media, variant: Variant, rule: MediaRule) -> str:
+    """Return the note of the receipt on media that were converted; empty if a person would notice nothing."""
+    smaller = _shrink_note(shown, media, variant.media, rule)
+    if not variant.changes:
+        return smaller
+    return f"{smaller or f'converted {shown or media.kind}'}: {', '.join(variant.changes)}"
 
 
 def _shrink_note(shown: str, media: Media, made: Media, rule: MediaRule) -> str:
@@ -154,10 +170,10 @@ def _measures(media: Media, shown: str = "") -> str:
     return f"{shown} ({media.format}{sides}, {media.size} bytes)".strip()
 
 
-def _named(made: Media, media: Media) -> Media:
-    if made.sha256 == media.sha256:
-        return media
-    return msgspec.structs.replace(made, name=_name(media.name, made))
+def _named(made: Variant, media: Media) -> Variant:
+    if made.media.sha256 == media.sha256:
+        return Variant(media, made.changes)
+    return Variant(msgspec.structs.replace(made.media, name=_name(media.name, made.media)), made.changes)
 
 
 def _name(shown: str, made: Media) -> str:

@@ -3,7 +3,7 @@
 from yizhan.model.clock import Clock
 from yizhan.model.delivery import Handle, PlatformId, Receipt, SendKey, State
 from yizhan.model.event import Event, EventKind
-from yizhan.model.media import BytesContent, Content, Kind, Media, Slice, read_all
+from yizhan.model.media import BytesContent, Content, Kind, Media, Slice, Variant, read_all
 from yizhan.model.message import (
     Button,
     Buttons,
@@ -72,6 +72,7 @@ __all__ = [
     "Sticker",
     "Target",
     "Text",
+    "Variant",
     "Video",
     "Voice",
     "check_account_name",

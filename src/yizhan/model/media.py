@@ -32,6 +32,15 @@ class Media(Struct, frozen=True, omit_defaults=True):
     """The name under which the bytes were added; a message may show another."""
 
 
+class Variant(Struct, frozen=True):
+    """Media that a conversion made."""
+
+    media: Media
+    """The source itself where it needed no conversion."""
+    changes: tuple[str, ...] = ()
+    """The differences that a person may notice, each in a few words."""
+
+
 class Content(Protocol):
     """Bytes that can be read repeatedly without being held in memory."""
 

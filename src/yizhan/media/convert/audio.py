@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+from msgspec.structs import replace
 
 from yizhan.media.convert.containers import frames_of, opened
 from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
+from yizhan.media.convert.traits import Traits, differences, sound_traits
+from yizhan.media.probe import Findings, probe
 from yizhan.platforms.kit.media_rules import Recipe
 
 _SILK, _TENCENT, _SILK_END = b"#!SILK_V3", b"\x02", b"\xff\xff"
@@ -36,24 +39,38 @@ def voice(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
     if form == "silk" and _is_silk(source):
         return _copied_silk(source, result, most, limit, step)
     rate = _rate(form, recipe.number("rate", 24000))
-    samples = _limited(_decoded(source, rate, step), rate, most)
-    made = _WRITERS.get(form, _encode)(form, samples, rate, result, step)
+    sound = _Sound(source, rate, step)
+    made = _WRITERS.get(form, _encode)(form, _limited(sound.samples(), rate, most), rate, result, step)
     if limit and result.stat().st_size > limit:
         raise Refusal(
             f"as {form} it has {result.stat().st_size} bytes, over {limit}. Cut it first.", too_large=True, as_file=True
         )
-    return made
+    return replace(made, changes=differences(sound.traits, _result_traits(form, result, rate)))
 
 
-def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Decode a sound. Plain SILK becomes Tencent's, which is the one that platforms play.
+def _result_traits(form: str, result: Path, rate: int) -> Traits:
+    length = _probed(result).duration_ms
+    if form == "silk":
+        return Traits(format=form, duration_ms=length, channels=1, rate=rate)
+    with opened(result) as made:
+        return replace(sound_traits(made), format=form, duration_ms=length)
+
+
+def _probed(file: Path) -> Findings:
+    with file.open("rb") as opened_file:
+        return probe(opened_file, file.stat().st_size)
+
+
+def check(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
+    """Decode a sound, within the seconds and bytes of the recipe. Plain SILK becomes Tencent's, which platforms play.
 
     Raises:
-        Refusal: it contains no sound.
+        Refusal: it contains no sound, or it is too long or too large.
     """
+    most = min(recipe.number("seconds") or limits.media_seconds, limits.media_seconds)
     if _is_silk(source):
-        return _copied_silk(source, result, limits.media_seconds, 0, step)
-    for _ in _limited(_decoded(source, 8000, step), 8000, limits.media_seconds):
+        return _copied_silk(source, result, most, recipe.number("bytes"), step)
+    for _ in _limited(_Sound(source, 8000, step).samples(), 8000, most):
         pass
     return Conversion(same=True)
 
@@ -86,7 +103,7 @@ def _copied_silk(source: Path, result: Path, seconds: int, limit: int, step: Any
     if data.startswith(_TENCENT) and rest in (b"", _SILK_END):
         return Conversion(same=True)
     result.write_bytes(marked)
-    torn = ("its torn end was left out",) if rest not in (b"", _SILK_END) else ()
+    torn = ("torn end dropped",) if rest not in (b"", _SILK_END) else ()
     return Conversion(duration_ms=frames * _SILK_FRAME_MS, changes=torn)
 
 
@@ -97,24 +114,36 @@ def _rate(form: str, wanted: int) -> int:
     return wanted if wanted in rates else rates[0] if form in _ENCODERS else 24000
 
 
-def _decoded(source: Path, rate: int, step: Any) -> Iterator[bytes]:
-    """Yield signed 16-bit samples of one channel."""
-    if _is_silk(source):
-        yield from _from_silk(source, rate, step)
-        return
-    step("open")
-    with opened(source) as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            raise Refusal("there is no sound in it. Give a sound, or send it as a file.", as_file=True)
-        total = (container.duration or 0) / av.time_base
-        resampler = av.AudioResampler("s16", "mono", rate)
+class _Sound:
+    """A sound that is decoded to signed 16-bit samples of one channel. `traits` are known once it is open."""
+
+    def __init__(self, source: Path, rate: int, step: Any) -> None:
+        self._source, self._rate, self._step = source, rate, step
+        found = _probed(source)
+        self.traits = Traits(format=found.format, duration_ms=found.duration_ms, channels=1)
+
+    def samples(self) -> Iterator[bytes]:
+        if _is_silk(self._source):
+            yield from _from_silk(self._source, self._rate, self._step)
+            return
+        self._step("open")
+        with opened(self._source) as container:
+            stream = next(iter(container.streams.audio), None)
+            if stream is None:
+                raise Refusal("there is no sound in it. Give a sound, or send it as a file.", as_file=True)
+            total = (container.duration or 0) / av.time_base
+            length = self.traits.duration_ms or int(total * 1000)
+            self.traits = replace(sound_traits(container), format=self.traits.format, duration_ms=length)
+            yield from self._resampled(container, stream, total)
+
+    def _resampled(self, container: Any, stream: Any, total: float) -> Iterator[bytes]:
+        resampler = av.AudioResampler("s16", "mono", self._rate)
         done = 0
         for packet in container.demux(stream):
             for frame in frames_of(packet):
                 for piece in resampler.resample(frame):
                     done += piece.samples
-                    step("decode", done / rate / total * 0.9 if total else 0.0)
+                    self._step("decode", done / self._rate / total * 0.9 if total else 0.0)
                     yield bytes(piece.planes[0])[: piece.samples * 2]
         for piece in resampler.resample(None):
             yield bytes(piece.planes[0])[: piece.samples * 2]

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from yizhan.media.convert.containers import opened
 from yizhan.media.convert.protocol import Conversion, ConversionLimits, Refusal
+from yizhan.media.convert.shaping import Look, Shaper
+from yizhan.media.convert.traits import (
+    NOT_CLEAR,
+    SRGB,
+    Traits,
+    clearness,
+    color_space,
+    differences,
+    picture_traits,
+    result_traits,
+)
 from yizhan.media.probe import Findings, probe
 from yizhan.platforms.kit.media_rules import Recipe
 
@@ -30,6 +42,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTERS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+"""Turns that exchange width and height."""
 _SHRINK = 0.75
 _SMALLEST = 48
 """Pixels of the longer side; pictures are not made smaller than that."""
@@ -38,8 +52,8 @@ PNG_BYTES = 4 << 20
 MAX_FRAMES = 1000
 MAX_CHUNK = 64 << 20
 """Bytes of one unpacked text or color profile in a PNG; scanners and picture generators write several megabytes."""
-_WIDE = ("CMYK", "LAB", "YCbCr", "HSV")
-"""Modes whose colors need their profile to be read."""
+_MANAGED = ("CMYK", "LAB", "YCbCr", "HSV", "L")
+"""Modes that are read by their profile, where they have one."""
 
 
 def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -48,33 +62,32 @@ def image(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, 
     side, most = recipe.number("side"), recipe.number("bytes")
     step("open")
     with _opened(source, limits) as picture:
-        frames = getattr(picture, "n_frames", 1)
-        animated = recipe.words("animated") or formats
-        if "gif" in animated and picture.format in _ANIMATED and frames > 1:
-            return _save(result, _animations(picture, side, recipe.number("animated_bytes") or most, limits, step))
+        step("decode")
+        before = _traits(picture)
+        if before.frames > 1 and "gif" in (recipe.words("animated") or formats):
+            animation = _Animation(picture, limits, step)
+            _save(result, animation.gifs(side, recipe.number("animated_bytes") or most))
+            return _compared(replace(before, times_ms=tuple(animation.times), clear=animation.clear), result)
         lossless = picture.format in _LOSSLESS
-        changes = _lost(picture, frames)
         upright = _upright(picture, side, step)
-    flattened = _is_clear(upright) and "png" not in formats
-    if flattened:
-        changes.append("what was transparent became white")
-    return _save(result, _stills(upright, formats, lossless, side, most, step), changes)
+    _save(result, _stills(upright, formats, lossless, side, most, step))
+    return _compared(replace(before, clear=clearness(upright)), result)
 
 
-def _lost(picture: Image.Image, frames: int) -> list[str]:
-    """Return the properties of `picture` that a still picture with 8 bits a channel loses."""
-    changes = []
-    if frames > 1 and picture.format in _ANIMATED:
-        changes.append(f"an animation of {frames} frames became a still picture")
-    elif frames > 1 and picture.format == "TIFF":
-        changes.append(f"the first of {frames} pages was kept; send it as a file to keep all")
-    if picture.mode.startswith(("I", "F")):
-        changes.append("its shades became 8 bits deep")
-    return changes
+def _traits(picture: Image.Image) -> Traits:
+    """Return the traits of an opened picture, with its size as it is shown; read before the picture is decoded."""
+    turn = _turn(picture)
+    traits = picture_traits(picture, picture.format in _ANIMATED)
+    return replace(traits, width=traits.height, height=traits.width) if turn in _QUARTERS else traits
 
 
-def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
-    """Decode all frames of a picture. One that lies on its side is turned upright without growing larger.
+def _compared(before: Traits, result: Path) -> Conversion:
+    after = result_traits(result)
+    return Conversion(width=after.width, height=after.height, changes=differences(before, after))
+
+
+def check(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
+    """Decode all frames of a picture. One that lies on its side is turned upright, within the bytes of the recipe.
 
     Raises:
         Refusal: it is more than is decoded here. Pillow raises what it pleases where it is broken.
@@ -84,7 +97,7 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
         frames, form = getattr(picture, "n_frames", 1), picture.format
         step("decode")
         # Read before the frames: Pillow turns a TIFF by itself when it decodes. On a PNG this reads the whole file.
-        lies = _turn(picture) is not None
+        before, lies = _traits(picture), _turn(picture) is not None
         _check_frames(picture, frames, limits)
         for index in range(frames):
             step("decode", index / frames)
@@ -94,10 +107,22 @@ def check(source: Path, result: Path, limits: ConversionLimits, step: Any) -> Co
         if not lies or (frames > 1 and form != "MPO"):
             return Conversion(same=True)
         upright = _upright(picture, 0, step)
+    _save(result, _turned_pictures(upright, str(form), source.stat().st_size, recipe.number("bytes"), step))
+    return _compared(replace(before, clear=clearness(upright)), result)
+
+
+def _turned_pictures(
+    upright: Image.Image, form: str, size: int, most: int, step: Any
+) -> Iterator[tuple[bytes, int, int] | int]:
+    """Yield the first encoding that fits into `most` bytes (0: any); a JPEG grows no larger than `size`, as it was."""
     if form in ("JPEG", "MPO"):
-        return _save(result, _jpegs(_on_white(upright), (95, *_QUALITIES, 40), source.stat().st_size))
-    options = {"quality": 92} if form in ("WEBP", "AVIF") else {}
-    return _save(result, iter([(_encoded(upright, str(form) if options else "PNG", **options), *upright.size)]))
+        yield from _jpegs(_on_white(upright), (95, *_QUALITIES, 40), min(size, most or size))
+    elif form in ("WEBP", "AVIF"):
+        for quality in _QUALITIES:
+            data = _encoded(upright, form, quality=quality)
+            yield (data, *upright.size) if not most or len(data) <= most else len(data)
+    else:
+        yield from _stills(upright, ("png",), True, 0, most, step)
 
 
 def thumb(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -158,17 +183,17 @@ def _first_frame(source: Path, found: Findings) -> Image.Image:
                 raise Refusal(
                     "it consists of tiles, for which there is no decoder here. Give a JPEG instead.", as_file=True
                 )
-            frame: Any = next(container.decode(video=0))
+            video = container.streams.video[0]
+            frame: Any = next(container.decode(video))
+            look = Look.of(video, frame)
             # Encoders fill up whole blocks on the right and at the bottom.
-            size = found.width or frame.width, found.height or frame.height
-            shown = frame.to_image().crop((0, 0, min(frame.width, size[0]), min(frame.height, size[1])))
-            return _turned(shown, getattr(frame, "rotation", 0))
+            wide, high = min(frame.width, found.width or frame.width), min(frame.height, found.height or frame.height)
+            filters = [("crop", f"{wide}:{high}:0:0:exact=1"), *look.filters((wide, high), "rgb24")]
+            shown: Image.Image = next(Shaper(video, frame, filters).shaped(frame)).to_image()
+            shown.format = "HEIF"
+            return shown
     except (av.FFmpegError, StopIteration, IndexError):
         raise Refusal("no decoder here knows this HEIC. Give a PNG or JPEG instead.", as_file=True) from None
-
-
-def _turned(picture: Image.Image, degrees: int) -> Image.Image:
-    return picture.rotate(degrees, expand=True) if degrees % 360 else picture
 
 
 def _upright(picture: Image.Image, side: int, step: Any) -> Image.Image:
@@ -193,12 +218,13 @@ def _plain(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith(("I", "F")):
         top = _brightest(picture)
         return picture.convert("F").point(lambda value: value * (255 / top)).convert("L").convert("RGB")
-    if picture.mode in _WIDE and (managed := _color_managed(picture)) is not None:
+    if picture.mode in _MANAGED and (managed := _managed(picture)) is not None:
         return managed
     alpha = "A" in picture.mode or "transparency" in picture.info
     plain = picture.convert("RGBA" if alpha else "RGB")
-    # A profile for inks or greys says nothing about the colors that they were turned into.
-    plain.info.pop("icc_profile", None)
+    if picture.mode not in ("P", "PA"):
+        # A profile for inks or grays says nothing about the colors that they were turned into.
+        plain.info.pop("icc_profile", None)
     return plain
 
 
@@ -212,8 +238,8 @@ def _brightest(picture: Image.Image) -> float:
     return next((step for step in steps if brightest <= step), brightest)
 
 
-def _color_managed(picture: Image.Image) -> Image.Image | None:
-    """Convert a CMYK picture to sRGB by its own profile; None if it has no readable one."""
+def _managed(picture: Image.Image) -> Image.Image | None:
+    """Convert a picture to sRGB by its own profile; None if it has no readable one for its mode."""
     profile = picture.info.get("icc_profile")
     if not profile:
         return None
@@ -227,16 +253,20 @@ def _color_managed(picture: Image.Image) -> Image.Image | None:
     return managed
 
 
-def _is_clear(picture: Image.Image) -> bool:
-    """Whether any pixel is transparent."""
-    return picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] != 255
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """Convert a picture in RGB or RGBA for a format that keeps no profile."""
+    if color_space(picture) == SRGB or (managed := _managed(picture.convert("RGB"))) is None:
+        return picture
+    if picture.mode == "RGBA":
+        managed.putalpha(picture.getchannel("A"))
+    return managed
 
 
 def _stills(
     picture: Image.Image, formats: tuple[str, ...], lossless: bool, side: int, most: int, step: Any
 ) -> Iterator[tuple[bytes, int, int] | int]:
     """Yield the first encoding that fits, and before it the size of each that does not."""
-    clear = _is_clear(picture)
+    clear = clearness(picture) != NOT_CLEAR
     for size in _sizes(picture.size, side):
         step(f"encode at {size[0]} x {size[1]}")
         scaled = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
@@ -248,7 +278,7 @@ def _stills(
         if "jpeg" in formats:
             yield from _jpegs(_on_white(scaled), _QUALITIES, most)
         elif not as_png:
-            data = _encoded(scaled.convert("RGB").quantize(256), "GIF")
+            data = _encoded(_paletted(scaled), "GIF")
             yield (data, *size) if not most or len(data) <= most else len(data)
 
 
@@ -259,34 +289,62 @@ def _jpegs(picture: Image.Image, qualities: tuple[int, ...], most: int) -> Itera
         yield (data, *picture.size) if not most or len(data) <= most else len(data)
 
 
-def _animations(
-    picture: Image.Image, side: int, most: int, limits: ConversionLimits, step: Any
-) -> Iterator[tuple[bytes, int, int] | int]:
-    frames = getattr(picture, "n_frames", 1)
-    _check_frames(picture, frames, limits)
-    for size in _sizes(picture.size, side):
-        images, times = [], []
-        for index in range(frames):
-            step(f"decode frames for {size[0]} x {size[1]}", index / frames)
-            picture.seek(index)
+class _Animation:
+    """The frames of an animation, and GIFs of them. `times` and `clear` are known once the first GIF is made."""
+
+    def __init__(self, picture: Image.Image, limits: ConversionLimits, step: Any) -> None:
+        self._picture, self._step = picture, step
+        self._count = int(getattr(picture, "n_frames", 1))
+        self.times: list[int] = []
+        """Milliseconds."""
+        self.clear = NOT_CLEAR
+        _check_frames(picture, self._count, limits)
+
+    def gifs(self, side: int, most: int) -> Iterator[tuple[bytes, int, int] | int]:
+        """Yield the first GIF of at most `most` bytes, and before it the size of each that is larger."""
+        for size in _sizes(self._picture.size, side):
+            first, *others = self._frames(size)
+            out = io.BytesIO()
+            # As little as a browser takes at its word; shorter ones are shown for a tenth of a second.
+            times = [max(20, time) for time in self.times]
+            first.save(
+                out,
+                "GIF",
+                save_all=True,
+                append_images=others,
+                duration=times,
+                disposal=2,
+                optimize=False,
+                **_repeats(self._picture),
+            )
+            yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
+
+    def _frames(self, size: tuple[int, int]) -> list[Image.Image]:
+        frames = []
+        self.times.clear()
+        for index in range(self._count):
+            self._step(f"decode frames for {size[0]} x {size[1]}", index / self._count)
+            self._picture.seek(index)
             # WebP and AVIF know the time of a frame only once it is decoded.
-            picture.load()
-            times.append(max(20, int(picture.info.get("duration", 100) or 100)))
-            frame = _plain(picture.copy())
-            images.append(frame if size == frame.size else frame.resize(size, Image.Resampling.BILINEAR))
-        out = io.BytesIO()
-        images[0].info.pop("loop", None)
-        images[0].save(
-            out,
-            "GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=times,
-            disposal=2,
-            optimize=False,
-            **_repeats(picture),
-        )
-        yield (out.getvalue(), *size) if not most or out.tell() <= most else out.tell()
+            self._picture.load()
+            self.times.append(int(self._picture.info.get("duration", 100) or 100))
+            frame = _plain(self._picture.copy())
+            self.clear = max(self.clear, clearness(frame))
+            shown = frame if size == frame.size else frame.resize(size, Image.Resampling.BILINEAR)
+            frames.append(_paletted(shown))
+        return frames
+
+
+def _paletted(picture: Image.Image) -> Image.Image:
+    """Return a picture in RGB or RGBA as a GIF holds it: in sRGB, with 256 colors, one of which may be transparent."""
+    plain = _in_srgb(picture)
+    clear = clearness(plain) != NOT_CLEAR
+    colors = plain.convert("RGB").quantize(255 if clear else 256)
+    # The rest of what the source says of itself (its loop, its background) would be written, too.
+    colors.info = {"transparency": 255} if clear else {}
+    if clear:
+        colors.paste(255, mask=plain.getchannel("A").point(lambda alpha: 255 if alpha < 128 else 0))
+    return colors
 
 
 def _repeats(picture: Image.Image) -> dict[str, int]:
@@ -331,13 +389,14 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return white
 
 
-def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int], changes: Sequence[str] = ()) -> Conversion:
+def _save(result: Path, tries: Iterator[tuple[bytes, int, int] | int]) -> Conversion:
+    """Write the first encoding among `tries`; sizes among them are of those that did not fit."""
     smallest = 0
     for made in tries:
         if not isinstance(made, int):
             data, width, height = made
             result.write_bytes(data)
-            return Conversion(width=width, height=height, changes=tuple(changes))
+            return Conversion(width=width, height=height)
         smallest = min(smallest or made, made)
     raise Refusal(
         f"even at its smallest it has {smallest} bytes. Choose another picture.", too_large=True, as_file=True

@@ -38,6 +38,10 @@ _TURNS: dict[tuple[int, int, int, int], list[Filter]] = {
 }
 
 
+_QUARTERS = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+"""Degrees against the clock to the display matrix."""
+
+
 @dataclass(frozen=True)
 class Look:
     """The properties of a stream's frames that matter for display."""
@@ -89,7 +93,11 @@ class Look:
 
 
 def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV has no name for the newest kinds of side data (EXIF), and then reads none: only quarter turns are known.
+        return _QUARTERS.get(round(frame.rotation) % 360, (1, 0, 0, 1))
     if data is None:
         return 1, 0, 0, 1
     a, b, _, c, d, *_ = struct.unpack("<9i", bytes(data))

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import av
+from msgspec.structs import replace
 
 from yizhan.media.convert.containers import frames_of, opened
 from yizhan.media.convert.protocol import THREADS, Conversion, ConversionLimits, Refusal
 from yizhan.media.convert.shaping import BT709, LIMITED_RANGE, Look, Shaper
+from yizhan.media.convert.traits import Traits, differences, film_traits
+from yizhan.media.probe import probe
 from yizhan.platforms.kit.media_rules import Recipe
 
 MAX_SIDE = 1920
@@ -26,7 +29,6 @@ _COVER_AT = 1.0
 _COVER_TRIES = 60
 _LEAST_SHARE = 0.8
 """The share of the stated duration that must exist; some writers state a little too much."""
-_STEREO = 2
 _TRIES = 4
 """Encodings of one video until it is small enough."""
 
@@ -62,10 +64,21 @@ def _write(
     source: Path, result: Path, limits: ConversionLimits, step: Any, copy: bool, side: int, bits: int
 ) -> tuple[str, ...]:
     """Write the video and return the noticeable changes."""
-    with opened(source) as film, av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
-        maker = _Transcoder(film, out, _SourceInfo(film, source, limits, 0), copy, side, bits, step)
-        maker.run()
-        return tuple(maker.changes())
+    with opened(source) as film:
+        with av.open(str(result), "w", format="mp4", options={"movflags": "faststart"}) as out:
+            maker = _Transcoder(film, out, _SourceInfo(film, source, limits, 0), copy, side, bits, step)
+            maker.run()
+        before = maker.traits()
+    return differences(before, _result_traits(result, shown=bool(before.width)))
+
+
+def _result_traits(result: Path, *, shown: bool) -> Traits:
+    """Return the traits of a video that was written. `shown`: its pictures were encoded, upright and square."""
+    with av.open(str(result), format="mp4") as made:
+        video = made.streams.video[0]
+        size = (video.width, video.height) if shown else (0, 0)
+        traits = film_traits(made, size, int((made.duration or 0) * 1000 // av.time_base))
+        return replace(traits, format="mp4", frames=video.frames)
 
 
 def cover(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
@@ -95,7 +108,11 @@ class _SourceInfo:
         self.audio = next((one for one in film.streams.audio if one.codec_context is not None), None)
         self.size = source.stat().st_size
         self.width, self.height = self.video.width, self.video.height
-        self.duration_ms = int((film.duration or 0) * 1000 // av.time_base)
+        with source.open("rb") as file:
+            found = probe(file, self.size)
+        self.format = found.format
+        # The head of a film that was written while it was recorded knows no length.
+        self.duration_ms = int((film.duration or 0) * 1000 // av.time_base) or found.duration_ms
         self.start = Fraction(max(film.start_time or 0, 0), av.time_base)
         """Seconds of its own clock at its beginning; hours for some recordings."""
         self.in_mp4 = "mov" in film.format.name and _brand(source) != b"qt  "
@@ -195,6 +212,8 @@ class _Transcoder:
         self._sounds = self._sound_stream()
         self._resampler: Any = None
         self._count = 0
+        self._seen = 0
+        """Pictures of the source, without those that its edit list leaves out."""
         self._undated: list[Any] = []
         self._early: list[Any] = []
         """Audio packets before the first frame; the header of the container needs the size of that."""
@@ -238,13 +257,15 @@ class _Transcoder:
             return None
         if self._copy_sound:
             return self._out.add_stream_from_template(self._about.audio)
-        stream = self._out.add_stream("aac", rate=48000, layout="stereo")
+        mono = self._about.audio.codec_context.channels == 1
+        stream = self._out.add_stream("aac", rate=48000, layout="mono" if mono else "stereo")
         stream.bit_rate = AUDIO_BITS
         # Opened at once: the container's head is written with the first packet, and wants to know every stream.
         stream.codec_context.open()
         return stream
 
     def _picture(self, packet: Any) -> None:
+        self._seen += bool(packet.size and not packet.is_discard)
         if self._copy_picture:
             self._count += bool(packet.size)
             self._copied(packet, self._pictures)
@@ -289,15 +310,14 @@ class _Transcoder:
         self._mux([*self._undated, packet])
         self._undated.clear()
 
-    def changes(self) -> Iterator[str]:
-        """Yield the noticeable changes besides size and format, in words for the receipt."""
-        if self._look is not None and self._look.is_hdr:
-            yield "its HDR colors became standard ones"
-        if any(self._film.streams.subtitles):
-            yield "its subtitles were left out"
-        audio = self._about.audio
-        if audio is not None and not self._copy_sound and audio.codec_context.channels > _STEREO:
-            yield "its surround sound became stereo"
+    def traits(self) -> Traits:
+        """Return the traits of the source; its size only if its pictures were decoded."""
+        size = (0, 0)
+        if self._look is not None:
+            wide, high = self._look.shown_size
+            size = (high, wide) if self._look.quarter else (wide, high)
+        traits = film_traits(self._film, size, self._about.duration_ms)
+        return replace(traits, format=self._about.format, frames=self._seen)
 
     def _shaped(self, frame: Any) -> Iterator[Any]:
         """Scale to even sides within the limit, turn upright, and convert to standard colors."""

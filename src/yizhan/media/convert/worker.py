@@ -129,7 +129,7 @@ def _maker(name: str) -> Any:
     return {"mp4": video.mp4, "cover": video.cover}[name]
 
 
-def _check(_recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
+def _check(recipe: Recipe, source: Path, result: Path, limits: ConversionLimits, step: Any) -> Conversion:
     """Check that a picture or a sound can be decoded; other media are not checked."""
     from yizhan.media.probe import probe
 
@@ -138,11 +138,11 @@ def _check(_recipe: Recipe, source: Path, result: Path, limits: ConversionLimits
     if kind == "voice":
         from yizhan.media.convert import audio
 
-        return audio.check(source, result, limits, step)
+        return audio.check(recipe, source, result, limits, step)
     if kind == "image":
         from yizhan.media.convert import images
 
-        return images.check(source, result, limits, step)
+        return images.check(recipe, source, result, limits, step)
     return Conversion(same=True)
 
 

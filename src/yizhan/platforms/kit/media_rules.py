@@ -8,8 +8,8 @@ A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle
     voice;format=silk;rate=24000;seconds=60             a sound in that format
     mp4;bytes=31457280                                  H.264 and AAC in an MP4; left alone if it is that already
     cover;side=480                                      a JPEG of a video's first clear picture
-    check                                               the same picture or sound, once it was seen to be whole;
-                                                        a photograph is turned upright
+    check;seconds=60                                    the same picture or sound, once it was seen to be whole and
+                                                        no longer than that; a photograph is turned upright
 
 The same recipe on the same bytes always gives the same variant.
 """
@@ -38,7 +38,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "voice": frozenset({"format", "rate", "seconds", "bytes"}),
     "mp4": frozenset({"bytes", "side", "seconds"}),
     "cover": frozenset({"bytes", "side"}),
-    "check": frozenset(),
+    "check": frozenset({"bytes", "seconds"}),
 }
 _WORDS = frozenset({"formats", "format", "animated"})
 
@@ -174,6 +174,11 @@ def choose(media: Media, rule: MediaRule) -> Choice:
         if not rule.as_file or rule.kind == "file" or (rule.max_bytes and media.size > rule.max_bytes):
             raise
         return Choice("", "file", f"sent as a plain file: {error}")
+
+
+def check_of(rule: MediaRule) -> str:
+    """Return the recipe for a picture or a sound that goes as it is: the same checks as before a conversion."""
+    return recipe("check", bytes=rule.bytes, seconds=rule.max_seconds)
 
 
 _NAMES: Mapping[type[Segment], tuple[Kind, str]] = {
