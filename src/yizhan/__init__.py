@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         PauseAfter as PauseAfter,
         QuietHours as QuietHours,
     )
+    from yizhan.broadcasts.plan import BroadcastPlan as BroadcastPlan
     from yizhan.broadcasts.report import BroadcastReport as BroadcastReport
     from yizhan.broadcasts.rows import (
         Recipient as Recipient,
@@ -103,6 +104,7 @@ _HOME_OF = {
     "BlockingBroadcast": "yizhan.blocking",
     "Broadcast": "yizhan.broadcasts.broadcast",
     "BroadcastOptions": "yizhan.broadcasts.options",
+    "BroadcastPlan": "yizhan.broadcasts.plan",
     "BroadcastReport": "yizhan.broadcasts.report",
     "BroadcastState": "yizhan.broadcasts.states",
     "Broadcasts": "yizhan.broadcasts.broadcasts",

@@ -15,6 +15,7 @@ from yizhan.broadcasts.broadcast import Broadcast
 from yizhan.broadcasts.broadcasts import Broadcasts
 from yizhan.broadcasts.create import Audience, WhenRefused
 from yizhan.broadcasts.options import BroadcastOptions
+from yizhan.broadcasts.plan import BroadcastPlan
 from yizhan.broadcasts.report import BroadcastReport
 from yizhan.broadcasts.rows import BroadcastRow, Recipient, RecipientState
 from yizhan.broadcasts.states import BroadcastState
@@ -120,6 +121,10 @@ class BlockingBroadcast:
     def configure(self, *, name: str | None = None, options: BroadcastOptions | None = None) -> None:
         """Change its name, or how it runs; also while it runs."""
         return self._loop.run(self._inner.configure(name=name, options=options))
+
+    def plan(self, at: float | None = None) -> BroadcastPlan:
+        """Return what its start would do, now or at a time in seconds since the epoch: parts, uploads, times, …"""
+        return self._loop.run(self._inner.plan(at))
 
     def test(self, to: Sequence[str | Target | Recipient]) -> list[Receipt]:
         """Send its message to a few targets, outside of its counts, and return their receipts once they end."""
@@ -495,10 +500,14 @@ class Blocking:
         )
 
     def plan(
-        self, to: Targets, *content: SegmentLike | Message | Sequence[SegmentLike], reply: Reply | None = None
+        self,
+        to: Targets,
+        *content: SegmentLike | Message | Sequence[SegmentLike],
+        reply: Reply | None = None,
+        at: Moment | None = None,
     ) -> list[Plan]:
         """Return what sending would do, target by target; nothing is stored but the media themselves."""
-        return self._loop.run(self._inner.plan(to, *content, reply=reply))
+        return self._loop.run(self._inner.plan(to, *content, reply=reply, at=at))
 
     @property
     def library(self) -> BlockingLibrary:

@@ -294,11 +294,15 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         to: Targets,
         *content: SegmentLike | Message | Sequence[SegmentLike],
         reply: Reply | None = None,
+        at: Moment | None = None,
     ) -> list[Plan]:
         """Return what sending would do, target by target; nothing is stored but the media themselves.
+
+        Times are those at which each would begin, behind what waits already and behind the targets before it, as far as
+        the platform's limits say. `at`: as in `send`.
 
         Raises:
             Refused: as sending would.
         """
         targets = await self.targets(to)
-        return await self.supervisor.acceptance.plan(targets, message_of(*content, reply=reply), self.handles)
+        return await self.supervisor.planner.plan(targets, message_of(*content, reply=reply), at)

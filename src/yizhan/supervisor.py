@@ -16,6 +16,7 @@ from yizhan.accounts.status import ACTIVE, AccountStatuses
 from yizhan.accounts.tables import AccountTable, ContactTable
 from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.feeder import Feeder
+from yizhan.broadcasts.plan import BroadcastPlanner
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.table import BroadcastTable
 from yizhan.config.settings import KeepSettings
@@ -40,6 +41,7 @@ from yizhan.sending.operations import Operations
 from yizhan.sending.outbox.outbox import Outbox
 from yizhan.sending.outbox.receipts import Records
 from yizhan.sending.pace import Paces
+from yizhan.sending.plan import Planner
 from yizhan.sending.senders import Senders
 from yizhan.sending.settled_log import log_settled
 from yizhan.sending.waiting import Waiting, raise_if_failed
@@ -133,10 +135,10 @@ class Supervisor:
             self.outbox,
             self.records,
             self.worker,
-            self.budgets,
             self.received,
             clock,
         )
+        self.planner = Planner(self.accounts, self.acceptance, self.outbox, self.budgets, self.handles, clock)
         self.waiting = Waiting(self.notifier, self.records, self.worker, clock)
         self.operations = Operations(
             self.accounts,
@@ -159,6 +161,7 @@ class Supervisor:
             self.worker,
             self.feeder,
             self.recaller,
+            BroadcastPlanner(self.broadcast_table, self.planner, self.accounts, clock),
             self.waiting,
             self.notifier,
             clock,

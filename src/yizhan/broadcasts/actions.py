@@ -10,6 +10,7 @@ from yizhan.broadcasts.create import Audience, Created, Creator, WhenRefused
 from yizhan.broadcasts.feeder import Feeder
 from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.broadcasts.placeholders import filled
+from yizhan.broadcasts.plan import BroadcastPlan, BroadcastPlanner
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.report import BroadcastReport, ErrorCount
 from yizhan.broadcasts.rows import (
@@ -53,6 +54,7 @@ class BroadcastActions:
         worker: Worker,
         feeder: Feeder,
         recaller: Recaller,
+        planner: BroadcastPlanner,
         waiting: Waiting,
         notifier: Notifier,
         clock: Clock,
@@ -64,6 +66,7 @@ class BroadcastActions:
         self._worker = worker
         self._feeder = feeder
         self._recaller = recaller
+        self._planner = planner
         self._waiting = waiting
         self._notifier = notifier
         self._clock = clock
@@ -197,7 +200,7 @@ class BroadcastActions:
     async def test(self, id: int, to: Sequence[Target | str | Recipient]) -> list[Receipt]:
         """Send the message of a broadcast to a few targets, outside of its counts."""
         row = await self.table.get(id)
-        message = load_message(await self._records.message(row.message))
+        message = await self.table.message(row.message)
         values = await self.table.first_values(id)
         seqs: list[int] = []
         for one in to:
@@ -207,6 +210,9 @@ class BroadcastActions:
             await self._worker.start(submitted, targets)
             seqs += submitted.seqs
         return await self._waiting.for_all(seqs, None)
+
+    async def plan(self, id: int, at: float | None) -> BroadcastPlan:
+        return await self._planner.plan(id, at)
 
     # --- reading ---
 

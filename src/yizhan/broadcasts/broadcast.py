@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.options import BroadcastOptions
+from yizhan.broadcasts.plan import BroadcastPlan
 from yizhan.broadcasts.report import BroadcastReport
 from yizhan.broadcasts.rows import BroadcastRow, Recipient, RecipientState, broadcast_name
 from yizhan.model import Receipt, State, Target
@@ -80,6 +81,13 @@ class Broadcast:
         await self._actions.configure(self.number, name, options)
         if name is not None:
             self.name = name
+
+    async def plan(self, at: float | None = None) -> BroadcastPlan:
+        """Return what its start would do, now or at a time in seconds since the epoch: parts, uploads, times, refusals.
+
+        Of a broadcast under way, what its recipients that are not in the outbox yet come to.
+        """
+        return await self._actions.plan(self.number, at)
 
     async def test(self, to: Sequence[str | Target | Recipient]) -> list[Receipt]:
         """Send its message to a few targets, outside of its counts, and return their receipts once they end.

@@ -148,9 +148,12 @@ class _Checker:
         """
         found, refused = [], []
         for one in recipients:
-            message = filled(self._message, one.values) if self._personal and one.values else self._message
             try:
-                submission = await self._acceptance.checked(message, one.target, self._fits)
+                # Fitted before the words are filled in, which differ from person to person.
+                message = await self._acceptance.fitted(self._message, one.target, self._fits)
+                if self._personal and one.values:
+                    message = filled(message, one.values)
+                submission = await self._acceptance.checked_fitted(message, one.target)
             except Refused as error:
                 refused.append(error)
                 found.append(replace(one, parts=0, refused=str(error)))

@@ -77,7 +77,7 @@ class Recaller:
     async def _recall_of(self, id: int, account: str, rows: list[tuple[int, int, Target, float]]) -> bool:
         """Recall deliveries of one account; whether at least one of them is settled."""
         limit, settled = asyncio.Semaphore(AT_ONCE), False
-        seconds = await self._recall_seconds(account)
+        seconds = await recall_seconds(self._accounts, account)
 
         async def one(seq: int, ord: int, at: float) -> None:
             nonlocal settled
@@ -92,15 +92,6 @@ class Recaller:
         await asyncio.gather(*(one(seq, ord, at) for seq, ord, _, at in rows))
         return settled
 
-    async def _recall_seconds(self, account: str) -> float | None:
-        """Return for how long the platform takes a message back; None if its rules do not say."""
-        try:
-            rules = (await self._accounts.use(account)).context.rules
-        except YizhanError:
-            return None
-        seconds = rules.get("recall.seconds")
-        return None if seconds is None else float(seconds)
-
     async def _recall_one(self, seq: int, late: bool) -> str | None:
         """Recall one delivery: empty when it is done, a reason when it never will be, None to try again."""
         if late:
@@ -114,3 +105,13 @@ class Recaller:
         except (Refused, PlatformError) as error:
             return str(error)
         return ""
+
+
+async def recall_seconds(accounts: Accounts, account: str) -> float | None:
+    """Return for how long the account's platform takes a message back; None if its rules do not say."""
+    try:
+        rules = (await accounts.use(account)).context.rules
+    except YizhanError:
+        return None
+    seconds = rules.get("recall.seconds")
+    return None if seconds is None else float(seconds)

@@ -205,6 +205,20 @@ _TO_RETRY = Statement(
     ORDER BY r.ord LIMIT :limit
     """,
 )
+_LEFT = Statement(
+    "recipients left",
+    sqlite="""
+    SELECT count(*), coalesce(sum(max(parts, 1)), 0) FROM recipients
+    WHERE broadcast = :id AND ord > :after AND account = :account AND refused = ''
+    """,
+)
+_REFUSALS = Statement(
+    "refusals",
+    sqlite="""
+    SELECT refused, count(*) FROM recipients WHERE broadcast = :id AND refused <> ''
+    GROUP BY refused ORDER BY count(*) DESC, refused LIMIT :limit
+    """,
+)
 _FIRST_VALUES = Statement(
     "values of the first recipient",
     sqlite="SELECT vars FROM recipients WHERE broadcast = :id ORDER BY ord LIMIT 1",
@@ -396,6 +410,21 @@ class BroadcastTable:
         values = {"id": id, "after": after, "limit": limit, "states": _json([state.value for state in states])}
         rows = await self.ledger.read(lambda connection: connection.rows(_TO_RETRY, values))
         return [_recipient(row) for row in rows]
+
+    async def left(self, id: int, account: str, fed_to: int) -> tuple[int, int]:
+        """Return how many recipients of `account` behind `fed_to` get something, and in how many parts."""
+        values = {"id": id, "account": account, "after": fed_to}
+        row = await self.ledger.read(lambda connection: connection.row(_LEFT, values))
+        return (0, 0) if row is None else (row[0], row[1])
+
+    async def refusals(self, id: int, limit: int) -> dict[str, int]:
+        """Return how many recipients are refused, by reason, the most frequent first."""
+        values = {"id": id, "limit": limit}
+        return dict(await self.ledger.read(lambda connection: connection.rows(_REFUSALS, values)))
+
+    async def message(self, id: int) -> Message:
+        """Return a stored message."""
+        return await self.ledger.read(lambda connection: self.message_on(connection, id))
 
     async def first_values(self, id: int) -> Mapping[str, str]:
         """Return the placeholders' values of the first recipient."""

@@ -24,14 +24,12 @@ from yizhan.model import (
 from yizhan.model.checks import MAX_SECONDS, check_integer, check_seconds, check_text
 from yizhan.platforms.adapter import Adapter, Limit, Part
 from yizhan.platforms.spec import platform_named
-from yizhan.sending.budgets import Budgets
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE, Submission, Submitted
 from yizhan.sending.fitting import Fitted, MessageCache, has_media
 from yizhan.sending.forwarding import reachable
 from yizhan.sending.intake import examined, taken_in, unconverted
 from yizhan.sending.outbox.outbox import SOON, Outbox
 from yizhan.sending.outbox.receipts import Records
-from yizhan.sending.plan import Plan, plan_of
 from yizhan.sending.worker import Worker
 
 if TYPE_CHECKING:
@@ -63,7 +61,6 @@ class Acceptance:
         outbox: Outbox,
         records: Records,
         worker: Worker,
-        budgets: Budgets,
         received: ReceivedMedia,
         clock: Clock,
     ) -> None:
@@ -74,7 +71,6 @@ class Acceptance:
         self._outbox = outbox
         self._records = records
         self._worker = worker
-        self._budgets = budgets
         self._received = received
         self._clock = clock
 
@@ -139,13 +135,24 @@ class Acceptance:
         Raises:
             Unsupported, MediaFormat, MediaTooLarge: it cannot be sent there as it stands.
         """
-        adapter = await self._adapter(target)
-        if has_media(message):
-            fits, key = {} if fits is None else fits, (target.account, target.kind)
-            if key not in fits:
-                fits[key] = await self._messages.fit(message, target, adapter)
-            message, _ = fits[key]
-        return _composed(message, target, adapter)
+        return await self.composed(await self.fitted(message, target, {} if fits is None else fits), target)
+
+    async def composed(self, message: Message, target: Target) -> Sequence[Part]:
+        """Return the parts for `target` of a message whose media fit."""
+        return _composed(message, target, await self._adapter(target))
+
+    async def fitted(self, message: Message, target: Target, fits: Fits) -> Message:
+        """Return `message` with its media as the platform takes them; once for each account and kind of target.
+
+        Raises:
+            MediaFormat, MediaTooLarge: they cannot be made to fit.
+        """
+        if not has_media(message):
+            return message
+        key = target.account, target.kind
+        if key not in fits:
+            fits[key] = await self._messages.fit(message, target, await self._adapter(target))
+        return fits[key][0]
 
     async def _adapter(self, target: Target) -> Adapter:
         """Return the adapter of the target's account.
@@ -229,7 +236,15 @@ class Acceptance:
         Raises:
             Refused: it cannot be sent there as it stands.
         """
-        parts = await self.compose(message, target, fits)
+        return await self.checked_fitted(await self.fitted(message, target, fits), target)
+
+    async def checked_fitted(self, message: Message, target: Target) -> Submission:
+        """Return what the outbox stores for `target`, of a message whose media fit.
+
+        Raises:
+            Refused: it cannot be sent there as it stands.
+        """
+        parts = await self.composed(message, target)
         if len(parts) > 1:
             await self._check_room(message, target, len(parts))
         return Submission(target, len(parts))
@@ -268,20 +283,6 @@ class Acceptance:
             for part in await self.compose(message_of(media), target):
                 for need in part.needs:
                     await handles.place(target.account, need, target, adapter)
-
-    async def plan(self, targets: Sequence[Target], message: Message, handles: HandleCache) -> list[Plan]:
-        """Return what accepting and sending would do, target by target."""
-        async with self.taking_in(message, targets) as (ready, _):
-            return [await self._plan(ready, target, handles) for target in targets]
-
-    async def _plan(self, message: Message, target: Target, handles: HandleCache) -> Plan:
-        fits: Fits = {}
-        parts = await self.compose(message, target, fits)
-        notes = fits[target.account, target.kind][1] if fits else ()
-        opened = await self._accounts.use(target.account)
-        limits, budget = opened.adapter.limits(message, target), await self._budgets.of(opened)
-        closed = budget.check(limits, target, message.reply, self._clock.now(), sends=len(parts))
-        return await plan_of(target, parts, notes, closed, handles)
 
 
 def _composed(message: Message, target: Target, adapter: Adapter) -> Sequence[Part]:

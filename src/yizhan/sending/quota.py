@@ -73,6 +73,12 @@ class Budget:
         self._next_slot[key] = slot + sends * (closed.limit.per_seconds or 0.0) / closed.limit.count
         return Closed(closed.limit, slot)
 
+    def copy(self) -> Budget:
+        """Return a budget with the same counts, to try sends on."""
+        copy = Budget(self.horizon)
+        copy._spent = {key: list(spent) for key, spent in self._spent.items()}
+        return copy
+
     def reset_slots(self) -> None:
         """Forget the slots, because some of the deliveries that reserved them are gone."""
         self._next_slot.clear()

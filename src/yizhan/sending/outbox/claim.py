@@ -113,6 +113,17 @@ _EARLIER = Statement(
 )
 _NEWEST = Statement("newest delivery", sqlite="SELECT max(seq) FROM deliveries")
 _ACCOUNTS_AFTER = Statement("accounts after", sqlite="SELECT DISTINCT account FROM deliveries WHERE seq > :seq")
+_PARTS_AHEAD = Statement(
+    "parts ahead",
+    sqlite="""
+    SELECT coalesce(sum(max(parts, 1) - parts_done), 0) FROM (
+        SELECT parts, parts_done FROM deliveries WHERE account = :account AND state = 'queued'
+        UNION ALL
+        SELECT parts, parts_done FROM deliveries
+        WHERE account = :account AND state = 'held' AND due_at > 0 AND not_before <= :by
+    )
+    """,
+)
 _ACCOUNTS_WITH_WORK = Statement(
     "accounts with work",
     sqlite="""
@@ -217,6 +228,11 @@ class Claim(DeliveryTable):
             "seq": delivery.seq,
         }
         return await self._ledger.read(lambda connection: connection.row(_EARLIER, values) is not None)
+
+    async def parts_ahead(self, account: str, by: float) -> int:
+        """Return how many parts of deliveries wait that go by themselves, leaving out those scheduled after `by`."""
+        values = {"account": account, "by": by}
+        return int(await self._ledger.read(lambda connection: connection.value(_PARTS_AHEAD, values)))
 
     async def newest(self) -> int:
         """Return the number of the newest delivery, 0 when there is none."""
