@@ -16,6 +16,7 @@ from yizhan.accounts.status import ACTIVE, AccountStatuses
 from yizhan.accounts.tables import AccountTable, ContactTable
 from yizhan.broadcasts.actions import BroadcastActions
 from yizhan.broadcasts.feeder import Feeder
+from yizhan.broadcasts.figures import BroadcastFigures
 from yizhan.broadcasts.plan import BroadcastPlanner
 from yizhan.broadcasts.recall import Recaller
 from yizhan.broadcasts.table import BroadcastTable
@@ -153,15 +154,17 @@ class Supervisor:
         self.broadcast_table = BroadcastTable(ledger, clock)
         self.recaller = Recaller(self.broadcast_table, self.operations, self.accounts, self.notifier, clock)
         self.feeder = Feeder(self.broadcast_table, self.worker, paces, self.recaller, self.notifier, clock)
+        figures = BroadcastFigures(ledger)
         self.broadcast_actions = BroadcastActions(
             self.broadcast_table,
+            figures,
             self.acceptance,
             self.outbox,
             self.records,
             self.worker,
             self.feeder,
             self.recaller,
-            BroadcastPlanner(self.broadcast_table, self.planner, self.accounts, clock),
+            BroadcastPlanner(self.broadcast_table, figures, self.planner, self.accounts, clock),
             self.waiting,
             self.notifier,
             clock,

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from yizhan.broadcasts.create import Audience, Created, Creator, WhenRefused
 from yizhan.broadcasts.feeder import Feeder
+from yizhan.broadcasts.figures import BroadcastFigures
 from yizhan.broadcasts.options import BroadcastOptions
 from yizhan.broadcasts.placeholders import filled
 from yizhan.broadcasts.plan import BroadcastPlan, BroadcastPlanner
@@ -48,6 +49,7 @@ class BroadcastActions:
     def __init__(
         self,
         table: BroadcastTable,
+        figures: BroadcastFigures,
         acceptance: Acceptance,
         outbox: Outbox,
         records: Records,
@@ -59,7 +61,7 @@ class BroadcastActions:
         notifier: Notifier,
         clock: Clock,
     ) -> None:
-        self.table = table
+        self.table, self.figures = table, figures
         self._acceptance = acceptance
         self._outbox = outbox
         self._records = records
@@ -201,7 +203,7 @@ class BroadcastActions:
         """Send the message of a broadcast to a few targets, outside of its counts."""
         row = await self.table.get(id)
         message = await self.table.message(row.message)
-        values = await self.table.first_values(id)
+        values = await self.figures.first_values(id)
         seqs: list[int] = []
         for one in to:
             given = one.values if isinstance(one, Recipient) and one.values else values
@@ -240,9 +242,9 @@ class BroadcastActions:
             row.refused,
             {WAITING: tally.waiting, REFUSED: tally.refused, **counts},
             await self.table.tallies(row),
-            [ErrorCount(*one) for one in await self.table.by_error(id) if one[2] or one[3]],
-            await self.table.by_minute(id),
-            await self.table.recall_reasons(id),
+            [ErrorCount(*one) for one in await self.figures.by_error(id) if one[2] or one[3]],
+            await self.figures.by_minute(id),
+            await self.figures.recall_reasons(id),
             row.created_at,
             row.started_at,
             row.ended_at,

@@ -63,7 +63,7 @@ class Broadcast:
     async def recipients(self, states: Sequence[str] = ()) -> AsyncIterator[RecipientState]:
         """Yield a row for every recipient, in order, also while it runs; `states` are those of `RecipientState`."""
         after = 0
-        while rows := await self._actions.table.recipients(self.number, states, after=after, limit=PAGE):
+        while rows := await self._actions.figures.recipients(self.number, states, after=after, limit=PAGE):
             for row in rows:
                 yield row
             after = rows[-1].ord

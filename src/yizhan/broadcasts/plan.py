@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from yizhan.accounts.registry import Accounts
+from yizhan.broadcasts.figures import BroadcastFigures
 from yizhan.broadcasts.options import QuietHours
 from yizhan.broadcasts.placeholders import filled, names_in
 from yizhan.broadcasts.recall import recall_seconds
@@ -28,7 +29,7 @@ class AccountPlan(Struct, frozen=True):
 
     account: str
     recipients: int
-    """Those that are not in the outbox yet."""
+    """Of those that are not in the outbox yet."""
     parts: int
     uploads: int
     """Uploads still to be made; equal ones are made once."""
@@ -68,8 +69,11 @@ class BroadcastPlan(Struct, frozen=True):
 class BroadcastPlanner:
     """Makes the plans of stored broadcasts."""
 
-    def __init__(self, table: BroadcastTable, planner: Planner, accounts: Accounts, clock: Clock) -> None:
+    def __init__(
+        self, table: BroadcastTable, figures: BroadcastFigures, planner: Planner, accounts: Accounts, clock: Clock
+    ) -> None:
         self._table = table
+        self._figures = figures
         self._planner = planner
         self._accounts = accounts
         self._clock = clock
@@ -93,7 +97,7 @@ class BroadcastPlanner:
             row.state.value,
             row.total,
             row.refused,
-            await self._table.refusals(id, MOST_REFUSALS),
+            await self._figures.refusals(id, MOST_REFUSALS),
             begin,
             begin if last is None else last.ends_about,
             "" if last is None or last.ends_about <= begin else last.limited_by,
@@ -104,7 +108,7 @@ class BroadcastPlanner:
         self, row: BroadcastRow, message: Message, account: str, fed_to: int, begin: float
     ) -> AccountPlan:
         share = _Share(self._planner, row, message, account, begin)
-        count, parts = await self._table.left(row.id, account, fed_to)
+        count, parts = await self._figures.left(row.id, account, fed_to)
         for one in await self._table.next_recipients(row.id, account, fed_to, EXACT):
             await share.add(one)
         return share.planned(count, parts, await recall_seconds(self._accounts, account))
