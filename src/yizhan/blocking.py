@@ -66,13 +66,16 @@ class _Loop:
                 return
 
     def end(self, last: Coroutine[Any, Any, None] | None = None) -> None:
-        if not self._closed:
-            try:
-                if last is not None:
-                    self.run(last)
-            finally:
-                self._closed = True
-                self._thread.close()
+        if self._closed:
+            if last is not None:
+                last.close()
+            return
+        try:
+            if last is not None:
+                self.run(last)
+        finally:
+            self._closed = True
+            self._thread.close()
 
 
 async def _next(values: AsyncIterator[T]) -> T:

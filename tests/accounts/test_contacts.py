@@ -44,7 +44,7 @@ async def test_a_name_is_given_anew_and_removed(engine: Engine) -> None:
         ("@ann", [ANN, BOB], Refused, "the name of one target, and these are 2. Use #ann for many"),
         ("#all", [], Refused, "There is no target for #all"),
         ("#all", ["nobody"], UnknownTarget, "'nobody' is not a target"),
-        ("@\ud800", ANN, YizhanError, ""),
+        ("@\ud800", ANN, Refused, "A name of targets holds half a character at position 1"),
     ],
 )
 async def test_a_name_that_makes_no_sense_is_refused_and_nothing_is_stored(

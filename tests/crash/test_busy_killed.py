@@ -19,7 +19,6 @@ import pytest
 
 from tests.end_to_end.accounts import ALL
 from tests.storage.test_migrations import DELIVERY, OLD_STORES
-from tests.support import PATIENCE
 from yizhan.engine import Engine
 from yizhan.model import State, Target
 from yizhan.platforms.spec import platform_named
@@ -28,17 +27,45 @@ from yizhan.testing import RunningSandbox
 KILLS = int(os.environ.get("KILLS", "14"))
 SEED = os.environ.get("SEED", "7")
 OPEN = """
-import asyncio, os, signal, sys, threading, time
+import asyncio, os, signal, sqlite3, sys, threading
 from pathlib import Path
 from yizhan.storage.ledger import Ledger
+
+moment, number = sys.argv[2], float(sys.argv[3])
+steps = 0
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def step():
+    global steps
+    steps += 1
+    if moment == "step" and steps == number:
+        kill()
+    return 0
+
+def saw(statement):
+    if moment == "commit" and statement == "COMMIT":
+        threading.Timer(number, kill).start()
+
+def watched(*given, connect=sqlite3.connect, **named):
+    connection = connect(*given, **named)
+    connection.set_progress_handler(step, 1000)
+    connection.set_trace_callback(saw)
+    return connection
+
 async def main():
-    began = time.monotonic()
-    threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+    sqlite3.connect = watched
     await Ledger.open(Path(sys.argv[1]))
-    print(time.monotonic() - began, flush=True)
+    print(steps, flush=True)
+    if moment != "never":
+        kill()
     os._exit(0)
+
 asyncio.run(main())
 """
+"""Opens a store and is killed: at a `step` of the database (1,000 of its instructions), some seconds after its `commit`
+began, or once it is `opened`. Prints the steps that it took."""
 
 
 async def run_child(folder: Path, number: int, *, kill: bool) -> int:
@@ -109,14 +136,19 @@ async def test_a_migration_killed_at_any_moment_leaves_the_old_store_or_the_new_
         )
     connection.close()
 
-    seconds = await _open_and_kill(template, tmp_path / "whole.db", PATIENCE)
-    revisions = Counter[str]()
-    for number in range(max(KILLS, 10)):
+    steps = await _open_and_kill(template, tmp_path / "whole.db", "never", 0)
+    times = max(KILLS, 10)
+    # Steps are the same in every run, however slow the machine is.
+    moments: list[tuple[str, float]] = [("step", chance.randint(1, steps)) for _ in range(times)]
+    moments += [("commit", chance.random() / 50) for _ in range(times // 3)]
+    moments += [("opened", 0.0)]
+    ended: dict[str, Counter[str]] = {moment: Counter() for moment, _ in moments}
+    for number, (moment, at) in enumerate(moments):
         file = tmp_path / f"{number}.db"
-        await _open_and_kill(template, file, seconds * 1.3 * (number + chance.random()) / max(KILLS, 10))
+        await _open_and_kill(template, file, moment, at)
         connection = sqlite3.connect(file)
         new = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_revision'").fetchone()
-        revisions["new" if new else "old"] += 1
+        ended[moment]["new" if new else "old"] += 1
         assert [(20001, 1 if new else 0)] == connection.execute(
             "SELECT count(*), (SELECT count(*) FROM pragma_table_info('deliveries') WHERE name = 'in_doubt') "
             "FROM deliveries"
@@ -125,13 +157,15 @@ async def test_a_migration_killed_at_any_moment_leaves_the_old_store_or_the_new_
         connection.close()
         file.unlink()
 
-    assert 2 == len(revisions), "kills before and after the commit"
+    assert ended["step"]["old"] > times / 2
+    assert 1 == ended["opened"]["new"]
 
 
-async def _open_and_kill(template: Path, file: Path, after: float) -> float:
-    """Open a copy of a store in a process that is killed after so many seconds; return how long it took to open."""
+async def _open_and_kill(template: Path, file: Path, moment: str, at: float) -> int:
+    """Open a copy of a store in a process that is killed then; return how many steps it took, 0 if it was killed."""
     file.write_bytes(template.read_bytes())
-    words = ["-c", OPEN, str(file), str(after)]
+    words = ["-c", OPEN, str(file), moment, str(at)]
     child = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
     said, _ = await child.communicate()
-    return float(said or 0.0)
+    assert child.returncode == (0 if moment == "never" else -signal.SIGKILL)
+    return int(said or 0)
