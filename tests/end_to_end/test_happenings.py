@@ -200,7 +200,7 @@ async def _end_login(sandbox: RunningSandbox, engine: Engine, platform: str) -> 
             account = lambda server: server._logout(server.accounts.first, None)  # noqa: E731
             await act(sandbox, platform, account)
         case "ilink":
-            await act(sandbox, platform, lambda server: server.end_session(adapter.calls.session.bot_token))
+            await act(sandbox, platform, lambda server: server.bots.end_session(adapter.calls.session.bot_token))
 
 
 async def _heard_again(sandbox: RunningSandbox, ear: Ear, platform: str, person: str) -> None:

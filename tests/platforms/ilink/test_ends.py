@@ -322,14 +322,14 @@ async def test_an_installation_that_is_bound_already_keeps_its_bot(bench: Bench)
     await bench.login()
 
     assert kept == bench.adapter.calls.session
-    assert 1 == len(bench.server.bots)
+    assert 1 == len(bench.server.bots.by_token)
 
 
 async def test_a_dead_token_is_found_and_the_same_person_scans_again(bench: Bench) -> None:
     user, token = bench.user, bench.adapter.calls.session.bot_token  # type: ignore[union-attr]
     await bench.events(1)
     assert "cursor" in bench.state_store.values
-    bench.server.end_session(token)
+    bench.server.bots.end_session(token)
 
     assert [False] == [finding.ok for finding in await bench.adapter.check()]
     await bench.login()
@@ -438,7 +438,7 @@ async def test_a_foreign_cursor_is_dropped(bench: Bench) -> None:
 async def test_a_lost_login_is_said_once_and_a_new_one_goes_on(bench: Bench) -> None:
     await bench.events(1)
     stream = bench.adapter.events()
-    bench.server.end_session(bench.adapter.calls.session.bot_token)  # type: ignore[union-attr]
+    bench.server.bots.end_session(bench.adapter.calls.session.bot_token)  # type: ignore[union-attr]
 
     lost = await asyncio.wait_for(anext(stream), 30)
     following = asyncio.ensure_future(anext(stream))
@@ -482,7 +482,7 @@ async def test_an_answer_to_the_bot_before_changes_nothing_for_the_new_one(
     stream = bench.adapter.events()
     following = asyncio.ensure_future(anext(stream))
     await until(lambda: polls)
-    bench.server.end_session(bench.adapter.calls.session.bot_token)  # type: ignore[union-attr]
+    bench.server.bots.end_session(bench.adapter.calls.session.bot_token)  # type: ignore[union-attr]
     await bench.login()
 
     event = await asyncio.wait_for(following, 30)
@@ -494,7 +494,7 @@ async def test_an_answer_to_the_bot_before_changes_nothing_for_the_new_one(
 
 async def test_a_login_that_cannot_be_stored_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     before = bench.adapter.calls.session
-    bench.server.end_session(before.bot_token)  # type: ignore[union-attr]
+    bench.server.bots.end_session(before.bot_token)  # type: ignore[union-attr]
 
     async def full(name: str, value: bytes | None) -> None:
         raise StorageError("the disk is full")
@@ -770,8 +770,8 @@ async def test_the_sandbox_names_the_events_that_ilink_has(bench: Bench) -> None
 async def test_a_repeat_belongs_to_one_login(bench: Bench) -> None:
     before = bench.adapter.session()
     restarted = make(bench.served, bench.state_store).adapter.session()
-    (token,) = bench.server.bots
-    bench.server.end_session(token)
+    (token,) = bench.server.bots.by_token
+    bench.server.bots.end_session(token)
     await bench.login()
 
     assert before == restarted
@@ -1118,7 +1118,7 @@ async def test_voices_of_bots_were_shown_until_june(bench: Bench, profile: str |
 
 async def test_typing_asks_for_a_ticket_once(bench: Bench) -> None:
     await bench.adapter.typing(bench.target)
-    chat = bench.server.bots[bench.adapter.calls.session.bot_token].chats[bench.user]  # type: ignore[union-attr]
+    chat = bench.server.bots.by_token[bench.adapter.calls.session.bot_token].chats[bench.user]  # type: ignore[union-attr]
     was_typing = chat.typing
     await bench.adapter.typing(bench.target, on=False)
 
@@ -1146,7 +1146,7 @@ async def test_there_is_no_recall_and_no_read_mark(bench: Bench) -> None:
 
 
 async def test_closing_says_goodbye_when_it_said_hello(bench: Bench) -> None:
-    bot = bench.server.bots[bench.adapter.calls.session.bot_token]  # type: ignore[union-attr]
+    bot = bench.server.bots.by_token[bench.adapter.calls.session.bot_token]  # type: ignore[union-attr]
     await bench.events(1)
     assert bot.online
 
@@ -1180,7 +1180,7 @@ async def test_a_reset_ends_every_session(bench: Bench) -> None:
 
     with pytest.raises(LoginNeeded):
         await bench.send(Text("x"))
-    assert {} == bench.server.bots
+    assert {} == bench.server.bots.by_token
 
 
 async def test_an_account_without_a_login_says_so() -> None:

@@ -76,7 +76,7 @@ class Replay:
 
     async def _say(self, recorded: Recorded) -> None:
         """Let the person say what the stub made them say; the first "hi" is said anyway."""
-        bot = list(self.server.bots.values())[-1]
+        bot = list(self.server.bots.by_token.values())[-1]
         for message in recorded.answered["msgs"]:
             kind, name = MEDIA.get(message["item_list"][0]["type"], ("", ""))
             blob = await self.served.world.blobs.add(asset(name)) if name else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 
 class BadCursor(ValueError):
-    """Damaged, or nothing that this server made."""
+    """A cursor that is damaged, or that this server did not make."""
 
 
 @dataclass(frozen=True, slots=True)

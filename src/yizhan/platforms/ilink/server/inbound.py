@@ -1,4 +1,4 @@
-"""Messages of people, as the platform hands them to bots: every field of live messages, the empty ones too. Pure."""
+"""Messages of people as bots receive them: every field of live messages, the empty ones too. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ Placed = tuple[str, bytes]
 
 THUMB = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==")
 """The cover of every video: one grey point."""
+FIRST_ITEM_ID = 14_778_023_042_603_769_070
+"""Live items have ids of this size."""
 
 
 def inbound_item(
@@ -68,30 +70,11 @@ def _reference(placed: Placed, base_url: str) -> wire.CDNMedia:
     return wire.CDNMedia(param, write_key(key), full_url=f"{base_url}{wire.CDN_DOWNLOAD.path}?{query}")
 
 
-def stamped(
-    items: Sequence[wire.MessageItem],
-    seq: int,
-    message_id: int,
-    now: float,
-    chat: Chat,
-    bot_id: str,
-    digits: str,
-    first_item_id: int,
+def inbound_message(
+    items: Sequence[wire.MessageItem], seq: int, message_id: int, now: float, chat: Chat, bot_id: str, digits: str
 ) -> wire.WeixinMessage:
-    """Return the whole message, with the stamps and empty fields that live ones carry."""
+    """Return the whole message, with the times and empty fields that live ones carry."""
     at_ms = int(now * 1000)
-    complete = [
-        msgspec.structs.replace(
-            item,
-            create_time_ms=at_ms,
-            update_time_ms=at_ms,
-            is_completed=True,
-            msg_id=f"v1:{first_item_id + seq * 8 + index}",
-            button_item_list=[],
-            at_bot_username_list=[],
-        )
-        for index, item in enumerate(items)
-    ]
     return wire.WeixinMessage(
         seq=seq,
         message_id=message_id,
@@ -105,8 +88,20 @@ def stamped(
         group_id="",
         message_type=wire.USER,
         message_state=wire.FINISH,
-        item_list=complete,
+        item_list=[_complete(item, at_ms, FIRST_ITEM_ID + seq * 8 + index) for index, item in enumerate(items)],
         context_token=chat.context_token,
         root_id=0,
         parent_id=0,
+    )
+
+
+def _complete(item: wire.MessageItem, at_ms: int, item_id: int) -> wire.MessageItem:
+    return msgspec.structs.replace(
+        item,
+        create_time_ms=at_ms,
+        update_time_ms=at_ms,
+        is_completed=True,
+        msg_id=f"v1:{item_id}",
+        button_item_list=[],
+        at_bot_username_list=[],
     )

@@ -1,31 +1,32 @@
-"""Logins by QR code: the states of a code, and the person at the phone."""
+"""Logins by QR code: the states of a code, and the phone that scans it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from yizhan.errors import did_you_mean
 from yizhan.http.router import Call
 from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink.server.bots import Bots
+from yizhan.platforms.ilink.server.messages import Messages
 from yizhan.platforms.ilink.server.state import FINAL, QrState
-
-if TYPE_CHECKING:
-    from yizhan.platforms.ilink.server import Server
+from yizhan.platforms.kit.server import SandboxServer
 
 
 class Logins:
-    """The codes that were given out. Unless logins are manual, the person does one step at each poll."""
+    """The codes that were issued. Unless logins are manual, the person does one step at each poll."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SandboxServer, bots: Bots, messages: Messages) -> None:
         self._server = server
+        self._bots = bots
+        self._messages = messages
         self.codes: dict[str, QrState] = {}
 
     def find(self, code: str) -> QrState:
         """Return a code's state.
 
         Raises:
-            LookupError: it was never given out.
+            LookupError: it was never issued.
         """
         if code not in self.codes:
             raise LookupError(f"there is no login '{code}'.{did_you_mean(code, self.codes)}")
@@ -44,19 +45,19 @@ class Logins:
         if state is None:
             return wire.QrStatus("expired", ret=0)
         deadline = world.now() + self._server.rules["login.hold_seconds"]
-        self._arrive(state, call)
+        self._read_poll(state, call)
         while True:
             now = world.now()
             if now >= state.ends_at:
                 state.status = "expired"
             elif not self._server.options.manual_logins and state.status == state.told:
-                self._play_along(state)
-            if state.status != state.told or state.status in FINAL or now >= deadline or self._server.closing:
-                return self._tell(state, call.base_url)
+                self._do_next_step(state)
+            if state.status != state.told or state.status in FINAL or now >= deadline or self._bots.closing:
+                return self._answer(state, call.base_url)
             await state.bell.wait(world.clock, min(deadline, state.ends_at))
 
-    def _arrive(self, state: QrState, call: Call[wire.QrPoll]) -> None:
-        """Take what the poll itself brings: the digits, or the client at its new host."""
+    def _read_poll(self, state: QrState, call: Call[wire.QrPoll]) -> None:
+        """Move `state` by what the poll itself says: the digits, or that the client is at its new host."""
         rules, digits = self._server.rules, call.request.verify_code
         if state.status == "need_verifycode" and digits is not None:
             if digits == rules["login.verify_code"]:
@@ -68,7 +69,7 @@ class Logins:
         if state.status == "scaned_but_redirect" and call.base_url.endswith(f"//{rules['login.redirect_host']}"):
             state.status = "scaned"
 
-    def _play_along(self, state: QrState) -> None:
+    def _do_next_step(self, state: QrState) -> None:
         if state.status == "wait":
             self.scan(state)
         elif state.status == "scaned":
@@ -84,17 +85,17 @@ class Logins:
         """Bind a bot: to the person whose earlier bot this installation names if that has ended, else to a new one."""
         if state.status in FINAL:
             return
-        server = self._server
-        held = [bot for token in state.tokens if (bot := server.bots.get(token)) is not None]
-        if server.rules["login.already_bound"] and any(bot.alive for bot in held):
+        server, by_token = self._server, self._bots.by_token
+        known = [bot for token in state.tokens if (bot := by_token.get(token)) is not None]
+        if server.rules["login.already_bound"] and any(bot.alive for bot in known):
             state.become("binded_redirect")
             return
-        returning = next((bot.user for bot in held if not bot.alive), None)
-        state.bot = server.new_bot(returning)
+        returning = next((bot.user for bot in known if not bot.alive), None)
+        state.bot = self._bots.bind(returning)
         state.ends_at = server.world.now() + server.rules["login.code_seconds"]
         state.become("confirmed")
 
-    def _tell(self, state: QrState, base_url: str) -> wire.QrStatus:
+    def _answer(self, state: QrState, base_url: str) -> wire.QrStatus:
         state.told = state.status
         if state.status == "scaned_but_redirect":
             return wire.QrStatus(state.status, ret=0, redirect_host=self._server.rules["login.redirect_host"])
@@ -103,9 +104,16 @@ class Logins:
             return wire.QrStatus(state.status, ret=0)
         if not bot.base_url:
             bot.base_url = base_url
-            self._server.hear(bot, bot.user, "hi")
+            self._messages.say(bot, bot.user, "hi")
         return wire.QrStatus("confirmed", 0, None, bot.token, bot.id, bot.user, base_url)
 
     def end_all(self) -> None:
+        """Let every code expire, and forget it."""
         for state in self.codes.values():
             state.become("expired")
+        self.codes.clear()
+
+    def wake_all(self) -> None:
+        """Answer held status requests with the state as it is."""
+        for state in self.codes.values():
+            state.bell.ring()

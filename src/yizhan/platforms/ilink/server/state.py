@@ -1,4 +1,4 @@
-"""The sandbox's state: bots, their people, logins and media. Plain data, without rules."""
+"""The sandbox's state: bots, their chats, logins and media. Plain data, without rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yizhan.world import Blob
 
 
 class Bell:
-    """Wakes whoever waits, at once."""
+    """Wakes every waiting task at once."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
@@ -37,13 +37,13 @@ class Bell:
 
 
 async def _sleep(clock: Clock, until: float) -> None:
-    # What is left is counted here, where the sleep begins: the clock may be turned before a new task has its turn.
+    # The rest is counted here, where the sleep begins: the clock may be turned before a new task runs.
     await clock.sleep(until - clock.now())
 
 
 @dataclass(slots=True)
 class Chat:
-    """One person as one bot knows them."""
+    """The conversation of one bot with one person."""
 
     user: str
     context_token: str = ""
@@ -57,19 +57,19 @@ class Chat:
 
 @dataclass(slots=True)
 class Bot:
-    """A bot, made by a confirmed login. In life it has one chat; nothing here insists on that."""
+    """A bot, made by a confirmed login. A live bot has one chat; the sandbox allows more."""
 
     id: str
     token: str
     user: str
     base_url: str
-    """As its client last wrote it; download addresses are made of it."""
+    """The address that its client used last; download addresses begin with it."""
     made_ms: int
     chats: dict[str, Chat] = field(default_factory=dict)
     inbox: list[WeixinMessage] = field(default_factory=list)
-    """Every message it was ever sent, by `seq` from 1 on: a rewound cursor plays them again."""
+    """Every message that it received, by `seq` from 1 on: a rewound cursor plays them again."""
     acknowledged: int = 0
-    """The last `seq` that came back in a cursor."""
+    """The highest `seq` that a cursor brought back."""
     seen: dict[str, int] = field(default_factory=dict)
     """Message ids by client_id."""
     alive: bool = True
@@ -94,9 +94,10 @@ class QrState:
     code: str
     ends_at: float
     tokens: tuple[str, ...]
-    """The bot tokens that the installation says it holds already."""
+    """The bot tokens that the installation names as its own."""
     status: str = "wait"
     told: str = "wait"
+    """The status that the client was told last."""
     wrong_codes: int = 0
     bot: Bot | None = None
     bell: Bell = field(default_factory=Bell)
@@ -108,7 +109,7 @@ class QrState:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one upload, as getuploadurl gave it."""
+    """An address for one upload, as getuploadurl returned it."""
 
     param: str
     bot: str
@@ -128,6 +129,6 @@ class Stored:
     key: bytes
     bot: str = ""
     user: str = ""
-    """Whom the upload named; empty for what people sent."""
+    """The receiver that the upload named; empty for media that people sent."""
     usable: bool = True
-    """False under an upload's own parameter: it can be fetched, but in a message it is not shown (Kairos0922)."""
+    """False under an upload's own parameter: it can be fetched, but is not shown in a message (Kairos0922)."""

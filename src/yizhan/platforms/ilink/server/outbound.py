@@ -1,16 +1,15 @@
-"""Whether the simulated platform takes an outbound message, and what the person would see of it."""
+"""Messages of bots: checked by the rules, and turned into the posts that the person sees."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from yizhan.platforms.ilink import wire
+from yizhan.platforms.ilink.server.cdn import Cdn
 from yizhan.platforms.ilink.server.state import Bot, Chat
 from yizhan.platforms.ilink.wire.crypt import read_key
+from yizhan.platforms.kit.server import SandboxServer
 from yizhan.wire import Fault
-
-if TYPE_CHECKING:
-    from yizhan.platforms.ilink.server import Server
 
 _PAYLOADS = {
     wire.TEXT: ("text", "text_item"),
@@ -24,30 +23,31 @@ _PAYLOADS = {
 OFFICIAL_KEY_CHARS = 44
 
 
-class Judge:
-    """Reads the rules and the CDN of a server; changes nothing."""
+class OutboundChecks:
+    """Checks messages by the rules and the CDN; changes nothing."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SandboxServer, cdn: Cdn) -> None:
         self._server = server
+        self._cdn = cdn
 
-    def arrivals(self, message: wire.WeixinMessage, bot: Bot, chat: Chat) -> list[dict[str, Any]]:
+    def posts_of(self, message: wire.WeixinMessage, bot: Bot, chat: Chat) -> list[dict[str, Any]]:
         """Return the posts that `message` becomes, as fields of `Post`.
 
         `extra["shown"]` says what the phone does with it: `yes`, `no`, `grey` (a picture that cannot be opened) or
         `failed`; thread Lingtai-AI/lingtai#82 has the ladder.
 
         Raises:
-            Fault: the platform says no.
+            Fault: the platform refuses it.
         """
         rules = self._server.rules
         items = message.item_list or []
         if not items or (len(items) > 1 and rules["sendmessage.one_item"]):
             raise Fault(wire.INVALID_ARGUMENTS, data=f"item_list has {len(items)} items, expected one")
-        found = [self._arrival(item, bot, chat) for item in items]
-        self._window(message, chat)
-        return found
+        posts = [self._post(item, bot, chat) for item in items]
+        self._check_window(message, chat)
+        return posts
 
-    def _window(self, message: wire.WeixinMessage, chat: Chat) -> None:
+    def _check_window(self, message: wire.WeixinMessage, chat: Chat) -> None:
         rules = self._server.rules
         if rules["sendmessage.strict_context"] and message.context_token != chat.context_token:
             raise Fault(wire.UNUSABLE_CONTEXT, data="context_token is not that of the person's last message")
@@ -59,7 +59,7 @@ class Judge:
         if chat.sent >= count:
             raise Fault(wire.PREPARE_FAILED, data=f"{count} messages were sent since the person last wrote")
 
-    def _arrival(self, item: wire.MessageItem, bot: Bot, chat: Chat) -> dict[str, Any]:
+    def _post(self, item: wire.MessageItem, bot: Bot, chat: Chat) -> dict[str, Any]:
         kind, name = _PAYLOADS.get(item.type or 0, ("", ""))
         payload = getattr(item, name, None) if name else None
         if payload is None:
@@ -79,7 +79,7 @@ class Judge:
 
     def _media(self, kind: str, payload: Any, bot: Bot, chat: Chat) -> dict[str, Any]:
         media: wire.CDNMedia = payload.media or wire.CDNMedia()
-        stored = self._server.cdn.stored.get(media.encrypt_query_param or "")
+        stored = self._cdn.stored.get(media.encrypt_query_param or "")
         if stored is None:
             raise Fault(wire.PREPARE_FAILED, data="media.encrypt_query_param is not known to the CDN")
         rules = self._server.rules
