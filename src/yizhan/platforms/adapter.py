@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from yizhan.errors import MediaFormat, Unsupported
+from yizhan.errors import MediaFormat, OutcomeUnknown, Unsupported
 from yizhan.model import Clock, Content, Event, Handle, Media, Message, PlatformId, Receipt, Reply, SendKey, Target
 from yizhan.platforms.kit.limits import Limit as Limit  # noqa: PLC0414 - adapters speak of limits
 from yizhan.platforms.kit.limits import limits_of
@@ -46,7 +46,7 @@ class MediaNeed:
 class Part:
     """The content of one platform call. `body` is the platform's own, read only by its adapter.
 
-    `repeatable`: the wire recognises a repeat under the same SendKey, so that an unknown outcome may be asked again.
+    `repeatable`: the wire recognizes a repeat under the same SendKey, so that an unknown outcome may be asked again.
     """
 
     call: str
@@ -222,6 +222,31 @@ class Adapter(ABC):
     @property
     def title(self) -> str:
         return self.context.title or self.context.name.partition(".")[0]
+
+    # --- for subclasses: answers of the platform as the engine takes them ---
+
+    def handle(self, token: str, need: MediaNeed) -> Handle:
+        """Return the handle of an upload just made; it is good for `handle.seconds` of the rules, 0 for ever."""
+        seconds = float(self.context.rules.get("handle.seconds", 0))
+        return Handle(token, need.scope, self.context.clock.now() + seconds if seconds else None)
+
+    def sent(self, id: str | int | None, endpoint: str, **extra: Any) -> PlatformId:
+        """Return the id of a message just sent; `extra` is kept for recalls and quotes.
+
+        Raises:
+            OutcomeUnknown: the platform said yes, but gave no id although it documents one.
+        """
+        if id in (None, "", 0, "0"):
+            raise OutcomeUnknown(
+                f"{self.context.name}: {endpoint} succeeded, but gave no message id. Look whether it arrived.",
+                account=self.context.name,
+                endpoint=endpoint,
+            )
+        return PlatformId(str(id), self.context.clock.now(), extra)
+
+    def sent_without_id(self) -> PlatformId:
+        """Return the record of a message on a wire that gives no ids; it can be neither recalled nor quoted."""
+        return PlatformId("", self.context.clock.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""iLink: what becomes of our messages, and of theirs."""
+"""iLink: messages to items, and received messages to events."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_uploads_are_kept_for_one_recipient_unless_the_rules_say_otherwise() -> 
 
 
 def fit_and_compose(segment: Any) -> None:
-    """Fit media before they are composed, as the engine does it."""
+    """Compose as the engine does, by the media rule first."""
     rule = media_rule(segment, RULES)
     if rule is not None:
         choose(segment.media, replace(rule, as_file=False))
@@ -135,7 +135,7 @@ def fit_and_compose(segment: Any) -> None:
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, (str, type)) else None,
 )
-def test_what_cannot_be_said_there_is_refused_with_a_way_out(segment: Any, error: type[Refused], words: str) -> None:
+def test_content_without_a_counterpart_is_refused_with_a_remedy(segment: Any, error: type[Refused], words: str) -> None:
     with pytest.raises(error, match=words):
         fit_and_compose(segment)
 
@@ -157,11 +157,11 @@ def test_there_are_no_groups() -> None:
         ("end     ", ["end     "]),
     ],
 )
-def test_long_text_is_cut_where_a_reader_would(text: str, pieces: list[str]) -> None:
+def test_long_text_is_split_where_a_reader_would_split_it(text: str, pieces: list[str]) -> None:
     assert pieces == split_text(text, 10, 12)
 
 
-def test_cut_text_loses_nothing_and_stays_within_both_limits() -> None:
+def test_split_text_loses_nothing_and_keeps_to_both_limits() -> None:
     text = "好🎉a" * 5000
 
     pieces = split_text(text, 4000, 16384)
@@ -257,7 +257,7 @@ def test_the_hex_key_of_a_picture_wins(image: Any, key: str | None) -> None:
     assert key == segment.reference.get("key")
 
 
-def test_a_voice_comes_with_what_wechat_understood() -> None:
+def test_a_voice_comes_with_its_transcription() -> None:
     voice = {"media": {"encrypt_query_param": "p", "aes_key": LONG_KEY}, "playtime": 2380, "text": "transcript"}
     event = parse(inbound({"type": 3, "voice_item": voice}), "ilink.main", 5.0)
 
@@ -310,7 +310,7 @@ def test_a_quote_holds_the_quoted_media_and_the_time() -> None:
     assert ("file", "报告.pdf", 12) == (media.kind, media.name, media.reference["size"])
 
 
-def test_a_quoted_voice_says_what_wechat_understood() -> None:
+def test_a_quoted_voice_has_its_transcription() -> None:
     quoted = {"type": 3, "voice_item": {"media": {"encrypt_query_param": "p"}, "text": "five o'clock"}}
     item = {"type": 1, "text_item": {"text": "too late"}, "ref_msg": {"message_item": quoted}}
     event = parse(inbound(item), "ilink.main", 5.0)
@@ -360,7 +360,7 @@ def test_the_bots_own_echo_is_not_a_message_of_the_person() -> None:
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "file"])
-def test_what_came_in_is_sent_on_by_reference(kind: str) -> None:
+def test_received_media_are_sent_on_by_reference(kind: str) -> None:
     forward = Forward(kind, {"type": kind, "param": "p+/=", "key": KEY, "size": 640}, "x.bin")
 
     (part,) = compose(Message((forward,)), USER, RULES)
@@ -370,7 +370,7 @@ def test_what_came_in_is_sent_on_by_reference(kind: str) -> None:
     assert {"encrypt_query_param": "p+/=", "aes_key": LONG_KEY, "encrypt_type": 1} == payload["media"]
 
 
-def test_a_native_item_goes_as_it_is() -> None:
+def test_a_native_item_is_sent_unchanged() -> None:
     item = {"type": 11, "tool_call_start_item": {"tool_name": "search", "tool_call_id": "1"}}
     (part,) = compose(Message((Native("sendmessage", {"item_list": [item], "run_id": "r"}),)), USER, RULES)
 

@@ -1,4 +1,4 @@
-"""A video's cover on iLink: only where the rules ask for it, under the same key, and never in the way of the video."""
+"""A video's cover on iLink: only where the rules ask for it, under the same key; the video goes without one, too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_cover_travels_beside_the_video_where_it_is_asked_for(sandbox: R
     assert [(80, 45)] == [Pillow.open(io.BytesIO(picture)).size for picture in pictures]
 
 
-async def test_a_cover_that_the_platform_gives_no_place_for_is_left_out(
+async def test_a_cover_without_an_upload_address_is_left_out(
     sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from yizhan.platforms.ilink.client.calls import Calls

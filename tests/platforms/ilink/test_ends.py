@@ -94,7 +94,7 @@ class Bench:
         return await self.adapter.login(self.steps.append)
 
     async def events(self, count: int) -> list[Event]:
-        """The next events; what they leave for answers is kept as the engine keeps it."""
+        """Return the next events; the contexts for answers are kept as in the engine."""
         found: list[Event] = []
         stream = self.adapter.events()
         async with asyncio.timeout(30):
@@ -109,7 +109,7 @@ class Bench:
         return found
 
     async def store_cursor(self, stream: AsyncIterator[Event]) -> None:
-        """Let the poll go on until it has stored its cursor, or has more of the same batch, then end it."""
+        """Run the poll until it has stored its cursor or has more of the same batch, then end it."""
         before = self.state_store.get("cursor")
         pending = asyncio.ensure_future(anext(stream))
         await until(lambda: pending.done() or self.state_store.get("cursor") != before)
@@ -117,7 +117,7 @@ class Bench:
         await asyncio.gather(pending, return_exceptions=True)
 
     async def send(self, *segments: Any, key: int | None = None, contents: dict[str, bytes] | None = None) -> list[str]:
-        """Carry a message out as the engine would, without its store."""
+        """Send a message as the engine does, without a store."""
         message = Message(segments)
         ids = []
         for part in self.adapter.compose(message, self.target):
@@ -134,7 +134,7 @@ class Bench:
         return list(self.served.world.select(platform="ilink", call="sendmessage"))
 
     def begun(self, endpoint: str) -> list[Exchange]:
-        """The requests of an endpoint from now on, those that are still held too."""
+        """Collect the requests of an endpoint from now on, held ones too."""
         seen: list[Exchange] = []
 
         async def before(exchange: Exchange) -> HttpResponse | None:
@@ -146,7 +146,7 @@ class Bench:
         return seen
 
     def answer_with(self, endpoint: str, make: Callable[[Exchange], HttpResponse], times: int = 1) -> None:
-        """Put an answer in the place of the next ones of an endpoint."""
+        """Answer the next requests of an endpoint by `make`."""
         left = [times]
 
         async def before(exchange: Exchange) -> HttpResponse | None:
@@ -159,7 +159,7 @@ class Bench:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    """Give the other tasks their turn until `condition` holds."""
+    """Let the other tasks run until `condition` is true."""
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -260,7 +260,7 @@ async def test_codes_that_expire_are_renewed_three_times_and_no_more(how: str) -
         await bench.adapter.close()
 
 
-async def test_a_clock_that_is_turned_as_somebody_begins_to_wait_still_wakes_them() -> None:
+async def test_a_clock_turned_while_a_wait_begins_still_ends_the_wait() -> None:
     clock = TurnableClock()
     waiting = asyncio.ensure_future(Bell().wait(clock, clock.now() + 600))
     await asyncio.sleep(0)
@@ -379,7 +379,7 @@ async def test_the_first_hi_arrives_with_its_token(bench: Bench) -> None:
     assert 1 == bench.served.calls("notifystart")
 
 
-async def test_what_was_handed_over_does_not_come_again(bench: Bench) -> None:
+async def test_a_batch_with_a_stored_cursor_is_not_received_again(bench: Bench) -> None:
     await bench.events(1)
     await bench.server.say(bench.user, "bot", text="second")
 
@@ -388,7 +388,7 @@ async def test_what_was_handed_over_does_not_come_again(bench: Bench) -> None:
     assert "second" == event.message.text  # type: ignore[union-attr]
 
 
-async def test_what_was_not_stored_comes_again(bench: Bench) -> None:
+async def test_a_batch_without_a_stored_cursor_is_received_again(bench: Bench) -> None:
     first = await bench.adapter.calls.get_updates("", 5)
     again = await bench.adapter.calls.get_updates("", 5)
 
@@ -435,7 +435,7 @@ async def test_a_foreign_cursor_is_dropped(bench: Bench) -> None:
     assert "hi" == (await bench.events(1))[0].message.text  # type: ignore[union-attr]
 
 
-async def test_a_lost_login_is_said_once_and_a_new_one_goes_on(bench: Bench) -> None:
+async def test_a_lost_login_is_reported_once_and_a_new_one_continues(bench: Bench) -> None:
     await bench.events(1)
     stream = bench.adapter.events()
     bench.server.bots.end_session(bench.adapter.calls.session.bot_token)  # type: ignore[union-attr]
@@ -456,7 +456,7 @@ LATE_ANSWERS: dict[str, Callable[[Exchange], HttpResponse]] = {
 
 
 @pytest.mark.parametrize("answer", LATE_ANSWERS.values(), ids=LATE_ANSWERS)
-async def test_an_answer_to_the_bot_before_changes_nothing_for_the_new_one(
+async def test_a_late_answer_to_the_earlier_bot_changes_nothing_for_the_new_one(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Exchange], HttpResponse]
 ) -> None:
     await bench.events(1)
@@ -528,7 +528,7 @@ async def test_a_token_that_works_again_may_be_lost_again(bench: Bench) -> None:
     await patient.adapter.close()
 
 
-async def test_polls_answered_with_nothing_mean_a_lapsed_login(bench: Bench) -> None:
+async def test_empty_answers_to_polls_mean_a_lapsed_login(bench: Bench) -> None:
     bench.answer_with("getupdates", lambda _: HttpResponse(200, [], b"{}"), 3)
 
     (event,) = await bench.events(1)
@@ -537,7 +537,7 @@ async def test_polls_answered_with_nothing_mean_a_lapsed_login(bench: Bench) -> 
 
 
 @pytest.mark.parametrize(("hint_ms", "seconds"), [(0, 40), (60_000, 65), (10**15, 305)])
-async def test_a_poll_is_waited_for_as_long_as_the_platform_says_within_reason(
+async def test_a_poll_waits_as_long_as_the_platform_says_up_to_a_limit(
     bench: Bench, hint_ms: int, seconds: float
 ) -> None:
     bench.server.rules = PLATFORM.rules(None, {**QUICK, "getupdates.hint_ms": hint_ms})
@@ -569,7 +569,7 @@ async def test_silence_until_the_end_of_a_poll_is_no_failure(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("kind", ["image", "video", "file"])
-async def test_what_a_person_sends_can_be_saved_and_sent_on_without_an_upload(bench: Bench, kind: Any) -> None:
+async def test_media_of_a_person_can_be_saved_and_sent_on_without_an_upload(bench: Bench, kind: Any) -> None:
     data = bytes(range(256)) * 3000
     blob = await bench.served.world.blobs.add(data)
     await bench.server.say(bench.user, "bot", text="look", media=blob, kind=kind, name="x.bin")
@@ -588,11 +588,11 @@ async def test_what_a_person_sends_can_be_saved_and_sent_on_without_an_upload(be
     assert 0 == bench.served.calls("getuploadurl")
 
 
-async def test_a_reference_that_is_refused_while_the_window_should_be_open_is_not_waited_for(bench: Bench) -> None:
+async def test_a_reference_that_is_refused_while_the_window_should_be_open_fails(bench: Bench) -> None:
     forward = Forward("image", {"param": "ended", "key": "00" * 16, "size": 9})
     await bench.events(1)
 
-    with pytest.raises(Rejected, match="save it and send it as media"):
+    with pytest.raises(Rejected, match="save the media and send them"):
         await bench.send(forward)
     bench.answer_with("sendmessage", fault(wire.PREPARE_FAILED))
     with pytest.raises(WindowClosed):
@@ -638,12 +638,12 @@ async def read(bench: Bench, event: Event) -> bytes:
 @pytest.mark.parametrize(
     "reference", [{"type": "file", "param": "x"}, {"type": "image", "param": "x"}, {"url": "file:///etc/passwd"}, {}]
 )
-async def test_references_that_lead_nowhere_are_refused(bench: Bench, reference: Any) -> None:
-    with pytest.raises(PlatformError, match=r"key|invalid encrypted_param|none"):
+async def test_references_to_unknown_media_are_refused(bench: Bench, reference: Any) -> None:
+    with pytest.raises(PlatformError, match=r"key|invalid encrypted_param|not an address"):
         _ = [piece async for piece in bench.adapter.open_reference(reference)]
 
 
-async def test_nobody_else_can_write_to_a_bot(bench: Bench) -> None:
+async def test_only_the_bots_own_person_can_write_to_it(bench: Bench) -> None:
     with pytest.raises(LookupError, match="no iLink bot"):
         await bench.server.say("wxid_alice", "bot", text="hi")
     with pytest.raises(LookupError, match="no groups"):
@@ -654,7 +654,7 @@ async def test_nobody_else_can_write_to_a_bot(bench: Bench) -> None:
         await bench.server.webhook("http://127.0.0.1:1")
 
 
-async def test_more_people_know_the_newest_bot_and_those_made_before_any_login_scan_next() -> None:
+async def test_new_people_know_the_newest_bot_or_scan_the_next_code() -> None:
     async with serve(PLATFORM, rules=QUICK) as served:
         (first,) = served.server.people("user", 1)
         bench = make(served)
@@ -971,7 +971,7 @@ async def test_an_upload_needs_only_one_of_the_two_addresses(bench: Bench, both:
         assert await bench.adapter.calls.cdn_upload(place, "ab" * 16, sealed(PNG))
 
 
-async def test_a_plus_that_an_address_left_unencoded_is_taken_for_a_plus(bench: Bench) -> None:
+async def test_an_unencoded_plus_in_an_address_is_read_as_a_plus(bench: Bench) -> None:
     answer = await bench.adapter.calls.get_upload_url(request_for(bench, PNG))
     unencoded = (answer.upload_full_url or "").replace("%2B", "+")
     param = await bench.adapter.calls.cdn_upload(wire.UploadUrl(unencoded), "ab" * 16, sealed(PNG))
@@ -1015,7 +1015,7 @@ def sealed(data: bytes, key: str = "00112233445566778899aabbccddeeff") -> Any:
     ],
     ids=["short", "key", "content", "plain size", "empty"],
 )
-async def test_the_cdn_holds_what_comes_against_what_was_announced(bench: Bench, body: Any, words: str) -> None:
+async def test_the_cdn_compares_an_upload_with_its_announcement(bench: Bench, body: Any, words: str) -> None:
     place = await bench.adapter.calls.get_upload_url(request_for(bench, PNG))
 
     with pytest.raises(Rejected, match=words):
@@ -1061,7 +1061,7 @@ def message_to(bench: Bench, items: Any, **more: Any) -> wire.WeixinMessage:
     return wire.WeixinMessage(**{**fields, **more})
 
 
-async def test_uploads_of_others_are_taken_unless_the_rules_are_strict(bench: Bench) -> None:
+async def test_uploads_of_others_are_accepted_unless_the_rules_are_strict(bench: Bench) -> None:
     other = make(bench.served)
     await other.login()
     (part,) = bench.adapter.compose(Message((Image(media(PNG)),)), bench.target)
@@ -1116,7 +1116,7 @@ async def test_voices_of_bots_were_shown_until_june(bench: Bench, profile: str |
 # --- the rest ---
 
 
-async def test_typing_asks_for_a_ticket_once(bench: Bench) -> None:
+async def test_typing_requests_a_ticket_once(bench: Bench) -> None:
     await bench.adapter.typing(bench.target)
     chat = bench.server.bots.by_token[bench.adapter.calls.session.bot_token].chats[bench.user]  # type: ignore[union-attr]
     was_typing = chat.typing
@@ -1127,7 +1127,7 @@ async def test_typing_asks_for_a_ticket_once(bench: Bench) -> None:
     assert 2 == bench.served.calls("sendtyping")
 
 
-async def test_a_ticket_that_was_not_given_is_asked_for_again(bench: Bench) -> None:
+async def test_a_missing_ticket_is_requested_again(bench: Bench) -> None:
     bench.answer_with("getconfig", lambda _: HttpResponse(200, [], b'{"ret": 0}'))
 
     with pytest.raises(Rejected, match="no typing ticket"):
@@ -1145,7 +1145,7 @@ async def test_there_is_no_recall_and_no_read_mark(bench: Bench) -> None:
         await bench.adapter.mark_read(bench.target)
 
 
-async def test_closing_says_goodbye_when_it_said_hello(bench: Bench) -> None:
+async def test_closing_sends_notifystop_after_notifystart(bench: Bench) -> None:
     bot = bench.server.bots.by_token[bench.adapter.calls.session.bot_token]  # type: ignore[union-attr]
     await bench.events(1)
     assert bot.online
@@ -1156,11 +1156,11 @@ async def test_closing_says_goodbye_when_it_said_hello(bench: Bench) -> None:
     assert 1 == bench.served.calls("notifystop")
 
 
-async def test_closing_does_not_wait_for_a_platform_that_hears_no_goodbye(
+async def test_closing_does_not_wait_for_a_platform_that_ignores_notifystop(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.events(1)
-    monkeypatch.setattr("yizhan.platforms.ilink.client.adapter.GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr("yizhan.platforms.ilink.client.adapter.NOTIFY_STOP_SECONDS", 0.05)
     monkeypatch.setattr(wire, "NOTIFY_STOP", replace(wire.NOTIFY_STOP, timeout=600.0))
     heard = asyncio.Event()
 
@@ -1193,7 +1193,7 @@ async def test_an_account_without_a_login_says_so() -> None:
         await bench.adapter.close()
 
 
-async def test_a_server_that_goes_away_answers_held_polls_and_ends_no_session(bench: Bench) -> None:
+async def test_a_closing_server_answers_held_polls_and_ends_no_session(bench: Bench) -> None:
     await bench.events(1)
     bench.server.rules = PLATFORM.rules(None, {"getupdates.hold_seconds": 600})
     polls = bench.begun("getupdates")
@@ -1206,7 +1206,7 @@ async def test_a_server_that_goes_away_answers_held_polls_and_ends_no_session(be
     assert [] == (await held).msgs
 
 
-async def test_a_platform_that_does_not_hold_its_polls_is_not_hammered(
+async def test_a_platform_that_does_not_hold_its_polls_is_asked_with_pauses(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("yizhan.platforms.ilink.client.poll.AT_ONCE", 3600.0)

@@ -37,7 +37,7 @@ async def engine(sandbox: RunningSandbox, tmp_path: Path) -> AsyncIterator[Engin
 
 
 async def hi(engine: Engine) -> tuple[Target, AsyncIterator[Event]]:
-    """Take in the first message; returns whom it came from, and the stream that goes on."""
+    """Return the sender of the first event, and the stream of the following ones."""
     stream = engine.events()
     event = await asyncio.wait_for(anext(stream), 30)
     assert event.target is not None
@@ -82,7 +82,7 @@ async def test_after_a_day_of_silence_a_send_is_held_until_the_person_writes(
     assert (State.HELD, State.SENT) == (held.state, receipt.state)
 
 
-async def test_a_window_that_only_the_platform_knows_to_be_closed_holds_too(
+async def test_a_send_is_held_where_only_the_platform_knows_that_the_window_is_closed(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     await engine.add_account(ACCOUNT, base_url=sandbox.url, rules={"limits": False})
@@ -95,7 +95,7 @@ async def test_a_window_that_only_the_platform_knows_to_be_closed_holds_too(
     assert "prepare failed" in held.detail
 
 
-async def test_a_window_that_the_platform_calls_closed_is_not_knocked_at_by_all_that_wait(
+async def test_waiting_messages_do_not_all_ask_whether_a_closed_window_is_open(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     target, _ = await hi(engine)
@@ -154,9 +154,7 @@ async def test_a_receipt_says_that_a_voice_went_as_a_file(sandbox: RunningSandbo
     ]
 
 
-async def test_what_was_received_is_saved_and_sent_on_without_an_upload(
-    sandbox: RunningSandbox, engine: Engine
-) -> None:
+async def test_received_media_are_saved_and_sent_on_without_an_upload(sandbox: RunningSandbox, engine: Engine) -> None:
     target, stream = await hi(engine)
     sandbox.say("ilink", target.id, media=PNG, kind="image")
     event = await asyncio.wait_for(anext(stream), 30)
@@ -172,7 +170,7 @@ async def test_what_was_received_is_saved_and_sent_on_without_an_upload(
     assert [PNG] == [post.blob.read() for post in sandbox.posts(platform="ilink", call="sendmessage") if post.blob]
 
 
-async def test_a_voice_that_came_in_goes_on_as_something_that_opens(sandbox: RunningSandbox, engine: Engine) -> None:
+async def test_a_received_voice_is_sent_on_in_a_format_that_opens(sandbox: RunningSandbox, engine: Engine) -> None:
     target, stream = await hi(engine)
     sandbox.say("ilink", target.id, media=silk(), kind="voice")
     event = await asyncio.wait_for(anext(stream), 30)
@@ -186,7 +184,7 @@ async def test_a_voice_that_came_in_goes_on_as_something_that_opens(sandbox: Run
     assert ("file", "mp3") == (post.kind, (await engine.library.add(post.blob.read())).format)
 
 
-async def test_what_was_received_is_uploaded_anew_where_references_are_not_trusted(
+async def test_received_media_are_uploaded_anew_where_references_are_not_trusted(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     target, stream = await hi(engine)
@@ -206,9 +204,7 @@ async def test_what_was_received_is_uploaded_anew_where_references_are_not_trust
     assert ["yes", "yes"] == shown
 
 
-async def test_a_message_that_is_taken_in_without_an_id_ends_as_unknown(
-    sandbox: RunningSandbox, engine: Engine
-) -> None:
+async def test_a_message_accepted_without_an_id_ends_as_unknown(sandbox: RunningSandbox, engine: Engine) -> None:
     target, _ = await hi(engine)
     sandbox.rules("ilink", set={"sendmessage.silent": True})
 
@@ -218,7 +214,7 @@ async def test_a_message_that_is_taken_in_without_an_id_ends_as_unknown(
     assert [] == texts(sandbox)
 
 
-async def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_arrives_twice(
+async def test_a_request_with_a_lost_answer_is_repeated_and_nothing_arrives_twice(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     target, _ = await hi(engine)

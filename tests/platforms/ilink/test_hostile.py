@@ -1,4 +1,4 @@
-"""iLink's sandbox under requests that no honest client sends: the platform's own answer, never a 500."""
+"""iLink's sandbox under hostile requests: the platform's own answer, never a 500."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUICK = {"getupdates.hold_seconds": 0, "login.hold_seconds": 0}
 
 
 class Guest:
-    """A bot's token and an HTTP client without manners."""
+    """A bot's token, and an HTTP client that sends any request."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, served: Served) -> None:
         self.http = http
@@ -130,7 +130,7 @@ ITEMS: list[Any] = [
 
 
 @pytest.mark.parametrize("items", ITEMS, ids=lambda i: json.dumps(i)[:50])
-async def test_an_item_that_says_nothing_is_refused(guest: Guest, items: Any) -> None:
+async def test_an_item_without_content_is_refused(guest: Guest, items: Any) -> None:
     answer = await guest.json("POST", "/ilink/bot/sendmessage", {"msg": {"to_user_id": guest.user, "item_list": items}})
 
     assert -2 == answer["ret"]
@@ -138,7 +138,7 @@ async def test_an_item_that_says_nothing_is_refused(guest: Guest, items: Any) ->
 
 
 @pytest.mark.parametrize("to", [None, "", "dummy", "x" * 10_000, "../x"])
-async def test_nobody_there_is_nobody(guest: Guest, to: Any) -> None:
+async def test_a_message_to_a_stranger_is_refused(guest: Guest, to: Any) -> None:
     message = {"to_user_id": to, "client_id": "1", "item_list": [{"type": 1, "text_item": {"text": "x"}}]}
 
     assert -1 == (await guest.json("POST", "/ilink/bot/sendmessage", {"msg": message}))["ret"]
@@ -179,7 +179,7 @@ GOOD = {
     ],
     ids=str,
 )
-async def test_a_place_is_given_for_a_complete_request_only(guest: Guest, change: Any, expected: str | None) -> None:
+async def test_an_upload_address_needs_a_complete_request(guest: Guest, change: Any, expected: str | None) -> None:
     body = {**GOOD, "to_user_id": guest.user, **change}
 
     answer = await guest.json("POST", "/ilink/bot/getuploadurl", body)
@@ -196,7 +196,7 @@ async def test_a_place_is_given_for_a_complete_request_only(guest: Guest, change
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"x" * 16, b"x" * 3_000_000])
-async def test_an_upload_to_nowhere_is_refused_in_headers(guest: Guest, path: str, body: bytes) -> None:
+async def test_an_upload_to_an_unknown_address_is_refused_in_headers(guest: Guest, path: str, body: bytes) -> None:
     async with guest.http.post(guest.url + path, data=body) as answer:
         assert (400, "invalid encrypted_param") == (answer.status, answer.headers["x-error-message"])
 
@@ -210,13 +210,13 @@ async def test_an_upload_under_another_filekey_is_refused(guest: Guest) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?encrypted_query_param=", "?encrypted_query_param=../../etc/passwd", "?x"])
-async def test_a_download_of_nothing_is_refused(guest: Guest, query: str) -> None:
+async def test_a_download_of_unknown_media_is_refused(guest: Guest, query: str) -> None:
     async with guest.http.get(guest.url + "/c2c/download" + query) as answer:
         assert (400, "invalid encrypted_param") == (answer.status, answer.headers["x-error-message"])
 
 
 @pytest.mark.parametrize("query", ["", "?qrcode=", "?qrcode=x&verify_code=1", "?qrcode=" + "x" * 5000, "?qrcode=%ff"])
-async def test_a_code_that_nobody_gave_out_is_expired(guest: Guest, query: str) -> None:
+async def test_an_unknown_code_is_expired(guest: Guest, query: str) -> None:
     assert {"ret": 0, "status": "expired"} == await guest.json("GET", "/ilink/bot/get_qrcode_status" + query)
 
 

@@ -128,7 +128,7 @@ async def test_a_large_file_is_enciphered_while_it_is_read() -> None:
 
 
 @pytest.mark.parametrize("sealed", [b"", b"x" * 15, b"x" * 16, b"x" * 17, b"x" * 48])
-async def test_what_another_key_made_is_not_taken_for_plain(sealed: bytes) -> None:
+async def test_ciphertext_of_another_key_is_refused(sealed: bytes) -> None:
     with pytest.raises(BadCiphertext):
         await _opened(sealed, 5)
 
@@ -153,7 +153,7 @@ def test_keys_are_written_in_the_long_form_only() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "====", "AAAA", "not base64!", "w6TDtsO8", "MDAxMTIy", "eg" * 22])
-def test_what_is_no_key_is_refused(text: str) -> None:
+def test_text_that_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="AES key"):
         read_key(text)
 
@@ -175,7 +175,7 @@ def test_the_published_cursor() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "AAAA", "CgA=", "CgoIAxCA98TVBhgBEio=", "EgA=", "////////////////", "CAE=", "é"])
-def test_a_damaged_cursor_is_told_apart(text: str) -> None:
+def test_a_damaged_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         read_cursor(text)
 

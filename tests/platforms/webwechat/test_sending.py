@@ -184,7 +184,7 @@ async def test_a_send_response_without_an_id_is_an_unknown_outcome() -> None:
             return HttpResponse(200, (), b'{"BaseResponse":{"Ret":0,"ErrMsg":""},"MsgID":"0","LocalID":""}')
 
         me.served.before = before  # type: ignore[method-assign]
-        with pytest.raises(OutcomeUnknown, match="without a MsgID"):
+        with pytest.raises(OutcomeUnknown, match="gave no message id"):
             await me.send("hi", to="filehelper")
 
 

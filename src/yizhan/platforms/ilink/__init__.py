@@ -1,7 +1,7 @@
-"""iLink: WeChat's official bot channel (ClawBot). A person scans a code and gets a bot of their own to talk with.
+"""iLink: WeChat's official bot channel (ClawBot). A person scans a code and gets a bot of their own.
 
 wire/     every call, struct and fault, by the chapters of the official package; how media are enciphered
-convert/  message → items and limits; what arrives → events
+convert/  message → items and limits; received messages → events
 client/   `Calls` (the raw calls) and `Adapter` (what the engine drives)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
@@ -21,12 +21,12 @@ class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
     """One bot. It is created by scanning a code (`yizhan login`); there is no secret to enter."""
 
     base_url: str = VENDOR
-    """The address at which logins begin. Afterwards the address that the login returned is used."""
+    """The address at which logins begin. The login returns the address of the other calls."""
     cdn_url: str = ""
     """The address of media when the platform names no full one; empty: the vendor's CDN, or
     `base_url` when that is not the vendor's."""
     bot_agent: str = "yizhan/0.1"
-    """How this program calls itself, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""
+    """The name of this program, like a User-Agent; for the vendor's statistics only. At most 256 bytes."""
     route_tag: str = ""
     """Sent as the header SKRouteTag when not empty."""
     announce: bool = True

@@ -1,4 +1,4 @@
-"""The recorded exchanges, and what is needed to replay them somewhere else."""
+"""The recorded exchanges, and the values that differ in a replay."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Recorded:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those that the client set itself, in its own spelling."""
+        """The headers that the client set itself, in its own spelling."""
         return {k: v for k, v in self.request["headers"] if k.lower() not in OF_THE_LIBRARY}
 
     @property
@@ -69,13 +69,13 @@ def asset(name: str) -> bytes:
 
 
 class Substitutes:
-    """Recorded values and what stands for them here: tokens, ids, parameters, as they come along."""
+    """Recorded tokens, ids and parameters, and the values that stand for them in this run."""
 
     def __init__(self) -> None:
         self.here: dict[str, str] = {}
 
     def learn(self, recorded: Any, ours: Any) -> None:
-        """Take note of every text that differs at the same place of two answers."""
+        """Learn every text that differs at the same place of two answers."""
         if isinstance(recorded, dict) and isinstance(ours, dict):
             for name in recorded.keys() & ours.keys():
                 self.learn(recorded[name], ours[name])

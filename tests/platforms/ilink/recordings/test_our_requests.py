@@ -1,4 +1,4 @@
-"""What our client puts on the wire, held field by field against the official client's recorded requests."""
+"""The requests of our client, compared field by field with the official client's recorded ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ASSETS = {
 
 @pytest.fixture
 async def ours() -> AsyncIterator[dict[str, list[Exchange]]]:
-    """The requests of our client by step, doing what the recorded script did."""
+    """The requests of our client by step of the recorded script."""
     async with serve(PLATFORM, rules=QUICK) as served:
         contexts: dict[Target, dict[str, Any]] = {}
         settings = {"base_url": served.url}
@@ -156,7 +156,7 @@ VARIABLE = {
 @pytest.mark.parametrize(
     ("step", "call", "number", "theirs"), [c for c in CASES if c[1] in ("sendmessage", "getuploadurl")]
 )
-async def test_what_is_not_made_up_anew_for_each_message_is_the_same(
+async def test_fixed_fields_are_those_of_the_official_client(
     ours: dict[str, list[Exchange]], step: str, call: str, number: int, theirs: str
 ) -> None:
     official = _fixed(recorded(theirs, call, number).body)
@@ -173,7 +173,7 @@ def _fixed(body: Any) -> Any:
     return [_fixed(value) for value in body] if isinstance(body, list) else body
 
 
-async def test_what_is_made_up_anew_has_the_official_shape(ours: dict[str, list[Exchange]]) -> None:
+async def test_generated_fields_have_the_official_form(ours: dict[str, list[Exchange]]) -> None:
     client_ids = []
     for exchange in (e for steps in ours.values() for e in steps):
         body = sent(exchange) if exchange.endpoint != "cdn_upload" else None
@@ -197,7 +197,7 @@ async def test_every_uin_is_a_new_one(ours: dict[str, list[Exchange]]) -> None:
     assert len(set(uins)) == len(uins)
 
 
-async def test_uploads_go_where_the_platform_said(ours: dict[str, list[Exchange]]) -> None:
+async def test_uploads_go_to_the_address_that_the_platform_named(ours: dict[str, list[Exchange]]) -> None:
     place, upload = [e for e in ours["send_image"] if e.endpoint in ("getuploadurl", "cdn_upload")]
     answer = json.loads(place.response.data)  # type: ignore[union-attr]
 

@@ -1,4 +1,4 @@
-"""What real clients sent, sent to our sandbox: every answer has at least what those clients were content with."""
+"""Recorded requests of real clients, replayed against our sandbox: answers lack no field of the recorded ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Replay:
         self.server.rules = PLATFORM.rules(None, {**QUICK, **changes})
 
     async def prepare(self, recorded: Recorded) -> dict[str, str]:
-        """Bring the sandbox into the state that the stub was in; returns headers to use instead."""
+        """Put the sandbox into the state of the stub; return the headers to use instead."""
         self.rules()
         self.served.before = _nothing  # type: ignore[method-assign]
         suffix = recorded.operation.partition(".")[2]
@@ -75,7 +75,7 @@ class Replay:
         self.rules(**{"login.verify_code": "4321"})
 
     async def _say(self, recorded: Recorded) -> None:
-        """Let the person say what the stub made them say; the first "hi" is said anyway."""
+        """Let the person write the stub's messages; the first "hi" is written anyway."""
         bot = list(self.server.bots.by_token.values())[-1]
         for message in recorded.answered["msgs"]:
             kind, name = MEDIA.get(message["item_list"][0]["type"], ("", ""))
@@ -109,7 +109,7 @@ async def _failing(exchange: Exchange) -> HttpResponse | None:
 
 
 def missing(recorded: Any, ours: Any, where: str = "") -> list[str]:
-    """Names that a recorded answer has and ours has not, or of which the kind of value differs."""
+    """Return the fields that our answer lacks, or has with another type of value."""
     if isinstance(recorded, dict):
         if not isinstance(ours, dict):
             return [where]
@@ -136,7 +136,7 @@ async def replay() -> AsyncIterator[Replay]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-async def test_a_recorded_client_gets_what_it_was_content_with(replay: Replay, scenario: str) -> None:
+async def test_a_recorded_client_gets_every_field_that_it_got(replay: Replay, scenario: str) -> None:
     wrong = []
     for number, recorded in enumerate(load(scenario), 1):
         status, headers, ours = await replay.exchange(recorded)

@@ -1,4 +1,4 @@
-"""The sending and receiving end: one bot, which talks with the person who scanned its code."""
+"""The adapter: one bot, which talks with the person who scanned its code."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from yizhan.platforms.ilink import Settings, convert, wire
 from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.ilink.client.login import CodeEntry, QrLogin
 from yizhan.platforms.ilink.client.poll import CURSOR, Poll
+from yizhan.platforms.ilink.client.window import Windows
 from yizhan.platforms.ilink.convert import Cover, Placed
 from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
 from yizhan.platforms.kit.media_rules import MediaRule, recipe
@@ -39,19 +40,19 @@ Res = TypeVar("Res")
 
 SESSION = "session"
 NO_LOGIN = "none"
-"""`session()` while no bot is bound: no login has it as its digest."""
+"""The answer of `session()` while no bot is bound; no login has it as its digest."""
 TICKET_SECONDS = 12 * 3600.0
 """How long a typing ticket is kept; the official client asks again after a random time below a day."""
-GOODBYE_SECONDS = 2.0
+NOTIFY_STOP_SECONDS = 2.0
 """How long closing waits for notifystop: a program with many bots closes them one by one."""
-FRESH_KEPT = 10_000
-"""Uploads remembered as made just now; forgetting some costs at most one upload more."""
+MAX_FRESH_UPLOADS = 10_000
+"""Uploads that are remembered as new; forgetting some costs at most one more upload."""
 _USES = {"image": 1, "video": 2, "file": 3}
 """`MediaNeed.use` to the `media_type` of getuploadurl."""
 
 
 class Adapter(BaseAdapter):
-    """One account. `calls` are the raw calls; `typing` and `code_entry` go beyond what every adapter has."""
+    """One account. `calls` are the raw calls; `typing` and `code_entry` exist on iLink only."""
 
     def __init__(self, context: AccountContext) -> None:
         super().__init__(context)
@@ -64,8 +65,7 @@ class Adapter(BaseAdapter):
         self.poll = Poll(self.calls, context.clock, context.state_store, context.rules)
         self._fresh: dict[str, float] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
-        self._closed: dict[Target, tuple[float | None, float]] = {}
-        """Whose window the platform called closed: when they had last written by then, and when to ask again."""
+        self._windows = Windows(context)
 
     async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
         return await self.calls.call(endpoint, request)
@@ -89,7 +89,7 @@ class Adapter(BaseAdapter):
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
         session = self._session()
-        self._keep_from_knocking(target)
+        self._windows.raise_if_closed(target)
         key = media_key(session.bot_token, need.media.sha256)
         sealed = Enciphered(content, key)
         filekey = secrets.token_hex(16)
@@ -110,20 +110,20 @@ class Adapter(BaseAdapter):
         try:
             place = await self.calls.get_upload_url(request)
         except LoginNeeded as error:
-            raise self._looked_into(error, target) from error
+            raise self._diagnosed(error, target) from error
         if not place.upload_full_url and not place.upload_param:
             raise Rejected(f"{target}: getuploadurl named no address to upload to.", account=self.context.name)
         param = await self.calls.cdn_upload(place, filekey, sealed, progress)
         now = self.clock.now()
-        if len(self._fresh) >= FRESH_KEPT:
+        if len(self._fresh) >= MAX_FRESH_UPLOADS:
             self._fresh.clear()
         self._fresh[param] = now
         placed_cover = await self._place_cover(cover, place, filekey, key) if cover else None
         token = msgspec.json.encode(Placed(param, key.hex(), placed_cover)).decode()
-        return Handle(token, need.scope, now + self.rules.number("handle.seconds"))
+        return self.handle(token, need)
 
     async def _cover(self, need: MediaNeed) -> Media | None:
-        """A picture of a video, where the rules ask for one and one can be made."""
+        """Return the picture of a video, if the rules ask for one and it can be made."""
         side = self.rules.number("video.cover_side")
         if need.use != "video" or not side:
             return None
@@ -133,7 +133,7 @@ class Adapter(BaseAdapter):
             return None
 
     async def _place_cover(self, cover: Media, place: wire.UploadUrl, filekey: str, key: bytes) -> Cover | None:
-        """Place it under its own address; the video goes without one where the platform gave none."""
+        """Upload the cover to its own address; None, and so a video without a cover, where the platform gave none."""
         if not place.thumb_upload_full_url and not place.thumb_upload_param:
             return None
         sealed = Enciphered(self.context.open_media(cover.sha256), key)
@@ -146,20 +146,21 @@ class Adapter(BaseAdapter):
     ) -> PlatformId:
         placed = [msgspec.json.decode(handles[need].token, type=Placed) for need in part.needs]
         outgoing = self._outgoing(part, placed, target, key)
-        self._keep_from_knocking(target)
+        self._windows.raise_if_closed(target)
         try:
             sent = await self.calls.send_message(outgoing)
         except (LoginNeeded, WindowClosed) as error:
-            its = placed[0] if placed else None
-            raise self._looked_into(error, target, placed=its, referred=not its and _refers(outgoing)) from error
+            upload = placed[0] if placed else None
+            by_reference = upload is None and _has_media(outgoing)
+            raise self._diagnosed(error, target, upload=upload, by_reference=by_reference) from error
         if not sent.message_id:
             raise OutcomeUnknown(
-                f"{target}: the platform took the message in but named no message_id, as it does when it does not "
-                "deliver. Ask the person whether it arrived.",
+                f"{target}: the platform accepted the message but named no message_id, as it does for messages that "
+                "it does not deliver. Ask the person whether it arrived.",
                 account=self.context.name,
                 endpoint=wire.SEND_MESSAGE.name,
             )
-        return PlatformId(str(sent.message_id), self.clock.now())
+        return self.sent(sent.message_id, wire.SEND_MESSAGE.name)
 
     def _outgoing(self, part: Part, placed: Sequence[Placed], target: Target, key: SendKey) -> wire.WeixinMessage:
         body: wire.WeixinMessage = part.body
@@ -177,63 +178,36 @@ class Adapter(BaseAdapter):
             context_token=self._context_token(target),
         )
 
-    def _looked_into(
-        self, error: PlatformError, target: Target, *, placed: Placed | None = None, referred: bool = False
+    def _diagnosed(
+        self, error: PlatformError, target: Target, *, upload: Placed | None = None, by_reference: bool = False
     ) -> PlatformError:
-        """Tell apart what the platform says in the same words, by what is known here.
+        """Return the error that `error` means here: the platform has the same words for several causes.
 
-        `placed`: media that were uploaded for it; `referred`: it rests on a reference that somebody else made.
+        `upload`: the message's own upload; `by_reference`: its media are a reference from a received message.
         """
         if isinstance(error, LoginNeeded) and self.poll.healthy:
-            # "session timeout" while receiving works: the window lapsed (thread NousResearch/hermes-agent#96416).
-            why = "receiving works, so it is the window that lapsed; it opens when the person writes"
-            return self._closed_now(WindowClosed(f"{error} ({why})", **_known(error)), target)
+            # "session timeout" while receiving works means a lapsed window (thread NousResearch/hermes-agent#96416).
+            why = "receiving works, so the window has lapsed; it opens when the person writes"
+            return self._windows.record_closed(WindowClosed(f"{error} ({why})", **_known(error)), target)
         if not isinstance(error, WindowClosed):
             return error
-        if self._should_be_open(target):
-            if placed is not None and not self._is_fresh(placed):
+        if self._windows.should_be_open(target):
+            if upload is not None and not self._is_fresh(upload):
                 why = "the window should be open, so the upload may have ended"
                 return HandleExpired(f"{error} ({why})", **_known(error))
-            if referred and self.rules.limited:
-                why = "the window should be open, so it is the reference that is refused; save it and send it as media"
+            if by_reference and self.rules.limited:
+                why = "the window should be open, so the reference is refused; save the media and send them"
                 return Rejected(f"{error} ({why})", **_known(error))
-        return self._closed_now(error, target)
+        return self._windows.record_closed(error, target)
 
-    def _closed_now(self, error: WindowClosed, target: Target) -> WindowClosed:
-        """Remember that the platform calls the window closed."""
-        error.opens_at = self.clock.now() + self.rules.number("window.ask_seconds")
-        self._closed[target] = self._wrote_at(target), error.opens_at
-        return error
-
-    def _keep_from_knocking(self, target: Target) -> None:
-        """Raise WindowClosed as long as what the platform said of the window stands.
-
-        Whatever waits for it would else ask one by one, and every refusal is said to keep it closed for longer (thread
-        chenhg5/cc-connect#1643).
-        """
-        wrote_at, ask_at = self._closed.get(target, (None, 0.0))
-        if self.clock.now() < ask_at and wrote_at == self._wrote_at(target):
-            text = f"{target}: the platform called the window closed just now; it opens when the person writes."
-            raise WindowClosed(text, account=self.context.name, opens_at=ask_at)
-        self._closed.pop(target, None)
-
-    def _wrote_at(self, target: Target) -> float | None:
-        """When the person last wrote, as far as is known."""
-        at = self.context.context_of(target).get("at")
-        return at if isinstance(at, (int, float)) else None
-
-    def _should_be_open(self, target: Target) -> bool:
-        at = self._wrote_at(target)
-        return at is not None and self.clock.now() < at + self.rules.number("window.seconds")
-
-    def _is_fresh(self, placed: Placed) -> bool:
-        """Whether the upload is from just now."""
+    def _is_fresh(self, upload: Placed) -> bool:
+        """Return whether an upload is younger than `handle.trusted_seconds`."""
         now, trusted = self.clock.now(), self.rules.number("handle.trusted_seconds")
         self._fresh = {param: placed_at for param, placed_at in self._fresh.items() if now - placed_at < trusted}
-        return placed.param in self._fresh
+        return upload.param in self._fresh
 
     def _context_token(self, target: Target) -> str | None:
-        """The newest token of the conversation, unless an earlier bot of this account received it."""
+        """Return the newest token of the conversation, unless an earlier bot of this account received it."""
         context = self.context.context_of(target)
         token = context.get("context_token")
         ours = context.get("bot", self._bot_id) == self._bot_id
@@ -243,7 +217,7 @@ class Adapter(BaseAdapter):
         raise Unsupported(f"{target}: iLink has no read marks. Show that something is coming with `typing`.")
 
     async def typing(self, target: Target, on: bool = True) -> None:
-        """Show (or stop showing) that the bot is typing; it fades by itself after some seconds."""
+        """Show (or stop showing) that the bot is typing; the phone stops by itself after some seconds."""
         ticket, ends_at = self._tickets.get(target.id, ("", 0.0))
         if self.clock.now() >= ends_at:
             answer = await self.calls.get_config(target.id, self._context_token(target))
@@ -261,7 +235,7 @@ class Adapter(BaseAdapter):
         return self.poll.events()
 
     async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """Yield the bytes of something received, by its `Forward.reference`."""
+        """Yield the bytes of received media, by their `Forward.reference`."""
         async for piece in self.calls.cdn_download(reference):
             yield piece
 
@@ -274,14 +248,14 @@ class Adapter(BaseAdapter):
         login = QrLogin(self.calls, self.clock, self.rules, self.code_entry, kept)
         session = await login.run(show)
         if session != kept:
-            await self._keep(session, kept)
+            await self._store(session, kept)
         self._tickets.clear()
-        self._closed.clear()
+        self._windows.clear()
         self.poll.logged_in()
         return _identity(session)
 
-    async def _keep(self, session: Session, before: Session | None) -> None:
-        # Used from here on, so that an answer to the bot before cannot bring its cursor back.
+    async def _store(self, session: Session, before: Session | None) -> None:
+        # In use before it is stored, so that a late answer to the earlier bot cannot bring its cursor back.
         self.calls.use(session)
         try:
             # The old cursor holds the old token, and leaves a new login deaf (thread Good0007/nanobot-webui#51).
@@ -306,14 +280,14 @@ class Adapter(BaseAdapter):
     async def close(self) -> None:
         if self.poll.announced and self.calls.session is not None:
             self.poll.announced = False
-            # Told as a courtesy; nothing depends on it.
+            # A courtesy; nothing depends on it.
             with suppress(PlatformError, TimeoutError):
-                async with asyncio.timeout(GOODBYE_SECONDS):
+                async with asyncio.timeout(NOTIFY_STOP_SECONDS):
                     await self.calls.notify_stop()
         await self.calls.close()
 
     async def _is_alive(self) -> bool:
-        """Ask something harmless that needs the token."""
+        """Return whether the token is good, by a call that changes nothing."""
         try:
             await self.calls.get_config(self._session().user_id)
         except LoginNeeded:
@@ -345,12 +319,12 @@ class Adapter(BaseAdapter):
 
 
 def _known(error: PlatformError) -> dict[str, Any]:
-    """The fields that another error takes over from `error`."""
+    """Return the fields of `error` that an error in its place keeps."""
     return {"fault": error.fault, "account": error.account, "endpoint": error.endpoint}
 
 
-def _refers(message: wire.WeixinMessage) -> bool:
-    """Whether there are media in `message`."""
+def _has_media(message: wire.WeixinMessage) -> bool:
+    """Return whether `message` carries media."""
     payloads = ("image_item", "video_item", "file_item", "voice_item")
     return any(getattr(item, name) is not None for item in message.item_list or () for name in payloads)
 

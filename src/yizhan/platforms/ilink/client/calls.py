@@ -31,8 +31,8 @@ class Session(msgspec.Struct, frozen=True):
     api: str
     """The address that serves this bot, as the login said."""
     begun_at: str
-    """The address at which the login began; a session is good for that one only, so that no token ever goes to a
-    sandbox that the account was pointed to meanwhile, nor a sandbox's token to the vendor."""
+    """The address at which the login began. A session is good for it only, so that no token goes to a sandbox that the
+    account was pointed to meanwhile, nor a sandbox's token to the vendor."""
 
     @property
     def identity(self) -> str:
@@ -42,7 +42,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Calls:
-    """`session` is None until somebody logged in; calls that need a token raise LoginNeeded then."""
+    """`session` is None before the first login; calls that need a token raise LoginNeeded then."""
 
     def __init__(self, account: str, settings: Settings) -> None:
         self.account = account
@@ -52,14 +52,14 @@ class Calls:
         self._base_info = wire.BaseInfo(wire.CHANNEL_VERSION, settings.bot_agent[:256] or None)
 
     def use(self, session: Session | None) -> None:
-        """Speak as the bot of `session` from now on."""
+        """Make the following calls as the bot of `session`."""
         self.session = session
         self.caller.bases["api"] = session.api if session else self.settings.api_base
 
     # --- login ---
 
     async def get_bot_qrcode(self, tokens: Sequence[str] = ()) -> wire.QrCode:
-        """Begin a login. `tokens`: those that this installation holds, so that the platform can say "already bound"."""
+        """Begin a login. `tokens`: those of this installation, so that the platform can answer "already bound"."""
         self.caller.bases["login"] = self.settings.api_base
         headers = wire.post_headers(_uint32(), route_tag=self.settings.route_tag)
         request = wire.QrStart(wire.BOT_TYPE, list(tokens[:10]))
@@ -71,14 +71,14 @@ class Calls:
         return await self.caller.call(wire.GET_QRCODE_STATUS, wire.QrPoll(qrcode, verify_code), headers=headers)
 
     def follow(self, host: str) -> None:
-        """Go on with the login at `host`: the account lives in another data centre."""
+        """Continue the login at `host`: the account is in another data center."""
         scheme = self.settings.api_base.partition("://")[0]
         self.caller.bases["login"] = f"{scheme}://{host}"
 
     # --- messages ---
 
     async def get_updates(self, cursor: str, timeout: float) -> wire.Updates:
-        """Wait for messages, `timeout` seconds at the most. Saying nothing at all within that time is no error."""
+        """Wait for messages, `timeout` seconds at most."""
         endpoint = wire.GET_UPDATES
         if endpoint.timeout != timeout:
             endpoint = replace(endpoint, timeout=timeout)
@@ -107,7 +107,7 @@ class Calls:
     async def cdn_upload(
         self, place: wire.UploadUrl, filekey: str, body: Content, progress: Callable[[int], None] | None = None
     ) -> str:
-        """Place a ciphertext and return the CDN's name for it.
+        """Upload a ciphertext and return the CDN's name for it.
 
         A refusal (4xx) is final; anything else is tried three times in all, at the same address.
         """
@@ -124,26 +124,26 @@ class Calls:
                 if not tries_left:
                     raise
         raise Unavailable(
-            f"{self.account}: the CDN took the upload but named no reference (x-encrypted-param is missing), "
+            f"{self.account}: the CDN accepted the upload but named no reference (x-encrypted-param is missing), "
             f"{UPLOAD_TRIES} times. Nothing was sent; a later try may succeed.",
             account=self.account,
             endpoint=wire.CDN_UPLOAD.name,
         )
 
     async def cdn_download(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """Yield the plain bytes of what a message refers to (`Forward.reference`).
+        """Yield the plain bytes of received media, by their `Forward.reference`.
 
         Raises:
-            Rejected: the CDN no longer has it, or the key does not open it.
+            Rejected: the CDN no longer has them, or the key does not open them.
         """
         request = wire.CdnDownload(str(reference.get("param") or ""))
         url = _address(reference.get("url"))
         async with self.caller.stream(wire.CDN_DOWNLOAD, request, url=url) as (head, pieces):
             self.caller.read(wire.CDN_DOWNLOAD, HttpResponse(head.status, head.headers))
-            async for piece in self._opened(pieces, reference):
+            async for piece in self._deciphered(pieces, reference):
                 yield piece
 
-    async def _opened(self, pieces: AsyncIterator[bytes], reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
+    async def _deciphered(self, pieces: AsyncIterator[bytes], reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
         key = reference.get("key")
         if not key and reference.get("type") != "image":
             raise Rejected(f"{self.account}: the message came without the key that opens its {reference.get('type')}.")
@@ -153,8 +153,8 @@ class Calls:
                 yield piece
         except (BadCiphertext, ValueError) as error:
             raise Rejected(
-                f"{self.account}: what the CDN returned cannot be opened: {error}. The platform is known to send wrong "
-                "keys with files that it already had; ask for the file again under another name or packed."
+                f"{self.account}: the CDN's bytes cannot be deciphered: {error}. The platform is known to send wrong "
+                "keys with files that it already had; ask for the file again, under another name or zipped."
             ) from error
 
     # --- all of them ---
@@ -182,9 +182,9 @@ def _uint32() -> int:
 
 
 def _address(url: Any) -> str | None:
-    """A complete address from the platform, or None to build one."""
+    """Return a complete address of the platform's; None where one has to be built."""
     if not url:
         return None
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        raise WireMismatch(f"the platform named an address that is none: {str(url)[:80]!r}")
+        raise WireMismatch(f"the platform named {str(url)[:80]!r}, which is not an address")
     return url

@@ -17,19 +17,19 @@ Show = Callable[[LoginStep], None]
 
 
 class CodeEntry:
-    """Takes the digits that a person reads off their phone."""
+    """Receives the digits that a person reads from the phone."""
 
     def __init__(self) -> None:
         self._code = ""
         self._given = asyncio.Event()
 
     def give(self, code: str) -> None:
-        """Hand over the digits; the login that waits for them goes on."""
+        """Give the digits to the login that waits for them."""
         self._code = code.strip()
         self._given.set()
 
     async def take(self, clock: Clock, seconds: float) -> str:
-        """Return the digits, or an empty text when `seconds` passed without any."""
+        """Return the digits; an empty text if there were none within `seconds`."""
         waits: set[asyncio.Future[Any]] = {
             asyncio.ensure_future(self._given.wait()),
             asyncio.ensure_future(clock.sleep(seconds)),
@@ -45,7 +45,7 @@ class CodeEntry:
 
 
 class QrLogin:
-    """One login. `kept`: the stored session, whose token tells the platform which bot this installation has."""
+    """One login. `kept`: the stored session; its token tells the platform which bot this installation has."""
 
     def __init__(self, calls: Calls, clock: Clock, rules: Rules, entry: CodeEntry, kept: Session | None) -> None:
         self._calls = calls
@@ -71,18 +71,18 @@ class QrLogin:
             if session is not None:
                 show(LoginStep("confirmed", f"{session.bot_id}, bound to {session.user_id or 'a person'}"))
                 return session
-            show(LoginStep("expired", "That code is no longer good."))
+            show(LoginStep("expired", "That code has expired."))
         raise self._failed("none of the codes was confirmed in time")
 
     async def _follow(self, qrcode: str, show: Show) -> Session | None:
-        """Ask about one code until it is confirmed (the session) or no longer good (None)."""
+        """Ask about one code until it is confirmed (the session) or expired (None)."""
         digits: str | None = None
         before = "wait"
         while self._clock.now() < self._ends_at:
             answer = await self._status(qrcode, digits)
             digits = None
             if answer.status == before:
-                # Whatever is said twice would be said forever: the platform may not hold the request at all.
+                # The platform may not hold the request at all, and would repeat this answer for ever.
                 await self._clock.sleep(float(self._rules["login.pause_seconds"]))
             before = "wait" if answer.status == "need_verifycode" else answer.status
             match answer.status:
@@ -93,7 +93,7 @@ class QrLogin:
                 case "expired" | "verify_code_blocked":
                     return None
                 case "scaned":
-                    self._tell(show, LoginStep("scanned", "Scanned; now confirm on the phone."))
+                    self._show_once(show, LoginStep("scanned", "Scanned; now confirm on the phone."))
                 case "scaned_but_redirect":
                     if answer.redirect_host:
                         self._calls.follow(answer.redirect_host)
@@ -105,7 +105,7 @@ class QrLogin:
         try:
             return await self._calls.get_qrcode_status(qrcode, digits)
         except Unavailable:
-            # The official client takes its own timeout and errors of the network or a gateway for "wait".
+            # Like the official client: a timeout or an error of the network or a gateway means "wait".
             return wire.QrStatus("wait")
 
     async def _digits(self, show: Show) -> str:
@@ -131,7 +131,7 @@ class QrLogin:
             raise self._failed("the platform says that this installation has a bot already, but none is stored here")
         return self._kept
 
-    def _tell(self, show: Show, step: LoginStep) -> None:
+    def _show_once(self, show: Show, step: LoginStep) -> None:
         if self._shown != step.state:
             self._shown = step.state
             show(step)

@@ -1,4 +1,4 @@
-"""Receiving: the long poll with its cursor, its pauses, and the ways in which a login is lost."""
+"""Receiving: the long poll with its cursor and pauses, and the ways in which a login is lost."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ log = logging.getLogger(__name__)
 
 CURSOR = "cursor"
 AT_ONCE = 0.5
-"""Seconds within which an answer was not held."""
+"""Seconds; an answer within them was not held."""
 LONGEST_HOLD = 300.0
-"""Seconds after which a poll is over, whatever the platform says: a line may have broken unnoticed."""
+"""Seconds of one poll at most, also if the platform names more: a connection may break unnoticed."""
 
 
 class Poll:
-    """Takes in what one bot is told.
+    """Receives the messages of one bot.
 
-    The cursor is stored after a batch was handed over: what a crash interrupts comes again, and its id tells.
+    The cursor is stored after its batch was yielded. A batch that a crash interrupts is received again, and its
+    messages are recognized by their ids.
     """
 
     def __init__(self, calls: Calls, clock: Clock, state_store: StateStore, rules: Rules) -> None:
         self._calls = calls
         self._clock = clock
-        self._keeper = state_store
+        self._state_store = state_store
         self._rules = rules
         self._logged_in = asyncio.Event()
         self._failures = 0
@@ -45,7 +46,7 @@ class Poll:
         self.announced = False
 
     def logged_in(self) -> None:
-        """There is a new session: go on at once, with everything about the old one forgotten."""
+        """Continue at once with a new session; everything about the old one is forgotten."""
         self._failures = self._lapses = 0
         self._heard_at = 0.0
         self._lost = self.announced = False
@@ -53,16 +54,16 @@ class Poll:
 
     @property
     def healthy(self) -> bool:
-        """Whether the platform answered a poll of this session just now, so that the token is good."""
+        """Whether the platform answered a poll of this session recently, so that the token is good."""
         return not self._lost and self._clock.now() - self._heard_at <= self._patience
 
     @property
     def _patience(self) -> float:
-        """How long an answer to a poll may take."""
+        """Seconds that an answer to a poll may take."""
         return (self._hint or self._seconds("getupdates.hold_seconds")) + self._seconds("poll.margin_seconds")
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, forever."""
+        """Yield events for ever."""
         while True:
             session = self._calls.session
             if session is None:
@@ -73,7 +74,7 @@ class Poll:
                 answer = await self._ask()
             except PlatformError as error:
                 if self._calls.session is not session:
-                    # Somebody logged in meanwhile: this concerns the bot before.
+                    # A login happened meanwhile: the error concerns the earlier bot.
                     continue
                 if not isinstance(error, LoginNeeded):
                     await self._failed(error)
@@ -84,7 +85,7 @@ class Poll:
                 continue
             if answer is None:
                 continue
-            lost = self._looked_at(answer) if self._calls.session is session else []
+            lost = self._read_health(answer) if self._calls.session is session else []
             for raw in answer.msgs or ():
                 yield parse(raw, self._calls.account, self._clock.now())
             for event in lost:
@@ -92,12 +93,12 @@ class Poll:
             if self._calls.session is session:
                 await self._advance(answer)
             if self._at_once and not answer.msgs:
-                # Nothing at all, and at once: this platform does not hold its polls just now.
+                # An empty answer at once: the platform does not hold its polls at the moment.
                 await self._clock.sleep(self._seconds("poll.pause_seconds"))
 
     async def _ask(self) -> wire.Updates | None:
-        """Return what the platform says; None where it says nothing until our own time is up, which is no failure."""
-        cursor = (self._keeper.get(CURSOR) or b"").decode()
+        """Return the answer; None if there was none within our own time limit, which is no failure."""
+        cursor = (self._state_store.get(CURSOR) or b"").decode()
         asked_at = self._clock.now()
         try:
             answer = await self._calls.get_updates(cursor, self._patience)
@@ -109,8 +110,8 @@ class Poll:
                 return None
             raise
 
-    def _looked_at(self, answer: wire.Updates) -> list[Event]:
-        """Note what an answer says about the login; returns the event that it is lost, where it is."""
+    def _read_health(self, answer: wire.Updates) -> list[Event]:
+        """Update the login's state by an answer; return the event of a lost login, if it is lost now."""
         self._failures = 0
         if answer.longpolling_timeout_ms and answer.longpolling_timeout_ms > 0:
             self._hint = min(answer.longpolling_timeout_ms / 1000, LONGEST_HOLD)
@@ -122,15 +123,15 @@ class Poll:
         self._lapses += 1
         if self._lapses < self._rules.number("poll.lapses"):
             return []
-        return self._login_lost("the platform answers polls with nothing at all, as it does for lapsed logins")
+        return self._login_lost("the platform answers polls with empty bodies, as it does for lapsed logins")
 
     async def _advance(self, answer: wire.Updates) -> None:
         cursor = (answer.get_updates_buf or "").encode()
-        if cursor and cursor != self._keeper.get(CURSOR):
-            await self._keeper.put(CURSOR, cursor)
+        if cursor and cursor != self._state_store.get(CURSOR):
+            await self._state_store.put(CURSOR, cursor)
 
     def _login_lost(self, why: str) -> list[Event]:
-        """Say it once per session."""
+        """Return the event of a lost login, once per session."""
         if self._lost or self._calls.session is None:
             return []
         self._lost = True
@@ -139,9 +140,9 @@ class Poll:
         return [Event(id, EventKind.LOGIN_LOST, account, now, raw={"reason": why})]
 
     async def _failed(self, error: PlatformError) -> None:
-        if error.fault is not None and error.fault.row.code == wire.BAD_CURSOR.code and self._keeper.get(CURSOR):
+        if error.fault is not None and error.fault.row.code == wire.BAD_CURSOR.code and self._state_store.get(CURSOR):
             log.warning("cursor refused; starting without one", extra={"account": self._calls.account})
-            await self._keeper.put(CURSOR, None)
+            await self._state_store.put(CURSOR, None)
             return
         self._failures += 1
         log.warning("poll failed", extra={"account": self._calls.account, "error": str(error)})
@@ -149,7 +150,7 @@ class Poll:
         await self._clock.sleep(self._seconds("poll.long_pause_seconds" if many else "poll.pause_seconds"))
 
     async def _announce(self) -> None:
-        """Tell the platform once per session that this client is there; failures do not matter."""
+        """Tell the platform once per session that this client receives; failures do not matter."""
         if self.announced or not self._calls.settings.announce:
             return
         self.announced = True

@@ -1,4 +1,4 @@
-"""Messages to items with their limits, and what arrived to events. Pure."""
+"""Messages to items with their limits, and received messages to events. Pure."""
 
 from yizhan.platforms.ilink.convert.compose import AS_FILE, compose, limits
 from yizhan.platforms.ilink.convert.media import media_rule

@@ -1,7 +1,7 @@
 """Messages to parts. Pure.
 
-One item is one message there. Text that follows the only picture, video or file of a message is its caption and goes
-first, as the official client does it; otherwise the order is kept.
+One item is one message there. Text that follows the only picture, video or file of a message is its caption and is
+sent first, as the official client does; otherwise the order is kept.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from yizhan.wire import explain
 
 AS_FILE = "Bots show no voice messages on iLink: sent as a file."
 REFERRED = (
-    "Sent on by reference, without an upload. That phones open such is not proven on iLink; with the rule "
-    "forward.by_reference = false it is uploaded anew."
+    "Sent on by reference, without an upload. It is not proven that phones open such media on iLink; the rule "
+    "forward.by_reference = false uploads them anew."
 )
 
 _REFERABLE = ("image", "video", "file")
@@ -35,7 +35,7 @@ def compose(message: Message, target: Target, rules: Rules) -> Sequence[Part]:
     """Return the messages that carry `message`, one item each, captions before media.
 
     Raises:
-        Refused: something in it has no counterpart there; the text says what would work.
+        Refused: a segment has no counterpart on iLink; the text says what would work.
     """
     return ItemComposer(target, rules).compose(message)
 
@@ -134,10 +134,10 @@ def _native(call: str, body: Mapping[str, Any], target: Target) -> Part:
 
 
 def limits(context: Mapping[str, Any], bot_id: str, rules: Rules) -> Sequence[Limit]:
-    """Return the window that the person's last message opened.
+    """Return the limit of the window that the person's last message opened.
 
-    Nothing when no message is known (they may have written while nobody listened: the platform decides), or when it
-    was written to an earlier bot of this account.
+    None if no message is known (the person may have written while nothing was received: the platform decides), or if
+    it was written to an earlier bot of this account.
     """
     at = context.get("at")
     if not rules.limited or not isinstance(at, (int, float)) or context.get("bot", bot_id) != bot_id:

@@ -15,7 +15,7 @@ from yizhan.wire.filename import safe_name
 
 
 def parse(raw: Any, account: str, now: float) -> Event:
-    """Return the event for one element of `msgs`; what cannot be read becomes an event of the kind `other`."""
+    """Return the event for one element of `msgs`; an unreadable one becomes an event of the kind `other`."""
     shown = mask_value(raw) if isinstance(raw, dict) else {"message": mask_value(raw)}
     try:
         message = msgspec.convert(raw, wire.WeixinMessage, strict=False)
@@ -23,7 +23,7 @@ def parse(raw: Any, account: str, now: float) -> Event:
         return Event(_other_id(raw), EventKind.OTHER, account, now, raw={**shown, "unreadable": str(error)})
     ours = message.message_type == wire.BOT
     person = (message.to_user_id if ours else message.from_user_id) or ""
-    # Never ahead of our own clock: what is sent from here on has to count against the window that it opens.
+    # Never later than our own clock: messages sent from now on must count against the window that it opens.
     at = min((message.create_time_ms or 0) / 1000 or now, now)
     context = {"context_token": message.context_token, "bot": message.to_user_id or ""}
     return Event(
@@ -67,7 +67,7 @@ def _item_segments(item: wire.MessageItem) -> Iterator[Segment]:
         voice = item.voice_item
         yield _reference("voice", voice.media, None, text=voice.text, duration_ms=voice.playtime)
         if voice.text:
-            # WeChat's own transcription: what was said, for whoever reads only text.
+            # WeChat's own transcription, for programs that read only text.
             yield Text(voice.text)
     elif item.file_item is not None:
         file = item.file_item
@@ -82,7 +82,7 @@ def _item_segments(item: wire.MessageItem) -> Iterator[Segment]:
 def _reference(
     kind: str, media: wire.CDNMedia | None, size: int | None, *, key: str | None = None, **more: Any
 ) -> Forward:
-    """The reference for download and forward. Without `key` the bytes on the CDN are plain (pictures) or of no use."""
+    """Return the reference for downloads and forwards. Without a key only pictures can be read: theirs are plain."""
     media = media or wire.CDNMedia()
     found = {
         "type": kind,
@@ -97,7 +97,7 @@ def _reference(
 
 
 def _size(text: str | int | None) -> int | None:
-    """Plain bytes of a file; most write them as text."""
+    """Return the plain bytes of a file, which most clients write as text."""
     return int(text) if text is not None and str(text).isdecimal() and len(str(text)) < 20 else None
 
 

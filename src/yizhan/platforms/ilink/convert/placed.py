@@ -1,4 +1,4 @@
-"""The answer of an upload becomes the token of a handle, and from there the media of the item that carries it."""
+"""Uploads as handles keep them, and as messages carry them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Placed(Struct, frozen=True, omit_defaults=True):
     key: str
     """32 hex digits."""
     cover: Cover | None = None
-    """A picture of a video, placed beside it under the same key."""
+    """The picture of a video, uploaded beside it under the same key."""
 
 
 def media_item(kind: str, size: int, *, file_name: str = "", media: wire.CDNMedia | None = None) -> wire.MessageItem:
@@ -46,7 +46,7 @@ def media_item(kind: str, size: int, *, file_name: str = "", media: wire.CDNMedi
 
 
 def outbound_media(placed: Placed) -> wire.CDNMedia:
-    """Return the reference to placed media as messages carry it."""
+    """Return the reference to uploaded media as messages carry it."""
     return wire.CDNMedia(encrypt_query_param=placed.param, aes_key=write_key(hex_key(placed.key)), encrypt_type=1)
 
 

@@ -1,8 +1,9 @@
 """Every call of iLink as values: structs, envelopes, faults. The vendor's words, spelled the vendor's way.
 
 Sources: package @tencent-weixin/openclaw-weixin 2.4.9 (`src/api/api.ts`, `src/api/types.ts`, `src/auth/login-qr.ts`,
-`src/cdn/*.ts`), and where that is silent the threads and write-ups named beside the fact. Along its chapters: `login`,
-`messages`, `media`; `base` has what all calls share, `items` what messages are made of, `envelope` how it says no.
+`src/cdn/*.ts`), and for other facts the threads and articles named beside them. The calls are in `login`, `messages`
+and `media`; `base` has their headers, `items` the message model, `envelope` the faults. Our client makes every call,
+so there is no `foreign`.
 """
 
 from yizhan.platforms.ilink.wire.base import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""The parts that every call has: its source, its headers, its `base_info`."""
+"""The parts that calls share: source, headers, `base_info`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from msgspec import Struct
 SOURCE = "@tencent-weixin/openclaw-weixin 2.4.9, src/api/api.ts"
 
 CHANNEL_VERSION = "2.4.9"
-"""The state of the protocol that is spoken here: that of this version of the official package."""
+"""The version of the official package whose protocol this is."""
 APP_ID = "bot"
 
 
 def client_version(version: str) -> int:
-    """The number that stands for a version in `iLink-App-ClientVersion`: one byte each for major, minor and patch."""
+    """Return a version as `iLink-App-ClientVersion` has it: one byte each for major, minor and patch."""
     parts = [int(part) & 0xFF for part in (*version.split("."), "0", "0")[:3]]
     return parts[0] << 16 | parts[1] << 8 | parts[2]
 
@@ -37,7 +37,7 @@ def post_headers(number: int, token: str = "", route_tag: str = "") -> dict[str,
 
 
 class BaseInfo(Struct, omit_defaults=True):
-    """Beside every POST body but that of the QR start."""
+    """In every POST body but that of the QR start."""
 
     channel_version: str | None = None
     bot_agent: str | None = None

@@ -1,6 +1,6 @@
-"""The cipher of media on the CDN: AES-128-ECB with PKCS7, streamed both ways, and the two spellings of its key. Pure.
+"""The cipher of media on the CDN: AES-128-ECB with PKCS7, streamed both ways, and the two forms of its key. Pure.
 
-Every block stands for itself, so content is enciphered from any offset and never held in memory.
+Blocks do not depend on each other, so content is enciphered from any offset and never kept in memory.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ KEY_BYTES = 16
 
 
 class BadCiphertext(ValueError):
-    """The bytes are no ciphertext of this key: broken padding, or not a whole number of blocks."""
+    """Bytes that are no ciphertext of this key: broken padding, or not a whole number of blocks."""
 
 
 def padded_size(size: int) -> int:
-    """Bytes of the ciphertext of `size` bytes; padding is always added, also to whole blocks."""
+    """Return the size of the ciphertext of `size` bytes; padding is always added, also to whole blocks."""
     return (size // BLOCK + 1) * BLOCK
 
 
@@ -105,30 +105,29 @@ class Enciphered:
 
 
 async def deciphered(chunks: AsyncIterator[bytes], key: bytes) -> AsyncIterator[bytes]:
-    """Yield the plain bytes of a ciphertext as it comes; the last block waits for its padding to be checked.
+    """Yield the plain bytes of a ciphertext as it arrives; the last block waits until its padding is checked.
 
     Raises:
-        BadCiphertext: the padding does not fit: another key made it, or bytes are missing.
+        BadCiphertext: the padding is wrong: it was made with another key, or bytes are missing.
     """
     decryptor: Any = _cipher(key).decryptor()
-    held = b""
+    last_block = b""
     async for chunk in chunks:
-        plain = held + decryptor.update(chunk)
-        held = plain[-BLOCK:]
+        plain = last_block + decryptor.update(chunk)
+        last_block = plain[-BLOCK:]
         if len(plain) > BLOCK:
             yield plain[:-BLOCK]
-    decryptor_left = _finish(decryptor)
-    if decryptor_left or len(held) != BLOCK:
+    if _finish(decryptor) or len(last_block) != BLOCK:
         raise BadCiphertext("the ciphertext is not a whole number of blocks")
-    fill = held[-1]
-    if not 1 <= fill <= BLOCK or held[-fill:] != bytes([fill]) * fill:
-        raise BadCiphertext("the padding does not fit: the key is not the one that this was enciphered with")
+    fill = last_block[-1]
+    if not 1 <= fill <= BLOCK or last_block[-fill:] != bytes([fill]) * fill:
+        raise BadCiphertext("the padding is wrong: these bytes were enciphered with another key")
     if fill < BLOCK:
-        yield held[:-fill]
+        yield last_block[:-fill]
 
 
 def _finish(decryptor: Any) -> bool:
-    """Whether bytes of an unfinished block are left over."""
+    """Return whether bytes of an unfinished block are left."""
     try:
         decryptor.finalize()
     except ValueError:

@@ -1,4 +1,4 @@
-"""How it says yes and no: the faults, JSON of the API host, bytes of the CDN."""
+"""The faults, and the two envelopes: JSON of the API host, bytes of the CDN."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ FAULTS = FaultTable.of(globals())
 
 
 def fault_row(endpoint: Endpoint[Any, Any] | None, code: int, text: str, http: int = 200) -> FaultCode:
-    """Return the row for a code and its words: -2 stands for many things that only the words tell apart."""
+    """Return the row for a code and its words: -2 has several meanings that only the words distinguish."""
     same = [row for row in FAULTS.rows if row.code == code]
     for row in same:
         if row.message in text.lower():
             return row
     if code == PREPARE_FAILED.code:
-        # Words that nobody reported yet: while sending, the context is the usual reason; elsewhere the request is.
+        # Unknown words: while sending, the context is the usual reason; elsewhere the request is.
         return UNUSABLE_CONTEXT if endpoint is not None and endpoint.acts else INVALID_ARGUMENTS
     return same[0] if same else undocumented(code, text, http)
 
 
-# Bot tokens name themselves, wherever they stand: in lists, say.
+# Bot tokens are recognized by their form, also inside lists.
 declare_secret_shape(r"(@im\.bot:)[0-9A-Za-z]{6,}")
 
 _OCTETS = ("Content-Type", "application/octet-stream")
-"""The API host labels its JSON with it, too; clients that insist on application/json fail against the service."""
+"""The API host labels its JSON so, too; clients that insist on application/json fail against the service."""
 
 
 class JsonEnvelope:
@@ -89,7 +89,7 @@ class JsonEnvelope:
 
 
 class CdnEnvelope:
-    """Bytes with headers. Success is HTTP 200 exactly; a failure's words stand in `x-error-message`."""
+    """Bytes with headers. Success is HTTP 200 exactly; the words of a failure are in `x-error-message`."""
 
     faults = FAULTS
 
@@ -106,7 +106,7 @@ class CdnEnvelope:
             code = _number(http.header("x-error-code")) or http.status
             row = fault_row(endpoint, code, text, http.status)
             if row.means is Rejected and not 400 <= http.status < 500:
-                # Only a 4xx is a refusal; everything else is tried again, as the official client does it.
+                # Only a 4xx is a refusal; everything else is tried again, as by the official client.
                 row = FaultCode(code, text, http=http.status, means=Unavailable)
             raise Fault(row, text or "no text", http=http.status)
         return http
@@ -123,7 +123,7 @@ def _number(value: Any) -> int:
 
 
 def _why(fault: Fault) -> list[tuple[str, str]]:
-    """The sandbox's reason beside the vendor's terse words, where a client does not look for anything."""
+    """Return the sandbox's reason, in a header that clients do not read."""
     return [("x-sandbox-why", _header_text(fault.data))] if isinstance(fault.data, str) else []
 
 

@@ -1,7 +1,7 @@
 """The message model: a message has items, an item a payload, media a reference to the CDN (`src/api/types.ts`).
 
-Every number may be absent or null in what clients send, and every answer may lack what it used to have: all fields of
-shared structs are optional, None meaning "not there".
+Clients leave out numbers or send null, and answers may lose fields: all fields of shared structs are optional, and
+None means "not there".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TEXT, IMAGE, VOICE, FILE, VIDEO, TOOL_CALL_START, TOOL_CALL_RESULT = 1, 2, 3, 4,
 
 
 class CDNMedia(Struct, omit_defaults=True):
-    """A reference to bytes on the CDN, and the key that opens them."""
+    """A reference to bytes on the CDN, and their key."""
 
     encrypt_query_param: str | None = None
     aes_key: Annotated[str | None, Secret()] = None
@@ -93,7 +93,7 @@ class ToolCallItem(Struct, omit_defaults=True):
 
 
 class PartialText(Struct, omit_defaults=True):
-    """A stretch of the quoted text: from an occurrence of `start` to one of `end`."""
+    """A part of the quoted text, from an occurrence of `start` to one of `end`."""
 
     start: str | None = None
     end: str | None = None
@@ -112,7 +112,7 @@ class RefMessage(Struct, omit_defaults=True):
 
 
 class MessageItem(Struct, omit_defaults=True):
-    """One piece of a message. Outbound only `type` and the payload; the rest is what live inbound items have."""
+    """One piece of a message. Outbound items have `type` and the payload only; live inbound ones have the rest."""
 
     type: int | None = None
     create_time_ms: int | None = None

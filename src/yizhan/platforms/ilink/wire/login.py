@@ -1,4 +1,4 @@
-"""Login: a code to scan, and how far the person is with it."""
+"""Login: a code to scan, and its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOT_TYPE = "3"
 
 
 class QrStart(Struct, omit_defaults=True):
-    """`local_token_list`: up to ten bot tokens that this installation holds, newest first. No `base_info` here."""
+    """`local_token_list`: up to ten bot tokens of this installation, newest first. There is no `base_info`."""
 
     bot_type: Annotated[str | None, Query()] = None
     local_token_list: Annotated[list[str] | None, Secret()] = None
@@ -24,9 +24,9 @@ class QrStart(Struct, omit_defaults=True):
 
 class QrCode(Struct, omit_defaults=True):
     qrcode: str
-    """The polling credential: whoever has it gets the token once the person confirms."""
+    """The polling credential: with it a client gets the token once the person confirms."""
     qrcode_img_content: str | None = None
-    """Despite its name an address, to be drawn as a QR code."""
+    """Despite its name an address, to be shown as a QR code."""
     ret: int | None = None
 
 

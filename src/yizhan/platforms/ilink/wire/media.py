@@ -1,4 +1,4 @@
-"""Media: a place on the CDN, and the ciphertext to it and from it. What encloses the bytes is in `crypt.py`."""
+"""Media: upload addresses on the CDN, and the ciphertext both ways. The cipher is in `crypt.py`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from yizhan.wire import Endpoint, Query, RawAnswer, Whole
 CDN_SOURCE = "@tencent-weixin/openclaw-weixin 2.4.9, src/cdn/"
 
 MEDIA_TYPES = {IMAGE: 1, VIDEO: 2, FILE: 3, VOICE: 4}
-"""Item type to the `media_type` of getuploadurl: the same things under other numbers."""
+"""Item type to the `media_type` of getuploadurl, which has other numbers."""
 
 
 class GetUploadUrl(Struct, omit_defaults=True):
-    """Asks for a place on the CDN. Sizes in bytes; `filesize` is that of the ciphertext, `rawsize // 16 * 16 + 16`."""
+    """Asks for an upload address. Sizes in bytes; `filesize` is that of the ciphertext, `rawsize // 16 * 16 + 16`."""
 
     filekey: str | None = None
     """32 hex digits, made by the client."""
@@ -40,7 +40,7 @@ class GetUploadUrl(Struct, omit_defaults=True):
 
 class UploadUrl(Struct, omit_defaults=True):
     upload_full_url: str | None = None
-    """Complete address; today the only field that the service returns."""
+    """Complete address; today the service returns this field alone."""
     upload_param: str | None = None
     thumb_upload_param: str | None = None
     thumb_upload_full_url: str | None = None

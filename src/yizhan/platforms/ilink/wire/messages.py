@@ -1,4 +1,4 @@
-"""Messages in and out, and what goes with a conversation: its configuration, typing, listening."""
+"""Messages both ways, the configuration of a conversation, typing, and presence."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ TYPING, TYPING_STOP = 1, 2
 
 class GetUpdates(Struct, omit_defaults=True):
     get_updates_buf: Annotated[str | None, Secret()] = None
-    """Cursor; an empty text at first. It holds the bot token in clear: a secret."""
+    """Cursor; an empty text at first. It has the bot token in clear, and so is a secret."""
     base_info: BaseInfo | None = None
 
 
 class Updates(Struct, omit_defaults=True):
     msgs: list[Any] | None = None
-    """`WeixinMessage` each; read one by one, so that one odd message does not keep the others away."""
+    """`WeixinMessage` each; they are read one by one, so that an odd message does not block the others."""
     sync_buf: str | None = None
     get_updates_buf: Annotated[str | None, Secret()] = None
-    """The next cursor; takes the place of the stored one only when not empty."""
+    """The next cursor; it replaces the stored one unless it is empty."""
     longpolling_timeout_ms: int | None = None
 
 
@@ -38,7 +38,7 @@ class SendMessage(Struct, omit_defaults=True):
 
 class Sent(Struct, omit_defaults=True):
     message_id: int | str | None = None
-    """Missing where the message was taken in and not delivered (threads Tencent/openclaw-weixin#264, #268)."""
+    """Missing where the message was accepted and not delivered (threads Tencent/openclaw-weixin#264, #268)."""
 
 
 class GetConfig(Struct, omit_defaults=True):

@@ -13,10 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from yizhan.errors import LoginNeeded, OutcomeUnknown, PlatformError, Rejected, Unavailable, Unsupported, WireMismatch
-from yizhan.http.client import Caller
 from yizhan.model import Content, Event, Handle, Message, PlatformId, Receipt, Segment, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, LoginStep, MediaNeed, Part, Progress
-from yizhan.platforms.adapter import Adapter as BaseAdapter
+from yizhan.platforms.kit.client import HttpAdapter
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.ohwxapi import Settings, convert, wire
 from yizhan.platforms.ohwxapi.client.download import Base64Field
@@ -38,7 +37,7 @@ MARGIN_SECONDS = 5.0
 _CLIENT_ID_TIME = re.compile(r"_(\d{9,11})$")
 
 
-class Adapter(BaseAdapter):
+class Adapter(HttpAdapter):
     """Sends as one wxid. `run` gives any command of the wire, typed by its parameters and its answer."""
 
     def __init__(self, context: AccountContext) -> None:
@@ -49,7 +48,6 @@ class Adapter(BaseAdapter):
         self._members = GroupMembers()
         self.wxid = settings.wxid
         self._over_socket = settings.commands == "socket"
-        self.caller = Caller(context.name, settings.api_base)
         url = socket_url(settings.api_base, settings.socket_url, settings.wxid, settings.security_code)
         self.line = Line(self.caller, url, settings.wxid, context.clock, context.rules.number("socket.max_bytes"))
 
@@ -102,8 +100,7 @@ class Adapter(BaseAdapter):
             raise WireMismatch(
                 f"{self.name}: the upload answered no XML but {xml[:80]!r}.", account=self.name, endpoint="CdnUpload"
             )
-        seconds = float(self.context.rules["handle.seconds"])
-        return Handle(xml, "account", self.context.clock.now() + seconds if seconds else None)
+        return self.handle(xml, need)
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
@@ -115,18 +112,12 @@ class Adapter(BaseAdapter):
         return self._sent(draft.command, answer)
 
     def _sent(self, command: wire.Command[Any, Any], answer: Any) -> PlatformId:
-        now = self.context.clock.now()
         if not isinstance(answer, wire.Sent):
-            return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
+            return PlatformId("", self.context.clock.now(), {"answer": msgspec.to_builtins(answer)})
         id = answer.NewMsgIdExt or (str(answer.NewMsgId) if answer.NewMsgId else "")
-        if not id:
-            raise OutcomeUnknown(
-                f"{self.name}: {command.name} succeeded, but gave no message id.",
-                account=self.name,
-                endpoint=command.name,
-            )
+        sent = self.sent(id, command.name, ClientMsgId=answer.ClientMsgId)
         time = _CLIENT_ID_TIME.search(answer.ClientMsgId)
-        return PlatformId(id, float(time[1]) if time else now, {"ClientMsgId": answer.ClientMsgId})
+        return msgspec.structs.replace(sent, at=float(time[1])) if time else sent
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         if not sent.id.isdecimal():
@@ -254,7 +245,7 @@ class Adapter(BaseAdapter):
 
     async def close(self) -> None:
         await self.line.close()
-        await self.caller.close()
+        await super().close()
 
 
 def _is(listed: str, wxid: str) -> bool:

@@ -12,7 +12,6 @@ from yizhan.errors import (
     HandleExpired,
     LoginNeeded,
     NotAllowed,
-    OutcomeUnknown,
     PlatformError,
     TargetGone,
     Unavailable,
@@ -81,9 +80,7 @@ class Adapter(BaseAdapter):
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
     ) -> Handle:
         placed = await self._uploads.upload(need, content, await self._upload_receiver(target), progress)
-        seconds = self.context.rules.number("handle.seconds")
-        token = msgspec.json.encode(placed).decode()
-        return Handle(token, need.scope, self.context.clock.now() + seconds if seconds else None)
+        return self.handle(msgspec.json.encode(placed).decode(), need)
 
     async def _upload_receiver(self, target: Target) -> str:
         """Return the first receiver's UserName; others share the upload, so an unknown name must not fail it."""
@@ -110,8 +107,7 @@ class Adapter(BaseAdapter):
         if mentions:
             msg.MsgSource = mentions
         sent = await self._send(draft, msg, with_media=bool(part.needs))
-        extra = {"to": to, "local_id": client_id, "login": session.scope}
-        return PlatformId(sent, self.context.clock.now(), extra)
+        return self.sent(sent, draft.call, to=to, local_id=client_id, login=session.scope)
 
     async def _mentions(self, draft: Draft, room: str) -> str:
         if not draft.mentions:
@@ -129,12 +125,6 @@ class Adapter(BaseAdapter):
                     str(error), fault=error.fault, account=error.account, endpoint=error.endpoint
                 ) from error
             raise
-        if sent.MsgID in ("", "0"):
-            raise OutcomeUnknown(
-                f"{self.context.name}: {draft.call} answered Ret 0 without a MsgID.",
-                account=self.context.name,
-                endpoint=draft.call,
-            )
         return sent.MsgID
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:

@@ -15,16 +15,14 @@ from yizhan.errors import (
     HandleExpired,
     LoginNeeded,
     NotAllowed,
-    OutcomeUnknown,
     PlatformError,
     Rejected,
     Unavailable,
     Unsupported,
 )
-from yizhan.http.client import Caller
 from yizhan.model import Content, Event, EventKind, Handle, Message, PlatformId, Receipt, SendKey, Target
 from yizhan.platforms.adapter import AccountContext, Finding, LoginStep, MediaNeed, Part, Progress
-from yizhan.platforms.adapter import Adapter as BaseAdapter
+from yizhan.platforms.kit.client import HttpAdapter
 from yizhan.platforms.wechatsdk import Settings, convert, wire
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
 from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
@@ -42,7 +40,7 @@ MAX_WAITING = 10_000
 """Events that wait to be read; the oldest goes when there are more."""
 
 
-class Adapter(BaseAdapter):
+class Adapter(HttpAdapter):
     """Sends as the account that is logged in. `call` makes any call of the wire, typed by its request and answer."""
 
     def __init__(self, context: AccountContext) -> None:
@@ -50,7 +48,6 @@ class Adapter(BaseAdapter):
         settings: Settings = context.settings
         self.name = context.name
         self.settings = settings
-        self.caller = Caller(context.name, settings.api_base)
         self.folder = SharedFolder(settings.shared_folder, settings.client_folder)
         self.registration = Registration(self.call, settings.api_base, context.state_store, context.clock)
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING)
@@ -101,9 +98,7 @@ class Adapter(BaseAdapter):
             self.folder.remove(shared)
         if str(placed.retcode) not in ("", "0"):
             raise Unavailable(f"{self.name}: the CDN refused the upload (retcode {placed.retcode}).", account=self.name)
-        seconds = float(self.context.rules["handle.seconds"])
-        token = convert.kept_of(placed, file_type)
-        return Handle(token, "account", self.context.clock.now() + seconds if seconds else None)
+        return self.handle(convert.kept_of(placed, file_type), need)
 
     async def send(
         self, part: Part, handles: Mapping[MediaNeed, Handle], target: Target, key: SendKey, message: Message
@@ -111,16 +106,9 @@ class Adapter(BaseAdapter):
         draft: convert.Draft = part.body
         token = handles[part.needs[0]].token if part.needs else ""
         answer = await self.call(draft.endpoint, convert.complete(draft, token))
-        now = self.context.clock.now()
         if not isinstance(answer, wire.Sent):
-            return PlatformId("", now, {"answer": msgspec.to_builtins(answer)})
-        if not answer.id:
-            raise OutcomeUnknown(
-                f"{self.name}: {draft.endpoint.name} succeeded, but gave no message id.",
-                account=self.name,
-                endpoint=draft.endpoint.name,
-            )
-        return PlatformId(answer.id, now)
+            return PlatformId("", self.context.clock.now(), {"answer": msgspec.to_builtins(answer)})
+        return self.sent(answer.id, draft.endpoint.name)
 
     async def recall(self, sent: PlatformId, target: Target, receipt: Receipt) -> None:
         if not sent.id:
@@ -238,7 +226,7 @@ class Adapter(BaseAdapter):
         )
 
     async def close(self) -> None:
-        await self.caller.close()
+        await super().close()
         self.folder.close()
 
 
