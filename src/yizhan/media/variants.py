@@ -14,7 +14,7 @@ from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionPool
 from yizhan.media.library import Library
 from yizhan.media.staging import staged
-from yizhan.model import File, Media, MediaSegment, Message, Segment, Sticker, Variant
+from yizhan.model import File, Media, MediaSegment, Message, MiniProgram, Segment, Sticker, Variant
 from yizhan.platforms.kit.media_rules import MAX_RECIPE, MediaRule, Recipe, check_of, choose
 from yizhan.runtime.single_flight import SingleFlight
 
@@ -22,7 +22,7 @@ Progress = Callable[[float], None]
 RuleOf = Callable[[Segment], MediaRule | None]
 """Returns the platform's rule for a segment's media; None if it takes them unchanged."""
 REFUSALS_KEPT = 1000
-_EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "silk": "silk", "ogg": "ogg"}
+_EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "apng": "png", "silk3": "silk"}
 
 
 class Variants:
@@ -99,7 +99,7 @@ class Variants:
         made = variant.media
         if kind == "file" and not isinstance(segment, File):
             return File(msgspec.structs.replace(media, kind="file"), shown), note
-        if isinstance(segment, Sticker):
+        if isinstance(segment, (Sticker, MiniProgram)):
             return msgspec.structs.replace(segment, media=made), note or _change_note(shown, media, variant, rule)
         name = shown if made.sha256 == media.sha256 else _name(shown, made)
         renamed = (f"name {shown} → {name}",) if name != shown else ()

@@ -125,8 +125,8 @@ def rule_for(segment: Segment) -> MediaRule:
 @pytest.mark.parametrize(
     ("segment", "recipe"),
     [
-        (Image(media("webp")), "image;bytes=20971520;formats=jpeg+png"),
-        (Image(media("png", 21 << 20)), "image;bytes=20971520;formats=jpeg+png"),
+        (Image(media("webp")), "image;animated=gif;animated_bytes=10485760;bytes=20971520;formats=jpeg+png"),
+        (Image(media("png", 21 << 20)), "image;animated=gif;animated_bytes=10485760;bytes=20971520;formats=jpeg+png"),
         (Video(media("mp4", 20 << 20, "video")), "mp4;bytes=20971519"),
         (Video(media("mov", kind="video")), "mp4;bytes=20971519"),
         (Sticker(media("png")), "image;bytes=10485760;formats=gif"),

@@ -72,8 +72,9 @@ def differences(before: Traits, after: Traits) -> tuple[str, ...]:
 def picture_traits(picture: Any, animated: bool) -> Traits:
     """Return the traits of a picture that Pillow has opened. `animated`: its frames are shown one after another."""
     count = int(getattr(picture, "n_frames", 1))
+    form = _FORMATS.get(picture.format or "", str(picture.format or "").lower())
     return Traits(
-        format=_FORMATS.get(picture.format or "", str(picture.format or "").lower()),
+        format="apng" if form == "png" and animated and count > 1 else form,
         width=picture.width,
         height=picture.height,
         frames=count if animated else 1,

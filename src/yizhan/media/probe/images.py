@@ -8,14 +8,28 @@ from typing import Any
 from yizhan.media.probe.reading import FileReader, Findings, measured
 
 MAX_SEGMENTS = 500
-"""JPEG segments or TIFF entries that are read."""
+"""JPEG segments, PNG chunks or TIFF entries that are read."""
 
 
 def png(reader: FileReader) -> Findings:
     def size() -> dict[str, Any]:
         return dict(zip(("width", "height"), reader.unpack(">II", 16), strict=True))
 
-    return measured(Findings("image", "image/png", "png"), size)
+    still = Findings("image", "image/png", "png")
+    return measured(Findings("image", "image/apng", "apng") if _is_animated(reader) else still, size)
+
+
+def _is_animated(reader: FileReader) -> bool:
+    """Whether a PNG is an animation: the chunk that says so stands before the first pixels."""
+    offset = 8
+    for _ in range(MAX_SEGMENTS):
+        head = reader.at(offset, 8)
+        if head[4:] == b"acTL":
+            return True
+        if len(head) < 8 or head[4:] == b"IDAT":
+            break
+        offset += 12 + int.from_bytes(head[:4], "big")
+    return False
 
 
 def gif(reader: FileReader) -> Findings:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Unsupported, did_you_mean
-from yizhan.model import File, Image, Kind, Media, Segment, Sticker, Video, Voice
+from yizhan.model import File, Image, Kind, Media, MiniProgram, Segment, Sticker, Video, Voice
 from yizhan.platforms.rules import Rules
 
 PICTURE_FORMATS = ("jpeg", "png", "gif")
@@ -113,6 +113,8 @@ class MediaRule:
     animated_bytes: int = 0
     min_bytes: int = 0
     """Below it the platform refuses, also as a file."""
+    name: str = ""
+    """The name in the rules and in error texts, where it is not the kind's: `sticker`, `cover`."""
 
     @classmethod
     def of(cls, rules: Rules, kind: Kind, *, as_file: bool = False, name: str = "") -> MediaRule:
@@ -139,6 +141,7 @@ class MediaRule:
             as_file,
             f"rules {rules.profile}",
             min_bytes=least,
+            name=name,
         )
 
     @property
@@ -187,6 +190,7 @@ _NAMES: Mapping[type[Segment], tuple[Kind, str]] = {
     Voice: ("voice", "voice"),
     File: ("file", "file"),
     Sticker: ("image", "sticker"),
+    MiniProgram: ("image", "cover"),
 }
 _LIMITS = ("formats", "min_bytes", "max_bytes", "soft_bytes", "seconds")
 
@@ -194,12 +198,13 @@ _LIMITS = ("formats", "min_bytes", "max_bytes", "soft_bytes", "seconds")
 def rule_of(segment: Segment, rules: Rules) -> MediaRule | None:
     """Return the rule for the media of `segment`; None where the rules say nothing of its kind.
 
-    Where the rules have `file.*`, media that fit no other way go as a plain file.
+    Where the rules have `file.*`, media that fit no other way go as a plain file; the cover of a card cannot.
     """
     kind, name = _NAMES.get(type(segment), ("file", ""))
     if not _has(rules, name):
         return None
-    return MediaRule.of(rules, kind, as_file=kind != "file" and _has(rules, "file"), name=name)
+    as_file = name not in ("file", "cover") and _has(rules, "file")
+    return MediaRule.of(rules, kind, as_file=as_file, name=name)
 
 
 def voice_as_file(rules: Rules) -> MediaRule:
@@ -289,7 +294,7 @@ def _taken(media: Media, rule: MediaRule) -> bool:
 
 def _wrong(media: Media, rule: MediaRule, remedy: str) -> MediaFormat:
     taken = f"taken are {', '.join(rule.formats)} ({_limit(rule, 'formats')}). " if rule.formats else ""
-    return MediaFormat(f"{_shown(media)} cannot go as {rule.kind}; {taken}{remedy}")
+    return MediaFormat(f"{_shown(media)} cannot go as {rule.name or rule.kind}; {taken}{remedy}")
 
 
 def _shown(media: Media) -> str:
@@ -298,7 +303,7 @@ def _shown(media: Media) -> str:
 
 
 def _limit(rule: MediaRule, name: str) -> str:
-    return ", ".join(word for word in (f"{rule.kind}.{name}", rule.source) if word)
+    return ", ".join(word for word in (f"{rule.name or rule.kind}.{name}", rule.source) if word)
 
 
 def _known(name: str) -> str:

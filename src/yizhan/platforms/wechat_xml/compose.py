@@ -78,8 +78,9 @@ class Cover(Struct, frozen=True):
     aeskey: str
     md5: str
     length: int
-    width: int = 720
-    height: int = 576
+    width: int = 0
+    """Pixels, like `height`; 0 if not known."""
+    height: int = 0
 
 
 def compose_file(card: FileCard, dialect: Dialect = WECHATSDK) -> str:
@@ -155,9 +156,9 @@ def compose_channel_video(video: ChannelVideo, dialect: Dialect = WECHATSDK) -> 
         ("url", CData(video.url)),
         ("thumbUrl", CData(video.thumb_url)),
         ("coverUrl", CData(video.cover_url)),
-        ("width", f"{video.width}.0"),
-        ("height", f"{video.height}.0"),
-        ("videoPlayDuration", str(video.duration_seconds)),
+        # What is not known is left out: as 0 it would be shown.
+        *([("width", f"{video.width}.0"), ("height", f"{video.height}.0")] if video.width and video.height else []),
+        *([("videoPlayDuration", str(video.duration_seconds))] if video.duration_seconds else []),
     ]
     feed: Nodes = [
         ("objectId", video.object_id),
@@ -266,8 +267,7 @@ def _cover(cover: Cover) -> Nodes:
         ("cdnthumbmd5", cover.md5),
         ("encryver", "1"),
         ("cdnthumblength", str(cover.length)),
-        ("cdnthumbheight", str(cover.height)),
-        ("cdnthumbwidth", str(cover.width)),
+        *([("cdnthumbheight", str(cover.height)), ("cdnthumbwidth", str(cover.width))] if cover.width else []),
     ]
 
 

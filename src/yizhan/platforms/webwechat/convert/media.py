@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from yizhan.model import Image, Media, Segment, Sticker, Voice
 from yizhan.platforms.kit.media_rules import MediaRule, rule_of, voice_as_file
 from yizhan.platforms.rules import Rules
@@ -13,6 +15,10 @@ def media_rule(segment: Segment, rules: Rules) -> MediaRule | None:
         case Image(Media(format="gif") as media):
             # An animated picture goes as a sticker.
             return rule_of(Sticker(media), rules)
+        case Image(Media() as media):
+            still, moving = rule_of(segment, rules), rule_of(Sticker(media), rules)
+            if still is not None and moving is not None:
+                return replace(still, animated=moving.formats, animated_bytes=moving.bytes)
         case Voice():
             return voice_as_file(rules)
     return rule_of(segment, rules)

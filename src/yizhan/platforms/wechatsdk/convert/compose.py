@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from yizhan.errors import MediaFormat
 from yizhan.model import (
     Card,
     ChannelVideo,
@@ -90,7 +89,7 @@ class CallComposer(WeChatComposer):
             encryptfilemd5="",
             rawthumbsize="",
             **_EMPTY,
-            videoseconds=str(max(1, round(media.duration_ms / 1000))),
+            videoseconds=str(max(1, round(media.duration_ms / 1000))) if media.duration_ms else "",
             thumbheight=str(media.height or ""),
             thumbwidth=str(media.width or ""),
         )
@@ -98,7 +97,7 @@ class CallComposer(WeChatComposer):
 
     def voice(self, segment: Voice, media: Media) -> Part:
         request = wire.ForwardVoice(
-            userName=self.to, fileid="", aeskey="", rawtotalsize="", voiceduration=str(media.duration_ms)
+            userName=self.to, fileid="", aeskey="", rawtotalsize="", voiceduration=str(media.duration_ms or "")
         )
         return self._placed(wire.FORWARD_VOICE, request, "voice", media)
 
@@ -141,12 +140,6 @@ class CallComposer(WeChatComposer):
         if segment.media is None:
             return _part(wire.SEND_XML, request, summary)
         cover = library_media(segment.media)
-        # Covers are not fitted: they travel inside a card, which is no media segment of its own.
-        if cover.format not in (formats := self.rules.words("image.formats")):
-            raise MediaFormat(
-                f"{self.target}: the cover is {cover.format or 'of an unknown format'}; wechatsdk takes "
-                f"{', '.join(formats)} (rule image.formats). Give the card a cover of one of these, or none."
-            )
         need = MediaNeed(cover, scope="account", use="cover")
         return self.part(wire.SEND_XML.name, Draft(wire.SEND_XML, request, segment), summary, need)
 
