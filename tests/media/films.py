@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -32,12 +34,17 @@ def film(
     form: str = "mp4",
     codec: str = "mpeg4",
     pixels: str = "yuv420p",
-    count: int = 10,
+    times: Sequence[int] = range(10),
     aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
+    sounds: Sequence[tuple[str, str]] = (),
     **tags: Any,
 ) -> bytes:
-    """Encode `count` frames of one picture, 25 a second. `tags`: attributes of the codec context (color_trc …)."""
+    """Encode one picture again and again.
+
+    `times`: when each frame is shown, in steps of 40 ms. `sounds`: codec and layout of each sound track, a tone of
+    440 Hz. `tags`: attributes of the codec context (color_trc …).
+    """
     out = io.BytesIO()
     with av.open(out, "w", format=form, options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=25)
@@ -50,12 +57,33 @@ def film(
             stream.bit_rate = 4_000_000
         for name, value in tags.items():
             setattr(stream.codec_context, name, value)
-        for number in range(count):
-            frame = av.VideoFrame.from_image(picture).reformat(format=pixels)
+        tracks = [(container.add_stream(name, rate=48000, layout=layout), layout) for name, layout in sounds]
+        packets = []
+        for number in times:
+            frame = av.VideoFrame.from_image(picture).reformat(format=pixels, dst_color_range=tags.get("color_range"))
             frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for track, layout in tracks:
+            packets += _tone(track, layout, seconds=(max(times) + 1) / 25)
+        for packet in packets:
+            container.mux(packet)
     return out.getvalue()
+
+
+def _tone(track: Any, layout: str, seconds: float) -> list[Any]:
+    """Return the packets of a tone in every channel."""
+    samples = (int(9000 * math.sin(2 * math.pi * 440 * at / 48000)) for at in range(int(seconds * 48000)))
+    channels = av.AudioLayout(layout).nb_channels
+    data = b"".join(struct.pack("<h", value) * channels for value in samples)
+    frame = av.AudioFrame("s16", layout, len(data) // 2 // channels)
+    frame.planes[0].update(data.ljust(frame.planes[0].buffer_size, b"\0"))
+    frame.sample_rate, frame.pts = 48000, 0
+    context = track.codec_context
+    context.open()
+    fitted = av.AudioResampler(context.format, layout, 48000, context.frame_size or 1024)
+    pieces = [*fitted.resample(frame), *fitted.resample(None), None]
+    return [packet for piece in pieces for packet in track.encode(piece)]
 
 
 def light_film(signal: float, transfer: int, *, codec: str = "libx265", size: int = 64) -> bytes:

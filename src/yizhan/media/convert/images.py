@@ -78,7 +78,9 @@ def _traits(picture: Image.Image) -> Traits:
     """Return the traits of an opened picture, with its size as it is shown; read before the picture is decoded."""
     turn = _turn(picture)
     traits = picture_traits(picture, picture.format in _ANIMATED)
-    return replace(traits, width=traits.height, height=traits.width) if turn in _QUARTERS else traits
+    # Of a TIFF, Pillow names the size that it will have.
+    swapped = turn in _QUARTERS and picture.format != "TIFF"
+    return replace(traits, width=traits.height, height=traits.width) if swapped else traits
 
 
 def _compared(before: Traits, result: Path) -> Conversion:

@@ -214,6 +214,10 @@ class _Transcoder:
         self._count = 0
         self._seen = 0
         """Pictures of the source, without those that its edit list leaves out."""
+        self._held: Any = None
+        self._first = (0, 0)
+        """When the first picture is shown and decoded, in units of its stream."""
+        self._end = 0
         self._undated: list[Any] = []
         self._early: list[Any] = []
         """Audio packets before the first frame; the header of the container needs the size of that."""
@@ -294,8 +298,29 @@ class _Transcoder:
             self._early += packets
             return
         for packet in (*self._early, *packets):
-            self._out.mux(packet)
+            self._put(packet)
         self._early.clear()
+
+    def _put(self, packet: Any) -> None:
+        """Write a packet. The last one of the pictures is held back, since it takes what is left of their length."""
+        if packet.stream is not self._pictures or packet.pts is None:
+            self._out.mux(packet)
+            return
+        if self._held is None:
+            self._first = packet.pts, packet.dts
+        else:
+            self._out.mux(self._held)
+        self._held = packet
+        self._end = max(self._end, packet.pts + (packet.duration or 0))
+
+    def _put_last(self) -> None:
+        # The container adds up steps from packet to packet in the order of decoding, in which the picture that is shown
+        # last may come early: at an uneven pace, the film would end too soon.
+        if (last := self._held) is None:
+            return
+        pts, dts = self._first
+        last.duration = max(last.duration or 0, self._end - pts - (last.dts - dts))
+        self._out.mux(last)
 
     def _copied(self, packet: Any, stream: Any) -> None:
         if not packet.size:  # the end of a stream
@@ -358,6 +383,7 @@ class _Transcoder:
             for shaped in self._resampler.resample(None):
                 self._mux(self._sounds.encode(shaped))
             self._mux(self._sounds.encode(None))
+        self._put_last()
 
 
 def _cover_frame(film: Any, about: _SourceInfo) -> Any:
