@@ -7,12 +7,14 @@ async with yizhan.open("data") as yz:
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from yizhan.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    # The list of the public names. Type checkers read it, and so does `_modules`, for the names are loaded lazily.
     from yizhan.blocking import (
         Blocking as Blocking,
         BlockingBroadcast as BlockingBroadcast,
@@ -99,93 +101,30 @@ if TYPE_CHECKING:
     from yizhan.sending.decide import Policy as Policy
     from yizhan.sending.plan import Plan as Plan
 
-_HOME_OF = {
-    "Blocking": "yizhan.blocking",
-    "BlockingBroadcast": "yizhan.blocking",
-    "Broadcast": "yizhan.broadcasts.broadcast",
-    "BroadcastOptions": "yizhan.broadcasts.options",
-    "BroadcastPlan": "yizhan.broadcasts.plan",
-    "BroadcastReport": "yizhan.broadcasts.report",
-    "BroadcastState": "yizhan.broadcasts.states",
-    "Broadcasts": "yizhan.broadcasts.broadcasts",
-    "Button": "yizhan.model",
-    "Buttons": "yizhan.model",
-    "Card": "yizhan.model",
-    "ChannelVideo": "yizhan.model",
-    "ConfigError": "yizhan.errors",
-    "ContactCard": "yizhan.model",
-    "ContentRefused": "yizhan.errors",
-    "DeliveryFailed": "yizhan.errors",
-    "Duplicate": "yizhan.errors",
-    "Engine": "yizhan.engine",
-    "Event": "yizhan.model",
-    "EventKind": "yizhan.model",
-    "File": "yizhan.model",
-    "Forward": "yizhan.model",
-    "HandleExpired": "yizhan.errors",
-    "Image": "yizhan.model",
-    "Link": "yizhan.model",
-    "LoginNeeded": "yizhan.errors",
-    "Markdown": "yizhan.model",
-    "Media": "yizhan.model",
-    "MediaDamaged": "yizhan.errors",
-    "MediaFormat": "yizhan.errors",
-    "MediaTooLarge": "yizhan.errors",
-    "Mention": "yizhan.model",
-    "Message": "yizhan.model",
-    "MiniProgram": "yizhan.model",
-    "Native": "yizhan.model",
-    "NotAllowed": "yizhan.errors",
-    "NotAsAnnounced": "yizhan.errors",
-    "OutcomeUnknown": "yizhan.errors",
-    "PauseAfter": "yizhan.broadcasts.options",
-    "PauseReason": "yizhan.broadcasts.states",
-    "Plan": "yizhan.sending.plan",
-    "PlatformError": "yizhan.errors",
-    "Policy": "yizhan.sending.decide",
-    "QuietHours": "yizhan.broadcasts.options",
-    "Quote": "yizhan.model",
-    "Receipt": "yizhan.model",
-    "Recipient": "yizhan.broadcasts.rows",
-    "RecipientState": "yizhan.broadcasts.rows",
-    "Refused": "yizhan.errors",
-    "Rejected": "yizhan.errors",
-    "Reply": "yizhan.model",
-    "ShareSettings": "yizhan.media.share",
-    "State": "yizhan.model",
-    "Sticker": "yizhan.model",
-    "StorageError": "yizhan.errors",
-    "Target": "yizhan.model",
-    "TargetGone": "yizhan.errors",
-    "Text": "yizhan.model",
-    "Throttled": "yizhan.errors",
-    "Trust": "yizhan.media.references",
-    "Unavailable": "yizhan.errors",
-    "UnknownAccount": "yizhan.errors",
-    "UnknownTarget": "yizhan.errors",
-    "Unsupported": "yizhan.errors",
-    "Video": "yizhan.model",
-    "Voice": "yizhan.model",
-    "WindowClosed": "yizhan.errors",
-    "WireMismatch": "yizhan.errors",
-    "YizhanError": "yizhan.errors",
-    "open": "yizhan.opening",
-    "open_blocking": "yizhan.opening",
-}
-"""The module of every public name. The imports above say the same to type checkers; a test compares the two."""
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605
+@cache
+def _modules() -> dict[str, str]:
+    """Return the module of each public name, read from the imports above."""
+    import ast
+    import pkgutil
+
+    tree = ast.parse(pkgutil.get_data(__name__, "__init__.py") or b"")
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    public = {alias.asname: str(node.module) for node in imports for alias in node.names if alias.asname}
+    return {name: module for name, module in sorted(public.items()) if name != "__version__"}
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name):
         """Load a public name on first use, so that `import yizhan` stays light."""
-        if name not in _HOME_OF:
+        if name == "__all__":
+            return list(_modules())
+        if name.startswith("_") or name not in _modules():
             raise AttributeError(f"module 'yizhan' has no attribute '{name}'")
-        value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        value = globals()[name] = getattr(import_module(_modules()[name]), name)
         return value
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return list(_modules())
