@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 
+import yizhan
 from tests.pigeon import SEND, Letter
-from yizhan.errors import Unsupported
+from yizhan.errors import ConfigError, Unsupported
 from yizhan.model import (
     BytesContent,
     Content,
@@ -25,7 +27,7 @@ from yizhan.model import (
 )
 from yizhan.platforms.adapter import AccountContext, Adapter, MediaNeed, Part, Progress
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.spec import AccountSettings, ProxiedSettings, platforms
+from yizhan.platforms.spec import AccountSettings, Address, Platform, ProxiedSettings, platforms
 from yizhan.testing.conformance.samples import PICTURE, MemoryStateStore
 from yizhan.wire import Secret, is_secret, mask_text
 from yizhan.world import TurnableClock
@@ -36,6 +38,8 @@ ANN = Target("pigeon.loft", "user", "ann")
 class Settings(ProxiedSettings, frozen=True, kw_only=True):
     base_url: str = "https://pigeon.example/"
     ring: Annotated[str, Secret()] = ""
+    loft: Address = ""
+    greeting_url: str = ""
 
 
 class Smallest(Adapter):
@@ -154,3 +158,20 @@ def test_every_secret_of_the_platforms_is_masked(name: str) -> None:
 
     assert is_secret(name)
     assert f"<a><{name}>***</{name}></a>" == mask_text(f"<a><{name}>value</{name}></a>")
+
+
+def test_addresses_are_known_by_their_type_and_not_by_their_name() -> None:
+    pigeon = Platform("pigeon", "Pigeon post", "qq", Settings, {}, "pigeon:Adapter", "pigeon:Server", Path())
+
+    assert {"base_url", "loft"} == pigeon.addresses
+
+
+@pytest.mark.parametrize(("platform", "setting"), [("qqbot", "token_url"), ("ilink", "cdn_url"), ("wecom", "base_url")])
+async def test_a_setting_that_should_be_an_address_and_is_none_is_refused(
+    platform: str, setting: str, tmp_path: Path
+) -> None:
+    settings = {**platforms()[platform].sandbox_settings, setting: "127.0.0.1:8791"}
+
+    async with yizhan.open(tmp_path) as yz:
+        with pytest.raises(ConfigError, match=f"{setting} is '127.0.0.1:8791', which is not an address"):
+            await yz.add_account(f"{platform}.main", **settings)

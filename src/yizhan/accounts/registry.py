@@ -194,7 +194,7 @@ def _checked(name: str, settings: Mapping[str, Any], platform: Platform) -> dict
     platform.rules(checked.rules_profile or None, checked.rules)
     plain: dict[str, Any] = msgspec.to_builtins(checked)
     for setting, value in plain.items():
-        if setting.endswith("_url") and value and not _is_address(value):
+        if setting in platform.addresses and value and not _is_address(value):
             raise ConfigError(
                 f"{name}: {setting} is '{value}', which is not an address. Expected scheme and host, such as "
                 "http://127.0.0.1:8791."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -49,10 +49,22 @@ Proxy: TypeAlias = Annotated[str, Meta(pattern=r"^(https?://\S+)?$"), Secret()]
 """For account settings: the address of an HTTP proxy, `http://user:password@host:3128`; empty for none."""
 
 
-class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the account settings of every platform. Secret fields are marked: `token: Annotated[str, Secret()]`."""
+class AddressMark:
+    """Marks a setting as the address of a service, scheme and host, which is checked when the account is stored."""
 
-    base_url: str = ""
+
+Address: TypeAlias = Annotated[str, AddressMark()]
+"""For account settings: the address of a service; empty for the default."""
+
+
+class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the account settings of every platform.
+
+    Secret fields are marked: `token: Annotated[str, Secret()]`. Addresses have the type `Address`; a subclass with
+    another default for `base_url` need not repeat it.
+    """
+
+    base_url: Address = ""
     """Scheme and host of the platform; empty: the vendor's own."""
     rules_profile: str = ""
     """Dated profile of limits; the newest if empty."""
@@ -118,12 +130,24 @@ class Platform:
         return frozenset(secret_fields(self.settings))
 
     @cached_property
+    def addresses(self) -> frozenset[str]:
+        """The names of the settings that are addresses."""
+        return frozenset(_address_fields(self.settings))
+
+    @cached_property
     def rules_file(self) -> Path:
         return self.folder / "rules.toml"
 
     def rules(self, profile: str | None = None, overrides: Mapping[str, Any] | None = None) -> Rules:
         """Return the limits of this platform under a dated profile (the newest if None)."""
         return Rules.load(self.rules_file, profile, overrides)
+
+
+def _address_fields(settings: type[AccountSettings]) -> Iterator[str]:
+    for owner in settings.__mro__:
+        for name, hint in get_type_hints(owner, include_extras=True).items():
+            if any(isinstance(mark, AddressMark) for mark in get_args(hint)[1:]):
+                yield name
 
 
 def _load(path: str) -> Any:

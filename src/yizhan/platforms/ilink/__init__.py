@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yizhan.platforms.spec import KindCapabilities, Platform, ProxiedSettings
+from yizhan.platforms.spec import Address, KindCapabilities, Platform, ProxiedSettings
 
 VENDOR = "https://ilinkai.weixin.qq.com"
 CDN = "https://novac2c.cdn.weixin.qq.com"
@@ -22,7 +22,7 @@ class Settings(ProxiedSettings, frozen=True, omit_defaults=True):
 
     base_url: str = VENDOR
     """The address at which logins begin. The login returns the address of the other calls."""
-    cdn_url: str = ""
+    cdn_url: Address = ""
     """The address of media when the platform names no full one; empty: the vendor's CDN, or
     `base_url` when that is not the vendor's."""
     bot_agent: str = "yizhan/0.1"

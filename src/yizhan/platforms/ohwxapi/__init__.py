@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from yizhan.model.secret import Secret
-from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
+from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, Address, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8898"
 """The usual address of a gateway."""
@@ -26,7 +26,7 @@ class Settings(AccountSettings, frozen=True, kw_only=True):
     """The account to act as, such as `wxid_…`."""
     base_url: str = VENDOR
     """The gateway's address: scheme, host and port."""
-    socket_url: str = ""
+    socket_url: Address = ""
     """The WebSocket's address when it is elsewhere; empty: `/ws` below `base_url`, or `/ws/<wxid>/<security_code>`."""
     security_code: Annotated[str, Secret()] = ""
     """The code that hosted gateways want in the WebSocket's path."""

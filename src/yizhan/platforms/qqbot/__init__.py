@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from yizhan.model.secret import Secret
-from yizhan.platforms.spec import KindCapabilities, Platform, ProxiedSettings
+from yizhan.platforms.spec import Address, KindCapabilities, Platform, ProxiedSettings
 
 VENDOR = "https://api.bot.qq.com"
 """Serves every role since 2026-08-10."""
@@ -29,7 +29,7 @@ class Settings(ProxiedSettings, frozen=True, kw_only=True):
     """AppSecret."""
     base_url: str = VENDOR
     """Scheme and host; the older pair is https://api.sgroup.qq.com with https://bots.qq.com for the token."""
-    token_url: str = ""
+    token_url: Address = ""
     """Scheme and host of the access token, where it is another."""
     receive: Literal["socket", "webhook", "off"] = "socket"
     """How events arrive: over the gateway's socket, or pushed to this program's own address."""

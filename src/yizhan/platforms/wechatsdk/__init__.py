@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from yizhan.model.secret import Secret
-from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, KindCapabilities, Platform
+from yizhan.platforms.spec import CARDS, MEDIA, AccountSettings, Address, KindCapabilities, Platform
 
 VENDOR = "http://127.0.0.1:8888"
 """The default address of the API."""
@@ -43,7 +43,7 @@ class Settings(AccountSettings, frozen=True):
     """The address of that listener; not loopback when the client runs on another machine."""
     listen_port: int = 0
     """0: any free port."""
-    callback_url: str = ""
+    callback_url: Address = ""
     """The listener's address as the client reaches it, scheme to port; empty: listen_host and port."""
     login_seconds: int = 240
     """How long a login waits for the phone."""
