@@ -42,80 +42,10 @@ Written by `python -m checks.blocking --write` from the asynchronous classes.
 from __future__ import annotations
 
 '''
-BASE = '''
-
-T = TypeVar("T")
-
-
-class _Loop:
-    """The event loop of one open store, in a thread."""
-
-    def __init__(self) -> None:
-        self._thread = LoopThread()
-        self._closed = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise StorageError("This store is closed; use it within its `with` block, or before close().")
-        return self._thread.run(work)
-
-    def call(self, method: Callable[[], T]) -> T:
-        """Call a method that does not wait, on the loop."""
-
-        async def once() -> T:
-            return method()
-
-        return self.run(once())
-
-    def each(self, values: AsyncIterator[T]) -> Iterator[T]:
-        while True:
-            try:
-                yield self.run(_next(values))
-            except StopAsyncIteration:
-                return
-
-    def end(self, last: Coroutine[Any, Any, None] | None = None) -> None:
-        if self._closed:
-            if last is not None:
-                last.close()
-            return
-        try:
-            if last is not None:
-                self.run(last)
-        finally:
-            self._closed = True
-            self._thread.close()
-
-
-async def _next(values: AsyncIterator[T]) -> T:
-    return await anext(values)
-'''
-OPENING = '''
+OPENING = """
     def __init__(self, path: str | Path = "yizhan-data") -> None:
-        self._loop = _Loop()
-        try:
-            self._inner = self._loop.run(Engine.open(path))
-        except BaseException:
-            self._loop.end()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
-        self._loop.end(self._inner.close())
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine of this store, such as a raw call: `yz.run(yz.adapter("qqbot.main").call(…))`."""
-        return self._loop.run(work)
-'''
+        super().__init__(Engine.open(path))
+"""
 
 
 @dataclass
@@ -132,29 +62,23 @@ def written() -> str:
     """Return the file as the classes want it."""
     module = Module()
     for where, name in (
-        ("collections.abc", "AsyncIterator"),
-        ("collections.abc", "Callable"),
-        ("collections.abc", "Coroutine"),
         ("collections.abc", "Iterator"),
         ("pathlib", "Path"),
-        ("types", "TracebackType"),
-        ("typing", "Any"),
-        ("typing", "Self"),
-        ("typing", "TypeVar"),
         ("yizhan.engine", "Engine"),
-        ("yizhan.errors", "StorageError"),
-        ("yizhan.runtime.event_loop", "LoopThread"),
+        ("yizhan.runtime.blocking", "BlockingStore"),
+        ("yizhan.runtime.blocking", "StoreLoop"),
     ):
         module.need(where, name)
     classes = [_class(name, module) for name in sorted(WRAPPED, key=lambda name: name == "Engine")]
     lines = [f"from {where} import {', '.join(sorted(names))}" for where, names in sorted(module.imports.items())]
-    return HEAD + "\n".join(lines) + BASE + "".join(classes)
+    return HEAD + "\n".join(lines) + "".join(classes)
 
 
 def _class(name: str, module: Module) -> str:
     path, blocking = WRAPPED[name]
     module.need(_module_of(path), name)
-    out = [f'\n\nclass {blocking}:\n    """`{name}`, waiting for its results."""\n']
+    base = "(BlockingStore[Engine])" if name == "Engine" else ""
+    out = [f'\n\nclass {blocking}{base}:\n    """`{name}`, waiting for its results."""\n']
     out.append(OPENING if name == "Engine" else _init(name))
     for source in (*INHERITED.get(name, ()), path):
         tree = ast.parse((SOURCE / source).read_text("utf-8"))
@@ -188,7 +112,7 @@ def _is_public(method: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> bo
 def _init(name: str) -> str:
     values = ("number", "name", "total", "repeated") if name == "Broadcast" else ()
     lines = [
-        f"\n    def __init__(self, loop: _Loop, inner: {name}) -> None:\n",
+        f"\n    def __init__(self, loop: StoreLoop, inner: {name}) -> None:\n",
         "        self._loop, self._inner = loop, inner\n",
         *(f"        self.{value} = inner.{value}\n" for value in values),
     ]

@@ -5,10 +5,9 @@ Written by `python -m checks.blocking --write` from the asynchronous classes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 from yizhan.accounts.contacts import Contacts
 from yizhan.broadcasts.broadcast import Broadcast
@@ -22,70 +21,22 @@ from yizhan.broadcasts.states import BroadcastState
 from yizhan.calls.deliveries import Which
 from yizhan.calls.streams import TextStream
 from yizhan.engine import Engine
-from yizhan.errors import StorageError
 from yizhan.media.ingest import Progress
 from yizhan.media.library import Check, Library
 from yizhan.media.references import Trust
 from yizhan.media.sources import Source
 from yizhan.model import Event, Forward, Kind, Media, Message, Receipt, Reply, SegmentLike, State, Target
 from yizhan.platforms.adapter import Adapter, Finding, LoginStep
-from yizhan.runtime.event_loop import LoopThread
+from yizhan.runtime.blocking import BlockingStore, StoreLoop
 from yizhan.sending.accept import Moment, Targets
 from yizhan.sending.operations import Outcome
 from yizhan.sending.plan import Plan
-
-T = TypeVar("T")
-
-
-class _Loop:
-    """The event loop of one open store, in a thread."""
-
-    def __init__(self) -> None:
-        self._thread = LoopThread()
-        self._closed = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise StorageError("This store is closed; use it within its `with` block, or before close().")
-        return self._thread.run(work)
-
-    def call(self, method: Callable[[], T]) -> T:
-        """Call a method that does not wait, on the loop."""
-
-        async def once() -> T:
-            return method()
-
-        return self.run(once())
-
-    def each(self, values: AsyncIterator[T]) -> Iterator[T]:
-        while True:
-            try:
-                yield self.run(_next(values))
-            except StopAsyncIteration:
-                return
-
-    def end(self, last: Coroutine[Any, Any, None] | None = None) -> None:
-        if self._closed:
-            if last is not None:
-                last.close()
-            return
-        try:
-            if last is not None:
-                self.run(last)
-        finally:
-            self._closed = True
-            self._thread.close()
-
-
-async def _next(values: AsyncIterator[T]) -> T:
-    return await anext(values)
 
 
 class BlockingBroadcast:
     """`Broadcast`, waiting for its results."""
 
-    def __init__(self, loop: _Loop, inner: Broadcast) -> None:
+    def __init__(self, loop: StoreLoop, inner: Broadcast) -> None:
         self._loop, self._inner = loop, inner
         self.number = inner.number
         self.name = inner.name
@@ -164,7 +115,7 @@ class BlockingBroadcast:
 class BlockingBroadcasts:
     """`Broadcasts`, waiting for its results."""
 
-    def __init__(self, loop: _Loop, inner: Broadcasts) -> None:
+    def __init__(self, loop: StoreLoop, inner: Broadcasts) -> None:
         self._loop, self._inner = loop, inner
 
     def create(
@@ -199,7 +150,7 @@ class BlockingBroadcasts:
 class BlockingContacts:
     """`Contacts`, waiting for its results."""
 
-    def __init__(self, loop: _Loop, inner: Contacts) -> None:
+    def __init__(self, loop: StoreLoop, inner: Contacts) -> None:
         self._loop, self._inner = loop, inner
 
     def put(self, name: str, targets: str | Target | Iterable[str | Target]) -> None:
@@ -222,7 +173,7 @@ class BlockingContacts:
 class BlockingLibrary:
     """`Library`, waiting for its results."""
 
-    def __init__(self, loop: _Loop, inner: Library) -> None:
+    def __init__(self, loop: StoreLoop, inner: Library) -> None:
         self._loop, self._inner = loop, inner
 
     def add(
@@ -252,7 +203,7 @@ class BlockingLibrary:
 class BlockingTextStream:
     """`TextStream`, waiting for its results."""
 
-    def __init__(self, loop: _Loop, inner: TextStream) -> None:
+    def __init__(self, loop: StoreLoop, inner: TextStream) -> None:
         self._loop, self._inner = loop, inner
 
     def write(self, text: str) -> None:
@@ -264,32 +215,11 @@ class BlockingTextStream:
         return self._loop.run(self._inner.close(timeout))
 
 
-class Blocking:
+class Blocking(BlockingStore[Engine]):
     """`Engine`, waiting for its results."""
 
     def __init__(self, path: str | Path = "yizhan-data") -> None:
-        self._loop = _Loop()
-        try:
-            self._inner = self._loop.run(Engine.open(path))
-        except BaseException:
-            self._loop.end()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Finish what is under way (a few seconds at most), then close everything. Waiting deliveries stay stored."""
-        self._loop.end(self._inner.close())
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for a coroutine of this store, such as a raw call: `yz.run(yz.adapter("qqbot.main").call(…))`."""
-        return self._loop.run(work)
+        super().__init__(Engine.open(path))
 
     def wait(
         self,
