@@ -28,6 +28,7 @@ from yizhan.media.names import clean_name, cut_name
         ("photo\u202egpj.exe", "photogpj.exe"),
         ("\ufeffname.txt", "name.txt"),
         ("\ud800half.txt", "half.txt"),
+        ("报告.pdf".encode("gbk").decode("utf-8", "surrogateescape"), "报告.pdf"),
         ("  spaces .txt ", "spaces .txt"),
         (".gitignore", ".gitignore"),
         ("", ""),
@@ -46,7 +47,8 @@ def test_a_long_name_is_cut_before_its_extension() -> None:
 
 
 def test_a_cut_leaves_no_joiner_at_the_end_and_no_letter_without_its_marks() -> None:
-    assert "ab👩" == cut_name("ab👩\u200d👩\u200d👧", len("ab👩\u200d".encode()))
+    assert "ab" == cut_name("ab👩\u200d👩\u200d👧", len("ab👩\u200d".encode()))
+    assert "ab🇨🇳.pdf" == cut_name("ab🇨🇳🇨🇳.pdf", len("ab🇨🇳🇨.pdf".encode()))
     assert "caf" == cut_name("cafe\u0301", 4)
 
 

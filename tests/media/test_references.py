@@ -69,7 +69,7 @@ def library(tmp_path: Path) -> Library:
 
 def ok(body: bytes, *headers: str, length: int | None = None, status: str = "200 OK") -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body
 
 
 async def test_an_address_becomes_media_under_the_name_in_its_path(server: Server, library: Library) -> None:
@@ -86,7 +86,10 @@ async def test_an_address_becomes_media_under_the_name_in_its_path(server: Serve
         ("attachment; filename=\"x.pdf\"; filename*=utf-8'zh'%E6%8A%A5.pdf", "报.pdf"),
         ('attachment; filename="a \\"b\\".pdf"', 'a "b".pdf'),
         ("inline; filename=plain.pdf", "plain.pdf"),
-        ('attachment; filename="../../etc/passwd"', "passwd"),
+        ('attachment; filename="../../etc/passwd"', "passwd.png"),
+        ('attachment; filename="%B1%A8%B8%E6.pdf"', "报告.pdf"),
+        ("attachment; filename*=GB2312''%88%F3%B8%E6.pdf", "報告.pdf"),
+        ('attachment; filename="=?GBK?B?sai45i5wZGY=?="', "报告.pdf"),
         ('attachment; filename="%E6%8A%A5.pdf"', "报.pdf"),
         ("attachment; filename*=nosuch''%FF.pdf", "file.bin"),
         ("attachment", "file.bin"),
@@ -96,6 +99,39 @@ async def test_the_name_in_the_header_wins(server: Server, library: Library, hea
     server.script = [ok(PNG, f"Content-Disposition: {header}")]
 
     assert name == (await library.add(server.url + "/file.bin", trust=server.trust())).name
+
+
+@pytest.mark.parametrize("name", ["报告.pdf", "季度總結（终）.docx"])
+async def test_a_name_in_raw_gbk_is_read(server: Server, library: Library, name: str) -> None:
+    head = b'Content-Disposition: attachment; filename="' + name.encode("gbk") + b'"'
+    server.script = [ok(PNG, head.decode("utf-8", "surrogateescape"))]
+
+    assert name == (await library.add(server.url + "/x", trust=server.trust())).name
+
+
+@pytest.mark.parametrize(
+    ("tail", "name"),
+    [
+        ("files/download?id=12", "download.png"),
+        ("export.php?what=report", "export.png"),
+        ("f/8f3a99", "8f3a99.png"),
+        ("release-1.2", "release-1.2.png"),
+        ("photo.jpeg", "photo.jpeg"),
+        ("%B1%A8%B8%E6.bin", "报告.bin"),
+    ],
+)
+async def test_a_download_without_an_extension_gets_that_of_its_bytes(
+    server: Server, library: Library, tail: str, name: str
+) -> None:
+    server.script = [ok(PNG)]
+
+    assert name == (await library.add(f"{server.url}/{tail}", trust=server.trust())).name
+
+
+async def test_a_name_that_the_caller_gives_stays_without_an_extension(server: Server, library: Library) -> None:
+    server.script = [ok(PNG)]
+
+    assert "Makefile" == (await library.add(server.url + "/x", "Makefile", trust=server.trust())).name
 
 
 async def test_a_name_in_raw_utf8_is_read(server: Server, library: Library) -> None:

@@ -45,14 +45,17 @@ def test_a_changed_name_is_told_and_an_unchanged_one_is_not() -> None:
     assert "" == changed_name_note("a", "a")
 
 
-@pytest.mark.parametrize("platform", ["wechatsdk", "ohwxapi", "webwechat"])
+@pytest.mark.parametrize("platform", ["wechatsdk", "ohwxapi", "webwechat", "ilink", "qqbot", "wecom"])
 async def test_the_receipt_says_when_a_wire_cannot_carry_a_name(platform: str) -> None:
     adapter = adapter_of(platform_named(platform))
     media = Media("ab" * 32, "cd" * 16, 1, 4000, "file", "application/pdf", "pdf")
-    target = Target(f"{platform}.main", "user", "someone")
+    target = Target(f"{platform}.main", *(("group", "me") if platform == "wecom" else ("user", "someone")))
 
-    changed, unchanged = [adapter.compose(message_of(File(media, name)), target)[0] for name in ("a:b.pdf", "a.pdf")]
+    names = ("a:b.pdf", "a.pdf", "gpj.\u202efdp.pdf", f"{FAMILY * 40}.pdf")
+    changed, unchanged, turned, long = [adapter.compose(message_of(File(media, name)), target)[0] for name in names]
 
     await adapter.close()
     assert "The name 'a:b.pdf' was changed to 'a_b.pdf'." == changed.note
     assert "" == unchanged.note
+    assert turned.note.endswith("was changed to 'gpj.fdp.pdf'.")
+    assert "was changed to" in long.note

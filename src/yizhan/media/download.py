@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from email.header import decode_header, make_header
 from urllib.parse import unquote
 
 import aiohttp
@@ -16,6 +17,7 @@ from yarl import URL
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused
 from yizhan.media.address_guard import AllowList, Forbidden, GuardedSocketFactory, check_host
+from yizhan.media.names import decoded_name, unquoted_name
 
 log = logging.getLogger(__name__)
 
@@ -226,29 +228,39 @@ def _version(answer: aiohttp.ClientResponse) -> str:
 
 
 def _name_in_path(url: URL) -> str:
-    return url.name if url.name not in ("", "/") else ""
+    return unquoted_name(url.raw_name) if url.raw_name not in ("", "/") else ""
 
 
 _EXTENDED = re.compile(r"filename\*\s*=\s*([\w-]+)'[^']*'([^;]+)", re.I)
 _PLAIN = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]+))', re.I)
+_ENCODED_WORD = re.compile(r"=\?[\w-]+\?[bq]\?[^?]*\?=", re.I)
+_SUBSETS = {"gb2312": "gb18030", "gbk": "gb18030"}
+"""Encodings that servers name although they write the larger one."""
 
 
 def _name_in_header(value: str) -> str:
-    """Return the file name of a Content-Disposition (RFC 6266), or the empty string."""
+    """Return the file name of a Content-Disposition (RFC 6266), or the empty string.
+
+    Many servers write what the standard does not have: UTF-8 and GBK as they are, percent signs in the plain form, and
+    the encoded words of mail.
+    """
+    # Decoded first: the second byte of a letter in GBK may be a backslash.
+    value = decoded_name(value)
     found = _EXTENDED.search(value)
     if found:
-        try:
-            return unquote(found[2].strip(), encoding=found[1], errors="strict")
-        except (LookupError, UnicodeDecodeError):
-            pass
+        with suppress(LookupError, UnicodeDecodeError):
+            encoding = _SUBSETS.get(found[1].lower(), found[1])
+            return unquote(found[2].strip(), encoding=encoding, errors="strict")
     found = _PLAIN.search(value)
     if not found:
         return ""
     name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
-    # Many servers send UTF-8 in headers as it is.
     with suppress(UnicodeEncodeError, UnicodeDecodeError):
         name = name.encode("latin-1").decode()
-    return unquote(name) if re.search(r"%[0-9A-Fa-f]{2}", name) else name
+    if _ENCODED_WORD.search(name):
+        with suppress(LookupError, ValueError):
+            return str(make_header(decode_header(name)))
+    return unquoted_name(name) if re.search(r"%[0-9A-Fa-f]{2}", name) else name
 
 
 class _Decompressor:

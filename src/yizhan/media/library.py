@@ -15,7 +15,7 @@ import msgspec
 from yizhan.errors import MediaDamaged, MediaFormat, MediaTooLarge, Refused, StorageError
 from yizhan.media.blobs import Blobs
 from yizhan.media.ingest import Digests, Progress, ingest
-from yizhan.media.names import clean_name
+from yizhan.media.names import clean_name, with_extension
 from yizhan.media.probe import Findings, probe
 from yizhan.media.references import OWNER, Trust, digest_in, open_path, open_text
 from yizhan.media.sources import Source, SourceStream, open_source
@@ -223,6 +223,8 @@ class Library:
             found = await self._take_in(opened, file, progress)
             shown = clean_name(opened.name if name is None else name)
             findings = await asyncio.to_thread(probe, file, found.size)
+            if opened.downloaded and name is None:
+                shown = with_extension(shown, findings.format)
             if check is not None:
                 check(found, findings)
             # Before anything is kept: the wrong kind stores nothing.

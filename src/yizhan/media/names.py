@@ -1,9 +1,13 @@
-"""Cleans and shortens file names."""
+"""Reads, cleans and shortens file names."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
+from urllib.parse import unquote_to_bytes
+
+from yizhan.model.split import joined
 
 MAX_NAME_BYTES = 255
 """UTF-8 bytes; the limit of common file systems, and more than any wire takes."""
@@ -12,14 +16,51 @@ MAX_NAME_BYTES = 255
 _HARMFUL = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\ufeff\u2028\u2029\ufff9-\ufffb]")
 _HANGING = re.compile("[\\s\u200d]+$")
 _EXTENSION = re.compile(r"\.[^.\s]{1,16}$")
+_LETTERED = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,9})$")
+_OF_PROGRAMS = ("php", "asp", "aspx", "ashx", "jsp", "jspx", "do", "action", "cgi", "pl", "py", "rb")
+"""Extensions in addresses that name what makes the answer, and not the answer."""
+_NAMED_OTHERWISE = {"jpeg": "jpg", "apng": "png", "silk3": "silk", "tiff": "tif", "odf": "", "ole": ""}
+"""By our name of the format, the usual extension where it is another; empty for formats with several."""
+
+
+def decoded_name(name: str) -> str:
+    """Return a name from a file system or a header, whose bytes may be GBK, as people read it.
+
+    Python keeps bytes that are no UTF-8 as lone surrogates. Windows packs names in GBK into archives, and servers in
+    China write them into headers.
+    """
+    if name.isascii() or not any("\udc80" <= character <= "\udcff" for character in name):
+        return name
+    with suppress(UnicodeError):
+        return name.encode("utf-8", "surrogateescape").decode("gb18030")
+    return name
+
+
+def unquoted_name(text: str) -> str:
+    """Return a percent-encoded name, whose bytes are UTF-8 or GBK."""
+    data = unquote_to_bytes(text)
+    for encoding in ("utf-8", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            return data.decode(encoding)
+    return text
+
+
+def with_extension(name: str, form: str) -> str:
+    """Return the name of a download with the extension of its format, where it has none or that of a program."""
+    extension = _NAMED_OTHERWISE.get(form, form)
+    found = _LETTERED.search(name)
+    if not name or not extension or (found and found[1].lower() not in _OF_PROGRAMS):
+        return name
+    return f"{name[: found.start()] if found else name}.{extension}"
 
 
 def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
     """Return the last component of `name` without control characters, in at most `limit` bytes of UTF-8.
 
-    Letters of every script stay; a name that is cut keeps its extension. Returns the empty string if nothing is left.
+    Bytes in GBK are read. Letters of every script stay; a name that is cut keeps its extension. Returns the empty
+    string if nothing is left.
     """
-    base = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    base = decoded_name(name).replace("\\", "/").rstrip("/").rpartition("/")[2]
     base = _HARMFUL.sub("", "".join(c for c in base if unicodedata.category(c) not in ("Cc", "Cs")))
     base = base.strip()
     if not base.strip(". "):
@@ -28,7 +69,7 @@ def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:
 
 
 def cut_name(name: str, limit: int) -> str:
-    """Return `name` in at most `limit` UTF-8 bytes, cut before its extension and between characters."""
+    """Return `name` in at most `limit` UTF-8 bytes, cut before its extension and between graphemes."""
     if len(name.encode()) <= limit:
         return name
     found = _EXTENSION.search(name)
@@ -38,15 +79,8 @@ def cut_name(name: str, limit: int) -> str:
 
 
 def cut_text(text: str, limit: int) -> str:
-    """Return the longest beginning of `text` in at most `limit` UTF-8 bytes, cut between characters."""
-    kept = text.encode()[: max(limit, 0)].decode("utf-8", "ignore")
-    # A combining mark belongs to the letter before it: never cut between them, or end with a joiner.
-    if len(kept) < len(text) and _attached(text[len(kept)]):
-        while kept and _attached(kept[-1]):
-            kept = kept[:-1]
-        kept = kept[:-1]
-    return _HANGING.sub("", kept)
-
-
-def _attached(character: str) -> bool:
-    return unicodedata.category(character) in ("Mn", "Me")
+    """Return the longest beginning of `text` in at most `limit` UTF-8 bytes, cut between graphemes."""
+    kept = len(text.encode()[: max(limit, 0)].decode("utf-8", "ignore"))
+    while 0 < kept < len(text) and joined(text, kept):
+        kept -= 1
+    return _HANGING.sub("", text[:kept])

@@ -106,7 +106,7 @@ def _download(url: str, trust: Trust) -> SourceStream:
             opened.name = download.name
             yield piece
 
-    opened = SourceStream(named(), download.name, download.shown)
+    opened = SourceStream(named(), download.name, download.shown, downloaded=True)
     return opened
 
 

@@ -42,6 +42,8 @@ class SourceStream:
     """The source in error texts."""
     open_file: Callable[[], IO[bytes]] | None = None
     """Opens the same bytes for a look at them before they are copied; None where they can be read only once."""
+    downloaded: bool = False
+    """Whether the name is that of an address or a header, which may lack the extension of the content."""
 
 
 def open_source(source: Source) -> SourceStream:

@@ -40,6 +40,7 @@ from yizhan.platforms.kit.markdown import plain_text, split_markdown
 from yizhan.platforms.kit.words import Piece, Words, runs
 from yizhan.platforms.rules import Rules
 from yizhan.wire import explain
+from yizhan.wire.filename import changed_name_note, safe_name
 
 T = TypeVar("T")
 Request = TypeVar("Request", bound=Struct)
@@ -330,6 +331,13 @@ _METHODS = (
 def name_of(media: Media, given: str = "") -> str:
     """Return the file name that people see: the segment's, the media's own, or its kind and format."""
     return given or media.name or (f"{media.kind}.{media.format}" if media.format else media.kind)
+
+
+def carried_name(media: Media, given: str = "") -> tuple[str, str]:
+    """Return the file name as a wire carries it, and the note for the receipt if it is another than people gave."""
+    name = name_of(media, given)
+    carried = safe_name(name)
+    return carried, changed_name_note(name, carried)
 
 
 def amount(size: int) -> str:

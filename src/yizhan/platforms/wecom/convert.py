@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from yizhan.errors import UnknownTarget
 from yizhan.model import File, Image, Link, Media, Mention, Native, Target, Video, Voice
 from yizhan.platforms.adapter import MediaNeed, Part
-from yizhan.platforms.kit.composer import Composer, amount, name_of
+from yizhan.platforms.kit.composer import Composer, amount, carried_name
 from yizhan.platforms.kit.words import Piece
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wecom import wire
@@ -88,7 +88,8 @@ class RobotComposer(Composer):
 
     def placed(self, kind: str, media: Media, name: str, note: str = "") -> Part:
         """Return a message whose media are uploaded first. The upload carries the name."""
-        shown = name_of(media, name)
+        shown, changed = carried_name(media, name)
+        note = " ".join(filter(None, (note, changed)))
         need = MediaNeed(media, "account", f"{kind} {shown}", shown)
         return self.part(wire.SEND.name, Draft(wire.Send("", kind)), f"{kind} {amount(media.size)}", need, note=note)
 

@@ -17,10 +17,11 @@ from yizhan.model import File, Forward, Image, Media, Message, Native, Segment, 
 from yizhan.platforms.adapter import Limit, MediaNeed, Part
 from yizhan.platforms.ilink import wire
 from yizhan.platforms.ilink.convert.placed import Placed, media_item, outbound_media
-from yizhan.platforms.kit.composer import Composer, amount, name_of
+from yizhan.platforms.kit.composer import Composer, amount, carried_name
 from yizhan.platforms.kit.words import Piece
 from yizhan.platforms.rules import Rules
 from yizhan.wire import explain
+from yizhan.wire.filename import safe_name
 
 AS_FILE = "Bots show no voice messages on iLink: sent as a file."
 REFERRED = (
@@ -75,12 +76,15 @@ class ItemComposer(Composer):
         return self._placed("file", segment.name, media)
 
     def voice(self, segment: Voice, media: Media) -> Part:
-        return replace(self._placed("file", segment.name, media), note=AS_FILE)
+        part = self._placed("file", segment.name, media)
+        return replace(part, note=" ".join(filter(None, (AS_FILE, part.note))))
 
     def _placed(self, kind: str, name: str, media: Media) -> Part:
         scope = "account" if self.rules["handle.scope"] == "account" else str(self.target)
-        item = media_item(kind, media.size, file_name=name_of(media, name))
-        return self._item(item, f"{kind} {amount(media.size)}", MediaNeed(media, scope, use=kind))
+        # Only files have a name on this wire.
+        shown, note = carried_name(media, name) if kind == "file" else ("", "")
+        item = media_item(kind, media.size, file_name=shown)
+        return self._item(item, f"{kind} {amount(media.size)}", MediaNeed(media, scope, use=kind), note=note)
 
     def forward(self, segment: Forward) -> Part:
         reference = segment.reference
@@ -100,7 +104,7 @@ class ItemComposer(Composer):
         if not self.rules["forward.by_reference"]:
             self.refuse(segment, f"the rules ({self.rules.profile}) trust no reference", _SAVE)
         size = reference.get("size")
-        name = segment.name or str(reference.get("name") or "")
+        name = safe_name(segment.name or str(reference.get("name") or ""))
         media = outbound_media(Placed(param, key))
         item = media_item(segment.kind, size if isinstance(size, int) else 0, file_name=name, media=media)
         return self._item(item, f"{segment.kind}, sent on", note=REFERRED)

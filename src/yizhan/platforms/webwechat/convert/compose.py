@@ -25,7 +25,7 @@ from yizhan.model import (
     Voice,
 )
 from yizhan.platforms.adapter import MediaNeed, Part
-from yizhan.platforms.kit.composer import amount, name_of
+from yizhan.platforms.kit.composer import amount, carried_name, name_of
 from yizhan.platforms.kit.words import Piece, Words
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.webwechat import wire
@@ -44,7 +44,7 @@ from yizhan.platforms.wechat_xml import (
     compose_link,
     compose_mini_program,
 )
-from yizhan.wire.filename import changed_name_note, safe_name
+from yizhan.wire.filename import safe_name
 
 C = TypeVar("C", Link, MiniProgram, ChannelVideo)
 
@@ -124,9 +124,8 @@ class WebComposer(WeChatComposer):
         return self._file(media, segment.name, "file")
 
     def _file(self, media: Media, name: str, label: str, note: str = "") -> Part:
-        given = name_of(media, name)
-        title = safe_name(given)
-        note = " ".join(filter(None, (note, changed_name_note(given, title))))
+        title, changed = carried_name(media, name)
+        note = " ".join(filter(None, (note, changed)))
         draft = Draft("webwxsendappmsg", AppMessageType.FILE, title=title, size=media.size)
         return self._part(draft, f"{label} {amount(media.size)}", self._need(media, wire.DOCUMENT), note=note)
 
