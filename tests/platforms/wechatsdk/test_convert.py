@@ -27,6 +27,7 @@ from yizhan.model import (
     MiniProgram,
     Native,
     Quote,
+    Segment,
     Sticker,
     Target,
     Text,
@@ -96,6 +97,8 @@ def fit_and_compose(message: Message, target: Target) -> None:
         ((MiniProgram("wx1", "gh_1@app", "t", media=media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "cover"),
         ((ChannelVideo("", ""),), BOB, Unsupported, "object_id"),
         ((Sticker(),), BOB, Unsupported, "md5"),
+        ((Sticker(md5="d41d8cd9"),), BOB, Unsupported, "32 hex digits"),
+        ((ChannelVideo("export_1", "n"),), BOB, Unsupported, "decimal"),
         ((Native("sned_text", {}),), BOB, Unsupported, "Did you mean send_text"),
         ((Native("send_text", {"msgContnt": "x"}),), BOB, Unsupported, "Did you mean msgContent"),
         ((Native("send_text", {"msgContent": 5}),), BOB, Unsupported, "does not take"),
@@ -141,6 +144,23 @@ def test_measures_that_the_upload_did_not_take_come_from_the_media() -> None:
 
     assert isinstance(request, wire.ForwardVideo)
     assert ("3", "240", "160") == (request.videoseconds, request.thumbheight, request.thumbwidth)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [Video(media_of(b"v", "video", "mp4")), Voice(media_of(b"s", "voice", "silk")), MiniProgram("wx1", "gh_1", "t")],
+)
+def test_measures_that_nobody_knows_are_left_out(segment: Segment) -> None:
+    if isinstance(segment, MiniProgram):
+        segment = msgspec.structs.replace(segment, media=media_of(b"c", "image", "jpeg"))
+    (part,) = convert.compose(Message((segment,)), BOB, RULES)
+
+    request = convert.complete(part.body, convert.kept_of(wire.Uploaded("30" * 20, "ab" * 16), 4))
+    told = msgspec.to_builtins(request)
+    measures = ("videoseconds", "voiceduration", "thumbwidth", "thumbheight")
+
+    assert {""} == {told.get(name, "") for name in measures}
+    assert "cdnthumbwidth" not in str(told.get("content"))
 
 
 def test_parts_that_say_the_same_file_share_one_need_whatever_they_call_it() -> None:

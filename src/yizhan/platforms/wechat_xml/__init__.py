@@ -23,7 +23,7 @@ from yizhan.platforms.wechat_xml.compose import (
     compose_mini_program,
     compose_quote,
 )
-from yizhan.platforms.wechat_xml.composer import WeChatComposer
+from yizhan.platforms.wechat_xml.composer import OBJECT_ID, STICKER_MD5, WeChatComposer
 from yizhan.platforms.wechat_xml.emoji import emoji_words
 from yizhan.platforms.wechat_xml.parse import (
     Card,
@@ -44,7 +44,9 @@ from yizhan.platforms.wechat_xml.words import EVERYONE, MENTION_END, at_users, m
 __all__ = [
     "EVERYONE",
     "MENTION_END",
+    "OBJECT_ID",
     "OHWXAPI",
+    "STICKER_MD5",
     "WEBWECHAT",
     "WECHATSDK",
     "Card",

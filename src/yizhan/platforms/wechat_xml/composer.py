@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,11 @@ from yizhan.platforms.kit.composer import Composer
 from yizhan.platforms.wechat_xml.words import MENTION, MENTION_END
 
 Card = TypeVar("Card", bound=Segment)
+
+STICKER_MD5 = re.compile("[0-9a-fA-F]{32}")
+"""The digest by which WeChat knows a sticker."""
+OBJECT_ID = re.compile(r"\d{1,40}")
+"""The id of a channel video."""
 
 
 class WeChatComposer(Composer):

@@ -39,6 +39,7 @@ from yizhan.platforms.ohwxapi.convert.media import frame_bytes
 from yizhan.platforms.ohwxapi.wire import FileType, MsgType
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechat_xml import (
+    STICKER_MD5,
     WeChatComposer,
     at_users,
     compose_channel_video,
@@ -165,7 +166,7 @@ class CommandComposer(WeChatComposer):
 
     def sticker(self, segment: Sticker, media: Media | None) -> Part:
         digest = segment.md5 or (media.md5 if media else "")
-        if not re.fullmatch("[0-9a-fA-F]{32}", digest):
+        if not STICKER_MD5.fullmatch(digest):
             why = "a sticker is named by its md5 (32 hex digits) on ohwxapi"
             self.refuse(segment, why, "Give one, or send an Image.")
         size = media.size if media else 0

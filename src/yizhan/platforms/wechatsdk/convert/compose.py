@@ -29,7 +29,15 @@ from yizhan.platforms.adapter import MediaNeed, Part, library_media
 from yizhan.platforms.kit.composer import amount
 from yizhan.platforms.kit.words import Piece
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.wechat_xml import WeChatComposer, at_users, card_type, compose_link, compose_mini_program
+from yizhan.platforms.wechat_xml import (
+    OBJECT_ID,
+    STICKER_MD5,
+    WeChatComposer,
+    at_users,
+    card_type,
+    compose_link,
+    compose_mini_program,
+)
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.forward import sent_on
 from yizhan.platforms.wechatsdk.convert.placed import Draft
@@ -110,9 +118,10 @@ class CallComposer(WeChatComposer):
     def sticker(self, segment: Sticker, media: Media | None) -> Part:
         if media is not None:
             return self._placed(wire.SEND_STICKER, wire.SendSticker(userName=self.to), "sticker", media)
-        if not segment.md5:
-            self.refuse(segment, "a sticker is a gif, or the md5 of one that WeChat knows", "Give one of them.")
-        known = wire.SendKnownSticker(userName=self.to, emojiMd5=segment.md5)
+        if not STICKER_MD5.fullmatch(segment.md5):
+            why = f"a sticker is a gif, or the md5 (32 hex digits) of one that WeChat knows, not '{segment.md5[:40]}'"
+            self.refuse(segment, why, "Give one of them.")
+        known = wire.SendKnownSticker(userName=self.to, emojiMd5=segment.md5.lower())
         return _part(wire.SEND_KNOWN_STICKER, known, "sticker")
 
     def _placed(self, endpoint: Endpoint[Any, Any], request: Struct, use: str, media: Media, note: str = "") -> Part:
@@ -126,8 +135,8 @@ class CallComposer(WeChatComposer):
         return _part(wire.SEND_LINK, request, f"link {segment.title}")
 
     def channel_video(self, segment: ChannelVideo) -> Part:
-        if not segment.object_id or not segment.object_nonce_id:
-            why = "a channel video is named by its object_id and object_nonce_id"
+        if not OBJECT_ID.fullmatch(segment.object_id) or not segment.object_nonce_id:
+            why = "a channel video is named by its object_id (decimal) and object_nonce_id"
             self.refuse(segment, why, "Correct it and send again.")
         request = wire.SendChannelVideo(
             userName=self.to, objectId=segment.object_id, objectNonceId=segment.object_nonce_id

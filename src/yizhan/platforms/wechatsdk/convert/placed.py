@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from yizhan.model import Media, MiniProgram
-from yizhan.platforms.adapter import MediaNeed
+from yizhan.model import MiniProgram
+from yizhan.platforms.adapter import MediaNeed, library_media
 from yizhan.platforms.rules import Rules
 from yizhan.platforms.wechat_xml import Cover, compose_mini_program
 from yizhan.platforms.wechatsdk import wire
@@ -70,8 +70,7 @@ def path_of(token: str) -> str:
 
 
 def _covered(program: MiniProgram, placed: Placed) -> str:
-    cover = Cover(placed.fileid, placed.aeskey, placed.rawfilemd5, int(placed.rawtotalsize))
-    picture = program.media
-    if isinstance(picture, Media) and picture.width and picture.height:
-        cover = msgspec.structs.replace(cover, width=picture.width, height=picture.height)
+    picture = library_media(program.media)
+    length = int(placed.rawtotalsize or picture.size)
+    cover = Cover(placed.fileid, placed.aeskey, placed.rawfilemd5, length, picture.width, picture.height)
     return compose_mini_program(program, cover=cover)
