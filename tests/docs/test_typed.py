@@ -1,11 +1,15 @@
-"""The pages' Python is typed: mypy --strict reads every page as one program."""
+"""The pages' Python is typed: mypy --strict and basedpyright read every page as one program."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import indent
+
+import pytest
 
 from tests.docs.pages import ROOT, name_of, pages, pieces
 
@@ -37,16 +41,19 @@ def program_of(page: Path) -> str:
     return GIVEN + indent(text, "    ") + "\n"
 
 
-def test_the_pages_programs_are_typed(tmp_path: Path) -> None:
-    names = {}
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write every page's program into a folder."""
+    folder = tmp_path_factory.mktemp("programs")
     for page in pages():
-        text = program_of(page)
-        if text:
-            file = tmp_path / (name_of(page).replace("/", "_").replace(".", "_").replace("-", "_") + ".py")
-            file.write_text(text, "utf-8")
-            names[file.stem] = name_of(page)
+        if text := program_of(page):
+            name = re.sub(r"\W", "_", name_of(page))
+            (folder / f"{name}.py").write_text(text, "utf-8")
+    return folder
 
-    assert len(names) > 8
+
+def test_the_pages_programs_pass_mypy(programs: Path) -> None:
+    files = sorted(programs.glob("*.py"))
     # The functions of readers' programs need no annotations.
     options = [
         "--strict",
@@ -58,6 +65,40 @@ def test_the_pages_programs_are_typed(tmp_path: Path) -> None:
         "",
         "--no-error-summary",
     ]
-    command = [sys.executable, "-m", "mypy", *options, *map(str, sorted(tmp_path.glob("*.py")))]
+    command = [sys.executable, "-m", "mypy", *options, *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+    assert len(files) > 8
     assert not done.stdout, done.stdout
+
+
+def test_the_pages_programs_pass_basedpyright(programs: Path) -> None:
+    # As above: parameters without annotations are allowed, and so is the unknown that follows from them. A page's
+    # program begins with imports that it may not use, and defines functions that only readers call.
+    allowed = ("MissingParameterType", "UnknownParameterType", "UnknownArgumentType", "UnknownMemberType")
+    allowed += ("UnknownVariableType", "UnknownLambdaType", "UnusedImport", "UnusedFunction", "UnusedVariable")
+    allowed += ("ConstantRedefinition",)
+    settings = {
+        "typeCheckingMode": "strict",
+        "pythonVersion": "3.11",
+        "include": ["."],
+        **{f"report{rule}": False for rule in allowed},
+    }
+    (programs / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [
+        sys.executable,
+        "-m",
+        "basedpyright",
+        "--pythonpath",
+        sys.executable,
+        "--outputjson",
+        "-p",
+        str(programs),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+
+    assert len(list(programs.glob("*.py"))) == found["summary"]["filesAnalyzed"]
+    assert [] == [
+        f"{one['file']}:{one['range']['start']['line'] + 1} {one['message']}" for one in found["generalDiagnostics"]
+    ]
