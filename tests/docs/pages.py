@@ -29,6 +29,9 @@ ADDRESSES = re.compile(r"http://127\.0\.0\.1:(?:8791|8888|8898)|https://api\.bot
 OWN_TESTS = {"docs/sandbox.md", "docs/cli.md", "docs/platforms/ilink.md", "docs/platforms/webwechat.md"}
 """Pages whose examples are run by tests of their own."""
 
+_FREE_PORT = re.compile(r"(http://127\.0\.0\.1):\d+")
+"""The port of a service is a free one where a page names the usual one."""
+
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$|^<!-- setup: (.*?) -->$", re.DOTALL | re.MULTILINE)
 
 
@@ -90,7 +93,7 @@ class Reader:
 
     def __init__(self, page: Path, sandbox: RunningSandbox) -> None:
         self.page = page
-        self.names: dict[str, Any] = {"__name__": "page", "sandbox": sandbox}
+        self.names: dict[str, Any] = {"__name__": "page", "sandbox": sandbox, "make_store": self._make_store}
         self._sandbox = sandbox
         self._url = sandbox.url
 
@@ -171,8 +174,8 @@ class Reader:
         for command, shown in commands(piece.text):
             output = self._output(shlex.split(ADDRESSES.sub(self._url, command), comments=True))
             if output is not None:
-                expected = f"$ {command}\n{ADDRESSES.sub(self._url, shown)}"
-                self._compare(piece, expected, f"$ {command}\n{output}")
+                expected, output = (_FREE_PORT.sub(r"\1", ADDRESSES.sub(self._url, text)) for text in (shown, output))
+                self._compare(piece, f"$ {command}\n{expected}", f"$ {command}\n{output}")
 
     def _output(self, words: list[str]) -> str | None:
         """Run a command and return its output; None for one that is not run here."""
@@ -184,7 +187,11 @@ class Reader:
                 install(tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"])
                 return ""
             case ["yizhan", "sandbox", *options, "&"]:
-                return self._serve(options)
+                ready = self._start("sandbox", options)
+                self._url = ready.split()[-1]
+                return ready
+            case ["yizhan", "run", *options, "&"]:
+                return self._start("run", options)
             case ["yizhan", "demo" | "sandbox", *_]:
                 return None
             case ["yizhan", *rest]:
@@ -193,16 +200,25 @@ class Reader:
                 return _run_module(*rest)
         return None
 
-    def _serve(self, options: list[str]) -> str:
-        """Start a sandbox in a process of its own until the page ends; the page's addresses mean this one then."""
-        command = [sys.executable, "-m", "yizhan.cli", "sandbox", *options, "--port", "0"]
+    def _start(self, name: str, options: list[str]) -> str:
+        """Start a command that runs until the page ends, on a free port; return its first line."""
+        command = [sys.executable, "-m", "yizhan.cli", name, *options, "--port", "0"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self._stack.callback(process.communicate, timeout=PATIENCE)
-        self._stack.callback(process.terminate)
+        self._stack.callback(self._end, process)
         assert process.stdout is not None
-        ready = process.stdout.readline()
-        self._url = ready.split()[-1]
-        return ready
+        return process.stdout.readline()
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, f"{process.args} ended with {process.returncode}"
+
+    async def _make_store(self) -> None:
+        """Make the store of the pages of operation, with two files in it, and the passphrase beside it."""
+        async with await Engine.open("yizhan-data") as engine:
+            await engine.library.add(Path("photo.png"))
+            await engine.library.add(Path("report.pdf"))
+        await asyncio.to_thread(Path("passphrase").write_text, "correct horse battery staple\n")
 
     def _compare_excerpt(self, piece: Piece) -> None:
         shown = piece.text.partition("\n")[2].strip("\n")

@@ -96,3 +96,18 @@ def test_the_compose_file_builds_the_dockerfile_and_listens_on_this_machine_alon
     assert "dockerfile: deploy/Dockerfile" in text
     assert '"127.0.0.1:8790:8790"' in text
     assert "data:/data" in text
+
+
+def test_the_page_installs_the_unit_with_the_paths_and_the_user_that_it_names() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(DEPLOY / "yizhan.service")
+    service = unit["Service"]
+    command, home = service["ExecStart"].removesuffix(" run"), service["WorkingDirectory"]
+
+    assert f"useradd --system --home-dir {home} {service['User']}" in page
+    assert f"{Path(command).parent}/pip install yizhan" in page
+    assert f"sudo -u {service['User']} {service['Environment']} {command} account add" in page
+    for file in re.findall(r"deploy/[\w.]+", page):
+        assert (ROOT / file).exists(), file

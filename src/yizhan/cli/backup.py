@@ -66,7 +66,7 @@ def restore(
     out.line(f"{store}: as it was on {moment(found.made_at)}, {many(found.media, 'medium', 'media')}.")
     if not found.has_key:
         out.line(f"Now put its key where it belongs, mode 600: {(store / 'key').absolute()} (or set YIZHAN_KEY).")
-    out.line("Do not let it send while the store it was made of still does: both would send what was queued.")
+    out.line("Do not let it send while the original store does: both would send the queued messages.")
     return SENT
 
 
