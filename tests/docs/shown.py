@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.docs.pages import ROOT, fill, marked, pages
+from tests.docs.tables import words
 from tests.support import PATIENCE
 
 MEASURED = ("client", "pipeline", "import")
@@ -70,6 +71,14 @@ def ratio(line: str) -> tuple[str, str, str] | None:
     return match[1].strip(), match[2], target if re.fullmatch(r"[≤≥] [\d.]+", target) else "–"
 
 
+def ratios_zh(english: str) -> str:
+    """Return the table of ratios in Chinese."""
+    rows = [line.strip("| ").split(" | ") for line in english.splitlines()[2:]]
+    chinese = words("zh.ratios", {row[0] for row in rows})
+    head = ["| 项目 | 比值 | 目标 |", "| --- | --- | --- |"]
+    return "\n".join([*head, *(f"| {' | '.join([chinese[row[0]], *row[1:]])} |" for row in rows)])
+
+
 MAKERS: dict[str, Callable[[], str]] = {"demo": demo_block, "ratios": ratios}
 
 
@@ -78,6 +87,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(f"python -m tests.docs.shown --write [{'] ['.join(MAKERS)}]\n")
         return 2
     made = {name: MAKERS[name]() for name in arguments[1:] or MAKERS}
+    if "ratios" in made:
+        made["ratios-zh"] = ratios_zh(made["ratios"])
     before = {block.name: block.text for block in marked("shown")}
     for page in pages():
         fill(page, "shown", lambda name: made.get(name, before[name]))

@@ -66,9 +66,9 @@ def words(place: str, known: Iterable[str]) -> dict[str, Any]:
 SEGMENTS = [kind.__struct_config__.tag for kind in Segment.__args__]
 
 
-def _needs(platform: Platform, login: str) -> str:
+def _needs(platform: Platform, login: str, comma: str = ", ") -> str:
     required = [f"`{f.encode_name}`" for f in msgspec.structs.fields(platform.settings) if f.required]
-    return ", ".join([*required, *([login] if platform.needs_login else [])]) or "–"
+    return comma.join([*required, *([login] if platform.needs_login else [])]) or "–"
 
 
 def _page(platform: Platform, title: str) -> str:
@@ -86,34 +86,45 @@ def platform_table() -> str:
 
 
 def platform_table_zh() -> str:
-    titles = words("zh.titles", _ours())
+    titles, kinds = words("zh.titles", _ours()), _kinds_zh()
     return table(
         ("平台", "", "目标类型", "账号需要"),
         (
-            (f"`{name}`", _page(one, titles[name]), "、".join(one.capabilities), _needs(one, "`yizhan login` 扫码"))
+            (
+                f"`{name}`",
+                _page(one, titles[name]),
+                "、".join(f"{kinds[kind]}（`{kind}`）" for kind in one.capabilities),
+                _needs(one, "扫码（`yizhan login`）", "、"),
+            )
             for name, one in _ours().items()
         ),
     )
 
 
-def segment_table(names: Mapping[str, str] | None = None, head: str = "", comma: str = ", ") -> str:
+def _kinds_zh() -> Mapping[str, str]:
+    return words("zh.kinds", {kind for one in _ours().values() for kind in one.capabilities})
+
+
+def segment_table(
+    names: Mapping[str, str] | None = None, head: str = "", comma: str = ", ", shown: Mapping[str, str] | None = None
+) -> str:
     ours = _ours()
     rows = []
     for segment in SEGMENTS:
         cells = [names[segment] if names else f"`{segment}`"]
         for one in ours.values():
-            kinds = [kind for kind, can in one.capabilities.items() if segment in can.segments]
+            kinds = [(shown or {}).get(kind, kind) for kind, can in one.capabilities.items() if segment in can.segments]
             cells.append("✓" if len(kinds) == len(one.capabilities) else comma.join(kinds) or "–")
         rows.append(cells)
     return table((head, *(f"`{name}`" for name in ours)), rows)
 
 
 def segment_table_zh() -> str:
-    return segment_table(words("zh.segments", SEGMENTS), comma="、")
+    return segment_table(words("zh.segments", SEGMENTS), comma="、", shown=_kinds_zh())
 
 
 def _notes() -> dict[str, dict[str, list[str]]]:
-    """By platform: its remarks, and the kinds of target that each is about."""
+    """Return the remarks of each platform, and the kinds of target that each is about."""
     found: dict[str, dict[str, list[str]]] = {}
     for name, one in _ours().items():
         for kind, can in one.capabilities.items():
@@ -122,9 +133,11 @@ def _notes() -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def note_list(said: Callable[[str], str] = str, mark: str = ": ", comma: str = ", ") -> str:
+def note_list(
+    said: Callable[[str], str] = str, mark: str = ": ", comma: str = ", ", shown: Callable[[str], str] = str
+) -> str:
     return "\n".join(
-        f"* `{name}` {comma.join(kinds)}{mark}{said(note)}"
+        f"* `{name}` {comma.join(map(shown, kinds))}{mark}{said(note)}"
         for name, notes in _notes().items()
         for note, kinds in notes.items()
     )
@@ -132,11 +145,11 @@ def note_list(said: Callable[[str], str] = str, mark: str = ": ", comma: str = "
 
 def note_list_zh() -> str:
     chinese = words("zh.notes", {note for notes in _notes().values() for note in notes})
-    return note_list(lambda note: str(chinese[note]), "：", "、")
+    return note_list(lambda note: str(chinese[note]), "：", "、", _kinds_zh().__getitem__)
 
 
 def _ours() -> dict[str, Platform]:
-    """Our platforms, QQ first; another package that is installed here is none of the pages' business."""
+    """Return our own platforms, QQ first, without those of other packages that are installed here."""
     order = ("qqbot", "webwechat", "wechatsdk", "ohwxapi", "ilink", "wecom")
     return {name: platforms()[name] for name in order}
 
@@ -145,7 +158,7 @@ def _ours() -> dict[str, Platform]:
 
 
 def media_table() -> str:
-    """What each platform takes of each kind of media, by the rules that sending goes by."""
+    """Return the media that each platform takes, by the rules that apply to sending."""
     rows = []
     for name, one in _ours().items():
         adapter: Any = adapter_of(one)

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from tests.docs.pages import marked, name_of
-from tests.docs.shown import SOMETIMES, always, demo, ratio, shape, shapes
+from tests.docs.shown import SOMETIMES, always, demo, ratio, ratios_zh, shape, shapes
 
 DEMOS = [pytest.param(block, id=name_of(block.page)) for block in marked("shown") if block.name == "demo"]
 RATIOS = [pytest.param(block, id=name_of(block.page)) for block in marked("shown") if block.name == "ratios"]
@@ -53,6 +53,13 @@ def test_speed_is_shown_in_ratios_alone(block) -> None:  # type: ignore[no-untyp
         assert "÷" in what or what == "uploads per scope"
         assert re.fullmatch(r"\d+\.\d\d", value)
         assert re.fullmatch(r"[≤≥] [\d.]+|–", wanted)
+
+
+def test_the_chinese_page_shows_the_same_ratios() -> None:
+    (english,) = [block.text for block in marked("shown") if block.name == "ratios"]
+    (chinese,) = [block.text for block in marked("shown") if block.name == "ratios-zh"]
+
+    assert ratios_zh(english) == chinese
 
 
 def test_a_shape_has_no_numbers_in_it() -> None:

@@ -20,9 +20,10 @@ async def test_apprise_posts_to_the_group(sandbox: RunningSandbox, tmp_path: Pat
     async with drive(command, sandbox.url, tmp_path, KEY=PLATFORM.sandbox_settings["key"]) as driver:
         await driver.report("done")
 
-    posts = sandbox.posts(platform="wecom")
+    (post,) = sandbox.posts(platform="wecom")
+    answers = [request.status for request in sandbox.requests("send")]
     assert driver.reports["sent"]
-    assert ["me"] * len(posts) == [post.target for post in posts]
-    assert "备份完成：3 个文件" in posts[0].text
-    assert 400 == sum(post.text.count("line of text") for post in posts[1:]) or len(posts) == 1
-    assert {"send"} == {request.endpoint for request in sandbox.requests()}
+    assert ("me", "Backup\r\n备份完成：3 个文件") == (post.target, post.text)
+    # Apprise sends 5,200 bytes in one message, which the platform refuses under HTTP 200, and reads the status alone.
+    assert [200, 200] == answers == [request.status for request in sandbox.requests()]
+    assert driver.reports["long"]
