@@ -92,3 +92,63 @@ def test_an_unknown_broadcast_is_refused(store: str, id: str, capsys: pytest.Cap
 
     assert 2 == code
     assert "no broadcast" in refused or "is not a broadcast's id" in refused
+
+
+def test_a_broadcast_is_made_planned_tried_started_and_waited_for(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("".join(["target,name\n", *(f"{target},P{n}\n" for n, target in enumerate(users(3)))]))
+    with fake_network() as network:
+        asyncio.run(_account(store))
+        made = run(
+            capsys, "broadcast", "new", "-t", f"file:{people}", "--text", "Dear {name}", "--as", "letters",
+            "--per-minute", "2", "--quiet-hours", "00:00-00:00@UTC", "--pause-at", "5", "--store", store,
+        )  # fmt: skip
+        plan = json.loads(run(capsys, "broadcast", "plan", "b1", "--store", store, "--json")[1])
+        tried = run(capsys, "broadcast", "test", "b1", "fake.me/user/me", "--store", store)
+        run(capsys, "broadcast", "new", *users(2), "to all", "--store", store)
+        run(capsys, "broadcast", "start", "b2", "--store", store)
+        waited = run(capsys, "wait", "b2", "--store", store)
+
+    assert 0 == made[0], made[2]
+    assert "b1 'letters' is draft, to 3 targets" in made[1]
+    assert "2 at once, the last about" in made[1]
+    assert "pace of b1 allows 2 in 60 seconds" in made[1]
+    assert ("draft", 3, 3, 2) == (
+        plan["state"], plan["total"], plan["accounts"][0]["recipients"], plan["accounts"][0]["at_once"]
+    )  # fmt: skip
+    assert 0 == tried[0]
+    assert ["me Dear P0", "u0 to all", "u1 to all"] == sorted(network.order)
+    assert 0 == waited[0]
+    assert "2 sent" in waited[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--quiet-hours", "late", "--quiet-hours: 'late' is none. Write 22:00-08:00"),
+        ("--quiet-hours", "22:00-08:00@Asia/Beijng", "There is no time zone 'Asia/Beijng'"),
+        ("--stop-at", "later", "'later' is no time"),
+        ("--per-minute", "0", "Invalid value for '--per-minute': expected at least 1."),
+        ("--pause-at", "101", "Invalid value for '--pause-at': expected at most 100."),
+        ("--per-minute", "two", "Invalid value for '--per-minute': expected a whole number."),
+        ("--pause-at", "nan", "--pause-at"),
+        ("--title", "no link", "--title belongs to a link. Add --link URL"),
+    ],
+)
+def test_options_of_a_broadcast_that_make_no_sense_are_refused(
+    store: str, capsys: pytest.CaptureFixture[str], option: str, value: str, words: str
+) -> None:
+    with fake_network():
+        asyncio.run(_account(store))
+        code, _, error = run(capsys, "broadcast", "new", *users(2), "news", option, value, "--store", store)
+        listed = run(capsys, "broadcast", "list", "--store", store, "--json")
+
+    assert (2, "") == (code, listed[1])
+    assert words in error
+
+
+async def _account(store: str) -> None:
+    async with yizhan.open(store) as yz:
+        await yz.add_account("fake.me")

@@ -11,11 +11,12 @@ from typing import Annotated
 import pytest
 
 from yizhan.cli.account import settings_for
-from yizhan.cli.content import body, looks_like_target, split_words, targets_of
+from yizhan.cli.content import body, looks_like_target, split_words
 from yizhan.cli.exits import code_of, explain, explain_failures
 from yizhan.cli.findings import Findings
 from yizhan.cli.ids import ids_of
 from yizhan.cli.output import Output, size
+from yizhan.cli.target_files import targets_of
 from yizhan.errors import ConfigError, LoginNeeded, Refused, UnknownTarget
 from yizhan.model import Receipt, State
 from yizhan.model.secret import Secret

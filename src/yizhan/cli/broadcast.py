@@ -1,7 +1,8 @@
-"""`yizhan broadcast`: list broadcasts; start, pause, resume, cancel, recall, retry and export one."""
+"""`yizhan broadcast`: make, plan, try, start, pause, resume, cancel, recall, retry, report and export one."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -11,21 +12,52 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yizhan.cli.exits import SENT
-from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
-from yizhan.cli.output import Output, many, moment
+from yizhan.cli.content import Content
+from yizhan.cli.exits import SENT, code_of, explain_failures
+from yizhan.cli.many import message_of_call, write_refused
+from yizhan.cli.message_options import (
+    Attached,
+    Column,
+    Description,
+    FileName,
+    Files,
+    Images,
+    Key,
+    LinkAddress,
+    MaxMessages,
+    NameColumn,
+    Named,
+    RefusedFile,
+    Stickers,
+    TextOption,
+    Title,
+    To,
+    Videos,
+    Voices,
+    Words,
+    named,
+)
+from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
+from yizhan.cli.output import Output, many, moment, size
+from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
+from yizhan.cli.target_files import targets_of
 from yizhan.cli.times import time_at
 from yizhan.errors import Refused
 
 if TYPE_CHECKING:
     from yizhan.broadcasts.broadcast import Broadcast
+    from yizhan.broadcasts.options import BroadcastOptions, QuietHours
+    from yizhan.broadcasts.plan import BroadcastPlan
     from yizhan.broadcasts.report import BroadcastReport
     from yizhan.broadcasts.rows import RecipientState
 
 app = typer.Typer(
-    help="List broadcasts; start, pause, resume, cancel, recall, retry and export one.", no_args_is_help=True
+    help="Make a broadcast, plan it, try it, start it, pause, recall, retry and export it.", no_args_is_help=True
 )
+
+RUN = "How it runs"
+_HOURS = re.compile(r"([0-2]?\d:[0-5]\d)\s*-\s*([0-2]?\d:[0-5]\d)(?:@(\S+))?")
 
 Id = Annotated[str, typer.Argument(metavar="ID", show_envvar=False, help="The broadcast, such as b7.")]
 
@@ -55,6 +87,129 @@ def list_broadcasts(
 ) -> int:
     """List broadcasts, the newest first."""
     return run(_list(store, limit, Output(as_json, quiet)))
+
+
+@app.command("new")
+def new(
+    words: Words = None,
+    to: To = None,
+    column: Column = "",
+    name_column: NameColumn = "",
+    refused: RefusedFile = None,
+    text: TextOption = None,
+    attach: Attached = None,
+    image: Images = None,
+    video: Videos = None,
+    voice: Voices = None,
+    file: Files = None,
+    sticker: Stickers = None,
+    name: FileName = "",
+    link: LinkAddress = "",
+    title: Title = "",
+    description: Description = "",
+    key: Key = None,
+    label: Annotated[
+        str, typer.Option("--as", metavar="NAME", rich_help_panel=RUN, help="What you call the broadcast.")
+    ] = "",
+    per_minute: Annotated[
+        int | None,
+        typer.Option(
+            "--per-minute",
+            metavar="N",
+            min=1,
+            rich_help_panel=RUN,
+            help="Messages a minute and account, below the platform's own limits.",
+        ),
+    ] = None,
+    quiet_hours: Annotated[
+        str,
+        typer.Option(
+            "--quiet-hours",
+            metavar="FROM-TO",
+            rich_help_panel=RUN,
+            help="Nothing leaves then: 22:00-08:00, or 22:00-08:00@Asia/Shanghai.",
+        ),
+    ] = "",
+    stop_at: Annotated[
+        str | None,
+        typer.Option("--stop-at", metavar="TIME", rich_help_panel=RUN, help="What has not begun by then expires."),
+    ] = None,
+    pause_at: Annotated[
+        float | None,
+        typer.Option(
+            "--pause-at",
+            metavar="PERCENT",
+            min=0.01,
+            max=100,
+            rich_help_panel=RUN,
+            help="Pause when so many of at least 50 failed, or 20 in a row.",
+        ),
+    ] = None,
+    max_messages: MaxMessages = None,
+    allow: Allow = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Store a broadcast as a draft, and show its plan. `{column}` in its text is filled in from the row of a file.
+
+    Example:
+
+      yizhan broadcast new -t file:people.csv --text "Dear {name}, we open at nine." --as opening
+    """
+    content = Content(
+        images=image or (),
+        videos=video or (),
+        voices=voice or (),
+        files=file or (),
+        stickers=sticker or (),
+        attached=attach or (),
+        name=name,
+        link=link,
+        title=title,
+        description=description,
+    )
+    what = named(
+        words,
+        to,
+        text,
+        content,
+        column=column,
+        name_column=name_column,
+        refused_file=refused,
+        max_messages=max_messages,
+    )
+    options = _options(per_minute, quiet_hours, stop_at, pause_at)
+    return run(_new(store, what, label, key, options, allow, Output(as_json, quiet)))
+
+
+@app.command("plan")
+def plan(
+    id: Id,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="As if it started then; now if left out.")
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Show what a start would do: parts, uploads, when it ends and what limits it."""
+    when = None if at is None else time_at(at, datetime.now().astimezone()).timestamp()
+    return run(_plan(store, id, when, Output(as_json, quiet)))
+
+
+@app.command("test")
+def try_it(
+    id: Id,
+    to: Annotated[
+        list[str], typer.Argument(metavar="TARGET...", show_envvar=False, help="A few targets, your own, say.")
+    ],
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Send its message to a few targets, outside of its counts."""
+    return run(_test(store, id, targets_of(to), Output(as_json, quiet)))
 
 
 @app.command("report")
@@ -137,7 +292,7 @@ def _do(store: Path, id: str, out: Output, action: Callable[[Broadcast], Awaitab
         async with opened(store) as engine:
             broadcast = await engine.broadcasts.get(id)
             await action(broadcast)
-            _show(await broadcast.report(), out)
+            show_report(await broadcast.report(), out)
         return SENT
 
     return run(carry_out())
@@ -157,9 +312,93 @@ async def _list(store: Path, limit: int, out: Output) -> int:
     return SENT
 
 
+async def _new(
+    store: Path,
+    what: Named,
+    label: str,
+    key: str | None,
+    options: BroadcastOptions,
+    allow: Sequence[str] | None,
+    out: Output,
+) -> int:
+    async with opened(store, allow=allow) as engine:
+        with Bars(show=out.for_people) as bars:
+            bars.watch(engine)
+            message, _ = await message_of_call(engine, what, bars)
+        recipients = await what.audience.recipients(engine, message)
+        skip = what.refused_file is not None
+        draft = await engine.broadcasts.create(
+            recipients, message, name=label, key=key, options=options, refused="skip" if skip else "fail"
+        )
+        await write_refused(draft, what, out)
+        _show_plan(await draft.plan(), out)
+        out.line(f"To try it: yizhan broadcast test {draft.id} TARGET. To send it: yizhan broadcast start {draft.id}")
+    return SENT
+
+
+async def _plan(store: Path, id: str, at: float | None, out: Output) -> int:
+    async with opened(store) as engine:
+        _show_plan(await (await engine.broadcasts.get(id)).plan(at), out)
+    return SENT
+
+
+async def _test(store: Path, id: str, to: Sequence[str], out: Output) -> int:
+    async with opened(store, sending=True) as engine:
+        receipts = await (await engine.broadcasts.get(id)).test(to)
+    out.receipts(receipts)
+    explain_failures(receipts, as_json=out.as_json)
+    return code_of(receipts)
+
+
+def _options(per_minute: int | None, quiet_hours: str, stop_at: str | None, pause_at: float | None) -> BroadcastOptions:
+    from yizhan.broadcasts.options import BroadcastOptions, PauseAfter
+
+    stop = None if stop_at is None else time_at(stop_at, datetime.now().astimezone()).timestamp()
+    return BroadcastOptions(
+        stop_at=stop,
+        quiet=_hours(quiet_hours) if quiet_hours else None,
+        per_minute=per_minute,
+        pause_after=None if pause_at is None else PauseAfter(failed_percent=pause_at),
+    )
+
+
+def _hours(text: str) -> QuietHours:
+    from yizhan.broadcasts.options import QuietHours, zone_named
+
+    match = _HOURS.fullmatch(text.strip())
+    if match is None:
+        raise Refused(f"--quiet-hours: '{text}' is none. Write 22:00-08:00, or 22:00-08:00@Asia/Shanghai.")
+    start, end, zone = match.groups()
+    hours = QuietHours(start, end, zone) if zone else QuietHours(start, end)
+    zone_named(hours.zone)
+    return hours
+
+
+def _show_plan(plan: BroadcastPlan, out: Output) -> None:
+    out.value(plan)
+    name = f" {plan.name!r}" if plan.name else ""
+    refused = f", {plan.refused:,} of them refused" if plan.refused else ""
+    out.line(f"{plan.id}{name} is {plan.state}, to {many(plan.total, 'target')}{refused}")
+    for why, count in plan.refusals.items():
+        out.line(f"  {count:,} refused: {why}")
+    for one in plan.accounts:
+        uploads = f"{many(one.uploads, 'upload')} ({size(one.upload_bytes)})" if one.uploads else "nothing to upload"
+        out.line(f"  {one.account}: {many(one.recipients, 'target')}, {many(one.parts, 'part')}, {uploads}")
+        if one.ends_about > plan.begins_at:
+            out.line(f"    {one.at_once:,} at once, the last about {moment(one.ends_about)}: {one.limited_by}")
+        if one.never:
+            out.line(f"    {one.never:,} wait until the other side writes")
+        if one.expire:
+            out.line(f"    {one.expire:,} expire: their turn comes after the end that you set")
+        if one.recallable is not None:
+            out.line(f"    at most {one.recallable:,} can be recalled at any time")
+        for note in one.notes:
+            out.line(f"    {note}")
+
+
 async def _report(store: Path, id: str, out: Output) -> int:
     async with opened(store) as engine:
-        _show(await (await engine.broadcasts.get(id)).report(), out)
+        show_report(await (await engine.broadcasts.get(id)).report(), out)
     return SENT
 
 
@@ -168,7 +407,7 @@ async def _recall(store: Path, id: str, out: Output) -> int:
         broadcast = await engine.broadcasts.get(id)
         await broadcast.recall()
         await broadcast.wait()
-        _show(await broadcast.report(), out)
+        show_report(await broadcast.report(), out)
     return SENT
 
 
@@ -178,7 +417,7 @@ async def _retry(store: Path, id: str, states: Sequence[str], out: Output) -> in
     async with opened(store) as engine:
         broadcast = await engine.broadcasts.get(id)
         child = await (broadcast.retry([State(state) for state in states]) if states else broadcast.retry())
-        _show(await child.report(), out)
+        show_report(await child.report(), out)
     return SENT
 
 
@@ -205,7 +444,7 @@ async def _export(store: Path, id: str, file: Path | None, form: Format) -> int:
     return SENT
 
 
-def _show(report: BroadcastReport, out: Output) -> None:
+def show_report(report: BroadcastReport, out: Output) -> None:
     out.value(report)
     why = f": {report.detail}" if report.detail else ""
     reason = f" ({report.reason.value}{why})" if report.reason else ""

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from yizhan.cli.content import targets_of
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output, many
 from yizhan.cli.running import opened, run
+from yizhan.cli.target_files import targets_of
 from yizhan.errors import UnknownTarget
 
 app = typer.Typer(help="Names for targets: @alias for one, #tag for many.", no_args_is_help=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yizhan.errors import Refused, UnknownTarget
+from yizhan.errors import Refused
 
 if TYPE_CHECKING:
     from yizhan.engine import Engine
@@ -77,42 +76,6 @@ def split_words(words: Sequence[str], to: Sequence[str]) -> tuple[list[str], str
     if named and not alone and (named[-1] == STDIN or not looks_like_target(named[-1])):
         text = named.pop()
     return [*to, *named], text
-
-
-def targets_of(words: Sequence[str]) -> list[str]:
-    """Replace `file:people.csv` by the targets in that file, and check the form of the others.
-
-    Raises:
-        UnknownTarget: one is malformed, or a file holds none.
-    """
-    from yizhan.model import Target
-
-    found: list[str] = []
-    for word in words:
-        found.extend(_in_file(Path(word.removeprefix("file:"))) if word.startswith("file:") else [word])
-    for word in found:
-        if word[:1] not in ("@", "#"):
-            Target.parse(word)
-    return found
-
-
-def _in_file(path: Path) -> list[str]:
-    """Read targets, one a line: the column `target` of a table that has one, else the first column."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file) if row and row[0].strip()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnknownTarget(
-            f"The targets in {path} cannot be read: {error}. Expected UTF-8 text, one target a line."
-        ) from error
-    column = 0
-    if rows and "target" in (head := [cell.lower() for cell in rows[0]]):
-        column = head.index("target")
-        rows = rows[1:]
-    targets = [row[column] for row in rows if len(row) > column and row[column] and not row[0].startswith("# ")]
-    if not targets:
-        raise UnknownTarget(f"{path} names no target. Expected one a line, such as qqbot.main/user/OPENID.")
-    return targets
 
 
 def text_is_piped(text: str | None, option: str | None, *, only_text: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -67,6 +68,21 @@ _REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
     (Rejected, "The same again would be refused again; docs/codes.md has the platform's codes."),
 )
 """Remedies by class of error, as platforms name causes at best; the first class that fits counts."""
+
+
+_VALIDATOR_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"Input should be a valid integer[^.]*", "expected a whole number"),
+        (r"Input should be a valid number[^.]*", "expected a number"),
+        (r"Input should be a finite number[^.]*", "expected a finite number"),
+        (r"Input should be greater than or equal to (\S+)", r"expected at least \1"),
+        (r"Input should be less than or equal to (\S+)", r"expected at most \1"),
+        (r"Value error, ", ""),
+        (r"\bInput should be\b", "expected"),
+    )
+)
+"""Words of the library that reads the command line, and ours for them."""
 
 
 def code_of(receipts: Iterable[Receipt]) -> int:
@@ -142,6 +158,8 @@ def remedy_for(name: str) -> str:
 
 def usage(text: str, hint: str, *, as_json: bool) -> int:
     """Say that the command line itself cannot be read."""
+    for pattern, words in _VALIDATOR_WORDS:
+        text = pattern.sub(words, text)
     _say("usage", "UsageError", text, as_json=as_json, remedy=hint)
     return USAGE
 

@@ -16,6 +16,12 @@ Ids = Annotated[
     list[str],
     typer.Argument(metavar="ID...", show_envvar=False, help="Deliveries, as `send` printed them: d42, d42-d90."),
 ]
+IdsOrBroadcasts = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...", show_envvar=False, help="Deliveries or broadcasts, as `send` printed them: d42, d42-d90, b7."
+    ),
+]
 OptionalIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ID]...", show_envvar=False, help="Deliveries, as `send` printed them: d42, d42-d90."),

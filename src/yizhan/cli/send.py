@@ -4,27 +4,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from yizhan.cli.content import Content, body, message_from, preview_of, split_words, targets_of, text_is_piped
+from yizhan.cli.content import Content, message_from
 from yizhan.cli.exits import SENT, UNFINISHED, code_of, explain, explain_failures, explained_when_stopped
 from yizhan.cli.ids import wait_for
+from yizhan.cli.many import message_of_call, watched, write_refused
+from yizhan.cli.message_options import (
+    HOW,
+    Attached,
+    Column,
+    Description,
+    FileName,
+    Files,
+    Images,
+    Key,
+    LinkAddress,
+    MaxMessages,
+    NameColumn,
+    Named,
+    RefusedFile,
+    Stickers,
+    TextOption,
+    Title,
+    To,
+    Videos,
+    Voices,
+    Words,
+    named,
+)
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, many, moment, size
 from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
 from yizhan.cli.times import seconds_in, time_at
-from yizhan.errors import DeliveryFailed, LoginNeeded, Refused, UnknownTarget
+from yizhan.errors import DeliveryFailed, LoginNeeded, Refused
 
 if TYPE_CHECKING:
+    from yizhan.broadcasts.broadcast import Broadcast
     from yizhan.engine import Engine
-    from yizhan.model import Message, Receipt, State
+    from yizhan.model import Message, Receipt, Target
     from yizhan.sending.plan import Plan
 
 SHOWN = 20
@@ -32,82 +56,35 @@ SHOWN = 20
 PATIENCE = 60.0
 """Seconds that a send to one target waits when nothing else is said."""
 
-MAX_PIPED_MESSAGES = 10
-"""Messages to one target that a piped text may become, unless --max-messages allows more."""
-
-_FILES, _HOW, _LINKS = "Files", "How", "Links"
-
 
 def send(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TARGET... [TEXT]",
-            show_envvar=False,
-            help="platform.account/kind/id, @alias, #tag, "
-            "file:people.csv; then the text, or - to read it from standard input.",
-        ),
-    ] = None,
-    to: Annotated[
-        list[str] | None, typer.Option("--to", "-t", metavar="TARGET", help="A target; may be repeated.")
-    ] = None,
-    text: Annotated[str | None, typer.Option("--text", "-m", help="The text, when it looks like a target.")] = None,
-    attach: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--attach",
-            "-a",
-            metavar="PATH",
-            rich_help_panel=_FILES,
-            help="A file, sent as what its content is; - for standard input.",
-        ),
-    ] = None,
-    image: Annotated[
-        list[str] | None, typer.Option("--image", metavar="PATH", rich_help_panel=_FILES, help="A picture.")
-    ] = None,
-    video: Annotated[
-        list[str] | None, typer.Option("--video", metavar="PATH", rich_help_panel=_FILES, help="A video.")
-    ] = None,
-    voice: Annotated[
-        list[str] | None, typer.Option("--voice", metavar="PATH", rich_help_panel=_FILES, help="A voice message.")
-    ] = None,
-    file: Annotated[
-        list[str] | None,
-        typer.Option("--file", metavar="PATH", rich_help_panel=_FILES, help="Anything, sent as a file."),
-    ] = None,
-    sticker: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--sticker",
-            metavar="PATH",
-            rich_help_panel=_FILES,
-            help="An animated picture, or md5:HEX of one that the platform knows.",
-        ),
-    ] = None,
-    name: Annotated[
-        str, typer.Option("--name", rich_help_panel=_FILES, help="The name that people see for the one file.")
-    ] = "",
-    link: Annotated[
-        str, typer.Option("--link", metavar="URL", rich_help_panel=_LINKS, help="A link, shown as a card.")
-    ] = "",
-    title: Annotated[str, typer.Option("--title", rich_help_panel=_LINKS, help="The title of the link.")] = "",
-    description: Annotated[
-        str, typer.Option("--description", rich_help_panel=_LINKS, help="What stands below the title.")
-    ] = "",
+    words: Words = None,
+    to: To = None,
+    column: Column = "",
+    name_column: NameColumn = "",
+    refused: RefusedFile = None,
+    text: TextOption = None,
+    attach: Attached = None,
+    image: Images = None,
+    video: Videos = None,
+    voice: Voices = None,
+    file: Files = None,
+    sticker: Stickers = None,
+    name: FileName = "",
+    link: LinkAddress = "",
+    title: Title = "",
+    description: Description = "",
     reply: Annotated[
         str,
         typer.Option(
-            "--reply", metavar="ID", rich_help_panel=_HOW, help="The platform's id of the message that this answers."
+            "--reply", metavar="ID", rich_help_panel=HOW, help="The platform's id of the message that this answers."
         ),
     ] = "",
-    key: Annotated[
-        str | None,
-        typer.Option("--key", rich_help_panel=_HOW, help="The same call with the same key sends nothing twice."),
-    ] = None,
+    key: Key = None,
     expires_in: Annotated[
         float | None,
         typer.Option(
-            "--expires-in", metavar="SECONDS", min=0, rich_help_panel=_HOW, help="Do not send after that time."
+            "--expires-in", metavar="SECONDS", min=0, rich_help_panel=HOW, help="Do not send after that time."
         ),
     ] = None,
     at: Annotated[
@@ -115,18 +92,18 @@ def send(
         typer.Option(
             "--at",
             metavar="TIME",
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
             help="Send at that time: 09:00, or 2026-12-01T09:00+08:00. Some process must run on the store then.",
         ),
     ] = None,
     delay: Annotated[
-        str | None, typer.Option("--in", metavar="SPAN", rich_help_panel=_HOW, help="Send in 90s, 30m, 2h or 1d.")
+        str | None, typer.Option("--in", metavar="SPAN", rich_help_panel=HOW, help="Send in 90s, 30m, 2h or 1d.")
     ] = None,
     no_wait: Annotated[
         bool,
         typer.Option(
             "--no-wait",
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
             help="Store it and end (exit code 4); it is sent by `yizhan wait` or another process.",
         ),
     ] = False,
@@ -137,27 +114,17 @@ def send(
             metavar="SECONDS",
             min=0,
             show_default="60 for one target, none for many",
-            rich_help_panel=_HOW,
+            rich_help_panel=HOW,
             help="How long to wait for the end.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", rich_help_panel=_HOW, help="Say what would be sent, uploaded and held; send nothing."
+            "--dry-run", "-n", rich_help_panel=HOW, help="Say what would be sent, uploaded and held; send nothing."
         ),
     ] = False,
-    max_messages: Annotated[
-        int | None,
-        typer.Option(
-            "--max-messages",
-            metavar="N",
-            min=1,
-            show_default="10 for text from a pipe, none otherwise",
-            rich_help_panel=_HOW,
-            help="Refuse a message that becomes more than N messages to one target.",
-        ),
-    ] = None,
+    max_messages: MaxMessages = None,
     allow: Allow = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
@@ -173,11 +140,6 @@ def send(
 
       yizhan send -t '#staff' --file report.pdf --name 报告.pdf --dry-run
     """
-    named, last = split_words(words or [], to or [])
-    if not named:
-        raise UnknownTarget(
-            "There is no target. Name one first: yizhan send qqbot.main/user/OPENID TEXT, or -t TARGET."
-        )
     content = Content(
         images=image or (),
         videos=video or (),
@@ -191,20 +153,17 @@ def send(
         description=description,
         reply=reply,
     )
-    if max_messages is None and text_is_piped(last, text, only_text=content.only_text):
-        max_messages = MAX_PIPED_MESSAGES
-    content = replace(content, text=body(last, text, only_text=content.only_text))
-    call = _Call(
-        targets_of(named),
+    what = named(
+        words,
+        to,
+        text,
         content,
-        key,
-        expires_in,
-        _moment(at, delay),
-        timeout,
-        allow,
-        Output(as_json, quiet),
-        max_messages,
+        column=column,
+        name_column=name_column,
+        refused_file=refused,
+        max_messages=max_messages,
     )
+    call = _Call(what, key, expires_in, _moment(at, delay), timeout, allow, Output(as_json, quiet))
     if dry_run:
         return run(_plan(store, call))
     return run(_store(store, call) if no_wait else _send(store, call))
@@ -224,16 +183,13 @@ def _moment(at: str | None, delay: str | None) -> datetime | None:
 class _Call:
     """One call of the command."""
 
-    targets: Sequence[str]
-    content: Content
+    named: Named
     key: str | None
     expires_in: float | None
     at: datetime | None
     timeout: float | None
     allow: Sequence[str] | None
     out: Output
-    max_messages: int | None = None
-    """Messages to one target that are allowed; None for any number."""
 
     @property
     def how(self) -> dict[str, Any]:
@@ -246,10 +202,15 @@ async def _store(store: Path, call: _Call) -> int:
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
-            message = await _message(engine, call, bars)
-            receipts = await engine.submit(call.targets, message, **call.how)
+            message, targets = await message_of_call(engine, call.named, bars)
+            if _to_one(call, message, targets):
+                receipts: Sequence[Receipt] = await engine.submit(targets, message, **call.how)
+                go_on = wait_for(receipts)
+            else:
+                broadcast = await started(engine, call, message)
+                receipts, go_on = await broadcast.receipts(), f"yizhan wait {broadcast.id}"
     _show(call.out, receipts)
-    call.out.line(f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send and wait: {wait_for(receipts)}")
+    call.out.line(f"{many(len(receipts), 'delivery', 'deliveries')} stored. To send and wait: {go_on}")
     return code_of(receipts) or SENT
 
 
@@ -257,9 +218,8 @@ async def _send(store: Path, call: _Call) -> int:
     async with opened(store, sending=True, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
-            message = await _message(engine, call, bars)
-            targets = await engine.targets(call.targets)
-            if len(targets) == 1:
+            message, targets = await message_of_call(engine, call.named, bars)
+            if _to_one(call, message, targets):
                 receipts, problem = await _one(engine, call, message)
             else:
                 receipts, problem = await _many(engine, call, message, bars)
@@ -273,32 +233,24 @@ async def _send(store: Path, call: _Call) -> int:
     return code
 
 
-async def _message(engine: Engine, call: _Call, bars: Bars) -> Message:
-    """Return the message to send.
+def _to_one(call: _Call, message: Message, targets: Sequence[Target]) -> bool:
+    """Return whether the message goes to one target, with the same words for everybody and nobody to be left out."""
+    audience = call.named.audience
+    return len(targets) == 1 and not audience.personal(message) and call.named.refused_file is None
 
-    Raises:
-        Refused: it becomes more messages to one target than allowed.
-    """
-    targets = await engine.targets(call.targets)
-    if preview := await preview_of(call.content, engine):
-        await engine.supervisor.acceptance.check(preview, targets)
-    message = await message_from(call.content, engine, bars.bytes)
-    if call.max_messages is None:
-        return message
-    # Targets of one kind on one account get the same parts.
-    samples = {(target.account, target.kind): target for target in targets}
-    plan = max(await engine.plan(list(samples.values()), message), key=lambda plan: len(plan.parts))
-    if len(plan.parts) > call.max_messages:
-        raise Refused(
-            f"This becomes {len(plan.parts)} messages to {plan.target}, and at most {call.max_messages} are allowed. "
-            "Send it as one file (--file PATH, or --file - from a pipe), or allow it: "
-            f"--max-messages {len(plan.parts)}."
-        )
-    return message
+
+async def started(engine: Engine, call: _Call, message: Message) -> Broadcast:
+    """Start the broadcast of a call; with `--refused`, write the rows that get nothing."""
+    named = call.named
+    recipients = await named.audience.recipients(engine, message)
+    skip = named.refused_file is not None
+    broadcast = await engine.broadcast(recipients, message, refused="skip" if skip else "fail", **call.how)
+    await write_refused(broadcast, named, call.out)
+    return broadcast
 
 
 async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    receipts: Sequence[Receipt] = await engine.submit(call.targets, message, **call.how)
+    receipts: Sequence[Receipt] = await engine.submit(call.named.audience.targets, message, **call.how)
     problem = None
 
     async def look() -> Sequence[Receipt]:
@@ -317,19 +269,8 @@ async def _one(engine: Engine, call: _Call, message: Message) -> tuple[Sequence[
 async def _many(
     engine: Engine, call: _Call, message: Message, bars: Bars
 ) -> tuple[Sequence[Receipt], LoginNeeded | None]:
-    broadcast = await engine.broadcast(call.targets, message, **call.how)
-    show = bars.deliveries("sent", broadcast.total)
-    settled: Counter[State] = Counter()
-
-    def count(_target: object, state: State) -> None:
-        settled[state] += 1
-        show(sum(n for one, n in settled.items() if one.final))
-
-    stop = engine.on_settled(count)
-    with suppress(ValueError):
-        async with explained_when_stopped(broadcast.receipts, as_json=call.out.as_json):
-            await broadcast.wait(call.timeout)
-    stop()
+    broadcast = await started(engine, call, message)
+    await watched(engine, broadcast, bars, call.timeout, as_json=call.out.as_json)
     reason = engine.paused()
     problem = LoginNeeded(f"{reason} The deliveries wait; log in and they go on.") if reason else None
     return await broadcast.receipts(), problem
@@ -361,8 +302,8 @@ async def _plan(store: Path, call: _Call) -> int:
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
-            message = await message_from(call.content, engine, bars.bytes)
-            plans = await engine.plan(call.targets, message)
+            message = await message_from(call.named.content, engine, bars.bytes)
+            plans = await engine.plan(call.named.audience.targets, message, at=call.at)
     for plan in plans if call.out.as_json else ():
         call.out.value(_plan_object(plan))
     call.out.table(("target", "part", "media", "budget"), [row for plan in plans[:SHOWN] for row in _rows(plan)])

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yizhan.cli.content import take_in, targets_of
+from yizhan.cli.content import take_in
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, size
 from yizhan.cli.progress import Bars
 from yizhan.cli.running import opened, run
+from yizhan.cli.target_files import targets_of
 from yizhan.errors import Refused
 
 if TYPE_CHECKING:
