@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,13 +79,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @contextmanager
 def talking(sandbox: Sandbox) -> Iterator[None]:
-    """Somebody talks to the QQ bot again and again, since nobody hears it before the socket is open."""
+    """Talk to the QQ bot again and again, since nobody hears it before the socket is open."""
+    body = {"platform": "qqbot", "from": USER.rpartition("/")[2], "text": "hello bot"}
+    said = urllib.request.Request(
+        f"{sandbox.url}/_sandbox/say", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
 
     def talk() -> None:
         while not done.wait(0.2):
-            loop.run(sandbox.say("qqbot", USER.rpartition("/")[2], text="hello bot"))
+            urllib.request.urlopen(said).close()
 
-    loop, done = LoopThread(), threading.Event()
+    done = threading.Event()
     talker = threading.Thread(target=talk)
     talker.start()
     try:
@@ -92,7 +97,6 @@ def talking(sandbox: Sandbox) -> Iterator[None]:
     finally:
         done.set()
         talker.join()
-        loop.close()
 
 
 class ClockOff:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yizhan.cli.output import many
 from yizhan.errors import Refused, UnknownTarget, YizhanError, did_you_mean
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def audience_of(words: Sequence[str], column: str = "", name_column: str = "", *
         reasons = [why for _, why in found.bad]
         more = f"\n  and {len(reasons) - MOST_NAMED:,} more" if len(reasons) > MOST_NAMED else ""
         raise UnknownTarget(
-            f"{len(reasons):,} rows cannot be sent to; nothing was stored:\n  "
+            f"{many(len(reasons), 'row')} cannot be sent to; nothing was stored:\n  "
             + "\n  ".join(reasons[:MOST_NAMED])
             + f"{more}\nMend them, or send to the others and have these written to a file: --refused FILE."
         )
