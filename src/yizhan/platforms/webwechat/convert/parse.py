@@ -161,19 +161,20 @@ def _app(added: AddMsg, content: str, reader: Reader) -> Sequence[Segment]:
         card = parse_card(content)
     except ValueError:
         return (Text(unescape_content(added.FileName)),)
-    segments = tuple(_with_media(segment, card) for segment in card.segments(as_cards=True))
+    segments = tuple(_with_media(segment, card, reader) for segment in card.segments(as_cards=True))
     return segments or (Text(unescape_content(added.FileName)),)
 
 
-def _with_media(segment: Segment, card: Card) -> Segment:
-    """Add the picture or video to a quote of one; its CDN reference is valid in every login."""
+def _with_media(segment: Segment, card: Card, reader: Reader) -> Segment:
+    """Add the picture or video to a quote of one: fetched by the id of its message, sent on by its CDN reference."""
     if not isinstance(segment, Quote):
         return segment
     type_, content = card.quoted()
     kind = _MEDIA_KINDS.get(type_)
     if kind not in ("image", "video") or cdn_reference(content) is None:
         return segment
-    media = Forward(kind, {"msg_type": type_, "content": content, "lasts": True})
+    fetched = {"scope": reader.scope, "msg_id": segment.message_id}
+    media = Forward(kind, {**fetched, "msg_type": type_, "content": content, "lasts": True})
     return msgspec.structs.replace(segment, media=(media,))
 
 
