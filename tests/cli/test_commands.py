@@ -683,7 +683,7 @@ def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox,
 
 @pytest.mark.parametrize(
     ("off", "fine", "words"),
-    [(0.0, True, ", as "), (7200.0, False, " s ahead of "), (-7200.0, False, " s behind ")],
+    [(0.0, True, ", the same as "), (7200.0, False, " s ahead of "), (-7200.0, False, " s behind ")],
 )
 def test_a_doctor_holds_the_clock_against_the_platforms(
     qq: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, off: float, fine: bool, words: str
@@ -710,7 +710,7 @@ def test_a_doctor_whose_account_cannot_be_read_goes_on_and_says_why(qq: Run, tmp
 
     assert (1, "") == (said.code, said.err)
     assert "FAIL  accounts: account qqbot.main cannot be decrypted" in said.out
-    assert "1 thing to mend." in said.out
+    assert "1 problem to fix." in said.out
 
 
 def test_tail_shows_what_comes_in(run: Run, sandbox: Sandbox) -> None:

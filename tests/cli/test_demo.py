@@ -1,4 +1,4 @@
-"""The demo, as a process of its own; its files; and that its proof would notice what is wrong."""
+"""The demo as a process of its own; its files; and that its proof notices errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_all_five_platforms_take_part_in_plain_lines_of_at_most_80_columns() -> 
         ("together", "143", "143", "16"),
     ] == [(row[0].strip(), *row[1:]) for row in rows]
     assert "* one upload per person and file" in done.stdout
-    assert "iLink keeps its own: those who wrote may be sent ten, and get two." in done.stdout
+    assert "iLink keeps its own: people who wrote may get ten messages, and get two." in done.stdout
     assert "Image('station.png'), File('book.pdf'))" in done.stdout
     assert "yizhan send qqbot.demo/user/" in done.stdout
 
@@ -239,7 +239,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     done = demo("--folder", str(tmp_path))
 
     assert 2 == done.returncode
-    assert "which no demo has made" in done.stderr
+    assert "which no demo made" in done.stderr
     assert "dear" == (tmp_path / "store" / "letters").read_text()
     assert ["store"] == [path.name for path in tmp_path.iterdir()]
 

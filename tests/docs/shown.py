@@ -17,7 +17,7 @@ from tests.support import PATIENCE
 MEASURED = ("client", "pipeline", "import")
 """The measurements that the front page shows; the longer ones are left to `make bench`."""
 
-SOMETIMES = re.compile(r"asked again under|are `unknown`|unknown, the sandbox says|Settled so:")
+SOMETIMES = re.compile(r"asked again under|are `unknown`|unknown, the sandbox says|They are settled:")
 """Lines of the demo that depend on what was in flight when the process was killed."""
 
 

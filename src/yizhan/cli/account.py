@@ -37,15 +37,15 @@ Settings = Annotated[
 def add(
     name: Name,
     settings: Settings = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Look whether it can send.")] = True,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Check whether it can send.")] = True,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Add an account, or replace its settings.
 
-    What is not given with --set is taken from YIZHAN_PLATFORM_KEY (such as YIZHAN_QQBOT_SECRET), and secrets are asked
-    for on a terminal, so that they need not stand in the shell's history.
+    Settings without --set come from YIZHAN_PLATFORM_KEY (such as YIZHAN_QQBOT_SECRET). On a terminal, missing secrets
+    are asked for, so that they need not be in the shell's history.
 
     Example: yizhan account add qqbot.main --set app_id=102000001 --set secret=@secret.txt
     """
@@ -66,7 +66,7 @@ def show(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quiet:
 
 @app.command("remove")
 def remove(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Remove an account with its session; what was sent through it stays on record."""
+    """Remove an account with its session; its deliveries stay on record."""
     return run(_remove(store, name, Output(as_json, quiet)))
 
 
@@ -123,7 +123,7 @@ async def _remove(store: Path, name: str, out: Output) -> int:
 
 
 def unknown_account(name: str, known: Sequence[str]) -> UnknownAccount:
-    """Return the error that says so, and names close ones."""
+    """Return the error for an account that does not exist; the text names close ones."""
     return UnknownAccount(
         f"There is no account '{name}'.{did_you_mean(name, known)} Known: {', '.join(known) or 'none'}."
     )
@@ -140,7 +140,7 @@ def settings_for(platform: Platform, given: Sequence[str], *, ask: bool = False)
     """Read `KEY=VALUE` words, add what the environment has, and ask for missing secrets if `ask`.
 
     Raises:
-        ConfigError: a word is not KEY=VALUE, no such setting, or a file cannot be read.
+        ConfigError: a word is not KEY=VALUE, there is no such setting, or a file cannot be read.
     """
     import msgspec
 
@@ -164,11 +164,11 @@ def settings_for(platform: Platform, given: Sequence[str], *, ask: bool = False)
             settings[key] = os.environ[variable]
         if key not in settings and field.required and ask:
             settings[key] = typer.prompt(f"{platform.title}: {key}", hide_input=key in platform.secrets, err=True)
-    _all_there(platform, fields, settings)
+    _check_required(platform, fields, settings)
     return settings
 
 
-def _all_there(platform: Platform, fields: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_required(platform: Platform, fields: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     missing = [key for key, field in fields.items() if field.required and not settings.get(key)]
     if missing:
         how = ", ".join(f"--set {key}=…" for key in missing)

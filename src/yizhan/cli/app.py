@@ -1,4 +1,4 @@
-"""The commands put together, and what surrounds every one of them: logging, signals, errors."""
+"""The command line: all commands, and the logging, signals and errors that they share."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ INTERRUPTED, TERMINATED = 130, 143
 
 app = typer.Typer(
     name="yizhan",
-    help="Hand a message or a file over once; it reaches everyone it is for, over WeChat and QQ.",
+    help="Send messages and files over WeChat and QQ: upload once, send to many.",
     epilog="Begin with: yizhan demo. Exit codes: 0 sent, 1 failed, 2 refused, 3 partly, 4 not finished, 5 unknown.",
     context_settings={"auto_envvar_prefix": "YIZHAN", "help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -74,7 +74,7 @@ def options(
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", metavar="PATH", allow_from_autoenv=False, help="The store; may also stand after the command."
+            "--store", metavar="PATH", allow_from_autoenv=False, help="The store; may also be given after the command."
         ),
     ] = None,
     config_file: Annotated[
@@ -122,11 +122,11 @@ app.command("sandbox", rich_help_panel=TRYING)(sandbox.sandbox)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what went wrong is said on standard error."""
+    """Run one command and return its exit code; errors are printed on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = wants_json(given)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show Chinese shows question marks; nothing fails for that.
+        # A terminal that cannot show Chinese shows question marks, and nothing fails.
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     try:
         code = typer.main.get_command(app).main(args=given, prog_name="yizhan", standalone_mode=False)
@@ -135,7 +135,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         text = error.format_message()
         context = getattr(error, "ctx", None)
         hint = f"See {context.command_path if context is not None else 'yizhan'} --help."
-        # Without arguments the help has been shown already, and there is nothing to add.
+        # Without arguments the help has been shown already.
         return usage(text, hint, as_json=as_json) if text else error.exit_code
     except YizhanError as error:
         return explain(error, as_json=as_json)
@@ -150,7 +150,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 
 def _set_up_log(settings: LogSettings) -> None:
-    """Commands say errors themselves; the log is written where the configuration asks for it."""
+    """Write the log if the configuration asks for it; commands print their errors themselves."""
     if settings.level == "off":
         logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
         if "yizhan.runtime.log_lines" in sys.modules:

@@ -30,9 +30,9 @@ def backup(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Copy the store to one file, while other processes go on sending.
+    """Copy the store to one file, while other processes keep sending.
 
-    The key, without which its accounts cannot be read, stays out of it unless a passphrase seals it.
+    The store's key, without which its accounts cannot be read, is only included if a passphrase seals it.
     """
     from yizhan.storage.backup import write_backup
 
@@ -57,7 +57,7 @@ def restore(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Make a store of a backup, in a folder that is new or empty."""
+    """Restore a backup into a new or empty folder."""
     from yizhan.storage.backup import restore_backup
 
     out = Output(as_json, quiet)
@@ -65,7 +65,7 @@ def restore(
     out.value({"store": str(store), "revision": found.revision, "media": found.media, "bytes": found.bytes})
     out.line(f"{store}: as it was on {moment(found.made_at)}, {many(found.media, 'medium', 'media')}.")
     if not found.has_key:
-        out.line(f"Now put its key where it belongs, mode 600: {(store / 'key').absolute()} (or set YIZHAN_KEY).")
+        out.line(f"Now copy its key to {(store / 'key').absolute()}, mode 600 (or set YIZHAN_KEY).")
     out.line("Do not let it send while the original store does: both would send the queued messages.")
     return SENT
 

@@ -70,7 +70,7 @@ class Format(StrEnum):
 
 
 class Ended(StrEnum):
-    """States of recipients that a retry takes."""
+    """States of recipients that a retry includes."""
 
     FAILED = "failed"
     EXPIRED = "expired"
@@ -235,25 +235,25 @@ def start(
 
 @app.command("pause")
 def pause(id: Id, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Let nothing more of it leave; half-sent messages are finished."""
+    """Stop sending a broadcast; half-sent messages are finished."""
     return _do(store, id, Output(as_json, quiet), lambda broadcast: broadcast.pause())
 
 
 @app.command("resume")
 def resume(id: Id, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Let a paused broadcast go on."""
+    """Continue a paused broadcast."""
     return _do(store, id, Output(as_json, quiet), lambda broadcast: broadcast.resume())
 
 
 @app.command("cancel")
 def cancel(id: Id, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Let nothing more of it leave, for good."""
+    """Cancel a broadcast: the rest of it is never sent."""
     return _do(store, id, Output(as_json, quiet), lambda broadcast: broadcast.cancel())
 
 
 @app.command("recall")
 def recall(id: Id, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Cancel it and withdraw what was sent, while the platforms allow it; waits for the end of that."""
+    """Cancel a broadcast and withdraw its sent messages, where the platforms allow it; wait until that is done."""
     return run(_recall(store, id, Output(as_json, quiet)))
 
 
@@ -283,7 +283,7 @@ def export(
     ] = Format.CSV,
     store: Store = DEFAULT_STORE,
 ) -> int:
-    """Write a row for every recipient, also while it runs."""
+    """Write a row for every recipient of a broadcast, also while it runs."""
     return run(_export(store, id, file, form))
 
 
@@ -461,4 +461,4 @@ def show_report(report: BroadcastReport, out: Output) -> None:
 
 
 def _counts(report: BroadcastReport) -> str:
-    return ", ".join(f"{count:,} {state}" for state, count in report.counts.items() if count) or "nobody"
+    return ", ".join(f"{count:,} {state}" for state, count in report.counts.items() if count) or "no recipients"

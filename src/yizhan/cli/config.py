@@ -20,7 +20,7 @@ def show(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show every setting that is in effect, secrets masked; a wrong one is an error that says where it stands."""
+    """Show every setting that is in effect, secrets masked. A wrong setting is an error with its file and line."""
     from yizhan.config.reading import values
 
     config, out = configured.config(), Output(as_json, quiet)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Before:
-    """Options given before the command, and the configuration they lead to, which is read once."""
+    """The options before the command, and the configuration that they choose, which is read once."""
 
     store: Path | None = None
     file: Path | None = None
@@ -50,19 +50,19 @@ def config() -> Config:
 
 
 def before() -> Before:
-    """Return the options that stand before this command."""
+    """Return the options before this command."""
     return _before
 
 
 def store_choice(option: Path | None) -> StoreChoice:
-    """Return the store of this command. `option`: `--store` after the command; the one before it counts otherwise."""
+    """Return the store of this command. `option`: `--store` after the command, which wins over the one before it."""
     from yizhan.config.store_choice import choose_store
 
     return choose_store(option or _before.store, os.environ, _before.config)
 
 
 def no_store(store: Path) -> ConfigError:
-    """Return the error for a store that is not there."""
+    """Return the error for a store that does not exist."""
     from yizhan.config import store_choice as choices
 
     choice = choices.choose_store(_before.store, os.environ, _before.config)

@@ -32,20 +32,20 @@ def set_contact(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Give one target a name, or many a tag; in place of what the name meant before."""
+    """Name one target, or tag many; an existing name is replaced."""
     named, is_tag = _named(name)
     return run(_set(store, named, is_tag, targets_of(targets), Output(as_json, quiet)))
 
 
 @app.command("list")
 def list_contacts(store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """List names and what they stand for."""
+    """List names and their targets."""
     return run(_list(store, Output(as_json, quiet)))
 
 
 @app.command("remove")
 def remove(name: Alias, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Forget a name; nobody is removed anywhere."""
+    """Remove a name; no person or group is removed."""
     named, is_tag = _named(name)
     return run(_remove(store, named, is_tag, Output(as_json, quiet)))
 

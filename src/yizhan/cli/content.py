@@ -1,4 +1,4 @@
-"""From the words of a command line to targets and a message."""
+"""Targets and messages from the words of a command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Content:
     files: Sequence[str] = ()
     stickers: Sequence[str] = ()
     attached: Sequence[str] = ()
-    """Sent as what their bytes are."""
+    """Files that are sent as the kind of their content."""
     name: str = ""
     link: str = ""
     title: str = ""
@@ -50,9 +50,9 @@ _SHAPE = re.compile(r"[a-z][a-z0-9]*\.[\w-]+/[^/\s]+/\S+")
 
 
 def looks_like_target(word: str) -> bool:
-    """Whether a word on the command line is a target, or was meant to be one, rather than text.
+    """Return whether a word on the command line is a target, perhaps a mistyped one, rather than text.
 
-    A target with a slip in it must not be sent to somebody else as a text, so that in doubt it is one.
+    A mistyped target must not be sent to other people as text, so a doubtful word is a target.
     """
     if any(c.isspace() for c in word) or len(word) < 2:
         return False
@@ -69,7 +69,7 @@ def _platform_names() -> set[str]:
 
 
 def split_words(words: Sequence[str], to: Sequence[str]) -> tuple[list[str], str | None]:
-    """Tell targets from the text, which comes last: `TARGET... [TEXT]`. None when there is no text."""
+    """Separate targets from the text, which comes last: `TARGET... [TEXT]`. The text is None if there is none."""
     named = list(words)
     text = None
     alone = len(named) == 1 and not to
@@ -79,16 +79,16 @@ def split_words(words: Sequence[str], to: Sequence[str]) -> tuple[list[str], str
 
 
 def text_is_piped(text: str | None, option: str | None, *, only_text: bool) -> bool:
-    """Whether the text is read from standard input: named by `-`, or nothing else was given to send."""
+    """Return whether the text comes from standard input: as `-`, or because nothing else was given to send."""
     given = option if option is not None else text
     return given == STDIN or (given is None and only_text and not sys.stdin.isatty())
 
 
 def body(text: str | None, option: str | None, *, only_text: bool) -> str:
-    """Return the text to send: the option, the last word, or what is piped in (`-`, or nothing else to send).
+    """Return the text to send: the option, the last word, or standard input (`-`, or nothing else to send).
 
     Raises:
-        Refused: the text is given twice, or what is piped in is not UTF-8.
+        Refused: the text is given twice, or standard input is not UTF-8.
     """
     if option is not None and text is not None:
         raise Refused(f"The text is given twice: --text and '{text}'. Leave one out.")
@@ -97,16 +97,16 @@ def body(text: str | None, option: str | None, *, only_text: bool) -> str:
         try:
             return sys.stdin.buffer.read().decode().removesuffix("\n")
         except UnicodeDecodeError as error:
-            raise Refused(f"What is piped in is not UTF-8 text: {error}. Send it as a file: --file PATH.") from error
+            raise Refused(f"Standard input is not UTF-8 text: {error}. Send it as a file: --file PATH.") from error
     return given or ""
 
 
 Reading = Callable[[str, int | None], Callable[[int], None]]
-"""Shows that something is read: called with its name and size, returns what takes the bytes read."""
+"""Shows that a source is read: called with its name and size, it returns a function for the numbers of bytes."""
 
 
 async def message_from(content: Content, engine: Engine, reading: Reading) -> Message:
-    """Take every file into the library and return the message: text first, then the rest.
+    """Add every file to the library and return the message: text first, then the rest.
 
     Raises:
         Refused: it is empty, or `--name` fits more than one file.
@@ -126,9 +126,9 @@ async def message_from(content: Content, engine: Engine, reading: Reading) -> Me
 
 
 async def preview_of(content: Content, engine: Engine) -> Message | None:
-    """Return the message with its files where they are, so that it can be refused before any of them is copied.
+    """Return the message with its files uncopied, so that it can be refused before any of them is copied.
 
-    None where a file is read from standard input or downloaded, and so can be read only once.
+    None if a file comes from standard input or a download, which can be read only once.
 
     Raises:
         MediaFormat: a file is missing, empty or not what its option says.
@@ -142,7 +142,7 @@ async def preview_of(content: Content, engine: Engine) -> Message | None:
                 continue
             if path == STDIN:
                 return None
-            media = await engine.library.examine(path, content.name or None, _wanted(kind))
+            media = await engine.library.examine(path, content.name or None, _kind_to_check(kind))
             if media is None:
                 return None
             segments.append(_segment_with(kind or media.kind, path, media.name))
@@ -165,12 +165,12 @@ async def _segment(kind: str, path: str, name: str, engine: Engine, reading: Rea
         from yizhan.model import Sticker
 
         return Sticker(None, path.removeprefix("md5:"))
-    media = await take_in(path, name or None, engine, reading, kind=_wanted(kind))
+    media = await add_source(path, name or None, engine, reading, kind=_kind_to_check(kind))
     return _segment_with(kind or media.kind, media, media.name)
 
 
-def _wanted(kind: str) -> Any:
-    """Return the kind that the library is to check for."""
+def _kind_to_check(kind: str) -> Any:
+    """Return the kind that the library checks for."""
     return {"": None, "sticker": "image"}.get(kind, kind)
 
 
@@ -189,11 +189,11 @@ def _without_mark(source: str) -> str:
     return source[1:] if source.startswith("@") and not Path(source).exists() else source
 
 
-async def take_in(source: str, name: str | None, engine: Engine, reading: Reading, *, kind: Any = None) -> Media:
-    """Take one file (`a.png` or `@a.png`), address or standard input (`-` or `@-`) into the library.
+async def add_source(source: str, name: str | None, engine: Engine, reading: Reading, *, kind: Any = None) -> Media:
+    """Add one file (`a.png` or `@a.png`), address or standard input (`-` or `@-`) to the library.
 
     Raises:
-        MediaFormat: missing, empty, or not of `kind`.
+        MediaFormat: it is missing, empty, or not of `kind`.
     """
     source = _without_mark(source)
     if source == STDIN:

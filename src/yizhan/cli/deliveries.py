@@ -1,4 +1,4 @@
-"""`yizhan deliveries`: what was submitted, how it stands, what was tried; settling and cancelling."""
+"""`yizhan deliveries`: list, show, settle, retry and cancel deliveries."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ STATES = ("queued", "sending", "held", "sent", "failed", "unknown", "expired", "
 @app.callback()
 def deliveries(
     context: typer.Context,
-    account: Annotated[str | None, typer.Option("--account", help="Those of one account.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Those to one target, or to an @alias.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="Of one account.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="To one target, or to an @alias.")] = None,
     state: Annotated[
-        list[str] | None, typer.Option("--state", help=f"Those in a state ({', '.join(STATES)}); may be repeated.")
+        list[str] | None, typer.Option("--state", help=f"In a state ({', '.join(STATES)}); may be repeated.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest.")] = 50,
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="ID", help="Only what was submitted after this; then the oldest first ones."),
+        typer.Option("--after", metavar="ID", help="Only those submitted after this one, beginning with the oldest."),
     ] = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
@@ -59,7 +59,7 @@ def deliveries(
 
 @app.command("show")
 def show(ids: Ids, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Show deliveries in full: the platform's ids and words, and every try that did not succeed."""
+    """Show deliveries in full: the platform's ids and words, and every failed attempt."""
     return run(_show(store, ids_of(ids), Output(as_json, quiet)))
 
 
@@ -68,13 +68,13 @@ def settle(
     ids: Ids,
     outcome: Annotated[
         Literal["arrived", "lost", "again"],
-        typer.Option("--as", help="It arrived (what is left of it follows), it was lost, or it is to be sent again."),
+        typer.Option("--as", help="It arrived (its missing parts follow), it was lost, or send it again."),
     ],
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Settle `unknown` deliveries: only you can find out whether they arrived."""
+    """Settle `unknown` deliveries, once you have found out whether they arrived."""
     return run(_settle(store, ids_of(ids), outcome, Output(as_json, quiet)))
 
 
@@ -89,7 +89,7 @@ def retry(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Send again what ended without success, only the parts that are missing. Unknown ones must be named."""
+    """Send the missing parts of deliveries that ended without success. Unknown ones must be named."""
     if not ids and not state:
         raise Refused("Name deliveries, such as d42 or d42-d90, or a state: --state failed.")
     return run(_retry(store, ids_of(ids or []), [one.value for one in state or []], Output(as_json, quiet)))
@@ -97,7 +97,7 @@ def retry(
 
 @app.command("cancel")
 def cancel(ids: Ids, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Take deliveries that have not begun out of the queue."""
+    """Remove deliveries that have not begun from the queue."""
     return run(_cancel(store, ids_of(ids), Output(as_json, quiet)))
 
 

@@ -1,4 +1,4 @@
-"""`yizhan doctor`: what would keep this store from sending, and what to do about it."""
+"""`yizhan doctor`: problems that keep this store from sending, and their remedies."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from yizhan.platforms.adapter import Finding
 
 RELEASED = 1_790_000_000
-"""Seconds since the epoch: a clock that shows less than this program's own age is wrong."""
+"""Seconds since the epoch; a clock that shows an earlier time is wrong."""
 OFF = 30.0
-"""Seconds that the clock may differ from those of the platforms."""
+"""Seconds that this clock may differ from the platforms' clocks."""
 ROOM = 200_000_000
-"""Bytes that should be free where the store is."""
+"""Bytes that should be free on the store's disk."""
 
 
 def doctor(
@@ -60,7 +60,7 @@ async def _doctor(store: Path, wanted: list[str], out: Output) -> int:
 
         remedy = "Do as the text says; then run yizhan doctor again."
         _show(out, shown, "", Finding("store", False, " ".join(str(error).split()), remedy))
-    out.line("All is well." if not shown.wrong else f"{many(shown.wrong, 'thing')} to mend.")
+    out.line("All is well." if not shown.wrong else f"{many(shown.wrong, 'problem')} to fix.")
     return FAILED if shown.wrong else SENT
 
 
@@ -91,7 +91,7 @@ async def _findings(engine: Engine, store: Path, wanted: list[str]) -> AsyncIter
             Finding("accounts", False, " ".join(str(error).split()), "See the text; then run yizhan doctor again."),
         )
         return
-    yield "", _clock(await _told_by(accounts[name] for name in wanted or accounts if name in accounts))
+    yield "", _clock(await _clocks_of(accounts[name] for name in wanted or accounts if name in accounts))
     counts = await engine.records.counts()
     detail = ", ".join(f"{n:,} {state.value}" for state, n in sorted(counts.items())) or "empty"
     unknown = sum(n for state, n in counts.items() if state.value == "unknown")
@@ -138,12 +138,12 @@ def _key(store: Path) -> Finding:
     return Finding("key", private, f"{file}, mode {mode:03o}", f"Others can read it. Run: chmod 600 {file}")
 
 
-async def _told_by(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Ask the platforms what time it is: by host, the seconds that this machine's clock is ahead of theirs."""
+async def _clocks_of(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Ask the platforms for the time; return, by host, the seconds that this machine's clock is ahead."""
     from yizhan.http.server_date import seconds_ahead
     from yizhan.http.tcp_dial import is_loopback
 
-    # What runs on this machine has this machine's clock, and cannot say that it is wrong.
+    # A server on this machine has this machine's clock, and cannot tell that it is wrong.
     urls = {str(settings.get("base_url") or "") for settings in accounts}
     asked = sorted(url for url in urls if url and not is_loopback(url))
     told = zip(asked, await asyncio.gather(*(seconds_ahead(url) for url in asked)), strict=True)
@@ -151,7 +151,7 @@ async def _told_by(accounts: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _clock(told: Mapping[str, float]) -> Finding:
-    """Compare the clock with those that `told` their time; one that agrees is enough, since others may be wrong."""
+    """Compare the clock with those of the hosts; one that agrees is enough, since others may be wrong."""
     from yizhan.platforms.adapter import Finding
 
     now = time.time()
@@ -161,6 +161,6 @@ def _clock(told: Mapping[str, float]) -> Finding:
         return Finding("clock", now > RELEASED, text, remedy)
     host, ahead = min(told.items(), key=lambda pair: abs(pair[1]))
     if abs(ahead) <= OFF:
-        return Finding("clock", True, f"{text}, as {host} has it")
+        return Finding("clock", True, f"{text}, the same as {host}")
     way = "ahead of" if ahead > 0 else "behind"
     return Finding("clock", False, f"{text}, {abs(ahead):,.0f} s {way} {host}", remedy)

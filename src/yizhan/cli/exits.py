@@ -51,23 +51,23 @@ _WORDS: tuple[tuple[type[BaseException], str, int], ...] = (
 _REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
     (
         NotAllowed,
-        "Give the account that right where the platform administers it, or ask the other side to allow messages.",
+        "Give the account that right in the platform's console, or ask the receiver to allow messages.",
     ),
-    (TargetGone, "Check the target; they may have to add the account (again) first."),
-    (ContentRefused, "Send something else: the platform does not carry this."),
+    (TargetGone, "Check the target; the receiver may have to add the account (again) first."),
+    (ContentRefused, "Send other content: the platform refuses this."),
     (HandleExpired, "Send it again; it will be uploaded anew."),
-    (WindowClosed, "Send it again once the other side has written, or when the window opens."),
-    (Throttled, "Send it again later, and less at once."),
-    (Unavailable, "See whether the address is right and answers: yizhan doctor."),
+    (WindowClosed, "Send it again once the receiver has written, or when the window opens."),
+    (Throttled, "Send it again later, and fewer at once."),
+    (Unavailable, "Check whether the address is right and answers: yizhan doctor."),
     (OutcomeUnknown, "Find out whether it arrived, and say so: yizhan deliveries settle ID --as …"),
     (
         LoginNeeded,
         "Log it in (yizhan login PLATFORM.NAME), or correct its secret (yizhan account add PLATFORM.NAME …).",
     ),
-    (WireMismatch, "See whether base_url leads to the platform: yizhan account list."),
-    (Rejected, "The same again would be refused again; docs/codes.md has the platform's codes."),
+    (WireMismatch, "Check whether base_url is the platform's address: yizhan account list."),
+    (Rejected, "Sending it again unchanged would fail again; docs/codes.md explains the platform's codes."),
 )
-"""Remedies by class of error, as platforms name causes at best; the first class that fits counts."""
+"""Remedies by class of error; the first class that fits counts."""
 
 
 _VALIDATOR_WORDS = tuple(
@@ -86,7 +86,7 @@ _VALIDATOR_WORDS = tuple(
 
 
 def code_of(receipts: Iterable[Receipt]) -> int:
-    """Return the exit code that says how `receipts` stand.
+    """Return the exit code for `receipts`.
 
     Some failed: 1 when all did, else 3. None failed: 5 when one is unknown, 4 when one still waits, else 0.
     """
@@ -108,14 +108,14 @@ def code_of(receipts: Iterable[Receipt]) -> int:
 
 
 def explain(error: YizhanError, *, as_json: bool) -> int:
-    """Say `error` on standard error, in one line, and return its exit code."""
+    """Print `error` on standard error, in one line, and return its exit code."""
     word, code = next((word, code) for kind, word, code in _WORDS if isinstance(error, kind))
     _say(word, type(error).__name__, str(error), as_json=as_json)
     return code
 
 
 def explain_failures(receipts: Sequence[Receipt], *, as_json: bool) -> None:
-    """Say on standard error which of `receipts` failed or are unknown, and why: the first one, and how many more."""
+    """Print the first of `receipts` that failed or is unknown with its reason, and the number of the others."""
     bad = [receipt for receipt in receipts if receipt.state.final and not receipt.ok]
     if not bad:
         return
@@ -130,7 +130,7 @@ def explain_failures(receipts: Sequence[Receipt], *, as_json: bool) -> None:
 async def explained_when_stopped(
     look: Callable[[], Awaitable[Sequence[Receipt]]], *, as_json: bool
 ) -> AsyncIterator[None]:
-    """When Ctrl-C or a signal ends the block, say how far it is, by what `look` finds, and how the rest goes on."""
+    """Print the progress that `look` returns, and the command for the rest, if Ctrl-C or a signal ends the block."""
     try:
         yield
     except asyncio.CancelledError:
@@ -151,13 +151,13 @@ async def explained_when_stopped(
 
 
 def remedy_for(name: str) -> str:
-    """Return what to do about an error of the class `name`; empty when its text says so itself."""
+    """Return the remedy for an error of the class `name`; empty when its text has one."""
     kind = getattr(errors, name, YizhanError)
     return next((remedy for one, remedy in _REMEDIES if issubclass(kind, one)), "")
 
 
 def usage(text: str, hint: str, *, as_json: bool) -> int:
-    """Say that the command line itself cannot be read."""
+    """Print that the command line cannot be read."""
     for pattern, words in _VALIDATOR_WORDS:
         text = pattern.sub(words, text)
     _say("usage", "UsageError", text, as_json=as_json, remedy=hint)
@@ -165,7 +165,7 @@ def usage(text: str, hint: str, *, as_json: bool) -> int:
 
 
 def _say(word: str, name: str, text: str, *, as_json: bool, remedy: str | None = None) -> None:
-    """Say what happened and, unless the text tells by naming a command, what to do about it."""
+    """Print an error and, unless its text names a command, the remedy."""
     text = " ".join(text.split())
     remedy = remedy_for(name) if remedy is None else remedy
     if remedy and "yizhan " not in text:

@@ -1,4 +1,4 @@
-"""Results of checks, as people read them."""
+"""Results of checks, printed for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Findings:
-    """Shows findings to people one by one, each cause once; `wrong` counts the causes of what is not fine."""
+    """Shows findings to people one by one, each cause once; `wrong` counts the causes of the failed ones."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
@@ -20,7 +20,7 @@ class Findings:
         self.wrong = 0
 
     def show(self, finding: Finding, about: str = "") -> None:
-        # What failed for the same reason differs by the number that the platform gave the request.
+        # Failures with the same cause differ by the trace id of the request.
         cause = "" if finding.ok else f"{about} {re.sub(r'trace [^ ,)]+', '', finding.detail) or finding.what}"
         again = bool(cause) and cause == self._before
         self._before = cause

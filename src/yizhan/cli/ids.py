@@ -1,4 +1,4 @@
-"""Ids of deliveries on the command line: `d42`, `d42-d90`; and the command that goes on with some."""
+"""Ids of deliveries on the command line: `d42`, `d42-d90`; and the command that waits for them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ids_of(words: Iterable[str]) -> list[str]:
 
 
 def wait_for(receipts: Sequence[Receipt]) -> str:
-    """Return the command that goes on with what has not ended of `receipts`, and stays for what is held."""
+    """Return the command that sends and waits for those of `receipts` that have not ended, held ones too."""
     left = [receipt for receipt in receipts if not receipt.state.final] or receipts
     span = left[0].delivery + (f"-{left[-1].delivery}" if len(left) > 1 else "")
     held = any(receipt.state.value == "held" for receipt in left)

@@ -1,4 +1,4 @@
-"""`yizhan library`: the media that were taken in."""
+"""`yizhan library`: the stored media."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from yizhan.engine import Engine
     from yizhan.media.library import MediaEntry
 
-app = typer.Typer(help="The media that were taken in, each kept once.", no_args_is_help=True)
+app = typer.Typer(help="The stored media, each kept once.", no_args_is_help=True)
 
 Digests = Annotated[
     list[str], typer.Argument(metavar="SHA256...", show_envvar=False, help="Digests; the first eight digits will do.")
 ]
 SHORT = 8
-"""Digits of a digest that may stand for it."""
+"""Digits of a digest that are enough to name it."""
 
 
 @app.command("list")
@@ -44,17 +44,19 @@ def show(digests: Digests, store: Store = DEFAULT_STORE, as_json: Json = False, 
 @app.command("prune")
 def prune(
     quota: Annotated[
-        str, typer.Option("--quota", metavar="SIZE", help="Stop once the library holds at most so much, such as 2GB.")
+        str, typer.Option("--quota", metavar="SIZE", help="Stop once the library is at most this large, such as 2GB.")
     ] = "0",
     days: Annotated[
-        float, typer.Option("--unused-for", metavar="DAYS", min=0, help="Only what was not used lately.")
+        float, typer.Option("--unused-for", metavar="DAYS", min=0, help="Only media that were not used for so long.")
     ] = 30,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would go; remove nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Show the media that would be removed; remove nothing.")
+    ] = False,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Remove what was not used for long, the longest unused first. What an open delivery rests on stays."""
+    """Remove media that were not used for long, the longest unused first. Media of open deliveries stay."""
     return run(_prune(store, bytes_of(quota), days * 86400, dry_run, Output(as_json, quiet)))
 
 

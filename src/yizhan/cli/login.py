@@ -36,15 +36,15 @@ def login(
     name: Name,
     settings: Settings = None,
     image: Annotated[
-        Path | None, typer.Option("--image", metavar="PATH", help="Also write the code there, as .png or .svg.")
+        Path | None, typer.Option("--image", metavar="PATH", help="Also write the code to this file, .png or .svg.")
     ] = None,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Log an account in by scanning a code, or check that it still is logged in.
+    """Log an account in by scanning a code, or check that it is still logged in.
 
-    An account that needs nothing but a login is added on the way.
+    An account that needs only a login is added if it does not exist.
     """
     return run(_login(store, name, settings or [], image, Output(as_json, quiet)))
 
@@ -75,7 +75,7 @@ def _show(step: LoginStep, image: Path | None, out: Output) -> None:
 
 
 def _ask_for(answer: Callable[[str], None]) -> None:
-    """Read a line while the login goes on; a login that ends by itself does not wait for the person."""
+    """Read a line in a thread, so that a login that ends by itself does not wait for the person."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:
@@ -92,8 +92,8 @@ def _show_code(text: str, image: Path | None, out: Output) -> None:
     code = segno.make(text, error="l")
     if image is not None:
         code.save(str(image), scale=8)
-        out.line(f"The code stands in {image}.")
-    # Quiet or not, without the code nobody could log in.
+        out.line(f"The code is in {image}.")
+    # Also with --quiet: without the code the login is impossible.
     if not out.as_json and sys.stdout.isatty():
         code.terminal(out=sys.stdout, compact=True, border=2)
     out.line(text)

@@ -68,7 +68,7 @@ Attached: TypeAlias = Annotated[
         "-a",
         metavar="PATH",
         rich_help_panel=FILES,
-        help="A file, sent as what its content is; - for standard input.",
+        help="A file, sent as the kind of its content; - for standard input.",
     ),
 ]
 Images: TypeAlias = Annotated[
@@ -101,11 +101,11 @@ LinkAddress: TypeAlias = Annotated[
 ]
 Title: TypeAlias = Annotated[str, typer.Option("--title", rich_help_panel=LINKS, help="The title of the link.")]
 Description: TypeAlias = Annotated[
-    str, typer.Option("--description", rich_help_panel=LINKS, help="What stands below the title.")
+    str, typer.Option("--description", rich_help_panel=LINKS, help="The text below the title.")
 ]
 Key: TypeAlias = Annotated[
     str | None,
-    typer.Option("--key", rich_help_panel=HOW, help="The same call with the same key sends nothing twice."),
+    typer.Option("--key", rich_help_panel=HOW, help="A second call with the same key sends nothing."),
 ]
 MaxMessages: TypeAlias = Annotated[
     int | None,

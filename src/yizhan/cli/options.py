@@ -15,7 +15,7 @@ DEFAULT_STORE = Path("yizhan-data")
 
 
 def _chosen(ctx: typer.Context, param: typer.CallbackParam, value: Path) -> Path:
-    """Return the store of this command: an option before it, the configuration and the default count, too."""
+    """Return the store of this command, by the options, the configuration or the default."""
     if ctx.resilient_parsing:
         return value
     source = ctx.get_parameter_source(param.name or "store")
@@ -27,11 +27,9 @@ Store: TypeAlias = Annotated[
     Path,
     typer.Option("--store", envvar="YIZHAN_STORE", metavar="PATH", callback=_chosen, help="The store: one folder."),
 ]
-Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", envvar="YIZHAN_JSON", help="Answer in JSON, one object per line.")
-]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", envvar="YIZHAN_JSON", help="Print JSON, one object per line.")]
 Quiet: TypeAlias = Annotated[
-    bool, typer.Option("--quiet", "-q", envvar="YIZHAN_QUIET", help="Say nothing but errors; the exit code tells.")
+    bool, typer.Option("--quiet", "-q", envvar="YIZHAN_QUIET", help="Print errors only; the exit code has the result.")
 ]
 Allow: TypeAlias = Annotated[
     list[str] | None,
@@ -45,6 +43,6 @@ Allow: TypeAlias = Annotated[
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether the answer is wanted as JSON, told without reading the command line in full."""
+    """Return whether JSON is wanted, without parsing the command line in full."""
     before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
     return "--json" in before or os.environ.get("YIZHAN_JSON", "").lower() in ("1", "true", "yes", "on", "t", "y")

@@ -33,9 +33,9 @@ _STYLES = {
     "cancelled": "dim",
 }
 KEPT = "\n\t\u3000\u00a0\u200d"
-"""Unprintable characters that are shown unchanged: line ends, blanks, and the joiner of emoji."""
+"""Unprintable characters that are printed unchanged: line ends, blanks, and the joiner of emoji."""
 WIDE = 100_000
-"""The width of a table that goes to a file or a pipe, in columns: each row stays on one line."""
+"""Columns of a table in a file or a pipe, so that each row stays on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,17 @@ class Output:
         return not (self.as_json or self.quiet)
 
     def line(self, text: str = "") -> None:
-        """Say something to people."""
+        """Print a line for people."""
         if self.for_people:
             write(plain(text))
 
     def value(self, value: Any) -> None:
-        """Say something to programs: one JSON object on one line."""
+        """Print a JSON object on one line, for programs."""
         if self.as_json:
             write(json.dumps(msgspec.to_builtins(value), ensure_ascii=False))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Show rows to people, if there are any; a column named `state` is coloured by what it says."""
+        """Print rows for people, if there are any; the column `state` is colored by its value."""
         rows = [[plain(cell) for cell in row] for row in rows]
         if not self.for_people or not rows:
             return
@@ -78,7 +78,7 @@ class Output:
         _print(table)
 
     def receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Show how deliveries stand."""
+        """Print deliveries with their states."""
         for receipt in receipts if self.as_json else ():
             self.value(receipt.to_dict())
         self.table(
@@ -88,44 +88,44 @@ class Output:
 
 
 def plain(text: str) -> str:
-    """Return `text` without what would steer a terminal or turn its letters around: much of it is somebody else's."""
+    """Return `text` without control and direction characters, since much of it comes from other people."""
     return "".join(one if one.isprintable() or one in KEPT else "" for one in text)
 
 
 def write(text: str = "", *, flush: bool = False) -> None:
-    """Print a line. Whoever reads may leave early (`yizhan deliveries | head`): the command goes on, and ends as it is.
+    """Print a line; with `flush`, write everything out.
 
-    With `flush`, also see to it that everything so far is out.
+    The reader may leave early (`yizhan deliveries | head`): the command continues without output.
 
     Raises:
-        StorageError: it cannot be written, since the disk is full, say; nothing more will be.
+        StorageError: the output cannot be written, as on a full disk; nothing more is printed.
     """
     try:
         print(text, flush=flush, end="" if flush and not text else "\n")
     except BrokenPipeError:
-        _write_nowhere()
+        _discard_output()
     except OSError as error:
-        _write_nowhere()
+        _discard_output()
         raise StorageError(
-            f"What is to be said cannot be written: {error}. What was done is done; yizhan deliveries shows it."
+            f"The output cannot be written: {error}. The command was carried out; yizhan deliveries shows the result."
         ) from error
 
 
 _gone = threading.Event()
 
 
-def nobody_reads() -> bool:
-    """Whether whoever read what is written has left."""
+def reader_is_gone() -> bool:
+    """Return whether the reader of the output has closed the pipe."""
     return _gone.is_set()
 
 
-def _write_nowhere() -> None:
+def _discard_output() -> None:
     _gone.set()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print(table: Table) -> None:
-    """Print as wide as the terminal; where there is none, wide and without the blanks that fill a table's lines."""
+    """Print a table as wide as the terminal; without one, wide and without trailing blanks."""
     from rich.console import Console
 
     if sys.stdout.isatty():

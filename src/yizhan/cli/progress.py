@@ -1,4 +1,4 @@
-"""Bars on standard error: bytes and deliveries with rate and time left, and what is converted. Only on a terminal."""
+"""Bars on standard error, on a terminal only: bytes, deliveries and conversions with rate and time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Bars:
-    """Shows bars while it is entered; without a terminal (or with `show=False`) it does nothing."""
+    """Shows bars in its `with` block; without a terminal (or with `show=False`) it does nothing."""
 
     def __init__(self, *, show: bool = True) -> None:
         self._progress: Progress | None = None
@@ -26,7 +26,7 @@ class Bars:
             self._progress = new_progress(sys.stderr)
 
     def watch(self, engine: Engine) -> None:
-        """Show what `engine` converts and uploads from now on."""
+        """Show the conversions and uploads of `engine` from now on."""
         engine.handles.on_bytes = self.uploading
         engine.supervisor.variants.on_progress = self.converting
 
@@ -42,14 +42,14 @@ class Bars:
             self._progress.stop()
 
     def bytes(self, what: str, total: int | None) -> Callable[[int], None]:
-        """Return what is to be called with every number of bytes."""
+        """Add a bar; return a function to call with each number of bytes."""
         if self._progress is None:
             return _nothing
         task = self._progress.add_task(what, total=total, unit="bytes")
         return lambda count: self._advance(task, count)
 
     def converting(self, media: Media, recipe: str, share: float) -> None:
-        """Show how much of a conversion is done; for `Variants.on_progress`."""
+        """Show the progress of a conversion; for `Variants.on_progress`."""
         key = media.sha256, recipe
         if self._progress is None or (share >= 1 and key not in self._conversions):
             return
@@ -59,7 +59,7 @@ class Bars:
         self._to(self._conversions[key], share)
 
     def deliveries(self, what: str, total: int) -> Callable[[int], None]:
-        """Return what is to be called with the number that are done so far."""
+        """Add a bar; return a function to call with the number that are done so far."""
         if self._progress is None or total < 2:
             return _nothing
         task = self._progress.add_task(what, total=total, unit="deliveries")
@@ -102,12 +102,12 @@ def new_progress(stream: Any, *, transient: bool = True) -> Progress:
     from yizhan.cli.output import size
 
     class Amount(ProgressColumn):
-        """How much is done and how fast."""
+        """The amount that is done, and its rate."""
 
         def render(self, task: Any) -> Text:
             speed = task.speed or 0
             if task.finished and task.finished_time:
-                # What stood there at the beginning (`base`) took no time here.
+                # The amount at the beginning (`base`) took no time here.
                 speed = (task.total - task.fields.get("base", 0)) / task.finished_time
             if task.fields.get("unit") == "share":
                 return Text(f"{task.completed:.0%}", justify="right")
@@ -127,7 +127,7 @@ def new_progress(stream: Any, *, transient: bool = True) -> Progress:
 
 
 def _fixed(width: int) -> Any:
-    """A column that does not dance when what is in it grows."""
+    """Return a column of a fixed width, so that the bars stand still."""
     from rich.table import Column
 
     return Column(width=width, overflow="ellipsis", no_wrap=True)

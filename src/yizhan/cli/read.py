@@ -1,4 +1,4 @@
-"""`yizhan read`: tell a platform that a conversation was read."""
+"""`yizhan read`: mark a conversation as read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Target = Annotated[
 
 
 def read(target: Target, store: Store = DEFAULT_STORE, as_json: Json = False, quiet: Quiet = False) -> int:
-    """Tell the platform that what a person or a group wrote has been read, where it has such a call."""
+    """Mark a conversation as read on the platform, where it has such a call."""
     return run(_read(store, target, Output(as_json, quiet)))
 
 

@@ -1,4 +1,4 @@
-"""`yizhan recall`: withdraw what was sent."""
+"""`yizhan recall`: withdraw sent messages."""
 
 from __future__ import annotations
 

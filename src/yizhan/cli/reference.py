@@ -40,7 +40,7 @@ def _is_shared(option: Any) -> bool:
 
 
 def _names(option: Any) -> str:
-    # Both halves of a switch; the others take a value, whose name says what it is.
+    # A switch has two names and no value.
     names = [*option.opts, *option.secondary_opts]
     value = f" {option.metavar}" if option.metavar else ""
     return ", ".join(f"`{one}{value if one.startswith('--') else ''}`" for one in names)

@@ -55,7 +55,7 @@ async def _run(store: Path, host: str | None, port: int | None, out: Output) -> 
 
     live = LiveConfig(os.environ, file=configured.before().file, options={"run.host": host, "run.port": port})
     _set_up_log(live)
-    # SIGTERM cancels this task: that is how a service ends, so it is a success.
+    # SIGTERM cancels this task, which is the regular end of a service.
     with suppress(asyncio.CancelledError):
         async with opened(store, sending=True, make=True) as engine:
             await _serve(engine, live, store, out)
@@ -72,10 +72,10 @@ async def _serve(engine: Engine, live: LiveConfig, store: Path, out: Output) -> 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, engine, live)
         await engine.listen()
         address = f"http://{live.config.settings.run.host}:{server.port}"
-        await _say(engine, store, address, out)
+        await _announce(engine, store, address, out)
         notify("READY=1")
         if await _took_over(engine):
-            await _say(engine, store, address, out)
+            await _announce(engine, store, address, out)
         await asyncio.Event().wait()
     finally:
         notify("STOPPING=1")
@@ -83,10 +83,10 @@ async def _serve(engine: Engine, live: LiveConfig, store: Path, out: Output) -> 
 
 
 async def _took_over(engine: Engine) -> bool:
-    """Wait until this process sends; False if it did from the start."""
+    """Wait until this process sends; return False if it sent from the start."""
     if _is_sending(engine):
         return False
-    while not _is_sending(engine):  # noqa: ASYNC110 - another process ends without a word
+    while not _is_sending(engine):  # noqa: ASYNC110 - another process ends without a signal
         await asyncio.sleep(LOOK_SECONDS)
     return True
 
@@ -95,7 +95,7 @@ def _is_sending(engine: Engine) -> bool:
     return engine.supervisor.worker.leading
 
 
-async def _say(engine: Engine, store: Path, address: str, out: Output) -> None:
+async def _announce(engine: Engine, store: Path, address: str, out: Output) -> None:
     state = "sending" if _is_sending(engine) else "standby"
     out.value({"state": state, "store": str(store.absolute()), "address": address})
     if state == "sending":

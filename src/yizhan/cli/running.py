@@ -1,4 +1,4 @@
-"""Running a command: an event loop that signals end in good order, and the store."""
+"""Running a command: an event loop that signals stop cleanly, and the store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _stop_signals() -> list[signal.Signals]:
-    """Return the signals that stop a command; `nohup` ignores the one of the terminal, and that stays so."""
+    """Return the signals that stop a command, without SIGHUP if `nohup` has it ignored."""
     hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
     if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
         return [signal.SIGTERM]
@@ -54,11 +54,11 @@ async def opened(
 ) -> AsyncIterator[Engine]:
     """Open the store at `store`.
 
-    `sending`: send what is due while it is open, unless another process does. `make`: begin one if there is none.
-    `allow`: addresses that are not public, from which files may be downloaded all the same.
+    `sending`: send due deliveries while it is open, unless another process does. `make`: create it if there is none.
+    `allow`: addresses that are not public and may be downloaded from.
 
     Raises:
-        ConfigError: there is none, or an address is none.
+        ConfigError: there is no store, or `allow` has something else than an address.
         StorageError: it cannot be used.
     """
     if not make and not (store / "yizhan.db").exists():

@@ -16,7 +16,7 @@ PORT = 8791
 
 def sandbox(
     port: Annotated[
-        int, typer.Option("--port", "-p", min=0, max=65535, help="0 takes a free one and prints it.")
+        int, typer.Option("--port", "-p", min=0, max=65535, help="0 uses a free one and prints it.")
     ] = PORT,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; there are no passwords.")] = "127.0.0.1",
     platform: Annotated[
@@ -42,7 +42,7 @@ def sandbox(
 ) -> int:
     """Serve WeChat and QQ offline: their own HTTP APIs on one local address, with their rules, for any client.
 
-    Prints one line when it takes requests; Ctrl-C ends it. Look into it below /_sandbox/.
+    Prints one line when it takes requests; Ctrl-C ends it. Its control API is below /_sandbox/.
     """
     from yizhan.sandbox import serve
 

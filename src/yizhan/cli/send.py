@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from yizhan.sending.plan import Plan
 
 SHOWN = 20
-"""Receipts of a broadcast that people are shown; programs get all of them."""
+"""Receipts of a broadcast that people see; programs get all of them."""
 PATIENCE = 60.0
-"""Seconds that a send to one target waits when nothing else is said."""
+"""Seconds that a send to one target waits without --timeout."""
 
 
 def send(
@@ -93,7 +93,7 @@ def send(
             "--at",
             metavar="TIME",
             rich_help_panel=HOW,
-            help="Send at that time: 09:00, or 2026-12-01T09:00+08:00. Some process must run on the store then.",
+            help="Send at that time: 09:00, or 2026-12-01T09:00+08:00. A process must run on the store then.",
         ),
     ] = None,
     delay: Annotated[
@@ -104,7 +104,7 @@ def send(
         typer.Option(
             "--no-wait",
             rich_help_panel=HOW,
-            help="Store it and end (exit code 4); it is sent by `yizhan wait` or another process.",
+            help="Store it and end (exit code 4); `yizhan wait` or another process sends it.",
         ),
     ] = False,
     timeout: Annotated[
@@ -115,13 +115,13 @@ def send(
             min=0,
             show_default="60 for one target, none for many",
             rich_help_panel=HOW,
-            help="How long to wait for the end.",
+            help="Seconds to wait for the end.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", rich_help_panel=HOW, help="Say what would be sent, uploaded and held; send nothing."
+            "--dry-run", "-n", rich_help_panel=HOW, help="Show what would be sent, uploaded and held; send nothing."
         ),
     ] = False,
     max_messages: MaxMessages = None,
@@ -130,7 +130,7 @@ def send(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Send text and files to one target or many. Every file is uploaded once, however many it goes to.
+    """Send text and files to one target or many. Every file is uploaded once for all of them.
 
     Examples:
 
@@ -170,10 +170,10 @@ def send(
 
 
 def _moment(at: str | None, delay: str | None) -> datetime | None:
-    """When it is to be sent; None for now."""
+    """Return the time at which to send; None for now."""
     now = datetime.now().astimezone()
     if at is not None and delay is not None:
-        raise Refused("--at and --in both say when. Give one of them.")
+        raise Refused("--at and --in both set the time. Give one of them.")
     if delay is not None:
         return now + timedelta(seconds=seconds_in(delay))
     return None if at is None else time_at(at, now)
@@ -193,12 +193,12 @@ class _Call:
 
     @property
     def how(self) -> dict[str, Any]:
-        """The keyword arguments of `submit` besides targets and message."""
+        """The further keyword arguments of `submit`."""
         return {"key": self.key, "expires_in": self.expires_in, "at": self.at}
 
 
 async def _store(store: Path, call: _Call) -> int:
-    """Store the deliveries and leave the sending to others."""
+    """Store the deliveries; other processes send them."""
     async with opened(store, allow=call.allow) as engine:
         with Bars(show=call.out.for_people) as bars:
             bars.watch(engine)
@@ -229,7 +229,7 @@ async def _send(store: Path, call: _Call) -> int:
     explain_failures(receipts, as_json=call.out.as_json)
     code = code_of(receipts)
     if code == UNFINISHED:
-        call.out.line(f"Not finished; it goes on whenever yizhan runs on this store: {wait_for(receipts)}")
+        call.out.line(f"Not finished; it continues whenever yizhan runs on this store: {wait_for(receipts)}")
     return code
 
 
@@ -272,14 +272,14 @@ async def _many(
     broadcast = await started(engine, call, message)
     await watched(engine, broadcast, bars, call.timeout, as_json=call.out.as_json)
     reason = engine.paused()
-    problem = LoginNeeded(f"{reason} The deliveries wait; log in and they go on.") if reason else None
+    problem = LoginNeeded(f"{reason} The deliveries wait until the account is logged in.") if reason else None
     return await broadcast.receipts(), problem
 
 
 def _show(out: Output, receipts: Sequence[Receipt]) -> None:
-    """Show all receipts to programs; to people the first ones, what went wrong, and the counts.
+    """Print all receipts for programs; for people the first ones, the failures and the counts.
 
-    A single failure is not shown: all of it is said as an error.
+    A single failure is not printed here, since it is printed as an error.
     """
     if not out.as_json and len(receipts) == 1 and receipts[0].state.final and not receipts[0].ok:
         return
@@ -341,7 +341,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str, str]]:
 
 
 def _sum(plans: Sequence[Plan]) -> str:
-    """Return what all of it comes to; equal uploads are made once."""
+    """Return the totals; equal uploads are made once."""
     parts = [part for plan in plans for part in plan.parts]
     uploads = {key for part in parts for key in part.upload_keys}
     sizes = {part.upload_keys: part.upload_bytes for part in parts}

@@ -1,4 +1,4 @@
-"""`yizhan tail`: what comes in, as it comes."""
+"""`yizhan tail`: received events, as they arrive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from yizhan.cli.account import unknown_account
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
-from yizhan.cli.output import Output, moment, nobody_reads, write
+from yizhan.cli.output import Output, moment, reader_is_gone, write
 from yizhan.cli.running import opened, run
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 def tail(
     account: Annotated[
-        list[str] | None, typer.Option("--account", help="Of this account; may be repeated. All if none is named.")
+        list[str] | None, typer.Option("--account", help="Of this account; may be repeated. All if none is given.")
     ] = None,
-    past: Annotated[int, typer.Option("--past", "-n", min=0, help="Begin with so many that came before.")] = 10,
-    count: Annotated[int, typer.Option("--count", min=0, help="End after so many new ones; 0 goes on for ever.")] = 0,
+    past: Annotated[int, typer.Option("--past", "-n", min=0, help="Begin with so many earlier events.")] = 10,
+    count: Annotated[int, typer.Option("--count", min=0, help="End after so many new ones; 0 never ends.")] = 0,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for new ones.")] = True,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show messages and other events as they come in; what waits for an answer's window goes on meanwhile.
+    """Show messages and other events as they arrive.
 
-    While it runs, what is due on this store is sent, too, and shown as it ends.
+    Meanwhile due deliveries of this store are sent, and shown when they end.
     """
     return run(_tail(store, account or [], past, count if follow else None, Output(as_json, quiet)))
 
@@ -53,7 +53,7 @@ async def _tail(store: Path, accounts: Sequence[str], past: int, count: int | No
         async for event in engine.events(accounts or None):
             _show(event, out)
             shown += 1
-            if shown == count or nobody_reads():
+            if shown == count or reader_is_gone():
                 break
     return SENT
 
@@ -71,7 +71,7 @@ def _show(event: Event, out: Output) -> None:
     where = str(event.target or event.account)
     who = event.sender_name or event.sender
     out.line("  ".join(filter(None, (moment(event.at), event.kind.value, where, who, _in_words(event.message)))))
-    # Whoever reads through a pipe wants it now, not when the buffer is full.
+    # The reader of a pipe needs it now, not when the buffer is full.
     write(flush=True)
 
 
@@ -82,7 +82,7 @@ def _show_settled(target: Target, state: State, out: Output) -> None:
 
 
 def _object(event: Event) -> dict[str, Any]:
-    """Return an event without its context, which is a secret, and without the platform's own payload."""
+    """Return an event without its context, which is secret, and without the platform's own payload."""
     shown: dict[str, Any] = msgspec.to_builtins(event)
     shown.pop("context", None)
     shown.pop("raw", None)

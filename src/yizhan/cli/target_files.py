@@ -141,7 +141,7 @@ def targets_of(words: Sequence[str]) -> list[str]:
     """Return the targets that `words` name, those of files among them.
 
     Raises:
-        UnknownTarget: one is malformed, or a file holds none.
+        UnknownTarget: a target is malformed, or a file has none.
     """
     return audience_of(words).targets
 

@@ -1,4 +1,4 @@
-"""Times as people type them: a date with a clock time, a clock time alone, or how long from now."""
+"""Times as people type them: a date with a time, a time alone, or a span from now."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?")
 
 
 def time_at(text: str, now: datetime) -> datetime:
-    """Read `2026-12-01T09:00+08:00` (without a zone: this machine's), or `09:00`, which is the next one after `now`.
+    """Read `2026-12-01T09:00+08:00` (without a zone: this machine's), or `09:00`, the next one after `now`.
 
     Raises:
-        Refused: it is neither.
+        Refused: `text` is neither.
     """
     given = text.strip()
     try:
@@ -31,10 +31,10 @@ def time_at(text: str, now: datetime) -> datetime:
 
 
 def seconds_in(text: str) -> float:
-    """Read `90s`, `30m`, `2h`, `1d` or several of them in one, `1h30m`, as seconds.
+    """Read `90s`, `30m`, `2h`, `1d` or a sum of them, `1h30m`, as seconds.
 
     Raises:
-        Refused: it is none of these.
+        Refused: `text` is not a span.
     """
     given = text.strip().lower()
     if not _SPAN.fullmatch(given):

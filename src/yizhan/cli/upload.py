@@ -1,4 +1,4 @@
-"""`yizhan upload`: take files into the library, and place them at the platforms of some targets."""
+"""`yizhan upload`: add files to the library, and upload them to the platforms of some targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from yizhan.cli.content import take_in
+from yizhan.cli.content import add_source
 from yizhan.cli.exits import SENT
 from yizhan.cli.options import DEFAULT_STORE, Allow, Json, Quiet, Store
 from yizhan.cli.output import Output, size
@@ -28,7 +28,7 @@ def upload(
     ],
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", "-t", metavar="TARGET", help="Also place them where this target can be sent them."),
+        typer.Option("--to", "-t", metavar="TARGET", help="Also upload them to this target's platform."),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="The name that people will see, for one file.")] = "",
     allow: Allow = None,
@@ -36,7 +36,7 @@ def upload(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Take files into the library now, so that later sends need no upload. With --to, place them there, too."""
+    """Add files to the library now. With --to, also upload them, so that later sends need no upload."""
     if name and len(files) != 1:
         raise Refused(f"--name is the name of one file, and these are {len(files)}.")
     return run(_upload(store, files, targets_of(to or []), name, allow, Output(as_json, quiet)))
@@ -50,7 +50,7 @@ async def _upload(
         with Bars(show=out.for_people) as bars:
             bars.watch(engine)
             for file in files:
-                media = await take_in(file, name or None, engine, bars.bytes)
+                media = await add_source(file, name or None, engine, bars.bytes)
                 taken.append(await engine.upload(media, to=to) if to else media)
         tallies = dict(engine.handles.tallies)
     for media in taken:

@@ -1,4 +1,4 @@
-"""`yizhan wait`: send what is due, and wait until deliveries have ended."""
+"""`yizhan wait`: send due deliveries, and wait until some have ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wait(
         float | None, typer.Option("--timeout", metavar="SECONDS", min=0, help="Give up waiting.")
     ] = None,
     held: Annotated[
-        bool, typer.Option("--held", help="Also wait for what is held longer than a minute, however long.")
+        bool, typer.Option("--held", help="Also wait for deliveries that are held longer than a minute.")
     ] = False,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""`yizhan demo`: the whole of it in a minute, without an account or a network."""
+"""`yizhan demo`: everything in a minute, without an account or a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def demo(
     ] = 1.0,
     platform: Annotated[list[str] | None, typer.Option("--platform", help="Only this one; may be repeated.")] = None,
     kill: Annotated[bool, typer.Option("--kill/--no-kill", help="Kill the sending process once in the middle.")] = True,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the sandbox running, with all that arrived.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the sandbox running, with everything that arrived.")
+    ] = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The sandbox's port; 0 takes a free one.")] = 0,
     folder: Annotated[
         Path | None, typer.Option("--folder", metavar="DIR", help="Keep the store and the files there.")
@@ -30,7 +32,7 @@ def demo(
     """Send a picture and a PDF to over a thousand people on simulated QQ and WeChat networks, and prove what happened.
 
     Needs no account and no network. Every file is uploaded once for all who can share it; the sending process is killed
-    in the middle; at the end every target has both files exactly once. Exit code 0 says that all of it was checked.
+    in the middle; at the end every target has both files exactly once. Exit code 0: all claims were checked.
     """
     from yizhan.cli.demo.stage import Wishes, play
 

@@ -1,4 +1,4 @@
-"""The sandbox of the demo: a process of its own, asked over its control calls."""
+"""The sandbox of the demo: a process of its own, used over its control API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yizhan.cli.demo.folder import LOG, TEMPORARY, WORLD
-from yizhan.cli.demo.processes import command, surroundings
+from yizhan.cli.demo.processes import command, process_options
 from yizhan.cli.exits import USAGE
 from yizhan.errors import ConfigError, YizhanError
 
@@ -23,7 +23,7 @@ START_SECONDS = 30.0
 
 
 class SandboxProcess:
-    """Starts a sandbox, and asks it what a person could ask with curl."""
+    """Starts a sandbox, and calls its control API."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class SandboxProcess:
 
         Raises:
             ConfigError: it cannot listen at that port.
-            YizhanError: it did not come up; the text has its last words.
+            YizhanError: it did not start; the text has the end of its output.
         """
         from yizhan.http.client import Caller
 
@@ -62,14 +62,14 @@ class SandboxProcess:
         raise YizhanError(f"The sandbox did not start within {START_SECONDS:.0f} s: {words}")
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        # It may outlive the demo: its output goes to a file.
+        # It may outlive the demo, so its output goes to a file.
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
                 command("yizhan.cli.demo.network", str(self._port), str(self._folder / WORLD)),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **surroundings(self._folder / TEMPORARY),
+                **process_options(self._folder / TEMPORARY),
             )
 
     async def close(self, *, keep: bool) -> None:
@@ -108,14 +108,14 @@ class SandboxProcess:
         return ids
 
     async def posts(self) -> list[PostView]:
-        """Return what arrived, on every platform."""
+        """Return the posts of every platform."""
         from yizhan.sandbox import wire
 
         posts: list[PostView] = await self._ask(wire.POSTS, wire.PostQuery())
         return posts
 
     async def traffic(self) -> dict[str, tuple[int, int]]:
-        """Return how many requests each platform was sent, and how many bytes were in them."""
+        """Return the number of requests to each platform, and their bytes."""
         from yizhan.sandbox import wire
 
         found: dict[str, tuple[int, int]] = {}
@@ -126,7 +126,7 @@ class SandboxProcess:
         return found
 
     async def digest_of(self, sha256: str) -> str:
-        """Fetch bytes that arrived, and return the SHA-256 of what came."""
+        """Download bytes that arrived, and return their SHA-256."""
         from yizhan.sandbox import wire
 
         assert self._caller is not None

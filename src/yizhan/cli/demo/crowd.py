@@ -1,4 +1,4 @@
-"""Whom the demo sends to: one row per platform and kind of target. Platforms that are not there are left out."""
+"""The targets of the demo: one row per platform and kind of target, for the platforms that are installed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Crowd:
     title: str
     count: int
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the account, by the sandbox's default world; the address is added."""
+    """The account's settings, by the sandbox's default world; the address is added."""
     rules: Mapping[str, Any] = field(default_factory=lambda: {"limits": False})
     """Changed rules, on both sides. Real quotas would spread the demo over hours."""
     writes_first: bool = False
-    """These people know the account only once it is logged in, and can be written to because they wrote first."""
+    """Whether these people write first, once the account is logged in; only then can they be written to."""
     shared: bool = True
     """Whether one upload serves all of them."""
 
@@ -53,14 +53,14 @@ CROWDS = (
 
 
 def crowds(served: Iterable[str], wanted: Iterable[str], scale: float) -> list[Crowd]:
-    """Return the rows whose platform the sandbox serves and this program can drive, `scale` times as large.
+    """Return the rows whose platform the sandbox serves and this program has, `scale` times as large.
 
     Raises:
         ConfigError: a platform that is wanted by name is not among them.
     """
     from yizhan.errors import ConfigError, did_you_mean
 
-    there = [row for row in CROWDS if row.platform in set(served) and _drivable(row.platform)]
+    there = [row for row in CROWDS if row.platform in set(served) and _has_adapter(row.platform)]
     names = {row.platform for row in there}
     for name in wanted:
         if name not in names:
@@ -71,7 +71,7 @@ def crowds(served: Iterable[str], wanted: Iterable[str], scale: float) -> list[C
     return [replace(row, count=max(1, round(row.count * scale))) for row in chosen]
 
 
-def _drivable(name: str) -> bool:
+def _has_adapter(name: str) -> bool:
     from yizhan.platforms.spec import platforms
 
     try:

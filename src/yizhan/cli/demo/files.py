@@ -1,4 +1,4 @@
-"""The two files of the demo, made on the spot: a picture of a relay station, and a book of such pictures as PDF.
+"""The two generated files of the demo: a picture of a relay station, and a book of such pictures as PDF.
 
 Their bytes are the same on every machine: pixels are computed from whole numbers and stored without compression.
 """

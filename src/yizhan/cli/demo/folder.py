@@ -1,4 +1,4 @@
-"""The demo's folder: a temporary one, or one that was named and holds nothing but an earlier demo."""
+"""The demo's folder: a temporary one, or a named one that is empty or has an earlier demo's files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def make_folder(wanted: Path | None) -> Path:
     """Return an empty folder for a demo, as an absolute path.
 
     Raises:
-        ConfigError: it cannot be made, or holds something that no demo has made.
+        ConfigError: it cannot be made, or has a file that no demo made.
     """
     try:
         if wanted is None:
@@ -36,11 +36,11 @@ def make_folder(wanted: Path | None) -> Path:
 
 
 def _clear(folder: Path) -> None:
-    """Take away what an earlier demo left."""
+    """Remove the files of an earlier demo."""
     there = [name for name in (STORE, WORLD, TEMPORARY, PICTURE, BOOK, LOG) if (folder / name).exists()]
     if there and not (folder / MARK).exists():
         raise ConfigError(
-            f"{folder} has '{there[0]}' in it, which no demo has made, and this one would write over it. "
+            f"{folder} has '{there[0]}' in it, which no demo made, and this one would overwrite it. "
             "Name another folder, or one that does not exist yet."
         )
     (folder / MARK).touch()

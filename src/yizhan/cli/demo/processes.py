@@ -1,4 +1,4 @@
-"""How the demo starts its own programs: wherever it was called, whatever is set, and so that nothing stays behind."""
+"""Starting the demo's own programs: in any folder, with any environment, and without leftovers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of this program."""
+    """Return the command line that runs a module of this program."""
     return [sys.executable, "-m", module, *arguments]
 
 
-def surroundings(temporary: Path) -> dict[str, Any]:
+def process_options(temporary: Path) -> dict[str, Any]:
     """Return options for starting a process in `temporary`, an empty folder that goes with the demo.
 
-    Python imports from the current folder first, and a `random.py` in that of the caller must not get in the way. What
-    the system's temporary folder would take goes here as well: who is killed clears nothing away. Ctrl-C in the
-    terminal is for the demo alone, which ends the others.
+    Python imports from the current folder first, and a `random.py` in the caller's must not be found. Files that
+    the system's temporary folder would take goes here as well, since a killed process cleans nothing up. Ctrl-C in the
+    terminal reaches the demo alone, which ends the others.
     """
     return {"cwd": temporary, "env": _environment(temporary), "start_new_session": True}
 
 
 def _environment(temporary: Path) -> Mapping[str, str]:
-    """The environment without what sets options of the command line, such as YIZHAN_SANDBOX_PORT."""
+    """Return the environment without variables that set options of commands, such as YIZHAN_SANDBOX_PORT."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("YIZHAN_")}
     return {**kept, "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(_python_path())}
 

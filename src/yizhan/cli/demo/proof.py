@@ -1,4 +1,4 @@
-"""The proof of the demo: what the sandbox has, held against what was sent; and the result as a table."""
+"""The proof of the demo: the sandbox's posts, compared with the order; and the result as a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def prove(it: Play) -> int:
-    """Hold what arrived against what was sent; return how many claims are wrong."""
+    """Compare the posts with the order; return the number of wrong claims."""
     it.screen.title("The proof, from the sandbox's own books")
     posts = await it.sandbox.posts()
     counts = count_posts(posts)
@@ -57,10 +57,10 @@ async def prove(it: Play) -> int:
 
 
 def _is_lean(it: Play, platform: str, traffic: tuple[int, int]) -> bool:
-    """Whether nothing was uploaded for each target where one upload serves all.
+    """Return whether targets that can share an upload shared it.
 
-    A request takes some hundred bytes besides media, and base64 a third more; what was being uploaded when the process
-    was killed is uploaded again.
+    A request has some hundred bytes besides media, base64 adds a third, and uploads that the kill interrupted are made
+    again.
     """
     requests, carried = traffic
     uploads = sum(1 if crowd.shared else crowd.count for crowd in it.crowds if crowd.platform == platform)
@@ -101,9 +101,9 @@ def _row(it: Play, crowd: Crowd, shelf: Sequence[Mapping[str, Any]], receipts: S
 
 
 def _deliveries_per_second(it: Play, crowd: Crowd, receipts: Sequence[Receipt]) -> float:
-    """How fast a crowd was served, uploads included, while a process was there to do it and it was its turn.
+    """Return the rate of a crowd, uploads included, in the time that a process sent to it.
 
-    An account does its crowds one after the other. What a person settled afterwards does not count.
+    An account sends to its crowds one after the other. Deliveries that were settled afterwards do not count.
     """
     ends = sorted((r.settled_at, r.target.rpartition("/")[0]) for r in receipts)
     count, seconds, after = 0, 0.0, 0.0
@@ -112,7 +112,7 @@ def _deliveries_per_second(it: Play, crowd: Crowd, receipts: Sequence[Receipt]) 
         after = life.ended
         mine = [at for at, key in span if key == crowd.key]
         if mine:
-            # A new process sends what is due before it says that it has begun.
+            # A new process sends due deliveries before it reports that it has begun.
             before = [at for at, key in span if key.startswith(f"{crowd.account}/") and at < mine[0]]
             count += len(mine)
             seconds += mine[-1] - max([min(life.began, span[0][0]), *before])
@@ -120,7 +120,7 @@ def _deliveries_per_second(it: Play, crowd: Crowd, receipts: Sequence[Receipt]) 
 
 
 async def counts_in(store: Path) -> dict[str, int]:
-    """Return how many deliveries stand in each state."""
+    """Return the number of deliveries in each state."""
     from yizhan.engine import Engine
 
     async with await Engine.open(store, sending=False) as engine:
@@ -128,7 +128,7 @@ async def counts_in(store: Path) -> dict[str, int]:
 
 
 async def in_flight_in(store: Path) -> dict[str, int]:
-    """Return how many deliveries are being sent, by platform."""
+    """Return the number of deliveries that are being sent, by platform."""
     from yizhan.engine import Engine
     from yizhan.model import Target
 

@@ -27,7 +27,7 @@ OWN = [
 
 
 class Screen:
-    """Everything that people see of the demo, in order."""
+    """The output of the demo."""
 
     def __init__(self, out: Output) -> None:
         self.out = out
@@ -37,7 +37,7 @@ class Screen:
         self._said_at = 0.0
 
     def say(self, text: str = "", **event: Any) -> None:
-        """Say something to people; `event` is the same for programs."""
+        """Print a line for people; `event` is the same for programs."""
         self.out.line(text)
         if event:
             self.out.value(event)
@@ -48,7 +48,7 @@ class Screen:
 
     @contextmanager
     def bars(self, crowds: Sequence[Crowd], begun: Mapping[str, int]) -> Iterator[None]:
-        """Show how far the deliveries and uploads are while this is entered; `begun` have ended already."""
+        """Show the progress of deliveries and uploads in the `with` block; `begun` have ended already."""
         self._crowds = crowds
         self._tasks = {}
         if not (self.out.for_people and sys.stdout.isatty()):

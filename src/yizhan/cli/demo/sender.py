@@ -1,4 +1,4 @@
-"""The sending process of the demo, seen from outside: started, read, killed, started again."""
+"""The sending process of the demo, from the outside: started, read, killed, started again."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from yizhan.cli.demo.processes import command, surroundings
+from yizhan.cli.demo.processes import command, process_options
 from yizhan.cli.demo.worker import Order, Report
 from yizhan.errors import YizhanError
 
 STILL_SECONDS = 60.0
-"""A process that reports nothing new for so long is stuck."""
+"""A process that reports nothing new for so many seconds is stuck."""
 MAX_LINE = 1 << 22
 
 
 class Sender:
-    """One life of the sending process."""
+    """One run of the sending process."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -26,19 +26,19 @@ class Sender:
         self.last = Report("")
 
     async def start(self) -> Report:
-        """Return its first report: every account is logged in."""
+        """Start it; return its first report, once every account is logged in."""
         self._process = await asyncio.create_subprocess_exec(
             *command("yizhan.cli.demo.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
-            **surroundings(Path(self._order.temporary)),
+            **process_options(Path(self._order.temporary)),
         )
         await self._write(msgspec.json.encode(self._order))
         return await self.until(lambda report: report.what == "ready")
 
     async def submit(self, targets: Sequence[str]) -> Report:
-        """Say whom to send to; return once that is in the outbox. The same again finds what is there."""
+        """Name the targets; return once the broadcast is in the outbox. A repeat finds the stored one."""
         await self._write(msgspec.json.encode(targets))
         return await self.until(lambda report: report.what == "begun")
 
@@ -46,7 +46,7 @@ class Sender:
         """Read reports until one is `enough`.
 
         Raises:
-            YizhanError: it ended or failed before, or nothing has moved for a minute.
+            YizhanError: it ended or failed before, or reported nothing new for a minute.
         """
         while True:
             try:
@@ -60,7 +60,7 @@ class Sender:
                 return report
 
     async def _changed(self) -> Report:
-        """Return the next report that says something new."""
+        """Return the next report that differs from the last."""
         assert self._process is not None
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
@@ -70,11 +70,11 @@ class Sender:
         raise YizhanError("The sending process has ended before its work was done.")
 
     async def go_on(self) -> None:
-        """Ask for what was put back into the queue since it was idle."""
+        """Let an idle process send the deliveries that were queued again."""
         await self._write(b"go on")
 
     async def kill(self) -> None:
-        """SIGKILL: it has no chance to write anything down."""
+        """Kill it (SIGKILL), so that it cannot write anything more."""
         assert self._process is not None
         self._process.kill()
         await self._process.wait()

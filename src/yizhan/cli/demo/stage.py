@@ -22,7 +22,7 @@ from yizhan.cli.exits import FAILED, SENT
 from yizhan.cli.output import Output, many, size
 
 KILL_AT = 0.35
-"""Part of the deliveries that have ended when the sending process is killed."""
+"""The share of deliveries that have ended when the sending process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,19 @@ class Wishes:
 
 
 async def play(wishes: Wishes, out: Output) -> int:
-    """Run the demo and return its exit code: 0 when everything that it claims was checked and true."""
+    """Run the demo and return its exit code: 0 if every claim was checked and is true."""
     started = time.monotonic()
     folder = make_folder(wishes.folder)
     it = Play(Screen(out), SandboxProcess(folder, wishes.port), folder)
     kept = False
     try:
-        await _set_the_scene(it, wishes)
+        await _prepare_sandbox(it, wishes)
         order = await _prepare(it)
         await _send(it, order, kill=wishes.kill)
         wrong = await prove(it)
         await show_result(it)
         kept = wishes.keep
-        _last_words(it, wishes, kept, wrong, time.monotonic() - started)
+        _finish(it, wishes, kept, wrong, time.monotonic() - started)
     finally:
         await it.sandbox.close(keep=kept)
         if wishes.folder is None and not kept:
@@ -61,7 +61,7 @@ async def play(wishes: Wishes, out: Output) -> int:
 # --- act one: a sandbox, files, people --------------------------------------------------------------------------------
 
 
-async def _set_the_scene(it: Play, wishes: Wishes) -> None:
+async def _prepare_sandbox(it: Play, wishes: Wishes) -> None:
     it.screen.say("yizhan demo: no account, no network; everything happens on this machine.")
     await it.sandbox.start()
     it.crowds = crowds(await it.sandbox.platforms(), wishes.platforms, wishes.scale)
@@ -86,18 +86,18 @@ async def _prepare(it: Play) -> Order:
     it.screen.title("One message (the picture, then the PDF) to")
     for crowd in it.crowds:
         it.screen.say(f"  {crowd.count:>5,} {crowd.title}{', who wrote first' if crowd.writes_first else ''}")
-    _say_which_rules(it)
+    _explain_rules(it)
     listening = [crowd.account for crowd in it.crowds if crowd.writes_first]
     files = str(it.folder / PICTURE), str(it.folder / BOOK), BOOK_SHOWN
     return Order(str(it.store), str(it.folder / TEMPORARY), accounts, listening, *files)
 
 
-def _say_which_rules(it: Play) -> None:
+def _explain_rules(it: Play) -> None:
     if any(crowd.lifted for crowd in it.crowds):
         it.screen.say("Real quotas would spread this over hours; they are lifted here, on both sides.")
     for crowd in it.crowds:
         if not crowd.lifted:
-            it.screen.say(f"{crowd.title} keeps its own: those who wrote may be sent ten, and get two.")
+            it.screen.say(f"{crowd.title} keeps its own: people who wrote may get ten messages, and get two.")
 
 
 async def _gather_people(it: Play, *, writes_first: bool) -> None:
@@ -126,7 +126,7 @@ async def _send(it: Play, order: Order, *, kill: bool) -> None:
             _say_recovered(it, begun)
             await _live(it, sender, begun, 2.0)
         elif kill:
-            it.screen.say("  It was done before it could be killed.")
+            it.screen.say("  It had finished before it could be killed.")
         await _settle(it, sender)
     except BaseException:
         await sender.kill()
@@ -175,7 +175,7 @@ def _say_recovered(it: Play, report: Report) -> None:
 
 
 async def _settle(it: Play, sender: Sender) -> None:
-    """Ask the sandbox about every unknown delivery, and settle it by what is true."""
+    """Settle every unknown delivery by the sandbox's posts."""
     from yizhan.engine import Engine
     from yizhan.model import Target
 
@@ -190,12 +190,12 @@ async def _settle(it: Play, sender: Sender) -> None:
             part = it.digests[len(receipt.platform_ids)]
             came = (target.platform, target.kind, target.id, part) in arrived
             there += came
-            # None sends the part in doubt again; True goes on with what follows it.
+            # `again` sends the part in doubt again; `arrived` continues with the next one.
             await engine.settle(receipt, as_="arrived" if came else "again")
     again = len(unknown) - there
     it.screen.say(f"  Of {len(unknown)} unknown, the sandbox says, {there} had arrived and {again} had not.")
     it.screen.say(
-        "  Settled so: what was missing is sent, what was there is not sent twice.",
+        "  They are settled: missing ones are sent again, arrived ones are not.",
         event="settled",
         unknown=len(unknown),
         arrived=there,
@@ -208,7 +208,7 @@ async def _settle(it: Play, sender: Sender) -> None:
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
-def _last_words(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float) -> None:
+def _finish(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float) -> None:
     crowd = it.crowds[0]
     target = f"{crowd.account}/{crowd.kind}/{it.people[crowd.key][0]}"
     it.screen.title("The same in Python")
@@ -220,9 +220,9 @@ def _last_words(it: Play, wishes: Wishes, kept: bool, wrong: int, seconds: float
     it.screen.say(f"  yizhan send {target} … \\")
     it.screen.say(f"      --image {PICTURE} --file {BOOK}")
     if kept:
-        it.screen.title(f"The sandbox goes on: {it.sandbox.url}   (end it with: kill {it.sandbox.pid})")
+        it.screen.title(f"The sandbox keeps running: {it.sandbox.url}   (end it with: kill {it.sandbox.pid})")
         if wishes.folder is None:
-            it.screen.say(f"  What it has is in {it.folder}; remove that afterwards.")
+            it.screen.say(f"  Its files are in {it.folder}; remove the folder afterwards.")
         it.screen.say(f"  curl '{it.sandbox.url}/_sandbox/posts?limit=1'")
         it.screen.say(f"  yizhan deliveries --store {it.store}")
         it.screen.out.value(

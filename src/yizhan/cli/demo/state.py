@@ -1,4 +1,4 @@
-"""The state of a demo, from act to act."""
+"""The state that the acts of a demo share."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Play:
     people: dict[str, list[str]] = field(default_factory=dict)
     """Ids by the crowd's key."""
     digests: tuple[str, ...] = ()
-    """SHA-256 of the picture and of the book: what part 1 and part 2 of the message carry."""
+    """SHA-256 of the picture and of the book, which are parts 1 and 2 of the message."""
     sizes: tuple[int, ...] = ()
     lives: list[Life] = field(default_factory=list)
-    """Of the sending process, until what is unknown was settled."""
+    """Runs of the sending process, until unknown deliveries were settled."""
 
     @property
     def store(self) -> Path:

@@ -1,8 +1,8 @@
 """The process that sends in the demo, and that is killed: `python -m yizhan.cli.demo.worker`.
 
-The first line on standard input is the order (JSON). Each line on standard output is one report. Once it is logged in
-it says so, and is told whom to send to (JSON). When nothing is left to send it says so and waits: another line asks it
-to go on. The end of the input ends it at any time, so that it does not outlive the demo.
+The first line on standard input is the order (JSON). Each line on standard output is one report. Once it has reported
+that it is logged in, the next line has the targets (JSON). When nothing is left to send it reports that and waits;
+another line makes it continue. The end of the input ends it at any time, so that it does not outlive the demo.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 REPORT_SECONDS = 0.1
 MAX_LINE = 1 << 28
 """Bytes of a line of the input: a hundred for each target."""
-HEAR_SECONDS = 30.0
-"""How long it takes at most until people who have written are heard."""
+FIRST_MESSAGES_SECONDS = 30.0
+"""Seconds within which the first messages of people must arrive."""
 KEY = "demo"
 """The caller's own key: the same order after a restart finds the deliveries that are there."""
 
@@ -38,17 +38,17 @@ class Order(Struct):
 
     store: str
     temporary: str
-    """Folder for what need not be kept."""
+    """Folder for temporary files."""
     accounts: dict[str, dict[str, Any]]
     listening: list[str]
-    """Accounts whose people must have been heard before they can be written to."""
+    """Accounts whose people must write first."""
     picture: str
     book: str
     book_name: str
 
 
 class Report(Struct, omit_defaults=True):
-    """How far it is."""
+    """The progress of the sending process."""
 
     what: str
     """`ready` (logged in), `begun`, `going`, `idle` (nothing left to send) or `error`."""
@@ -57,22 +57,22 @@ class Report(Struct, omit_defaults=True):
     uploads: dict[str, tuple[int, int]] = {}
     """Bytes that have left and bytes in all, by account, scope (or `each`) and name; since this start."""
     asked_again: int = 0
-    """After a crash: repeats that the wire recognises."""
+    """After a crash: deliveries that are repeated, since the wire recognizes a repeat."""
     unknown: int = 0
-    """After a crash: what may have arrived, on wires that do not recognise a repeat."""
+    """After a crash: deliveries that may have arrived, on wires that do not recognize a repeat."""
     text: str = ""
 
 
 class Watch:
-    """Counts what the engine tells, and reports it."""
+    """Counts the engine's deliveries and uploads, and reports them."""
 
     def __init__(self) -> None:
         self._ended: set[Target] = set()
         self._waiting: dict[str, set[Target]] = {}
         self._uploads: dict[tuple[str, str, str], tuple[int, int]] = {}
 
-    async def take_up(self, broadcast: Broadcast) -> None:
-        """Take what had ended before this start into the count."""
+    async def count_earlier(self, broadcast: Broadcast) -> None:
+        """Count the deliveries that had ended before this start."""
         from yizhan.model import Target
 
         for receipt in await broadcast.receipts():
@@ -96,7 +96,7 @@ class Watch:
         say(Report(what, dict(done), self._summed(), **more))
 
     def _summed(self) -> dict[str, tuple[int, int]]:
-        """Uploads of one file for one person each are one row: for all who wait, until it is known how many it took."""
+        """Sum the uploads; those of one file to single people are one row, estimated for everyone who still waits."""
         rows: dict[str, tuple[int, int]] = {}
         for (account, scope, name), (left, total) in self._uploads.items():
             if "/" not in scope:
@@ -110,13 +110,13 @@ class Watch:
 
 
 def say(report: Report) -> None:
-    # Written without a buffer: when nobody reads any more, nothing is left to be written at the end.
+    # Written without a buffer, so that nothing is left to write once the reader is gone.
     with suppress(BrokenPipeError):
         os.write(1, msgspec.json.encode(report) + b"\n")
 
 
 async def work() -> None:
-    """Carry out the order until it is done, or until nobody is there who wants it."""
+    """Carry out the order until it is done, or until the input ends."""
     reader = asyncio.StreamReader(limit=MAX_LINE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     lines: asyncio.Queue[bytes] = asyncio.Queue()
@@ -148,9 +148,9 @@ async def _send(lines: asyncio.Queue[bytes]) -> None:
         await engine.listen(order.listening)
         say(Report("ready"))
         targets = msgspec.json.decode(await lines.get(), type=list[str])
-        await _hear(engine, order.listening, targets)
+        await _await_first_messages(engine, order.listening, targets)
         broadcast = await _submit(engine, order, targets)
-        await watch.take_up(broadcast)
+        await watch.count_earlier(broadcast)
         watch.report("begun", asked_again=again, unknown=unknown)
         async with _reporting(watch):
             while True:
@@ -176,8 +176,8 @@ async def _log_in(engine: Engine, order: Order) -> None:
             await engine.login(name, lambda step: None)
 
 
-async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None:
-    """Wait until everyone who has to write first has been heard; after a restart they have been already.
+async def _await_first_messages(engine: Engine, accounts: list[str], targets: list[str]) -> None:
+    """Wait until everyone who has to write first has written; after a restart they have.
 
     Raises:
         YizhanError: it takes too long.
@@ -187,7 +187,7 @@ async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None
 
     silent = {target for target in map(Target.parse, targets) if target.account in accounts}
     try:
-        async with asyncio.timeout(HEAR_SECONDS):
+        async with asyncio.timeout(FIRST_MESSAGES_SECONDS):
             while True:
                 for account in accounts:
                     silent -= (await engine.supervisor.event_table.contexts(account)).keys()
@@ -196,7 +196,7 @@ async def _hear(engine: Engine, accounts: list[str], targets: list[str]) -> None
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise YizhanError(
-            f"{len(silent)} people have written and were not heard, {min(map(str, silent))} say."
+            f"The first messages of {len(silent)} people did not arrive, such as {min(map(str, silent))}."
         ) from None
 
 
