@@ -23,9 +23,9 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m checks
 
-# Five platforms at once and migrations, killed 1,000 times; SEED=n chooses other moments.
+# Five platforms at once, migrations and a broadcast, killed 1,000 times; SEED=n chooses other moments.
 torture: $(VENV)/.dev
-	KILLS=$${KILLS:-1000} $(BIN)/python -m pytest tests/crash/test_busy_killed.py -q $(ARGS)
+	KILLS=$${KILLS:-1000} $(BIN)/python -m pytest tests/crash/test_busy_killed.py tests/crash/test_broadcast_killed.py -q $(ARGS)
 
 # The skeleton of a platform in a package of its own: make new-platform NAME=pigeon
 new-platform: $(VENV)/.dev

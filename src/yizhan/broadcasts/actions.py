@@ -260,6 +260,9 @@ class BroadcastActions:
                 return True
             if row.state is BroadcastState.RECALLING:
                 return False
+            if row.state is BroadcastState.RUNNING and not tally.waiting and not tally.open and self._worker.leading:
+                # It is about to be done.
+                return False
             # Also of one that is done: an operator may send an unknown delivery again.
             accounts = await self.table.going(id, going, self._clock.now() + PACE, unfed=not row.state.final)
             return not accounts or self._worker.stopped() >= accounts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -35,7 +36,9 @@ PORTION = 2000
 LOW = 1000
 """Queued deliveries of a broadcast and account below which the next portion is fed."""
 INTERVAL = 0.05
-"""Seconds of real time between two looks while deliveries end."""
+"""Most seconds of real time between two looks while deliveries end."""
+SHARE = 10
+"""A look is made again after so many times the time that it took."""
 LONGEST_WAIT = 30.0
 """Seconds after which the clock is looked at again."""
 
@@ -63,14 +66,16 @@ class Feeder:
         try:
             with self._notifier.watch_deliveries() as deliveries, self._notifier.watch_broadcasts() as broadcasts:
                 while True:
+                    began = time.monotonic()
                     running, at = True, self._clock.now() + 1.0
                     try:
                         running, at = await self._turn() if self._worker.leading else (False, math.inf)
                     except Exception:
                         log.exception("running the broadcasts failed")
+                    pause = min(INTERVAL, SHARE * (time.monotonic() - began))
                     # Deliveries matter to a broadcast that runs; without one, nothing is read however many are sent.
                     await self._until(at, deliveries if running else broadcasts)
-                    await asyncio.sleep(INTERVAL)
+                    await asyncio.sleep(pause)
         finally:
             for task in self._recalling.values():
                 task.cancel()
@@ -182,6 +187,7 @@ class Feeder:
         if changed:
             log.info("broadcast is %s", state.value, extra={"broadcast": row.id, "reason": detail})
             self._notifier.broadcast_changed.send(row.id)
+            self._notifier.wake_all()
 
     # --- feeding ---
 

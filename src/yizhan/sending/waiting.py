@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from yizhan.errors import DeliveryFailed, Refused, YizhanError
@@ -18,7 +19,9 @@ PACE = 60.0
 FEW = 64
 """Deliveries whose every change is worth a look at the store; more are looked at in intervals."""
 INTERVAL = 0.1
-"""Seconds of real time between two looks at many deliveries."""
+"""Most seconds of real time between two looks at many deliveries."""
+SHARE = 10
+"""A look at many deliveries is made again after so many times the time that it took."""
 
 
 class Waiting:
@@ -91,14 +94,22 @@ class Waiting:
 
         Until it is true, `timeout` seconds of real time are over, or this process's engine closes.
         """
-        deadline, many = Deadline(timeout), seqs is None or len(seqs) > FEW
+        deadline, many, pause = Deadline(timeout), seqs is None or len(seqs) > FEW, 0.0
+
+        async def look() -> bool:
+            nonlocal pause
+            began = time.monotonic()
+            found = await finished()
+            pause = min(INTERVAL, SHARE * (time.monotonic() - began)) if many else 0.0
+            return found
+
         # Watched before asking, so that a change in between is not missed.
         with self._notifier.watch_deliveries(seqs) as watch:
-            while not await finished() and not self._notifier.closed and not deadline.over:
+            while not await look() and not self._notifier.closed and not deadline.over:
                 await watch.changed(deadline.left())
                 if many:
                     left = deadline.left()
-                    await asyncio.sleep(INTERVAL if left is None else min(INTERVAL, left))
+                    await asyncio.sleep(pause if left is None else min(pause, left))
 
     def _going(self, receipts: Sequence[Receipt], until_held: bool) -> list[Receipt]:
         """Return those of `receipts` that have not ended (nor are held for long, with `until_held`)."""
