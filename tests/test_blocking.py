@@ -42,7 +42,7 @@ def test_the_parts_of_the_engine_wait_for_their_results_too(yz: Blocking) -> Non
     assert (State.SENT, "fake.me/user/a") == (receipt.state, receipt.target)
 
 
-def test_what_does_not_wait_in_the_library_is_called_all_the_same(yz: Blocking) -> None:
+def test_methods_that_do_not_wait_are_called_as_well(yz: Blocking) -> None:
     settled: list[State] = []
     forget = yz.on_settled(lambda target, state: settled.append(state))
     yz.send("fake.me/user/a", "hi")

@@ -142,7 +142,7 @@ async def test_a_start_that_was_missed_by_hours_waits_for_a_person(
     assert "was to start 7,200 seconds ago" in row.detail
 
 
-async def test_a_pause_stops_all_but_what_is_on_the_wire_and_survives_a_restart(
+async def test_a_pause_stops_all_but_sends_in_progress_and_survives_a_restart(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path
 ) -> None:
     network.gate = asyncio.Event()
@@ -201,7 +201,7 @@ async def test_a_cancelled_broadcast_sends_nothing_more_and_counts_everybody(
     assert BroadcastState.CANCELLED == (await broadcast.row()).state
 
 
-async def test_it_pauses_by_itself_when_too_much_fails_and_a_person_can_go_on(engine: Engine, network: Network) -> None:
+async def test_it_pauses_by_itself_when_too_much_fails_and_can_be_resumed(engine: Engine, network: Network) -> None:
     network.script = fails(*(target.rpartition("/")[2] for target in users(400)[:200]))
     broadcast = await engine.broadcast(users(400), "news", options=BroadcastOptions(pause_after=PauseAfter()))
     await in_state(broadcast, "paused")
@@ -219,7 +219,7 @@ async def test_it_pauses_by_itself_when_too_much_fails_and_a_person_can_go_on(en
     assert 400 == sum(after.values())
 
 
-async def test_it_goes_on_through_errors_unless_it_is_told_to_pause(engine: Engine, network: Network) -> None:
+async def test_it_continues_through_errors_unless_it_may_pause(engine: Engine, network: Network) -> None:
     network.script = fails(*(target.rpartition("/")[2] for target in users(100)))
 
     broadcast = await engine.broadcast(users(120), "news")
@@ -253,7 +253,7 @@ async def test_it_keeps_its_own_pace(engine: Engine, network: Network, clock: Tu
     assert not [at for at in network.times if sum(at <= other < at + 60 for other in network.times) > 5]
 
 
-async def test_what_failed_is_retried_by_a_child_and_only_the_missing_parts_are_sent(
+async def test_failed_recipients_are_retried_by_a_child_that_sends_only_missing_parts(
     engine: Engine, network: Network
 ) -> None:
     network.script = lambda target, number: Rejected("no") if target.id == "u1" and wrong and second(network) else None
@@ -282,7 +282,7 @@ async def test_a_state_that_ended_well_is_not_retried(engine: Engine) -> None:
         await broadcast.retry([State.SENT])
 
 
-async def test_a_recall_takes_back_what_arrived_and_cancels_the_rest(engine: Engine, network: Network) -> None:
+async def test_a_recall_withdraws_sent_messages_and_cancels_the_rest(engine: Engine, network: Network) -> None:
     network.gate = asyncio.Event()
     broadcast = await engine.broadcast(users(100), "news")
     await until(lambda: network.concurrent > 0)
@@ -324,7 +324,7 @@ async def test_a_message_that_arrives_while_a_recall_looks_is_recalled_too(
     assert (await broadcast.counts())[State.RECALLED] == len(network.arrived)
 
 
-async def test_what_cannot_be_recalled_any_more_says_so(
+async def test_a_message_that_can_no_longer_be_recalled_is_refused_with_the_reason(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broadcast = await engine.broadcast(users(3), "news")
@@ -505,7 +505,7 @@ async def test_the_counts_of_the_store_are_those_of_its_rows(engine: Engine, net
 
 
 @pytest.mark.parametrize("id", ["7", "b", "d1", "b-1", "b9999999999999999999", ""])
-async def test_an_id_that_is_none_is_refused(engine: Engine, id: str) -> None:
+async def test_an_invalid_id_is_refused(engine: Engine, id: str) -> None:
     with pytest.raises(Refused, match=r"There is no broadcast b7|is not a broadcast's id"):
         await engine.broadcasts.get(id)
 

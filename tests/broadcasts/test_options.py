@@ -121,7 +121,9 @@ def test_a_call_leads_from_one_state_to_the_next(action: str, state: str, result
         ("recall", "draft", "Possible now: start, schedule, cancel."),
     ],
 )
-def test_a_call_that_does_not_fit_the_state_says_what_does(action: str, state: str, possible: str) -> None:
+def test_a_call_that_does_not_fit_the_state_is_refused_with_those_that_do(
+    action: str, state: str, possible: str
+) -> None:
     with pytest.raises(Refused) as caught:
         after(action, BroadcastState(state), "b1")
 

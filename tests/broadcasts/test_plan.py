@@ -26,7 +26,9 @@ def paced(network: Network, per_minute: int = 30) -> None:
     network.limits = lambda message, target: [Limit("send", "account", "send", per_minute, 60.0)]
 
 
-async def test_a_plan_names_the_end_and_what_limits_it(engine: Engine, network: Network, clock: StillClock) -> None:
+async def test_a_plan_names_the_end_and_the_limit_that_sets_it(
+    engine: Engine, network: Network, clock: StillClock
+) -> None:
     paced(network)
     draft = await engine.broadcasts.create([*users(100), "fake.me/channel/x"], "news", "more", refused="skip")
 
@@ -54,7 +56,9 @@ async def test_a_plan_counts_each_upload_once_and_none_that_is_there(engine: Eng
     assert 1 == len(network.uploads)
 
 
-async def test_a_plan_stands_behind_what_waits_already(engine: Engine, network: Network, clock: StillClock) -> None:
+async def test_a_plan_begins_behind_deliveries_that_wait_already(
+    engine: Engine, network: Network, clock: StillClock
+) -> None:
     paced(network, 10)
     first = await engine.broadcast(users(30), "first")
     await first.wait(until_held=True, timeout=0.2)
@@ -86,7 +90,7 @@ async def test_windows_that_the_other_side_opens_are_counted_apart(engine: Engin
     assert (2, 3, "asked allows 0") == (share.at_once, share.never, share.limited_by)
 
 
-async def test_a_large_plan_goes_on_like_its_beginning(
+async def test_a_large_plan_continues_like_its_beginning(
     engine: Engine, network: Network, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paced(network, 10)

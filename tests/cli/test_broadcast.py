@@ -73,7 +73,7 @@ def test_a_draft_is_started_paused_resumed_and_cancelled(store: str, capsys: pyt
     assert "b2 is cancelled; start is for one that is draft or scheduled" in refused
 
 
-def test_what_failed_is_retried_and_what_was_sent_is_recalled(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_recipients_are_retried_and_sent_ones_recalled(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     with fake_network() as network:
         asyncio.run(_sent(store, network, wrong="u1"))
         _, child, _ = run(capsys, "broadcast", "retry", "b1", "--store", store, "--json")

@@ -230,7 +230,7 @@ def test_files_go_once_to_all_and_arrive_under_their_name(both: Run, sandbox: Sa
     assert 1 == sandbox.request_log.count(endpoint="webwxuploadmedia")
 
 
-def test_what_is_attached_goes_as_what_it_is(qq: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_attached_files_go_by_the_kind_of_their_content(qq: Run, sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "no-extension").write_bytes(picture("PNG"))
 
     said = qq("send", USER, "-a", "no-extension")
@@ -239,7 +239,7 @@ def test_what_is_attached_goes_as_what_it_is(qq: Run, sandbox: Sandbox, tmp_path
     assert ["image"] == [post.kind for post in posts(sandbox)]
 
 
-def test_a_dry_run_says_what_would_be_uploaded_and_sends_nothing(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_dry_run_shows_the_uploads_and_sends_nothing(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture("PNG"))
     words = "send", GROUP, USER, "webwechat.me/user/Alice", "--image", "a.png"
 
@@ -355,7 +355,7 @@ def test_bad_input_gets_one_clear_line_and_its_exit_code(
     assert not posts(sandbox)
 
 
-def test_what_is_refused_leaves_nothing_in_the_outbox(qq: Run) -> None:
+def test_a_refused_message_leaves_nothing_in_the_outbox(qq: Run) -> None:
     for words in (["qqbot.main/usr/A", "hi"], [USER, "--image", "none.png"], [USER, "--link", "http://x.y/"]):
         assert 2 == qq("send", *words).code
 
@@ -380,7 +380,7 @@ def test_without_a_store_the_first_step_is_named(run: Run, tmp_path: Path) -> No
     assert not (tmp_path / "yizhan-data").exists()
 
 
-def test_a_wrong_secret_is_said_when_the_account_is_added(run: Run, sandbox: Sandbox) -> None:
+def test_a_wrong_secret_is_reported_when_the_account_is_added(run: Run, sandbox: Sandbox) -> None:
     words = "account", "add", "qqbot.main", "--set", "app_id=102000001", "--set", "secret=wrong"
 
     added = run(*words, "--set", f"base_url={sandbox.url}")
@@ -417,7 +417,7 @@ def test_a_lost_answer_is_exit_code_5_and_is_settled_by_hand(qq: Run, sandbox: S
     assert 1 == len(posts(sandbox))
 
 
-def test_what_did_not_arrive_is_sent_again_on_demand(qq: Run, sandbox: Sandbox) -> None:
+def test_a_lost_message_is_sent_again_on_demand(qq: Run, sandbox: Sandbox) -> None:
     from yizhan.sandbox.wire import ChaosRule
 
     sandbox.chaos.set([ChaosRule(endpoint="sendToUser", cut="before", times=1)])
@@ -446,7 +446,7 @@ def test_a_quota_that_is_used_up_holds_the_rest(run: Run, sandbox: Sandbox) -> N
     assert 2 == len(posts(sandbox))
 
 
-def test_a_broadcast_faster_than_the_platforms_pace_goes_on_at_that_pace(qq: Run, sandbox: Sandbox) -> None:
+def test_a_broadcast_faster_than_the_platforms_pace_continues_at_that_pace(qq: Run, sandbox: Sandbox) -> None:
     people = [f"qqbot.main/user/{id}" for id in sandbox.people("qqbot", "user", 7)]
 
     said = qq("send", *people, "hi", "--json")
@@ -455,7 +455,7 @@ def test_a_broadcast_faster_than_the_platforms_pace_goes_on_at_that_pace(qq: Run
     assert 7 == len(posts(sandbox))
 
 
-def test_sigterm_lets_what_is_under_way_end_and_be_recorded(qq: Run, sandbox: Sandbox) -> None:
+def test_sigterm_lets_sends_in_progress_end_and_be_recorded(qq: Run, sandbox: Sandbox) -> None:
     gate = Gate(sandbox.server("qqbot"), "sendToUser")
     sending = subprocess.Popen([sys.executable, "-m", "yizhan.cli", "send", USER, "slow"])
     while not gate.came:
@@ -473,7 +473,7 @@ def test_sigterm_lets_what_is_under_way_end_and_be_recorded(qq: Run, sandbox: Sa
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_broadcast_that_is_stopped_says_how_far_it_is_and_how_it_goes_on(
+def test_a_stopped_broadcast_shows_its_progress_and_the_command_that_continues_it(
     qq: Run, sandbox: Sandbox, number: signal.Signals, code: int, as_json: bool
 ) -> None:
     people = [f"qqbot.main/user/{id}" for id in sandbox.people("qqbot", "user", 200)]
@@ -501,7 +501,7 @@ def test_a_reader_that_leaves_early_is_no_failure(qq: Run) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_disk_that_is_full_is_said_in_one_line(qq: Run) -> None:
+def test_a_full_disk_is_an_error_of_one_line(qq: Run) -> None:
     qq("send", USER, "hi")
     for as_json in ([], ["--json"]):
         with Path("/dev/full").open("w") as full:
@@ -511,7 +511,7 @@ def test_a_disk_that_is_full_is_said_in_one_line(qq: Run) -> None:
         (line,) = done.stderr.splitlines()
         assert 1 == done.returncode
         assert "StorageError" in line
-        assert "yizhan deliveries shows it" in line
+        assert "yizhan deliveries shows the result" in line
 
 
 @pytest.mark.parametrize("follow", ["--follow", "--no-follow"])
@@ -620,7 +620,7 @@ def test_the_library_notices_bytes_that_have_changed(qq: Run, tmp_path: Path) ->
     assert "have changed" in said.out
 
 
-def test_what_was_not_used_for_long_is_pruned(qq: Run, tmp_path: Path) -> None:
+def test_media_that_were_not_used_for_long_are_pruned(qq: Run, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture("PNG"))
     qq("upload", "a.png")
 
@@ -652,7 +652,7 @@ def test_the_digits_that_a_login_asks_for_are_read_from_the_input(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8791", "http://", "api.sgroup.qq.com", "http://[::1"])
-def test_an_address_that_is_none_is_refused_and_nothing_is_kept(run: Run, address: str) -> None:
+def test_an_invalid_address_is_refused_and_nothing_is_stored(run: Run, address: str) -> None:
     said = run("account", "add", "qqbot.main", *BOT, "--set", f"base_url={address}", "--json")
 
     assert (2, "ConfigError") == (said.code, said.error["class"])
@@ -661,7 +661,7 @@ def test_an_address_that_is_none_is_refused_and_nothing_is_kept(run: Run, addres
     assert [] == run("account", "list", "--json").objects
 
 
-def test_a_platform_that_cannot_be_reached_is_not_taken_for_a_wrong_secret(run: Run) -> None:
+def test_an_unreachable_platform_is_not_reported_as_a_wrong_secret(run: Run) -> None:
     said = run("account", "add", "qqbot.main", *BOT, "--set", "base_url=http://127.0.0.1:9")
 
     assert 1 == said.code
@@ -670,7 +670,7 @@ def test_a_platform_that_cannot_be_reached_is_not_taken_for_a_wrong_secret(run: 
     ]
 
 
-def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_doctor_finds_no_problem_or_names_the_remedy(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
     well = both("doctor")
     (tmp_path / "yizhan-data" / "key").chmod(0o644)
     ill = both("doctor", "--json")
@@ -685,7 +685,7 @@ def test_a_doctor_finds_all_well_or_says_what_to_do(both: Run, sandbox: Sandbox,
     ("off", "fine", "words"),
     [(0.0, True, ", the same as "), (7200.0, False, " s ahead of "), (-7200.0, False, " s behind ")],
 )
-def test_a_doctor_holds_the_clock_against_the_platforms(
+def test_doctor_compares_the_clock_with_the_platforms(
     qq: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, off: float, fine: bool, words: str
 ) -> None:
     import yizhan.http.server_date
@@ -703,7 +703,7 @@ def test_a_doctor_holds_the_clock_against_the_platforms(
     assert ("timedatectl" in clock["remedy"]) is not fine
 
 
-def test_a_doctor_whose_account_cannot_be_read_goes_on_and_says_why(qq: Run, tmp_path: Path) -> None:
+def test_doctor_continues_after_an_account_that_cannot_be_read_and_names_the_reason(qq: Run, tmp_path: Path) -> None:
     (tmp_path / "yizhan-data" / "key").write_text(base64.b64encode(bytes(32)).decode())
 
     said = qq("doctor")
@@ -713,7 +713,7 @@ def test_a_doctor_whose_account_cannot_be_read_goes_on_and_says_why(qq: Run, tmp
     assert "1 problem to fix." in said.out
 
 
-def test_tail_shows_what_comes_in(run: Run, sandbox: Sandbox) -> None:
+def test_tail_shows_received_events(run: Run, sandbox: Sandbox) -> None:
     words = "account", "add", "qqbot.main", *BOT[:4], "--set", f"base_url={sandbox.url}"
     assert 0 == run(*words).code
 

@@ -40,7 +40,7 @@ def test_the_option_may_stand_before_or_after_the_command(folder: Path, capsys: 
     assert "qqbot.main" in capsys.readouterr().out
 
 
-def test_the_option_before_the_command_stands_over_the_variable(
+def test_the_option_before_the_command_wins_over_the_variable(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YIZHAN_STORE", "b")
@@ -51,7 +51,7 @@ def test_the_option_before_the_command_stands_over_the_variable(
     assert not (folder / "b").exists()
 
 
-def test_the_variable_stands_over_the_folder_and_the_folder_over_the_file(
+def test_the_variable_wins_over_the_folder_and_the_folder_over_the_file(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "yizhan.toml").write_text('[store]\npath = "c"\n')
@@ -79,7 +79,7 @@ def test_without_a_store_everything_that_was_looked_for_is_named(folder: Path, c
     ) in said
 
 
-def test_a_store_that_is_named_and_not_there_is_told_with_who_names_it(
+def test_a_missing_store_is_reported_with_the_place_that_names_it(
     folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert 2 == main(["account", "list", "--store", "x"])

@@ -244,7 +244,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     assert ["store"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+def test_a_port_that_is_taken_is_an_error_of_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = demo("--port", str(taken.getsockname()[1]))
 
@@ -287,7 +287,7 @@ def test_the_files_are_real_and_the_same_every_time() -> None:
     assert (picture(), book()) == (picture(), book())
 
 
-def test_the_pdf_is_what_its_table_says() -> None:
+def test_the_pdf_has_the_objects_of_its_table() -> None:
     data = book()
 
     start = int(data.rpartition(b"startxref\n")[2].split()[0])

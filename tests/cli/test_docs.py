@@ -56,7 +56,7 @@ def sandbox() -> Iterator[Sandbox]:
     loop.close()
 
 
-def test_every_command_answers_what_the_page_shows(
+def test_every_command_prints_what_the_page_shows(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

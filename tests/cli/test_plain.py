@@ -19,7 +19,7 @@ from yizhan.cli.output import Output, plain
         ("lone \ud83d surrogate", "lone  surrogate"),
     ],
 )
-def test_only_what_is_shown_is_printed(given: str, shown: str) -> None:
+def test_only_printable_characters_are_printed(given: str, shown: str) -> None:
     assert shown == plain(given)
 
 

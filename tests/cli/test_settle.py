@@ -19,7 +19,7 @@ def network() -> Iterator[Network]:
         yield network
 
 
-async def test_what_a_process_submits_that_only_looks_waits_for_one_that_sends(
+async def test_deliveries_of_a_process_that_does_not_send_wait_for_one_that_does(
     network: Network, tmp_path: Path
 ) -> None:
     async with await Engine.open(tmp_path, sending=False) as looking:
@@ -63,7 +63,7 @@ async def test_a_single_part_that_arrived_is_sent_at_once(network: Network, tmp_
     assert 1 == len(network.arrived)
 
 
-async def test_a_process_that_sends_notices_what_another_one_settles(network: Network, tmp_path: Path) -> None:
+async def test_a_sending_process_notices_deliveries_settled_by_another_one(network: Network, tmp_path: Path) -> None:
     network.after = lambda target, number: OutcomeUnknown("cut") if number == 1 else None
     async with await Engine.open(tmp_path) as sending, await Engine.open(tmp_path, sending=False) as looking:
         await sending.add_account("fake.me")
@@ -103,7 +103,7 @@ async def test_an_account_that_is_gone_keeps_no_other_from_sending(network: Netw
     assert State.SENT == sent.state
 
 
-async def test_a_login_in_another_process_lets_a_paused_account_go_on(network: Network, tmp_path: Path) -> None:
+async def test_a_login_in_another_process_resumes_a_paused_account(network: Network, tmp_path: Path) -> None:
     logged_in = False
     network.script = lambda target, number: None if logged_in else LoginNeeded("scan the code")
     async with await Engine.open(tmp_path) as sending, await Engine.open(tmp_path, sending=False) as other:

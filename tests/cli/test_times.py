@@ -20,7 +20,7 @@ def test_a_length_of_time(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "30", "m", "1w", "-5m", "1h 30m", "half an hour", "1.h"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+def test_text_that_is_no_span_of_time_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="Write 90s"):
         seconds_in(text)
 

@@ -53,12 +53,12 @@ def test_the_last_word_is_the_text_unless_it_looks_like_a_target(
 
 
 @pytest.mark.parametrize("word", ["@a", "#tag", "file:people.csv", A, "webwechat/x"])
-def test_targets_are_told_by_their_look(word: str) -> None:
+def test_targets_are_recognized_by_their_form(word: str) -> None:
     assert looks_like_target(word)
 
 
 @pytest.mark.parametrize("word", ["@", "@all hello", "1/2", "hi", "a.b/c", "https://x/y/z", ""])
-def test_text_is_told_by_its_look(word: str) -> None:
+def test_text_is_recognized_by_its_form(word: str) -> None:
     assert not looks_like_target(word)
 
 
@@ -109,7 +109,7 @@ class Piped:
         (None, "-", False, b"two\n\n", "two\n"),
     ],
 )
-def test_the_text_is_the_word_the_option_or_what_is_piped_in(
+def test_the_text_is_the_word_the_option_or_standard_input(
     monkeypatch: pytest.MonkeyPatch, last: str | None, option: str | None, only_text: bool, piped: bytes, expected: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Piped(piped))
@@ -161,7 +161,7 @@ def test_ids_come_alone_and_in_ranges(words: list[str], ids: list[str]) -> None:
 
 
 @pytest.mark.parametrize("word", ["x", "d", "d5-d4", "d1-d99999999999", "-d3", "d1-"])
-def test_what_is_no_id_is_refused(word: str) -> None:
+def test_a_word_that_is_no_id_is_refused(word: str) -> None:
     with pytest.raises(Refused):
         ids_of([word])
 
@@ -248,7 +248,7 @@ def _receipt(error: str, detail: str, state: State = State.FAILED) -> Receipt:
         ("WireMismatch", State.FAILED, "base_url"),
     ],
 )
-def test_what_a_platform_says_is_followed_by_what_to_do(
+def test_the_platforms_words_are_followed_by_a_remedy(
     capsys: pytest.CaptureFixture[str], error: str, state: State, remedy: str
 ) -> None:
     explain_failures([_receipt(error, "qqbot.main: sendToUser: 不 (code 1)", state)], as_json=False)
@@ -260,7 +260,7 @@ def test_what_a_platform_says_is_followed_by_what_to_do(
     assert remedy in json.loads(told)["detail"]
 
 
-def test_a_text_that_names_the_command_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_that_names_a_command_gets_no_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     explain(LoginNeeded("it is logged out. Log in: yizhan login webwechat.me"), as_json=False)
     explain(LoginNeeded("the secret is wrong"), as_json=False)
 
@@ -269,7 +269,7 @@ def test_a_text_that_names_the_command_is_left_as_it_is(capsys: pytest.CaptureFi
     assert "correct its secret (yizhan account add" in other
 
 
-def test_a_cause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     shown = Findings(Output())
     for what, trace in (("token", "0a"), ("the bot itself", "b1")):
         shown.show(Finding(what, False, f"wrong secret (code 1, trace {trace})", f"mend the {what}"), "qqbot.main")
@@ -287,7 +287,7 @@ def test_a_cause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     ] == capsys.readouterr().out.splitlines()
 
 
-def test_a_row_is_one_line_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_is_one_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     Output().table(("id", "why"), [("d1", "word " * 200 + "end")])
 
     assert 2 == len(capsys.readouterr().out.splitlines())

@@ -27,7 +27,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path, monkeypatch: 
     assert "default" == config.origin("log.level")
 
 
-def test_a_variable_stands_over_the_file_and_an_option_over_both(file: Path) -> None:
+def test_a_variable_wins_over_the_file_and_an_option_over_both(file: Path) -> None:
     file.write_text('[log]\nlevel = "warning"\nformat = "json"\n\n[run]\nport = 1\nhost = "::1"\n')
 
     config = read_config({"YIZHAN_LOG__LEVEL": "debug", "YIZHAN_RUN__PORT": "2"}, file=file, options={"run.port": 3})
@@ -83,7 +83,7 @@ def test_a_secret_may_stand_in_a_file_and_is_shown_masked(file: Path) -> None:
         ("[log", "is not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_told_with_its_place(file: Path, text: str, expected: str) -> None:
+def test_a_mistake_in_the_file_is_reported_with_its_place(file: Path, text: str, expected: str) -> None:
     file.write_text(text)
 
     with pytest.raises(ConfigError) as caught:
@@ -100,7 +100,7 @@ def test_a_mistake_in_the_file_is_told_with_its_place(file: Path, text: str, exp
         ("YIZHAN_RUN__PORT", "YIZHAN_RUN__PORT: run.port is 'x'. Expected a whole number."),
     ],
 )
-def test_a_mistake_in_a_variable_is_told_with_its_name(file: Path, name: str, expected: str) -> None:
+def test_a_mistake_in_a_variable_is_reported_with_its_name(file: Path, name: str, expected: str) -> None:
     file.write_text("")
 
     with pytest.raises(ConfigError) as caught:
@@ -131,7 +131,7 @@ def test_sizes_are_powers_of_a_thousand() -> None:
     assert (500_000_000, 2_000_000_000, 7) == (Size.read("500MB"), Size.read("2GB"), Size.read(7))
 
 
-def test_reloading_changes_log_and_keep_and_names_what_needs_a_restart(file: Path) -> None:
+def test_reloading_changes_log_and_keep_and_names_settings_that_need_a_restart(file: Path) -> None:
     file.write_text('[log]\nlevel = "info"\n[run]\nport = 1\n')
     live = LiveConfig({}, file=file)
 

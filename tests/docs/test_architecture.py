@@ -34,7 +34,7 @@ def test_every_file_of_the_tree_exists() -> None:
     assert [] == missing
 
 
-def test_every_part_of_the_code_stands_in_the_tree() -> None:
+def test_every_part_of_the_code_is_in_the_tree() -> None:
     tree, _ = _tree_and_path()
     parts = {path.name for path in SOURCE.iterdir() if any(path.glob("*.py")) or path.suffix == ".py"}
 

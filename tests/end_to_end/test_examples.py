@@ -85,7 +85,7 @@ def test_the_bridge_is_shorter_than_forty_lines() -> None:
     ("here", "there"),
     [("qqbot", "webwechat"), ("webwechat", "qqbot"), ("wechatsdk", "qqbot"), ("ohwxapi", "webwechat")],
 )
-async def test_the_bridge_tells_one_group_what_another_says_words_pictures_and_files(
+async def test_the_bridge_copies_text_pictures_and_files_from_one_group_to_another(
     sandbox: RunningSandbox, store: Path, here: str, there: str
 ) -> None:
     a, b = group_of(here), group_of(there)
@@ -107,7 +107,7 @@ async def test_the_bridge_tells_one_group_what_another_says_words_pictures_and_f
     assert [] == sandbox.posts(a), "nothing comes back"
 
 
-async def test_the_bridge_goes_on_when_a_picture_cannot_be_fetched(sandbox: RunningSandbox, store: Path) -> None:
+async def test_the_bridge_continues_when_a_picture_cannot_be_fetched(sandbox: RunningSandbox, store: Path) -> None:
     a, b = group_of("webwechat"), group_of("qqbot")
     room = Target.parse(a).id
     sandbox.chaos("webwxgetm*", status=500)

@@ -273,7 +273,7 @@ _KINDS: dict[type[Any], str] = {Image: "image", Sticker: "image", Video: "video"
 
 
 @pytest.mark.parametrize(("sent", "platform"), CASES, ids=[f"{sent.name}-{platform}" for sent, platform in CASES])
-async def test_every_difference_of_what_arrives_is_in_the_receipt_and_no_other(
+async def test_the_receipt_names_every_difference_of_the_arrived_message_and_no_other(
     sandbox: RunningSandbox, engine: Engine, sent: Sent, platform: str
 ) -> None:
     before, target = sent.made(), await person_of(engine, platform)

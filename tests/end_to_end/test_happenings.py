@@ -163,7 +163,7 @@ def _withdraw(platform: str, id: str) -> Act:
 
 
 @pytest.mark.parametrize("platform", ["webwechat", "wechatsdk", "ohwxapi"])
-async def test_what_a_person_withdraws_is_a_recall_that_names_the_message(
+async def test_a_message_that_a_person_withdraws_is_a_recall_that_names_it(
     sandbox: RunningSandbox, engine: Engine, platform: str
 ) -> None:
     person = Target.parse(await person_of(engine, platform))
@@ -214,7 +214,7 @@ async def _heard_again(sandbox: RunningSandbox, ear: Ear, platform: str, person:
 
 
 @pytest.mark.parametrize("platform", ALL)
-async def test_a_login_that_ends_is_said_once_and_holds_what_is_sent_until_the_next(
+async def test_a_lost_login_is_reported_once_and_holds_deliveries_until_the_next(
     sandbox: RunningSandbox, engine: Engine, platform: str
 ) -> None:
     person = await person_of(engine, platform)
@@ -281,7 +281,7 @@ async def test_a_line_that_was_cut_is_opened_again(sandbox: RunningSandbox, engi
 
 
 @pytest.mark.parametrize("platform", ["qqbot", "webwechat", "ilink"])
-async def test_what_was_said_while_the_program_was_away_comes_after_it_and_nothing_comes_twice(
+async def test_messages_written_while_the_program_was_away_arrive_once(
     sandbox: RunningSandbox, tmp_path: Path, platform: str
 ) -> None:
     texts: list[str] = []

@@ -354,7 +354,7 @@ REFUSED: list[tuple[str, Any, Callable[[], bytes], type[Exception], str]] = [
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(("segment", "data", "error", "words"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
-async def test_what_cannot_be_shown_is_refused_before_anything_is_stored(
+async def test_a_picture_that_cannot_be_shown_is_refused_before_anything_is_stored(
     sandbox: RunningSandbox,
     engine: Engine,
     platform: str,

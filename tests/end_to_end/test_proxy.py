@@ -91,6 +91,6 @@ async def test_a_proxy_that_is_not_there_means_that_nothing_was_sent(bare: Engin
         await add_accounts(bare, sandbox, ("qqbot",), proxy="http://127.0.0.1:9")
 
 
-async def test_what_is_no_http_proxy_is_refused(bare: Engine, sandbox: RunningSandbox) -> None:
+async def test_an_address_of_no_http_proxy_is_refused(bare: Engine, sandbox: RunningSandbox) -> None:
     with pytest.raises(ConfigError, match="proxy"):
         await add_accounts(bare, sandbox, ("qqbot",), proxy="socks5://127.0.0.1:1080")

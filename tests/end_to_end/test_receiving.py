@@ -40,7 +40,7 @@ async def place_of(engine: Engine, platform: str, kind: str) -> tuple[Target, st
 
 
 @pytest.mark.parametrize(("platform", "kind"), PLACES)
-async def test_what_somebody_says_arrives_and_is_answered_in_its_conversation(
+async def test_a_message_arrives_and_is_answered_in_its_conversation(
     sandbox: RunningSandbox, engine: Engine, platform: str, kind: str
 ) -> None:
     place, to = await place_of(engine, platform, kind)
@@ -101,7 +101,7 @@ UPLOADS = {
 
 
 @pytest.mark.parametrize("platform", ALL)
-async def test_what_came_in_is_sent_on_by_reference_without_download_and_upload(
+async def test_received_media_are_sent_on_by_reference_without_download_and_upload(
     sandbox: RunningSandbox, engine: Engine, platform: str
 ) -> None:
     person = Target.parse(await person_of(engine, platform))
@@ -127,7 +127,7 @@ async def test_what_came_in_is_sent_on_by_reference_without_download_and_upload(
 
 
 @pytest.mark.parametrize("platform", ALL)
-async def test_what_came_in_goes_to_all_other_platforms_with_one_download(
+async def test_received_media_go_to_all_other_platforms_with_one_download(
     sandbox: RunningSandbox, engine: Engine, platform: str
 ) -> None:
     person = Target.parse(await person_of(engine, platform))
@@ -152,7 +152,7 @@ async def test_what_came_in_goes_to_all_other_platforms_with_one_download(
         assert f"fetched once from {ALL[platform]}" in receipt.detail
 
 
-async def test_what_cannot_be_fetched_any_more_is_refused_and_nothing_is_sent(
+async def test_media_that_can_no_longer_be_downloaded_are_refused_and_nothing_is_sent(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     gone = Forward("image", {"url": f"{sandbox.url}/qqmedia/nothing"}, account=ALL["qqbot"])
@@ -213,7 +213,7 @@ async def test_counts_and_ends_of_answers_outlive_the_program(
     assert [f"answer {n}" for n in range(4)] == [post.text for post in sandbox.posts(f"{ALL['qqbot']}/user/{QQ_USER}")]
 
 
-async def test_a_webhook_is_answered_once_its_event_is_stored_and_what_is_pushed_twice_is_seen_once(
+async def test_a_webhook_is_answered_once_its_event_is_stored_and_a_repeated_push_is_seen_once(
     sandbox: RunningSandbox, engine: Engine
 ) -> None:
     pushed: list[tuple[Mapping[str, str], bytes]] = []
@@ -260,7 +260,7 @@ async def test_only_platforms_with_webhooks_take_pushes(engine: Engine) -> None:
         await engine.receive_webhook(ALL["webwechat"], {}, b"{}")
 
 
-async def test_a_send_does_not_rest_for_what_the_person_wrote_while_the_program_was_away(
+async def test_a_send_does_not_wait_for_messages_written_while_the_program_was_away(
     sandbox: RunningSandbox, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("yizhan.receiving.listener.CATCH_UP_SECONDS", PATIENCE)

@@ -100,9 +100,7 @@ async def test_twenty_replies_to_one_message_from_three_tasks_never_collide(
     assert 20 == sandbox.calls("sendToUser")
 
 
-async def test_answers_beyond_what_the_platform_allows_fail_and_say_why(
-    sandbox: RunningSandbox, engine: Engine
-) -> None:
+async def test_answers_over_the_platforms_limit_fail_with_the_reason(sandbox: RunningSandbox, engine: Engine) -> None:
     event = await _hear(engine, sandbox, "hello bot")
     for number in range(4):
         await engine.reply(event, f"answer {number}")

@@ -18,7 +18,7 @@ ACCOUNT = "wechatsdk.main"
 PAPER = b"minutes of the meeting\n" * 1000
 
 
-async def test_a_file_that_came_in_goes_to_200_people_with_one_upload_and_back_with_none(
+async def test_a_received_file_goes_to_200_people_with_one_upload_and_back_with_none(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     engine = await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK)

@@ -74,7 +74,7 @@ def _whens(name: str) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("platform", ALL)
-async def test_a_receipt_is_true_whatever_answers_a_send(
+async def test_a_receipt_is_true_for_any_answer_to_a_send(
     platform: str, sandbox: RunningSandbox, proxy: HostileProxy, tmp_path: Path
 ) -> None:
     texts = [f"SPOIL<{name}|{when}>" for name in SPOILS for when in _whens(name)]

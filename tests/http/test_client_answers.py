@@ -56,7 +56,7 @@ async def base() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_an_answer_that_comes_in_pieces_is_read_whole(base: str) -> None:
+async def test_an_answer_in_pieces_is_read_whole(base: str) -> None:
     caller = Caller("test.me", base)
 
     answer = await caller.exchange(READ, Nothing())

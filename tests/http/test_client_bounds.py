@@ -117,7 +117,7 @@ async def test_an_answer_over_the_cap_is_not_read(monkeypatch: pytest.MonkeyPatc
         await caller.close()
 
 
-async def test_a_connection_that_never_opens_leaves_nothing_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_never_opens_has_a_known_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.05)
     with socket.socket() as full, contextlib.ExitStack() as stack:
         full.bind(("127.0.0.1", 0))
@@ -147,7 +147,7 @@ async def test_a_connection_that_never_opens_leaves_nothing_in_doubt(monkeypatch
     ],
     ids=ascii,
 )
-async def test_a_host_name_that_is_none_leaves_nothing_in_doubt(base: str) -> None:
+async def test_an_invalid_host_name_has_a_known_outcome(base: str) -> None:
     caller = Caller("test.me", base)
 
     with pytest.raises(Unavailable, match="Nothing was sent"):
@@ -209,7 +209,7 @@ async def _downloaded(base: str) -> bytes:
         await caller.close()
 
 
-async def test_a_download_that_breaks_off_goes_on_from_there() -> None:
+async def test_a_download_that_breaks_off_continues_from_there() -> None:
     server = Breaking(b'ETag: "v1"\r\n', 400_000)
 
     async with serving(server) as base:

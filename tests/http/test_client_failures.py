@@ -87,7 +87,7 @@ async def test_a_large_body_is_not_begun_on_a_connection_that_is_closed() -> Non
     assert [3_000_000] * 10 == sizes
 
 
-async def test_a_connection_that_breaks_after_the_request_leaves_it_open_what_happened() -> None:
+async def test_a_connection_that_breaks_after_the_request_is_an_unknown_outcome() -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.close()
@@ -101,7 +101,7 @@ async def test_a_connection_that_breaks_after_the_request_leaves_it_open_what_ha
         await caller.close()
 
 
-async def test_an_answer_that_breaks_off_leaves_it_open_what_happened() -> None:
+async def test_an_answer_that_breaks_off_is_an_unknown_outcome() -> None:
     async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(ANSWER[:-1])
@@ -164,7 +164,7 @@ async def test_media_that_are_gone_while_they_are_sent_are_named() -> None:
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:9", "http://nowhere.invalid", "https://127.0.0.1:{port}"])
-async def test_what_cannot_be_reached_was_not_sent(base: str) -> None:
+async def test_a_request_to_an_unreachable_host_was_not_sent(base: str) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"this is no TLS\r\n")
         writer.close()
@@ -201,7 +201,7 @@ def test_a_status_without_the_platforms_own_words_says_whether_it_may_have_acted
         assert expected is type(caught.value)
 
 
-def test_a_failure_in_the_platforms_own_words_is_what_they_say() -> None:
+def test_a_failure_in_the_platforms_own_words_has_their_meaning() -> None:
     caller = Caller("qqbot.main", "http://x")
     answer = HttpResponse(500, [("Content-Type", "application/json")], b'{"code":50055002,"message":"retry"}')
 
@@ -210,7 +210,7 @@ def test_a_failure_in_the_platforms_own_words_is_what_they_say() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_an_address_that_moved_is_named_and_nothing_is_in_doubt(status: int) -> None:
+def test_an_address_that_moved_is_named_and_the_outcome_is_known(status: int) -> None:
     caller = Caller("qqbot.main", "http://x")
     answer = HttpResponse(status, [("Location", "https://elsewhere.example/v2?ticket=secret")], b"moved")
 

@@ -86,7 +86,7 @@ async def test_one_byte_too_many_ends_the_fetch(url: str) -> None:
         "//127.0.0.1/x",
     ],
 )
-async def test_no_other_machine_is_asked(target: str) -> None:
+async def test_no_other_machine_is_called(target: str) -> None:
     with pytest.raises(NotFetched):
         await _fetch(target)
 

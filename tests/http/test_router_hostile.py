@@ -176,7 +176,7 @@ def _file_part(filename: bytes, data: bytes, headers: bytes = b"") -> bytes:
     ],
     ids=lambda body: repr(body[:24]),
 )
-async def test_json_that_is_none_is_answered_in_the_platforms_shape(wild: Wild, body: bytes) -> None:
+async def test_invalid_json_is_answered_in_the_platforms_form(wild: Wild, body: bytes) -> None:
     answer = await wild.post("/pigeon/x/letters", body)
 
     assert (400, 9) == (answer.status, answer.json["coo"])
@@ -383,7 +383,7 @@ async def test_a_bomb_is_defused(wild: Wild, monkeypatch: pytest.MonkeyPatch) ->
     ],
     ids=lambda value: repr(value[:60]),
 )
-async def test_parts_that_cannot_be_told_apart_are_refused(wild: Wild, content_type: str, body: bytes) -> None:
+async def test_parts_without_a_usable_boundary_are_refused(wild: Wild, content_type: str, body: bytes) -> None:
     answer = await wild.send(_head("POST", "/parts", f"Content-Type: {content_type}", length=len(body)) + body)
 
     assert answer is None or answer.status in (200, 400)
@@ -492,14 +492,14 @@ async def test_placeholders_are_decoded_once(wild: Wild, path: str, name: str) -
     ],
     ids=lambda path: repr(path[:40]),
 )
-async def test_paths_that_nobody_serves_are_refused(wild: Wild, path: str) -> None:
+async def test_paths_that_are_not_served_are_refused(wild: Wild, path: str) -> None:
     answer = await wild.send(_head("POST", path, length=0))
 
     assert answer is None or answer.status in (400, 404, 405)
     assert await wild.still_well()
 
 
-async def test_bytes_in_a_path_that_are_no_text_reach_nobody_as_they_are(wild: Wild) -> None:
+async def test_bytes_in_a_path_that_are_no_text_reach_no_handler(wild: Wild) -> None:
     for path in (b"/put/\xff\xfe", b"/put/%ff%fe", b"/put/\xed\xa0\x80", b"/put/x?part=\xff", b"/put/x?part=%ff"):
         raw = b"PUT " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
         answer = await wild.send(raw)
@@ -507,7 +507,7 @@ async def test_bytes_in_a_path_that_are_no_text_reach_nobody_as_they_are(wild: W
     assert await wild.still_well()
 
 
-async def test_what_a_client_wrote_cannot_end_a_header_of_the_answer(wild: Wild) -> None:
+async def test_a_clients_words_cannot_end_a_header_of_the_answer(wild: Wild) -> None:
     answer = await wild.post("/tell/a%0d%0aSet-Cookie:%20b=c%00", b"x")
 
     assert 200 == answer.status
@@ -533,7 +533,7 @@ async def test_what_a_client_wrote_cannot_end_a_header_of_the_answer(wild: Wild)
     ],
     ids=lambda raw: repr(raw[:30]),
 )
-async def test_what_is_hardly_http_is_refused(wild: Wild, raw: bytes) -> None:
+async def test_malformed_http_is_refused(wild: Wild, raw: bytes) -> None:
     answer = await wild.send(raw, end=True)
 
     assert answer is None or 400 <= answer.status < 500

@@ -89,7 +89,7 @@ async def test_text_and_bytes_come_back_as_text(line: Line, session: aiohttp.Cli
         (b"\x88\x01x", 1002),  # half a close code
     ],
 )
-async def test_a_frame_that_is_none_ends_the_line_and_no_other(
+async def test_an_invalid_frame_ends_its_own_connection_only(
     line: Line, session: aiohttp.ClientSession, frame: bytes, code: int
 ) -> None:
     peer = await session.ws_connect(f"{line.door.url}/ws")
@@ -150,7 +150,7 @@ async def test_a_peer_that_does_not_read_is_given_up(
     transport.abort()
 
 
-async def test_a_line_that_was_given_up_ends_on_both_sides_and_cancels_nobody(
+async def test_an_abandoned_connection_ends_on_both_sides_and_cancels_nothing(
     line: Line, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SEND_SECONDS", 0.1)
@@ -179,7 +179,7 @@ async def test_a_line_that_was_given_up_ends_on_both_sides_and_cancels_nobody(
     assert ["given up 0", "given up 1", "given up 2", "ended, True"] == heard
 
 
-async def test_a_handler_that_fails_says_so_and_ends_the_line(
+async def test_a_failing_handler_ends_the_connection_with_an_error(
     line: Line, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(_: HttpRequest, socket: Socket) -> None:
@@ -204,7 +204,7 @@ async def test_a_long_reason_is_cut_at_a_character(line: Line, session: aiohttp.
     assert (4000, "理由" * 20 + "理") == (message.data, message.extra)
 
 
-async def test_an_ordinary_request_to_a_socket_is_told_so(line: Line, session: aiohttp.ClientSession) -> None:
+async def test_an_ordinary_request_to_a_websocket_is_refused(line: Line, session: aiohttp.ClientSession) -> None:
     async with session.get(f"{line.door.url}/ws") as answer:
         assert 400 == answer.status
     async with session.post(f"{line.door.url}/ws") as answer:

@@ -272,7 +272,7 @@ async def test_a_redirect_to_the_inside_is_refused(server: Any, to: str, status:
     assert 1 == len(server.requests)
 
 
-async def test_a_redirect_within_what_is_allowed_is_followed(server: Any) -> None:
+async def test_a_redirect_to_an_allowed_address_is_followed(server: Any) -> None:
     server.answers["/a"] = redirect("/b?x=1")
     server.answers["/b?x=1"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -323,7 +323,7 @@ def test_a_name_may_be_allowed_with_or_without_its_port() -> None:
     assert not allowed.has_host("x.files.example.test", 80)
 
 
-def test_a_network_that_is_none_is_a_config_error() -> None:
+def test_an_invalid_network_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"10\.1\.0\.0/16"):
         AllowList(("10.0.0/99",))
 

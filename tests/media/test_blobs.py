@@ -34,7 +34,7 @@ async def put(blobs: Blobs, data: bytes = DATA) -> str:
     return name
 
 
-async def test_what_is_put_is_read_back_whole_and_by_range(blobs: Blobs) -> None:
+async def test_stored_bytes_are_read_back_whole_and_by_range(blobs: Blobs) -> None:
     await put(blobs)
     content = blobs.open(NAME)
 
@@ -69,7 +69,7 @@ async def test_keeping_the_same_bytes_twice_keeps_them_once(blobs: Blobs) -> Non
     assert [NAME] == [stored.name async for stored in blobs.all()]
 
 
-async def test_deleting_is_quiet_about_what_is_not_there(blobs: Blobs) -> None:
+async def test_deleting_a_missing_blob_is_no_error(blobs: Blobs) -> None:
     await put(blobs)
     await blobs.delete(NAME)
     await blobs.delete(NAME)
@@ -97,7 +97,7 @@ async def test_only_digests_are_names(blobs: Blobs, name: str) -> None:
         blobs.open(name)
 
 
-async def test_a_file_that_became_shorter_is_told(tmp_path: Path) -> None:
+async def test_a_file_that_became_shorter_is_an_error(tmp_path: Path) -> None:
     blobs = open_blobs(tmp_path)
     await put(blobs)
     content = blobs.open(NAME)
@@ -130,7 +130,7 @@ with staged(Path(sys.argv[1])) as file:
 """
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_swept_and_those_of_a_living_one_are_not(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", CRASH, str(tmp_path)], check=False, stdout=subprocess.DEVNULL)
     with staged(tmp_path) as living:
         assert 2 == len(files_in(tmp_path))

@@ -32,7 +32,7 @@ async def test_a_worker_that_hangs_is_ended_and_the_next_job_gets_another(tmp_pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory limits are the system's")
-async def test_a_job_that_eats_memory_is_refused_and_harms_nobody(tmp_path: Path) -> None:
+async def test_a_job_that_eats_memory_is_refused_and_harms_no_other(tmp_path: Path) -> None:
     pool = ConversionPool(ConversionLimits(memory_bytes=400 << 20), workers=1)
     (tmp_path / "a.png").write_bytes(make.picture("PNG", (9000, 9000)))
     with pytest.raises((MediaTooLarge, MediaFormat), match=r"MiB of memory|converter ended"):
@@ -56,7 +56,7 @@ def endless_job(folder: Path) -> tuple[str, Path, Path, str]:
     return "mp4", folder / "pipe", folder / "film", "a film"
 
 
-async def test_a_worker_that_was_killed_while_it_had_nothing_to_do_costs_nobody_anything(tmp_path: Path) -> None:
+async def test_a_worker_that_was_killed_while_idle_costs_nothing(tmp_path: Path) -> None:
     pool = ConversionPool(workers=1)
     arguments = voice_job(tmp_path)
     await pool.make(*arguments)
@@ -101,9 +101,7 @@ async def test_a_worker_that_cannot_be_started_is_no_fault_of_the_media(
 
 
 @pytest.mark.parametrize("said", ["nonsense", "x" * 200_000, '{"share": "much"}'], ids=["words", "long", "wrong"])
-async def test_what_no_converter_says_is_not_listened_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
-) -> None:
+async def test_messages_of_no_converter_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     (tmp_path / "other").write_text(f"#!/bin/sh\necho '{said}'\nexec cat\n")
     (tmp_path / "other").chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "other"))
@@ -113,7 +111,7 @@ async def test_what_no_converter_says_is_not_listened_to(
     await pool.close()
 
 
-async def test_closing_ends_what_is_at_work_and_nothing_begins_after(tmp_path: Path) -> None:
+async def test_closing_ends_running_jobs_and_no_other_begins(tmp_path: Path) -> None:
     pool = ConversionPool(workers=1)
     await pool.make(*voice_job(tmp_path))
     process = pool._idle[0].process
@@ -129,7 +127,7 @@ async def test_closing_ends_what_is_at_work_and_nothing_begins_after(tmp_path: P
         await pool.make(*voice_job(tmp_path))
 
 
-async def test_films_do_not_hold_up_what_takes_a_moment(tmp_path: Path) -> None:
+async def test_films_do_not_delay_short_jobs(tmp_path: Path) -> None:
     pool = ConversionPool(workers=2)
     films = [asyncio.create_task(pool.make(*endless_job(tmp_path))) for _ in range(3)]
     await asyncio.sleep(0)

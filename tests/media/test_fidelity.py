@@ -201,14 +201,14 @@ async def test_an_animation_that_plays_once_does_not_repeat(pool: ConversionPool
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_animation_made_a_still_is_said_so(pool: ConversionPool, tmp_path: Path) -> None:
+async def test_a_note_tells_that_an_animation_became_a_still(pool: ConversionPool, tmp_path: Path) -> None:
     made = await convert(pool, tmp_path, "image;formats=jpeg+png", animation("WEBP", loop=0))
 
     assert ("format webp → jpeg", "frames 6 → 1 (a still picture)") == made.conversion.changes
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_pages_of_a_tiff_that_are_left_out_are_said(pool: ConversionPool, tmp_path: Path) -> None:
+async def test_a_note_tells_the_pages_of_a_tiff_that_were_left_out(pool: ConversionPool, tmp_path: Path) -> None:
     pages, out = [Image.new("RGB", (30, 20), (i * 90, 0, 0)) for i in range(3)], io.BytesIO()
     pages[0].save(out, "TIFF", save_all=True, append_images=pages[1:])
     made = await convert(pool, tmp_path, "image;formats=jpeg+png", out.getvalue())
@@ -288,7 +288,7 @@ async def test_a_profile_goes_along_with_its_colors(pool: ConversionPool, tmp_pa
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_transparency_that_a_format_cannot_hold_is_said(pool: ConversionPool, tmp_path: Path) -> None:
+async def test_a_note_tells_that_transparency_was_lost(pool: ConversionPool, tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (30, 20), (1, 2, 200, 0)).save(out, "PNG")
     made = await convert(pool, tmp_path, "image;formats=jpeg", out.getvalue())
@@ -318,7 +318,7 @@ async def test_silk_is_copied_and_marked_as_tencents(pool: ConversionPool, tmp_p
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("recipe", ["check", "voice;format=silk;rate=24000"])
-async def test_the_torn_end_of_silk_is_left_out_and_said(pool: ConversionPool, tmp_path: Path, recipe: str) -> None:
+async def test_the_torn_end_of_silk_is_left_out_with_a_note(pool: ConversionPool, tmp_path: Path, recipe: str) -> None:
     whole = silk()
     made = await convert(pool, tmp_path, recipe, whole[:-5])
 

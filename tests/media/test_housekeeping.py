@@ -65,7 +65,7 @@ async def test_a_dry_run_says_the_same_and_drops_nothing(library: Library) -> No
     assert would == await Housekeeping(library).prune(250)
 
 
-async def test_what_was_used_a_moment_ago_stays_even_above_the_quota(library: Library) -> None:
+async def test_media_used_a_moment_ago_stay_even_above_the_quota(library: Library) -> None:
     media = await filled(library, 2)
     await library.add(media[0])
     await library.add(media[1])
@@ -104,9 +104,7 @@ async def queue(library: Library, media: Media, state: State) -> None:
 
 @pytest.mark.parametrize("library", ["store"], indirect=True)
 @pytest.mark.parametrize("state", [State.QUEUED, State.HELD, State.SENDING, State.UNKNOWN])
-async def test_what_an_open_delivery_needs_is_never_dropped_nor_what_was_made_of_it(
-    library: Library, state: State
-) -> None:
+async def test_media_of_an_open_delivery_and_their_variants_are_never_dropped(library: Library, state: State) -> None:
     media = await filled(library)
     await library.index.add_variant(media[0].sha256, "voice;format=silk", Variant(media[2]))
     await queue(library, media[0], state)
@@ -121,7 +119,7 @@ async def test_what_an_open_delivery_needs_is_never_dropped_nor_what_was_made_of
 
 @pytest.mark.parametrize("library", ["store"], indirect=True)
 @pytest.mark.parametrize("state", [State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED])
-async def test_what_only_settled_deliveries_had_may_go(library: Library, state: State) -> None:
+async def test_media_of_settled_deliveries_only_may_go(library: Library, state: State) -> None:
     media = await filled(library, 1)
     await queue(library, media[0], state)
 

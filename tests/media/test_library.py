@@ -84,7 +84,7 @@ async def test_bytes_of_another_kind_than_wanted_are_refused_with_the_remedy(lib
         await library.add(PNG, kind="video")
 
 
-async def test_something_in_the_library_can_be_handed_over_again(library: Library) -> None:
+async def test_media_in_the_library_can_be_added_again(library: Library) -> None:
     media = await library.add(PNG, name="a.png")
 
     assert media == await library.add(media)
@@ -208,7 +208,7 @@ async def test_an_index_that_refuses_leaves_no_bytes_behind(tmp_path: Path) -> N
     assert [] == files_in(tmp_path / "media")
 
 
-async def test_a_full_disk_is_told_and_nothing_is_stored(
+async def test_a_full_disk_is_an_error_and_nothing_is_stored(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:

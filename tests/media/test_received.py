@@ -128,5 +128,5 @@ async def test_bytes_as_announced_are_kept(library: Library, data: bytes, announ
         (Forward("file", {"size": "many", "md5": 5}), Announced(md5="5", kind="file")),
     ],
 )
-def test_a_reference_announces_what_binds(forward: Forward, announced: Announced) -> None:
+def test_a_reference_announces_binding_values(forward: Forward, announced: Announced) -> None:
     assert announced == Announced.by(forward)

@@ -208,7 +208,7 @@ async def test_a_file_that_changes_between_two_tries_is_refused(server: Server, 
     await refused(library, server, "changed while it was downloaded")
 
 
-async def test_another_part_than_asked_for_is_refused(server: Server, library: Library) -> None:
+async def test_another_range_than_the_requested_one_is_refused(server: Server, library: Library) -> None:
     server.script = [
         ok(b"abc", 'ETag: "1"', length=10),
         ok(b"abc", 'ETag: "1"', "Content-Range: bytes 0-/10", status="206 Partial"),
@@ -223,7 +223,7 @@ async def test_without_a_version_a_broken_download_is_not_pieced_together(server
     assert 1 == len(server.heads)
 
 
-async def test_a_server_that_is_not_there_is_said_to_be_so(library: Library, server: Server) -> None:
+async def test_a_missing_server_is_reported(library: Library, server: Server) -> None:
     allowed = server.trust(tries=2)
 
     with pytest.raises(MediaFormat, match=r"could not be fetched: .*\. Check the address, or try again later\."):
@@ -238,7 +238,7 @@ async def test_a_server_that_stays_busy_is_given_up(server: Server, library: Lib
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "401 Unauthorized", "410 Gone", "400 Bad"])
-async def test_a_final_answer_is_told_without_the_secrets_of_the_address(
+async def test_a_final_answer_is_reported_without_the_secrets_of_the_address(
     server: Server, library: Library, status: str
 ) -> None:
     server.script = [ok(b"", status=status)]
@@ -275,7 +275,7 @@ async def test_packed_bytes_are_unpacked_and_counted_unpacked(server: Server, li
     ("body", "encoding", "words"),
     [(b"xx", "br", "compressed as 'br'"), (b"not gzip", "gzip", "not compressed as its header says")],
 )
-async def test_what_cannot_be_unpacked_is_refused(
+async def test_a_body_that_cannot_be_unpacked_is_refused(
     server: Server, library: Library, body: bytes, encoding: str, words: str
 ) -> None:
     server.script = [ok(body, f"Content-Encoding: {encoding}")]
@@ -303,7 +303,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_text_that_stands_for_bytes_is_decoded(library: Library, text: str) -> None:
+async def test_text_that_encodes_bytes_is_decoded(library: Library, text: str) -> None:
     media = await library.add(text, trust=REMOTE)
 
     assert PNG == await read_all(library.open(media))
@@ -319,7 +319,7 @@ async def test_large_base64_is_decoded_piece_by_piece_with_line_ends_anywhere(li
 @pytest.mark.parametrize(
     "text", ["data:image/png;base64", "base64://a", "base64://!!!!", "data:;base64,AA=A~", "s3://b/x"]
 )
-async def test_text_that_stands_for_nothing_is_refused(library: Library, text: str) -> None:
+async def test_text_that_encodes_nothing_is_refused(library: Library, text: str) -> None:
     with pytest.raises(MediaFormat):
         await library.add(text)
 
@@ -411,7 +411,7 @@ async def test_a_pipe_below_an_allowed_folder_is_refused_without_waiting_for_its
     [f"http://{'a' * 64}.example/x", "http://a..example/x", f"http://{'é' * 70}.example/x", "http://\udc80.example/x"],
     ids=ascii,
 )
-async def test_a_host_name_that_is_none_is_refused_in_words(library: Library, address: str) -> None:
+async def test_an_invalid_host_name_is_refused_in_words(library: Library, address: str) -> None:
     with pytest.raises(Refused):
         await library.add(address)
 

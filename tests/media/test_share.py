@@ -173,7 +173,7 @@ async def test_nothing_runs_in_a_browser(sharing: ShareServer, mime: str) -> Non
     assert "application/octet-stream" == headers["Content-Type"]
 
 
-async def test_a_port_that_is_taken_is_said(sharing: ShareServer, clock: HandClock) -> None:
+async def test_a_port_that_is_taken_is_an_error(sharing: ShareServer, clock: HandClock) -> None:
     port = int((await sharing.address(MEDIA)).split("/")[2].split(":")[1])
     other = ShareServer(LIBRARY, clock, b"secret", ShareSettings(port=port))
 
@@ -182,7 +182,7 @@ async def test_a_port_that_is_taken_is_said(sharing: ShareServer, clock: HandClo
     await other.close()
 
 
-async def test_a_platform_fetches_what_the_engine_shares(sandbox: RunningSandbox, tmp_path: Any) -> None:
+async def test_a_platform_fetches_shared_media(sandbox: RunningSandbox, tmp_path: Any) -> None:
     engine = await Engine.open(tmp_path / "store", clock=sandbox.clock)
     await add_accounts(engine, sandbox, ("qqbot",))
     media = await engine.upload(b"%PDF-1.7\n" + DATA, "报告.pdf")

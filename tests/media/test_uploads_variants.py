@@ -38,7 +38,7 @@ async def engine(tmp_path: Path) -> Any:
     await engine.close()
 
 
-async def test_the_adapter_is_given_what_was_made_and_its_measures(engine: Engine) -> None:
+async def test_the_adapter_is_given_the_variant_and_its_measures(engine: Engine) -> None:
     media = await engine.upload(picture("PNG", (400, 300)), "a.png")
     need = MediaNeed(media, "user", "cover", recipe="thumb;side=40")
     adapter: Any = Placing()
@@ -64,7 +64,7 @@ async def test_the_same_media_as_they_are_and_made_into_something_are_two_upload
     assert [media.sha256, True] == [adapter.asked[0][0].media.sha256, adapter.asked[1][0].media.format == "jpeg"]
 
 
-async def test_what_is_placed_beforehand_is_what_is_sent_later(sandbox: RunningSandbox, engine: Engine) -> None:
+async def test_an_upload_made_beforehand_is_sent_later(sandbox: RunningSandbox, engine: Engine) -> None:
     await add_accounts(engine, sandbox, ("qqbot",))
     taken: list[int] = []
     target = f"qqbot.main/user/{QQ_USER}"

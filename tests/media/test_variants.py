@@ -168,7 +168,7 @@ async def test_a_profile_of_inks_does_not_stay_with_colours(variants: Variants) 
         assert "icc_profile" not in Pillow.open(io.BytesIO(after)).info
 
 
-async def test_what_is_clear_becomes_white_in_a_jpeg_and_stays_clear_in_a_png(variants: Variants) -> None:
+async def test_transparency_becomes_white_in_a_jpeg_and_stays_in_a_png(variants: Variants) -> None:
     clear = Pillow.new("RGBA", (50, 50), (255, 0, 0, 0))
     out = io.BytesIO()
     clear.save(out, "PNG")
@@ -308,7 +308,7 @@ HEIC = base64.b64decode(
 """60 x 40, red in its left third and blue beside it; stored as 64 x 64."""
 
 
-async def test_a_heic_of_one_piece_is_shown_without_what_fills_it_up(variants: Variants) -> None:
+async def test_a_heic_of_one_piece_is_shown_without_its_padding(variants: Variants) -> None:
     source = await variants.library.add(HEIC, name="IMG_0001.HEIC")
     made = await variants.variant(source, "image;formats=jpeg")
     picture = Pillow.open(io.BytesIO(await read_all(variants.library.open(made)))).convert("RGB")
@@ -376,7 +376,7 @@ async def test_streams_that_fit_are_moved_over_not_encoded_again(variants: Varia
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"], ids=["copied", "encoded"])
 @pytest.mark.parametrize("begins_at", [0, 10_000])
-async def test_a_recording_begins_at_once_whatever_its_clock_and_whatever_comes_first(
+async def test_a_recording_begins_at_once_with_any_clock_and_any_first_packet(
     variants: Variants, codec: str, begins_at: int
 ) -> None:
     import av
@@ -396,7 +396,7 @@ async def test_a_recording_begins_at_once_whatever_its_clock_and_whatever_comes_
     assert picture.getpixel((48, 32)) > 40
 
 
-async def test_a_film_whose_codec_nobody_knows_may_go_as_a_file(variants: Variants) -> None:
+async def test_a_film_with_an_unknown_codec_may_go_as_a_file(variants: Variants) -> None:
     strange = make.film("matroska").replace(b"V_MPEG4/ISO/AVC", b"V_NOBODY/KNOWS/")
     with pytest.raises(MediaFormat, match="no decoder for its pictures") as caught:
         await convert(variants, strange, "mp4")
@@ -575,7 +575,7 @@ async def test_a_message_is_fitted_segment_by_segment(variants: Variants) -> Non
     ) == notes
 
 
-async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(variants: Variants) -> None:
+async def test_media_that_may_go_as_a_file_do_and_the_receipt_has_a_note(variants: Variants) -> None:
     long = await variants.library.add(make.wav(3.0), name="long.wav")
     foreign = await variants.library.add(b"\0\0\0\x18ftypheic" + bytes(500), name="foreign.heic")
     fitted, notes = await variants.fitted(Message((Voice(long), Image(foreign))), rule_of)
@@ -601,7 +601,7 @@ async def test_what_may_go_as_a_file_does_and_the_receipt_says_so(variants: Vari
         (Video, lambda: make.noisy_film(3.0, (64, 48), "matroska")[:9000]),
     ],
 )
-async def test_what_is_broken_is_refused_although_its_format_is_taken(
+async def test_broken_media_are_refused_although_the_platform_takes_the_format(
     variants: Variants, segment: Any, data: Data
 ) -> None:
     broken = await variants.library.add(data(), name="broken.bin")
@@ -624,7 +624,7 @@ async def test_silk_goes_out_as_tencents(variants: Variants, silk: bool) -> None
     assert () == notes
 
 
-async def test_a_picture_made_smaller_for_a_limit_is_told(variants: Variants) -> None:
+async def test_a_note_tells_that_a_picture_was_made_smaller(variants: Variants) -> None:
     large = await variants.library.add(noise((400, 300)), name="large.png")
     rule = MediaRule("image", ("jpeg",), soft_bytes=20_000, source="rules 2026")
     fitted, notes = await variants.fitted(Message((Image(large),)), lambda _: rule)

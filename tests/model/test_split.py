@@ -52,7 +52,7 @@ def test_a_cut_is_made_where_a_reader_would_make_it(text: str, limit: int, piece
     assert pieces == split_text(text, limit)
 
 
-def test_what_stands_for_one_thing_is_not_cut_apart() -> None:
+def test_characters_that_belong_together_are_not_cut_apart() -> None:
     mention = '<qqbot-at-user id="ABCDEF" />'
 
     pieces = split_text(f"hello {mention} and &amp; on", 32, whole=re.compile(r"<[^>]*>|&\w+;"))
@@ -96,7 +96,7 @@ def test_no_letter_is_cut_apart(letters: list[str]) -> None:
     assert not [at for at in cuts if joined(text, at)]
 
 
-def test_what_fits_is_left_as_it_is() -> None:
+def test_media_that_fit_are_left_unchanged() -> None:
     text = "  indented\n\n  text \n"
 
     assert [text] == split_text(text, 100)
@@ -112,7 +112,7 @@ def test_a_mark_never_stands_alone_at_the_beginning_of_a_piece() -> None:
 # --- on the platforms -------------------------------------------------------------------------------------------------
 
 
-async def test_a_mention_goes_with_the_piece_that_it_stands_in() -> None:
+async def test_a_mention_goes_with_the_piece_that_contains_it() -> None:
     for platform, names in (("wechatsdk", "atUserList"), ("ohwxapi", "AtUsers"), ("webwechat", "mentions")):
         adapter = adapter_of(platform_named(platform))
         message = Message((Mention("wxid_bob", "Bob"), Text("长" * 100_000), Mention("wxid_eve", "Eve"), Text("end")))

@@ -72,7 +72,7 @@ def adapter() -> Smallest:
     )
 
 
-async def test_an_adapter_of_three_methods_says_in_words_what_its_platform_lacks(adapter: Smallest) -> None:
+async def test_an_adapter_of_three_methods_names_the_abilities_that_its_platform_lacks(adapter: Smallest) -> None:
     receipt = Receipt("d1", str(ANN), State.SENT)
 
     with pytest.raises(Unsupported, match="Pigeon post withdraws no messages"):
@@ -167,9 +167,7 @@ def test_addresses_are_known_by_their_type_and_not_by_their_name() -> None:
 
 
 @pytest.mark.parametrize(("platform", "setting"), [("qqbot", "token_url"), ("ilink", "cdn_url"), ("wecom", "base_url")])
-async def test_a_setting_that_should_be_an_address_and_is_none_is_refused(
-    platform: str, setting: str, tmp_path: Path
-) -> None:
+async def test_an_invalid_address_in_a_setting_is_refused(platform: str, setting: str, tmp_path: Path) -> None:
     settings = {**platforms()[platform].sandbox_settings, setting: "127.0.0.1:8791"}
 
     async with yizhan.open(tmp_path) as yz:

@@ -57,7 +57,7 @@ def test_the_default_profile_is_flat_and_has_no_words_about_itself(file: Path) -
     } == rules.all()
 
 
-def test_a_profile_has_what_its_base_has_but_for_what_it_names(file: Path) -> None:
+def test_a_profile_inherits_the_rules_that_it_does_not_name(file: Path) -> None:
     older, oldest = Rules.load(file, "2025-04"), Rules.load(file, "2024-01")
 
     assert (5, 3600, True) == (older["passive.user.count"], older["passive.user.seconds"], older.limited)
@@ -98,7 +98,7 @@ def test_a_number_can_be_overridden_and_the_rest_stays(file: Path, name: str, va
         ("image.max_bytes", None, "takes int"),
     ],
 )
-def test_a_wrong_override_is_told_what_is_expected(file: Path, name: str, value: Any, words: str) -> None:
+def test_a_wrong_override_is_refused_with_the_expected_kind(file: Path, name: str, value: Any, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Rules.load(file).overridden({name: value})
     assert words in str(caught.value)
@@ -113,7 +113,7 @@ def test_unknown_profiles_and_rules_are_named_with_close_ones(file: Path) -> Non
     assert 7 == Rules.load(file).get("nothing", 7)
 
 
-def test_what_is_given_out_cannot_change_the_rules(file: Path) -> None:
+def test_a_returned_value_cannot_change_the_rules(file: Path) -> None:
     rules = Rules.load(file)
     rules.all()["limits"] = False
 

@@ -37,7 +37,7 @@ def test_a_json_line_has_every_field(out: io.StringIO) -> None:
     assert ("info", "part sent", "qqbot.main", "d7", "sendToGroup", "", 84) == tuple(line.values())[1:]
 
 
-def test_a_line_of_text_has_what_is_known(out: io.StringIO) -> None:
+def test_a_line_of_text_has_all_fields(out: io.StringIO) -> None:
     set_up_log("info", "text", out)
 
     log.warning("login lost", extra={"account": "ilink.bot", "reason": "scan the code again"})
@@ -76,7 +76,7 @@ def test_debug_lines_of_other_libraries_are_not_written(out: io.StringIO) -> Non
     assert "slow" in out.getvalue()
 
 
-def test_secret_fields_are_masked_wherever_they_stand(out: io.StringIO) -> None:
+def test_secret_fields_are_masked_at_every_depth(out: io.StringIO) -> None:
     set_up_log("info", "json", out)
 
     log.info("call failed", extra={"reason": "GET /x?access_token=abc123 said no", "token": "abc123"})

@@ -65,7 +65,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     assert signal.SIG_IGN == signal.getsignal(signal.SIGHUP)
 
 
-def test_a_thread_that_may_not_set_handlers_runs_all_the_same() -> None:
+def test_a_thread_that_may_not_set_handlers_runs_too() -> None:
     ended: list[int] = []
 
     async def work() -> int:

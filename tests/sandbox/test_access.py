@@ -34,7 +34,7 @@ def _people(sandbox: Sandbox) -> int:
     "origin",
     ["https://evil.example", "http://evil.example", "null", "http://127.0.0.1:1", "http://localhost:3000", "file://"],
 )
-async def test_a_page_of_another_site_is_told_that_it_may_not_drive_the_sandbox(sandbox: Sandbox, origin: str) -> None:
+async def test_a_page_of_another_site_may_not_use_the_control_api(sandbox: Sandbox, origin: str) -> None:
     known = _people(sandbox)
     status, body = await _post(f"{sandbox.url}/_sandbox/people", {"Origin": origin, "Content-Type": "text/plain"})
 
@@ -70,14 +70,14 @@ async def test_programs_reach_the_control_calls_by_every_name_of_their_own(sandb
     assert known + 2 == _people(sandbox)
 
 
-def test_the_name_that_the_sandbox_was_told_to_listen_on_is_its_own() -> None:
+def test_the_host_name_that_the_sandbox_listens_on_is_allowed() -> None:
     asked = HttpRequest("GET", "/_sandbox/", headers={"host": "Box.example.com:8791"})
 
     assert refusal(asked, "box.example.com") is None
     assert refusal(asked, "127.0.0.1") is not None
 
 
-async def test_the_calls_of_the_platforms_ask_nobody_where_they_come_from(sandbox: Sandbox) -> None:
+async def test_the_platforms_calls_are_allowed_from_any_origin(sandbox: Sandbox) -> None:
     url = f"{sandbox.url}/pigeon/x/letters"
     status, _ = await _post(url, {"Host": "api.evil.example", "Origin": "https://evil.example"}, b'{"text": "hi"}')
 

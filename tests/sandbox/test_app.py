@@ -28,7 +28,7 @@ async def http() -> Any:
         yield session
 
 
-async def test_it_serves_on_a_free_loopback_port_and_says_what_it_is(http: Any) -> None:
+async def test_it_serves_on_a_free_loopback_port_and_names_itself(http: Any) -> None:
     async with Sandbox(platforms=[PIGEON]) as sandbox, http.get(f"{sandbox.url}/") as answer:
         text = await answer.text()
 
@@ -56,7 +56,7 @@ async def test_two_sandboxes_in_one_process_know_nothing_of_each_other(http: Any
         ("DELETE", "/pigeon/x/letters", 405, {"coo": 405, "words": "DELETE is not allowed here"}),
     ],
 )
-async def test_what_nobody_takes_is_refused_in_a_fitting_shape(
+async def test_unknown_paths_are_refused_in_the_form_of_the_platform(
     http: Any, method: str, path: str, status: int, body: dict[str, Any]
 ) -> None:
     async with Sandbox(platforms=[PIGEON]) as sandbox, http.request(method, sandbox.url + path) as answer:
@@ -124,7 +124,7 @@ def test_every_platform_that_is_installed_is_served_without_collisions() -> None
     assert set(sandbox.servers) <= set(platforms())
 
 
-async def test_a_port_in_use_is_said_plainly() -> None:
+async def test_a_port_in_use_is_a_plain_error() -> None:
     async with Sandbox(platforms=[PIGEON]) as sandbox:
         with pytest.raises(ConfigError, match=f"Cannot listen on 127.0.0.1:{sandbox.port}"):
             await Sandbox(platforms=[PIGEON], port=sandbox.port).start()
@@ -137,7 +137,7 @@ def test_a_number_that_is_no_port_is_refused(port: int) -> None:
         Sandbox(platforms=[PIGEON], port=port)
 
 
-def test_a_second_listener_needs_somebody_to_serve_there() -> None:
+def test_a_second_listener_needs_a_platform_to_serve() -> None:
     with pytest.raises(ConfigError, match="POST /api/"):
         Sandbox(platforms=[PIGEON], type_api_port=0)
 

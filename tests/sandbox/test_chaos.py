@@ -60,7 +60,7 @@ async def loft() -> AsyncIterator[Loft]:
         ({"cut": "after"}, OutcomeUnknown, 1),
     ],
 )
-async def test_what_a_rule_asks_for_arrives_as_its_meaning(
+async def test_the_fault_of_a_rule_arrives_as_its_meaning(
     loft: Loft, rule: dict[str, Any], error: type[Exception], arrived: int
 ) -> None:
     loft.meet(**rule)
@@ -83,7 +83,7 @@ async def test_a_fault_has_the_platforms_words_and_a_bare_status_has_not(loft: L
     assert (502, "text/html") == bare
 
 
-async def test_rules_meet_only_what_they_name(loft: Loft) -> None:
+async def test_rules_apply_only_to_the_exchanges_that_they_name(loft: Loft) -> None:
     loft.meet(endpoint="sendP*", cut="before")
     loft.meet(endpoint="send[L]etter", target="a*", fault=7)
     loft.meet(platform="pig*", endpoint="sendLetter", target="b", fault=8)

@@ -84,7 +84,7 @@ async def test_said_things_carry_the_platforms_own_id(call: Control) -> None:
         ({"sha256": hashlib.sha256(b"bytes").hexdigest(), "name": "歌.mp3"}, "voice", "歌.mp3"),
     ],
 )
-async def test_media_are_said_as_base64_data_uri_or_by_digest(call: Control, media: Any, kind: str, name: str) -> None:
+async def test_media_are_given_as_base64_data_uri_or_digest(call: Control, media: Any, kind: str, name: str) -> None:
     await call("POST", "/_sandbox/blobs", b"bytes")
     status, _ = await call("POST", "/_sandbox/say", {"platform": "pigeon", "from": TESTER, "media": media})
     post = call.sandbox.world.posts[0]
@@ -116,7 +116,7 @@ async def test_a_login_is_played_by_its_uuid(call: Control) -> None:
     assert "pigeon knows no login two" in own["detail"]
 
 
-async def test_posts_show_what_arrived(call: Control) -> None:
+async def test_posts_show_arrived_messages(call: Control) -> None:
     data = b"%PDF-1.7 tiny"
     await call("POST", "/_sandbox/say", {"platform": "pigeon", "from": TESTER, "text": "hi"})
     await call.letter("x", "one")
@@ -156,7 +156,7 @@ async def test_posts_are_filtered_counted_and_read_on_from_a_number(call: Contro
     assert {"count": 2} == (await call("GET", "/_sandbox/posts/count", since=1))[1]
 
 
-async def test_what_people_said_is_listed_when_asked_for(call: Control) -> None:
+async def test_messages_of_people_are_listed_on_request(call: Control) -> None:
     await call("POST", "/_sandbox/say", {"platform": "pigeon", "from": TESTER, "text": "hi"})
 
     assert [] == (await call("GET", "/_sandbox/posts"))[1]
@@ -277,7 +277,7 @@ async def test_reset_brings_everything_back_to_the_start(call: Control) -> None:
         ("DELETE", "chaos?number=9", None, 404, "no chaos rule 9"),
     ],
 )
-async def test_a_wrong_call_is_told_what_is_wrong_and_what_to_do(
+async def test_the_answer_to_a_wrong_call_names_the_mistake_and_the_remedy(
     call: Control, method: str, path: str, body: Any, status: int, words: str
 ) -> None:
     got, problem = await call(method, f"/_sandbox/{path}", body)

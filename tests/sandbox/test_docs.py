@@ -95,7 +95,7 @@ def _commands() -> list[tuple[str, str]]:
     return [(line, output) for line, output in found if "curl" in line]
 
 
-async def test_every_command_answers_what_the_page_shows() -> None:
+async def test_every_command_prints_what_the_page_shows() -> None:
     commands = _commands()
     async with Sandbox(manual_logins=True) as sandbox, aiohttp.ClientSession() as session:
         shell = Shell(session, sandbox.url)

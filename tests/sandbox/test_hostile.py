@@ -288,7 +288,7 @@ def _secrets(badge: Badge) -> set[str]:
 
 
 @pytest.mark.parametrize("platform", platforms())
-async def test_no_secret_of_any_platform_stands_in_the_request_log(sandbox: Sandbox, platform: str) -> None:
+async def test_the_request_log_has_no_secret_of_any_platform(sandbox: Sandbox, platform: str) -> None:
     badge = await _badge(sandbox, platform)
     secrets = _secrets(badge) | {"DG5g3B4j9X2KOErG"}
     router = sandbox.servers[platform].router

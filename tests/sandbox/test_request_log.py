@@ -106,7 +106,7 @@ async def test_the_log_is_filtered_counted_and_cleared(served: Any) -> None:
     assert 0 == await count()
 
 
-def test_the_oldest_make_room_and_the_count_goes_on() -> None:
+def test_the_oldest_entries_are_dropped_and_the_count_continues() -> None:
     record = _record(kept=10)
     for n in range(25):
         record.done(_exchange(f"send{n % 2}"))
@@ -115,7 +115,7 @@ def test_the_oldest_make_room_and_the_count_goes_on() -> None:
     assert (13, 12, 25) == (record.count(endpoint="send0"), record.count(endpoint="send1"), record.count())
 
 
-def test_long_bodies_are_told_by_their_size_only() -> None:
+def test_long_bodies_are_shown_by_their_size_only() -> None:
     record = _record()
     big = b'{"a":"' + b"x" * 20_000 + b'"}'
     record.done(_exchange(body=big, answer=big))
@@ -154,7 +154,7 @@ def test_all_bodies_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         (b"hello", "text/plain", "hello"),
     ],
 )
-def test_bodies_are_shown_as_what_they_are(body: bytes, content_type: str, shown: Any) -> None:
+def test_bodies_are_shown_by_their_content(body: bytes, content_type: str, shown: Any) -> None:
     record = _record()
     record.done(_exchange(body=body, headers={"Content-Type": content_type}))
     (entry,) = record.select()
@@ -193,7 +193,7 @@ def test_streamed_content_is_referred_to() -> None:
     assert (50_100, 0) == (post.size, post.status)
 
 
-def test_reading_does_not_change_what_the_handler_saw() -> None:
+def test_reading_does_not_change_the_request_of_the_handler() -> None:
     record = _record()
     exchange = _exchange(body=b"x" * 20_000)
     http = exchange.http

@@ -125,7 +125,7 @@ async def test_an_account_that_is_removed_and_added_again_starts_afresh(engine: 
     assert 2 == len(network.uploads)
 
 
-async def test_waiting_for_a_broadcast_ends_when_its_account_is_paused_whatever_other_accounts_do(
+async def test_waiting_for_a_broadcast_ends_when_its_account_is_paused_with_others_still_sending(
     engine: Engine, network: Network, tmp_path: Path
 ) -> None:
 

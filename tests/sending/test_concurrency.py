@@ -21,7 +21,7 @@ def test_concurrency_grows_quickly_at_a_slow_platform_with_room() -> None:
     assert [4, 8, 16, 32, 60] == widths
 
 
-def test_concurrency_settles_at_what_a_busy_platform_serves_at_once() -> None:
+def test_concurrency_settles_at_the_number_that_a_busy_platform_serves() -> None:
     width = AdaptiveConcurrency(4, 60)
     served(width, 10_000, 0.003, at_once=10)
 

@@ -465,7 +465,7 @@ async def test_aliases_and_tags_are_resolved_each_target_once(engine: Engine, ne
     assert ["b", "a", "c"] == [Target.parse(receipt.target).id for receipt in receipts]
 
 
-async def test_a_plan_says_what_would_be_uploaded(engine: Engine, network: Network) -> None:
+async def test_a_plan_names_the_uploads(engine: Engine, network: Network) -> None:
     before = await engine.plan("fake.me/user/a", Image(PNG))
     await engine.send("fake.me/user/a", Image(PNG))
     after = await engine.plan("fake.me/user/b", Image(PNG))

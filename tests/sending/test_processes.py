@@ -69,7 +69,7 @@ async def test_when_the_sending_process_is_killed_another_takes_over(
     await follower.close()
 
 
-async def test_a_delivery_submitted_during_a_takeover_is_not_taken_for_a_leftover(
+async def test_a_delivery_submitted_during_a_takeover_is_not_settled_as_a_leftover(
     engine: Engine, network: Network, clock: TurnableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = await Engine.open(tmp_path / "store", clock=clock)

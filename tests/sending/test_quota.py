@@ -123,7 +123,7 @@ def test_an_urgent_delivery_does_not_wait_behind_reserved_slots() -> None:
     assert (1.0, 1.0) == (alone.opens_at, behind.opens_at)
 
 
-def test_a_limit_of_zero_is_closed_whatever_was_sent_before() -> None:
+def test_a_limit_of_zero_is_closed_for_any_earlier_sends() -> None:
     none = Limit("none", "target", "active", 0, 60)
     budget = Budget()
     budget.spend([MINUTE], ALICE, None, 0)

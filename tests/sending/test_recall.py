@@ -53,7 +53,7 @@ async def test_another_recall_withdraws_only_the_parts_that_are_left(
     assert ["m1", "m2", "m3"] == network.recalled
 
 
-async def test_a_recall_that_fails_at_the_first_part_says_what_the_platform_said(
+async def test_a_recall_that_fails_at_the_first_part_has_the_platforms_words(
     engine: Engine, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_part(monkeypatch, network, await engine.adapter("fake.me"), "m1")

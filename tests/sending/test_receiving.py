@@ -100,7 +100,9 @@ async def test_every_reader_sees_every_event(engine: Engine, network: Network) -
 
 
 @pytest.mark.parametrize("wanted", [None, ["fake.me"]])
-async def test_events_go_on_when_an_account_changes(engine: Engine, network: Network, wanted: list[str] | None) -> None:
+async def test_events_continue_when_an_account_changes(
+    engine: Engine, network: Network, wanted: list[str] | None
+) -> None:
     stream = engine.events(wanted)
     network.inbox.put_nowait(said("one"))
     assert "one" == await text_of(stream)

@@ -56,7 +56,7 @@ async def test_a_second_retry_finds_the_first(engine: Engine, network: Network) 
     assert 1 == len(network.arrived)
 
 
-async def test_everything_in_a_state_is_retried_and_what_was_retried_is_not(engine: Engine, network: Network) -> None:
+async def test_everything_in_a_state_is_retried_once(engine: Engine, network: Network) -> None:
     network.script = lambda target, number: Rejected("no")
     await (await engine.broadcast(users(700), "news")).wait()
     network.script = lambda target, number: None

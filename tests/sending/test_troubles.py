@@ -55,7 +55,7 @@ async def test_a_message_of_many_parts_survives_a_hiccup_at_its_last_part(engine
 
 @pytest.mark.parametrize("error", [OutcomeUnknown("cut"), WireMismatch("odd"), Unavailable("down")])
 @pytest.mark.parametrize("repeatable", [True, False])
-async def test_an_upload_without_an_answer_leaves_nothing_in_doubt(
+async def test_an_upload_without_an_answer_leaves_the_outcome_known(
     engine: Engine, network: Network, error: Exception, repeatable: bool
 ) -> None:
     network.repeatable = repeatable

@@ -87,7 +87,9 @@ def test_a_second_service_stands_by_and_takes_over(tmp_path: Path, services: lis
     assert 0 == second.end()
 
 
-def test_a_reload_changes_the_log_and_tells_what_needs_a_restart(tmp_path: Path, services: list[Service]) -> None:
+def test_a_reload_changes_the_log_and_names_settings_that_need_a_restart(
+    tmp_path: Path, services: list[Service]
+) -> None:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.settimeout(PATIENCE)
@@ -116,7 +118,7 @@ def test_a_reload_changes_the_log_and_tells_what_needs_a_restart(tmp_path: Path,
     assert "levle" in lines["the configuration is not read again"]["reason"]
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

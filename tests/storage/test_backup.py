@@ -172,7 +172,7 @@ async def test_a_changed_byte_is_noticed(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "blobs/../../evil", "worker.lock", "blobs/aa/../x"])
-def test_a_member_that_is_none_of_a_store_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_member_that_no_store_has_is_refused(tmp_path: Path, name: str) -> None:
     with tarfile.open(tmp_path / "b.tar", "w") as tar:
         tar.addfile(tarfile.TarInfo(name))
 
@@ -226,7 +226,7 @@ async def test_a_full_disk_leaves_no_half_store(store: Path, tmp_path: Path, mon
     assert ["b.tar", "store"] == left_beside(store)
 
 
-def test_a_store_or_a_backup_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_store_or_backup_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to back up"):
         write_backup(tmp_path / "none", tmp_path / "b.tar")
     with pytest.raises(ConfigError, match="There is no backup"):

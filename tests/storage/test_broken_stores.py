@@ -155,7 +155,7 @@ def test_the_doctor_diagnoses_a_store_that_cannot_be_opened(
     assert said in capsys.readouterr().out
 
 
-async def test_a_new_store_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+async def test_a_new_store_is_for_its_owner_alone_with_any_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         async with await Engine.open(tmp_path / "store", sending=False) as engine:

@@ -102,7 +102,7 @@ async def test_failing_work_is_undone_alone(ledger: Ledger) -> None:
     assert {"a", "b"} == names
 
 
-async def test_rows_and_work_run_in_the_order_in_which_they_were_handed_over(ledger: Ledger) -> None:
+async def test_rows_and_work_run_in_the_order_of_their_submission(ledger: Ledger) -> None:
     first = ledger.put(INSERT, {"name": "a", "value": 1})
     double = Statement("double", sqlite="UPDATE counters SET value = value * 2")
     doubled = asyncio.ensure_future(ledger.write(lambda connection: connection.execute(double)))

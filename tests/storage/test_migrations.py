@@ -243,7 +243,7 @@ async def test_an_old_store_without_a_revision_is_reported_as_damaged(tmp_path: 
         await Ledger.open(file)
 
 
-async def test_the_files_of_a_store_are_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+async def test_the_files_of_a_store_are_for_its_owner_alone_with_any_umask(tmp_path: Path) -> None:
     import os
 
     before = os.umask(0)

@@ -31,7 +31,7 @@ def _letter(sandbox: RunningSandbox, to: str, text: str = "hi") -> int:
         return error.code
 
 
-def test_a_blocking_test_writes_and_looks_at_what_arrived(sandbox: RunningSandbox) -> None:
+def test_a_blocking_test_sends_and_sees_the_post(sandbox: RunningSandbox) -> None:
     assert 200 == _letter(sandbox, "x", "one")
     assert 200 == _letter(sandbox, "y", "two")
 
@@ -62,7 +62,7 @@ def test_people_and_groups_come_as_targets(sandbox: RunningSandbox) -> None:
     assert 200 == _letter(sandbox, users[0].rpartition("/")[2])
 
 
-def test_somebody_says_something(sandbox: RunningSandbox) -> None:
+def test_a_person_writes(sandbox: RunningSandbox) -> None:
     (user,) = sandbox.users(1, "pigeon.loft")
     text = sandbox.say("pigeon", TESTER, "你好")
     image = sandbox.say("pigeon", user, media=b"png", kind="image", name="a.png")
@@ -111,7 +111,7 @@ async def test_a_clock_that_is_turned_here_wakes_a_sleeper_elsewhere(sandbox: Ru
     await asyncio.wait_for(asyncio.gather(here, there), PATIENCE)
 
 
-def test_what_a_bot_does_in_its_own_time_is_waited_for(sandbox: RunningSandbox) -> None:
+def test_a_test_can_wait_for_a_bots_action(sandbox: RunningSandbox) -> None:
     bot = threading.Thread(target=lambda: [_letter(sandbox, "x", text) for text in ("one", "two")])
     bot.start()
     posts = sandbox.wait_for(lambda: len(sandbox.posts("x")) == 2 and sandbox.posts("x"))
@@ -121,7 +121,7 @@ def test_what_a_bot_does_in_its_own_time_is_waited_for(sandbox: RunningSandbox) 
     assert ["one", "two"] == [post.text for post in posts]
 
 
-def test_what_does_not_happen_says_what_happened_instead(sandbox: RunningSandbox) -> None:
+def test_a_failed_wait_shows_the_requests(sandbox: RunningSandbox) -> None:
     for _ in range(3):
         _letter(sandbox, "x", "to somebody else")
 
@@ -131,7 +131,7 @@ def test_what_does_not_happen_says_what_happened_instead(sandbox: RunningSandbox
     assert 2 == len(sandbox.seen(last=1).splitlines())
 
 
-def test_a_failed_test_shows_what_the_sandbox_was_asked(pytester: pytest.Pytester) -> None:
+def test_a_failed_test_shows_the_requests_to_the_sandbox(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import urllib.request

@@ -74,7 +74,7 @@ def test_the_fault_codes_of_a_module_make_its_table_and_their_variables_their_na
     assert ("row", "sleeping") == (table.name_of(ROW), table.name_of(NAMED))
 
 
-def test_marked_fields_are_masked_wherever_they_stand() -> None:
+def test_marked_fields_are_masked_at_every_depth() -> None:
     assert all(is_secret(name) for name in ("nestKey", "x-feather", "combination"))
     assert "/loft?nestKey=***&count=1" == mask_text("/loft?nestKey=k-17&count=1")
     assert {"boxes": [{"combination": "***"}], "count": 1} == mask_value(

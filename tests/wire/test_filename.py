@@ -40,7 +40,7 @@ def test_a_long_name_is_cut_between_graphemes_and_keeps_its_extension(grapheme: 
         assert MAX_NAME_BYTES - 40 < len(cut.encode()) <= MAX_NAME_BYTES
 
 
-def test_a_changed_name_is_told_and_an_unchanged_one_is_not() -> None:
+def test_a_changed_name_is_reported_and_an_unchanged_one_is_not() -> None:
     assert "The name 'a:b' was changed to 'a_b'." == changed_name_note("a:b", "a_b")
     assert "" == changed_name_note("a", "a")
 

@@ -109,7 +109,7 @@ def test_a_request_reads_back_what_it_wrote() -> None:
     assert request == decode_request(SEND, http)
 
 
-def test_what_has_its_default_is_left_out() -> None:
+def test_fields_with_their_default_are_left_out() -> None:
     (body,) = encode_request(SEND, Send("x", "hi")).body
 
     assert b'{"text":"hi"}' == body
@@ -181,7 +181,7 @@ def test_secrets_in_addresses_within_json_are_masked() -> None:
     )
 
 
-def test_a_strict_endpoint_refuses_what_its_struct_does_not_have() -> None:
+def test_a_strict_endpoint_refuses_fields_that_its_struct_lacks() -> None:
     strict = replace(SEND, strict=True)
 
     with pytest.raises(MalformedRequest, match=r"no field 'txet'\. Did you mean text"):
@@ -302,7 +302,7 @@ async def test_a_line_cut_after_acting_leaves_the_outcome_unknown(served: Any) -
         await caller.exchange(PUT, Put("x", BytesContent(b"z")))
 
 
-async def test_a_handlers_mistake_is_no_answer_of_the_platform(served: Any) -> None:
+async def test_a_bug_in_a_handler_is_not_an_answer_of_the_platform(served: Any) -> None:
     caller, _, _ = served
 
     with pytest.raises(OutcomeUnknown):
@@ -310,7 +310,7 @@ async def test_a_handlers_mistake_is_no_answer_of_the_platform(served: Any) -> N
     assert Sent("ok", 0) == await caller.call(SEND, Send("x", "ok"))
 
 
-async def test_nobody_listening_means_nothing_was_sent() -> None:
+async def test_a_refused_connection_means_that_nothing_was_sent() -> None:
     caller = Caller("test.me", "http://127.0.0.1:9")
 
     with pytest.raises(Unavailable, match="Nothing was sent"):

@@ -45,14 +45,14 @@ def test_the_default_world_has_the_documented_identities(world: World) -> None:
     assert set(wechat.people) == set(wechat.group("10001@chatroom").members)
 
 
-def test_somebody_unknown_is_named_with_close_ones(world: World) -> None:
+def test_an_unknown_person_is_reported_with_close_names(world: World) -> None:
     with pytest.raises(LookupError, match=r"nobody called 'wxid_alise'.*Did you mean wxid_alice"):
         world.network("wechat").person("wxid_alise")
     with pytest.raises(LookupError, match=r"no group '10002@chatroom'.*Did you mean 10001@chatroom"):
         world.network("wechat").group("10002@chatroom")
 
 
-def test_looking_for_somebody_unknown_among_many_is_quick(world: World) -> None:
+def test_looking_for_an_unknown_person_among_many_is_quick(world: World) -> None:
     network = world.network("qq")
     for _ in range(50_000):
         network.add_person(world.hex(32))
@@ -174,7 +174,7 @@ async def test_who_sleeps_has_begun_to_when_the_clock_is_turned_right_after() ->
     await asyncio.wait_for(sleeping, 30)
 
 
-async def test_a_turn_in_another_thread_while_somebody_lies_down_is_not_missed() -> None:
+async def test_a_turn_in_another_thread_while_a_sleep_begins_is_not_missed() -> None:
     class TurnedMeanwhile(TurnableClock):
         """Is turned, once, right after somebody has read it."""
 
@@ -192,7 +192,7 @@ async def test_a_turn_in_another_thread_while_somebody_lies_down_is_not_missed()
     await asyncio.wait_for(sleeping, PATIENCE)
 
 
-async def test_turning_the_clock_wakes_those_who_are_due() -> None:
+async def test_turning_the_clock_wakes_due_sleepers() -> None:
     clock = TurnableClock()
     soon, late = (asyncio.create_task(clock.sleep(seconds)) for seconds in (60, 600))
     await asyncio.sleep(0)

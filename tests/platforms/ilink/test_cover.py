@@ -41,7 +41,9 @@ async def test_a_video_goes_without_a_cover_as_the_official_client_sends_it(
     assert 1 == sandbox.calls("cdn_upload", platform="ilink")
 
 
-async def test_a_cover_travels_beside_the_video_where_it_is_asked_for(sandbox: RunningSandbox, tmp_path: Path) -> None:
+async def test_a_cover_is_sent_with_the_video_where_the_rules_ask_for_it(
+    sandbox: RunningSandbox, tmp_path: Path
+) -> None:
     item = await send(sandbox, tmp_path, **{"video.cover_side": 80})
     pictures = [blob.read() for blob in sandbox.world.blobs._known.values() if blob.head(3) == b"\xff\xd8\xff"]
 

@@ -35,7 +35,7 @@ async def test_the_snippet_runs(sandbox: RunningSandbox, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", [field.name for field in msgspec.structs.fields(Settings)])
-def test_every_setting_stands_on_the_page(name: str) -> None:
+def test_every_setting_is_on_the_page(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 

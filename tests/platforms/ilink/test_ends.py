@@ -269,7 +269,7 @@ async def test_a_clock_turned_while_a_wait_begins_still_ends_the_wait() -> None:
     await asyncio.wait_for(waiting, 30)
 
 
-async def test_the_phones_digits_are_asked_for_until_they_fit() -> None:
+async def test_the_phones_digits_are_requested_until_they_are_right() -> None:
     async with serve(PLATFORM, rules={**QUICK, "login.verify_code": "246810"}) as served:
         bench = make(served)
         login = asyncio.ensure_future(bench.login())
@@ -297,7 +297,7 @@ async def test_too_many_wrong_digits_need_a_new_code() -> None:
         await bench.adapter.close()
 
 
-async def test_a_redirected_login_goes_on_at_the_other_host() -> None:
+async def test_a_redirected_login_continues_at_the_other_host() -> None:
     async with serve(PLATFORM, rules=QUICK) as served:
         other = served.url.replace("http://127.0.0.1", "localhost")
         served.server.rules = PLATFORM.rules(None, {**QUICK, "login.redirect_host": other})  # type: ignore[attr-defined]
@@ -615,7 +615,7 @@ async def test_references_may_be_distrusted(bench: Bench) -> None:
         await bench.send(forward)
 
 
-async def test_a_wrong_key_of_the_platform_is_named_as_such(bench: Bench) -> None:
+async def test_a_wrong_key_of_the_platform_is_reported(bench: Bench) -> None:
     bench.server.rules = PLATFORM.rules(None, {**QUICK, "cdn.wrong_key": True})
     blob = await bench.served.world.blobs.add(b"the same again" * 9)
     for _ in range(2):
@@ -1034,7 +1034,7 @@ async def test_the_cdn_compares_an_upload_with_its_announcement(bench: Bench, bo
     ],
     ids=str,
 )
-async def test_the_world_says_what_the_phone_would_show(bench: Bench, change: dict[str, Any], shown: str) -> None:
+async def test_a_post_tells_how_the_phone_would_show_it(bench: Bench, change: dict[str, Any], shown: str) -> None:
     place = await bench.adapter.calls.get_upload_url(request_for(bench, PNG))
     param = await bench.adapter.calls.cdn_upload(place, "ab" * 16, sealed(PNG))
     found = wire.CDNMedia(

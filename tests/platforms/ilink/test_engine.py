@@ -261,7 +261,7 @@ async def test_a_login_survives_a_restart_and_nothing_comes_twice(sandbox: Runni
     assert 1 == sum(step.state == "qr" for step in shown)
 
 
-async def test_no_secret_of_a_bot_stands_in_the_store_in_clear(sandbox: RunningSandbox, tmp_path: Path) -> None:
+async def test_the_store_has_no_secret_of_a_bot_in_clear(sandbox: RunningSandbox, tmp_path: Path) -> None:
     engine = await Engine.open(tmp_path / "store", clock=sandbox.clock, policy=QUICK)
     await engine.add_account(ACCOUNT, base_url=sandbox.url)
     await engine.login(ACCOUNT, lambda step: None)

@@ -265,7 +265,7 @@ def test_an_account_pointed_at_a_sandbox_goes_there_for_everything(settings: Set
 
 
 @pytest.mark.parametrize("names", ['"local_token_list": [{}]', '"other": [{}]', "local_token_list=[{}]", "{}"])
-def test_bot_tokens_are_masked_wherever_they_stand(names: str) -> None:
+def test_bot_tokens_are_masked_in_any_field(names: str) -> None:
     tokens = [f"0a1b2c3d4e5{n}@im.bot:060000{'ab' * 20}" for n in range(3)]
     text = names.format(", ".join(f'"{token}"' for token in tokens))
 

@@ -67,7 +67,7 @@ def test_text_and_mentions_side_by_side_are_one_message_which_is_cut_between_wor
     assert ["ask", "<@annabel>"] == texts(compose(Text("ask "), Mention("annabel")))
 
 
-def test_a_quote_takes_the_text_behind_it_and_the_rest_goes_on_without() -> None:
+def test_a_quote_takes_the_text_behind_it_and_the_rest_follows_without_one() -> None:
     assert ["> what\none two", "three four", "new"] == texts(
         [*compose(Quote("m1", "what"), Text("one two three four")), *compose(Text("new"))]
     )

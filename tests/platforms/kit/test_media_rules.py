@@ -68,7 +68,7 @@ REFUSED: list[tuple[Media, MediaRule, type[Refused], str]] = [
 
 
 @pytest.mark.parametrize(("given_media", "rule", "kind", "words"), REFUSED)
-def test_what_cannot_be_made_to_fit_is_refused_with_limit_and_remedy(
+def test_media_that_cannot_fit_are_refused_with_limit_and_remedy(
     given_media: Media, rule: MediaRule, kind: type[Refused], words: str
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -77,7 +77,7 @@ def test_what_cannot_be_made_to_fit_is_refused_with_limit_and_remedy(
     assert words in str(caught.value)
 
 
-def test_a_rule_may_let_what_does_not_fit_go_as_a_file_and_says_so() -> None:
+def test_media_that_do_not_fit_may_go_as_a_file_with_a_note() -> None:
     rule = MediaRule("voice", ("silk",), max_seconds=60, as_file=True)
     choice = choose(media("voice", "mp3", duration_ms=90_000), rule)
 
@@ -99,7 +99,7 @@ def test_a_rule_is_read_from_the_platform_s_rules() -> None:
     assert MediaRule("voice", (), 0, 7, 0, 60, 16000, True, "rules 2026") == MediaRule.of(rules, "voice", as_file=True)
 
 
-def test_the_rule_of_a_segment_is_by_the_name_of_its_kind_and_what_is_over_it_may_go_as_a_file() -> None:
+def test_the_rule_of_a_segment_is_named_by_its_kind_and_larger_media_may_go_as_a_file() -> None:
     values = {
         "image.formats": ["png"],
         "image.max_bytes": 9,

@@ -51,7 +51,7 @@ async def ask(server: Server, endpoint: Endpoint, request: object) -> object:  #
     return decode_response(endpoint, await server.router.answer(encode_request(endpoint, request)))
 
 
-async def test_the_methods_named_in_calls_answer_and_what_they_record_is_in_the_world(server: Server) -> None:
+async def test_the_methods_named_in_calls_answer_and_their_records_are_in_the_world(server: Server) -> None:
     (group,) = server.people("group", 1)
 
     assert Done() == await ask(server, SEND, Send(group, "hello"))
@@ -145,7 +145,7 @@ def test_an_answer_without_the_code_is_not_the_platforms(body: bytes) -> None:
         ("other words", BAD_TYPE),
     ],
 )
-def test_rows_that_share_a_number_are_told_apart_by_their_words(words: str, row: object) -> None:
+def test_rows_that_share_a_number_are_distinguished_by_their_words(words: str, row: object) -> None:
     assert row is FAULTS.worded(40008, words)
 
 

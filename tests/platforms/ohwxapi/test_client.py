@@ -202,7 +202,7 @@ async def test_another_name_for_the_same_file_needs_no_second_upload() -> None:
         assert 1 == served.calls("CdnUpload")
 
 
-async def test_a_file_card_is_handed_over_byte_for_byte_when_the_name_is_the_same() -> None:
+async def test_a_file_card_is_passed_on_byte_for_byte_when_the_name_is_the_same() -> None:
     async with gateway() as (served, _, sender):
         await sender.send(user(), File(media(b"plan", name="plan.txt")))
 
@@ -323,7 +323,7 @@ async def test_a_message_arrives_as_an_event_and_its_media_can_be_fetched() -> N
 @pytest.mark.parametrize(
     ("kind", "data"), [("image", PNG), ("video", MP4), ("file", b"plan"), ("voice", SILK)], ids=lambda v: str(v)[:5]
 )
-async def test_media_that_came_in_is_fetched_by_its_reference(both: Any, kind: Any, data: bytes) -> None:
+async def test_received_media_are_fetched_by_their_reference(both: Any, kind: Any, data: bytes) -> None:
     served, adapter, _ = both
     async with listening(adapter, served) as next_event:
         blob = await served.world.blobs.add(data)
@@ -366,7 +366,7 @@ async def test_ones_own_messages_come_back_as_sent_and_never_as_messages() -> No
     assert event.reply is None
 
 
-async def test_a_mention_of_the_account_is_told_apart_from_the_text() -> None:
+async def test_a_mention_of_the_account_is_separated_from_the_text() -> None:
     async with gateway() as (served, adapter, _):
         async with listening(adapter, served) as next_event:
             await served.server.say("wxid_alice", "10001@chatroom", text="hey @Yizhan look")
@@ -573,7 +573,7 @@ async def test_a_command_over_a_line_that_breaks_has_an_unknown_outcome() -> Non
         assert {} == adapter.line._asked
 
 
-async def test_we_wait_longer_than_the_gateway_was_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_client_waits_longer_than_the_gateway_does(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: dict[int, float] = {}
     async with gateway() as (served, _, _sender):
         for seconds in (10, 90):

@@ -141,7 +141,7 @@ def test_nothing_else_shares_a_part() -> None:
     assert [False] * 5 == [part.repeatable for part in parts]
 
 
-def test_a_cover_that_cannot_be_placed_is_said_to_be_left_out() -> None:
+def test_a_note_tells_that_a_cover_was_left_out() -> None:
     plain = MiniProgram("wx1", "gh_1@app", "t")
     (with_cover,) = compose(msgspec.structs.replace(plain, media=media("image", "png")))
     (without,) = compose(plain)
@@ -337,7 +337,7 @@ def read(body: Any, *, status: int = 200, command: Any = wire.SEND_MSG, type: st
         ({"ErrMsg": "err"}, LoginNeeded, "-2"),
     ],
 )
-def test_failures_are_told_apart_by_number_and_text(body: Any, means: Any, code: str) -> None:
+def test_failures_are_distinguished_by_number_and_text(body: Any, means: Any, code: str) -> None:
     with pytest.raises(Fault) as caught:
         read(body)
 
@@ -345,7 +345,7 @@ def test_failures_are_told_apart_by_number_and_text(body: Any, means: Any, code:
 
 
 @pytest.mark.parametrize(("status", "means"), [(502, OutcomeUnknown), (500, OutcomeUnknown), (404, Rejected)])
-def test_an_answer_of_a_proxy_is_judged_by_its_status(status: int, means: Any) -> None:
+def test_an_answer_of_a_proxy_is_read_by_its_status(status: int, means: Any) -> None:
     with pytest.raises(Fault) as caught:
         read(b"<html>oops</html>", status=status, type="text/html")
 
@@ -353,7 +353,7 @@ def test_an_answer_of_a_proxy_is_judged_by_its_status(status: int, means: Any) -
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", [], {}, {"CgiBaseResponse": 5}, {"Ret": 0}])
-def test_answers_of_another_shape_are_said_to_be_so(body: Any) -> None:
+def test_answers_of_another_form_are_reported(body: Any) -> None:
     with pytest.raises(WireMismatch):
         read(body)
 
@@ -370,7 +370,7 @@ def test_an_answer_without_data_is_read_leniently() -> None:
         (("http://h", "wss://other/ws", "w", "5"), "wss://other/ws"),
     ],
 )
-def test_the_socket_stands_beside_the_gateway(settings: Any, wanted: str) -> None:
+def test_the_socket_is_next_to_the_gateway_by_default(settings: Any, wanted: str) -> None:
     assert wanted == socket_url(*settings)
 
 

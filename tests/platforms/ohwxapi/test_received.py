@@ -126,7 +126,7 @@ async def test_quoted_media_can_be_saved(scene: Scene, kind: str, data: bytes, n
     assert Text("this one") == text
 
 
-async def test_a_chat_record_has_lines_with_their_files_and_goes_on_unchanged(scene: Scene) -> None:
+async def test_a_chat_record_has_lines_with_their_files_and_is_sent_on_unchanged(scene: Scene) -> None:
     lines = [
         SimulatedEvent("message", "wxid_alice", text="see the plan"),
         SimulatedEvent("message", "wxid_bob", media=[await scene.media(b"plan", "file", "plan.txt")]),

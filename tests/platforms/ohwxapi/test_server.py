@@ -329,7 +329,7 @@ async def test_the_address_book_holds_everybody(gateway: Gateway) -> None:
     assert 0 == book["CountinueFlag"]
 
 
-async def test_a_stranger_is_found_asked_and_then_written_to(gateway: Gateway) -> None:
+async def test_a_stranger_is_found_befriended_and_then_written_to(gateway: Gateway) -> None:
     gateway.served.world.network("wechat").add_person("wxid_new", "Newman", friends=False)
     refused = await gateway.cmd(522, ToUserName="wxid_new", Content="hi", MsgType=1)
 

@@ -327,7 +327,7 @@ def test_a_received_quote_names_the_quoted_message() -> None:
     "fields",
     [{"desc": "摘要", "url": "https://x"}, [{"key": "desc", "value": "摘要"}, {"key": "url", "value": "https://x"}]],
 )
-def test_a_received_card_says_what_it_shows(fields: Any) -> None:
+def test_a_received_card_has_its_words(fields: Any) -> None:
     card = {"prompt": "[分享] 一篇文章", "ark_type": "share", "ark_name": "com.x", "fields": fields}
     d = {"id": "1", "author": {"user_openid": USER}, "content": "", "timestamp": AT, "message_type": 3}
 

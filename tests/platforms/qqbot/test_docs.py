@@ -17,7 +17,7 @@ from yizhan.platforms.qqbot.server import SECRET as SERVED_SECRET
 PAGE = (Path(__file__).parents[3] / "docs" / "platforms" / "qqbot.md").read_text("utf-8")
 
 
-def test_every_setting_and_profile_stands_in_the_page() -> None:
+def test_every_setting_and_profile_is_on_the_page() -> None:
     for field in msgspec.structs.fields(PLATFORM.settings):
         assert f"`{field.name}`" in PAGE
     for profile in PLATFORM.rules().profiles:

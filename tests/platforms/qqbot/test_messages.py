@@ -30,7 +30,7 @@ from yizhan.platforms.qqbot.wire import SEND_TO_GROUP, faults
 from yizhan.wire import Fault, FaultCode, HttpResponse
 
 
-async def test_answers_are_told_apart_by_their_number() -> None:
+async def test_answers_are_distinguished_by_their_number() -> None:
     async with bot_of() as (served, bot):
         message_id = await served.server.say(USER, GROUP, text="hi")
         await bot.group.post_message(GROUP, content="a", msg_id=message_id, msg_seq=0)

@@ -243,7 +243,7 @@ def test_a_reaction_names_person_message_and_emoji(emoji: dict[str, Any], shown:
     assert Target("qqbot.main", "channel", CHANNEL) == event.target
 
 
-def test_a_pressed_button_brings_its_data_its_message_and_who_pressed_it() -> None:
+def test_a_pressed_button_brings_its_data_message_and_person() -> None:
     resolved = {"button_id": "1", "button_data": "/ok", "message_id": "ROBOT1.0_x"}
     d = {"id": "i1", "type": 11, "chat_type": 1, "group_openid": GROUP, "group_member_openid": "MEM1", "timestamp": AT}
     event = event_of("INTERACTION_CREATE", {**d, "data": {"type": 11, "resolved": resolved}})

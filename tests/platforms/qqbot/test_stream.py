@@ -111,7 +111,7 @@ async def test_a_stream_that_the_platform_refuses_is_sent_as_one_text(sandbox: R
     assert [("sendToUser", "ab")] == [(post.call, post.text) for post in sandbox.posts(USER)]
 
 
-async def test_a_text_over_the_limit_goes_on_in_another_message(sandbox: RunningSandbox, tmp_path: Path) -> None:
+async def test_a_text_over_the_limit_continues_in_another_message(sandbox: RunningSandbox, tmp_path: Path) -> None:
     engine = await opened(sandbox, tmp_path, rules={"text.max_chars": 10})
     event = await asked(sandbox, engine)
     async with engine.stream(event) as text:

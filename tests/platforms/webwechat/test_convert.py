@@ -171,7 +171,7 @@ def test_a_link_is_composed_if_the_profile_allows_cards() -> None:
     assert "webwxsendappmsg" == part.call
 
 
-def test_quoted_text_stands_above_its_answer() -> None:
+def test_quoted_text_is_above_its_answer() -> None:
     quote = Quote("7", "three or four?", "Alice", "Ada")
     before, answer, picture = parts("hi", quote, "four ", Mention("Bob"), Image(media("png")), target=ROOM)
 
@@ -479,7 +479,7 @@ def test_cards_arrive_as_their_segments() -> None:
     assert "wxid_b" == person.message.segments[0].username
 
 
-def test_a_chat_record_arrives_with_its_lines_whatever_its_app_type() -> None:
+def test_a_chat_record_of_any_app_type_arrives_with_its_lines() -> None:
     item = "<dataitem datatype='1'><sourcename>Ada</sourcename><datadesc>see the plan</datadesc></dataitem>"
     inner = f"<recordinfo><datalist>{item}</datalist></recordinfo>"
     xml = f"<appmsg><title>T</title><type>19</type><recorditem><![CDATA[{inner}]]></recorditem></appmsg>"
@@ -527,7 +527,7 @@ def test_mentions_in_a_room_are_segments(text: str, segments: Any, mentioned: bo
     assert (segments, mentioned) == (event.message.segments, event.mentioned)  # type: ignore[union-attr]
 
 
-def test_a_friend_request_names_the_person_and_what_accepts_it() -> None:
+def test_a_friend_request_names_the_person_and_the_data_that_accepts_it() -> None:
     info = {"UserName": ALICE, "NickName": "Al &amp; Co", "Ticket": "v2_x@stranger", "Content": "hi"}
     event = arrived(FromUserName="fmessage", MsgType=37, RecommendInfo=msgspec.convert(info, RecommendedPerson))
 

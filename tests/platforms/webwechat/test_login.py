@@ -146,7 +146,7 @@ async def test_the_poll_reports_every_state_of_a_code() -> None:
             await server.login("nobody", "scan")
 
 
-async def test_an_older_page_is_not_told_of_a_cancel_and_may_scan_again() -> None:
+async def test_an_older_page_learns_nothing_of_a_cancel_and_may_scan_again() -> None:
     async with serving(manual=True, **{"login.says_cancelled": False}) as served:
         server: Any = served.server
         adapter = adapter_at(served)
@@ -398,7 +398,7 @@ async def test_logging_out_ends_the_session_on_both_sides() -> None:
         await adapter.close()
 
 
-async def test_an_account_that_never_logged_in_says_what_to_do() -> None:
+async def test_an_account_without_a_login_names_the_remedy() -> None:
     async with serving() as served:
         adapter = adapter_at(served)
         (finding,) = await adapter.check()

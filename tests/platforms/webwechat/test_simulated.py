@@ -205,7 +205,9 @@ async def test_a_login_that_is_lost_is_an_event() -> None:
         ("raw", {"body": {"MsgType": "x"}}, "MsgType"),
     ],
 )
-async def test_what_cannot_be_played_is_refused_in_words(event: str, fields: dict[str, Any], words: str) -> None:
+async def test_an_event_that_cannot_be_played_is_refused_in_words(
+    event: str, fields: dict[str, Any], words: str
+) -> None:
     async with account() as me:
         with pytest.raises(LookupError, match=words):
             await play(me, event, **fields)

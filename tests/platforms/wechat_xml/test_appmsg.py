@@ -292,7 +292,7 @@ def test_the_author_of_a_quote_is_the_member_in_every_kind_of_group(chat: str, m
         (10000, "a notice", "a notice"),
     ],
 )
-def test_the_text_of_a_quote_is_what_people_see(kind: int, content: str, shown: str) -> None:
+def test_the_text_of_a_quote_is_the_visible_text(kind: int, content: str, shown: str) -> None:
     refer = f"<refermsg><type>{kind}</type><content>{content}</content></refermsg>"
     quote, _ = parse_card(f"<appmsg><title>yes</title><type>57</type>{refer}</appmsg>").segments()
 
@@ -316,7 +316,7 @@ def test_music_parses_as_a_link_with_its_cover(where: str) -> None:
     ).segments()
 
 
-def test_the_md5_of_a_mini_program_cover_stands_where_the_vendor_template_has_it() -> None:
+def test_the_md5_of_a_mini_program_cover_is_in_the_place_of_the_vendors_template() -> None:
     cover = Cover("3057", "ab" * 16, "cd" * 16, 10)
     xml = compose_mini_program(MiniProgram("wx0123456789abcdef", "gh_0123456789ab@app", "t"), cover=cover)
 

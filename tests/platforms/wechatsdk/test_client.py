@@ -84,7 +84,7 @@ SILK = b"\x02#!SILK_V3" + b"\x02\x00ab" * 50
         ({}, 404, Rejected),
     ],
 )
-def test_answers_mean_what_they_say(body: Any, status: int, outcome: Any) -> None:
+def test_answers_arrive_as_their_meaning(body: Any, status: int, outcome: Any) -> None:
     http = HttpResponse(status, [], json.dumps(body).encode())
 
     if isinstance(outcome, str):
@@ -149,7 +149,7 @@ async def test_a_message_is_withdrawn_and_a_chat_marked_as_read() -> None:
         assert 1 == served.calls("mark_read")
 
 
-async def test_a_handle_whose_time_is_over_is_told_as_such() -> None:
+async def test_an_expired_handle_is_reported_as_expired() -> None:
     async with serve(PLATFORM, rules={"handle.seconds": 60}) as served, adapter_of(served) as adapter:
         message, handles = Message((File(media_of(b"f")),)), {"content": BytesContent(b"f")}
         await send(adapter, message, BOB, handles)
@@ -220,7 +220,7 @@ def test_paths_are_written_as_the_other_machine_writes_them(theirs: str, path: s
     assert path == SharedFolder("/tmp", theirs)._over_there("d", "n")
 
 
-async def test_names_of_media_lead_nowhere(tmp_path: Path) -> None:
+async def test_names_of_media_cannot_leave_the_folder(tmp_path: Path) -> None:
     folder = SharedFolder(str(tmp_path), "")
 
     shared = await folder.place(BytesContent(b"x"), "../../evil\x00.sh", "ab" * 32, None)
@@ -316,7 +316,7 @@ async def test_a_tcp_listener_is_taken_away_at_the_end_and_an_address_that_is_ta
         assert [] == (await adapter.call(wire.LIST_HANDLERS, wire.Request())).data
 
 
-async def test_a_stranger_who_speaks_asks_to_be_a_contact_and_can_then_be_written_to() -> None:
+async def test_a_stranger_who_writes_becomes_a_contact_and_can_be_written_to() -> None:
     async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
         await adapter.call(wire.DELETE_CONTACT, wire.OneUser(userName="wxid_bob"))
         await served.server.say("wxid_bob", "bot", text="It is me")
@@ -345,7 +345,7 @@ async def test_a_client_that_started_anew_is_registered_with_again() -> None:
         assert 2 == served.calls("add_handler")
 
 
-async def test_a_lost_login_is_told_once() -> None:
+async def test_a_lost_login_is_reported_once() -> None:
     async with serve(PLATFORM) as served, adapter_of(served) as adapter, listening(adapter) as events:
         await adapter.call(wire.LOGOUT, wire.Request())
         event = await anext(events)
@@ -403,7 +403,7 @@ async def test_pushes_of_another_program_are_taken_and_nonsense_is_left_out() ->
         assert 0 == served.calls("add_handler")
 
 
-async def test_null_is_unknown_and_pushes_without_an_id_are_told_apart() -> None:
+async def test_null_is_unknown_and_pushes_without_an_id_are_distinguished() -> None:
     async with serve(PLATFORM) as served, adapter_of(served, events="off") as adapter:
         unknown = dict.fromkeys(("talkerInfo", "chatroomMemberInfo", "reserved1", "szMsgSvrID", "isSender"))
         for words in ("one", "two", "two"):

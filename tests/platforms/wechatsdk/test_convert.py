@@ -150,7 +150,7 @@ def test_measures_that_the_upload_did_not_take_come_from_the_media() -> None:
     "segment",
     [Video(media_of(b"v", "video", "mp4")), Voice(media_of(b"s", "voice", "silk")), MiniProgram("wx1", "gh_1", "t")],
 )
-def test_measures_that_nobody_knows_are_left_out(segment: Segment) -> None:
+def test_unknown_measures_are_left_out(segment: Segment) -> None:
     if isinstance(segment, MiniProgram):
         segment = msgspec.structs.replace(segment, media=media_of(b"c", "image", "jpeg"))
     (part,) = convert.compose(Message((segment,)), BOB, RULES)
@@ -163,7 +163,7 @@ def test_measures_that_nobody_knows_are_left_out(segment: Segment) -> None:
     assert "cdnthumbwidth" not in str(told.get("content"))
 
 
-def test_parts_that_say_the_same_file_share_one_need_whatever_they_call_it() -> None:
+def test_parts_with_the_same_file_share_one_need_under_any_name() -> None:
     media = media_of(b"f", name="a.txt")
     parts = [convert.compose(Message((File(media, name),)), t, RULES)[0] for name in "xy" for t in (BOB, GROUP)]
 
@@ -189,7 +189,7 @@ def test_a_mini_program_has_every_element_that_readers_of_cards_look_up() -> Non
     assert "<cdnthumburl>" in part.body.request.content
 
 
-def test_an_asynchronous_result_is_told_apart_from_the_echo_of_the_same_message() -> None:
+def test_an_asynchronous_result_is_distinguished_from_the_echo_of_the_message() -> None:
     data = {"msgSvrID": 7000000000000000001, "szMsgSvrID": "7000000000000000001", "talker": "wxid_bob"}
     (result,), (echo,) = (
         convert.parse({"pushType": kind, "pushTime": 1, "data": {**data, **more}}, "wechatsdk.main", 1.0)

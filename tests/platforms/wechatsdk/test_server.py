@@ -121,7 +121,7 @@ async def test_neighbours_say_that_they_are_not_played_here() -> None:
         assert set() == served & NEIGHBOURS
 
 
-async def test_message_ids_come_as_number_and_as_text_beyond_what_doubles_hold() -> None:
+async def test_message_ids_are_numbers_and_text_beyond_the_range_of_doubles() -> None:
     async with phone() as call:
         data = (await call(10009, userName="filehelper", msgContent="hi"))["data"]
 
@@ -648,7 +648,7 @@ async def receiver(heard: list[Any]) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_a_websocket_is_greeted_and_then_told_everything_in_order() -> None:
+async def test_a_websocket_gets_a_greeting_and_then_every_event_in_order() -> None:
     heard: list[Any] = []
     async with receiver(heard) as port, phone() as call:
         await call(1001, protocol=3, url=f"ws://127.0.0.1:{port}/x")
@@ -765,7 +765,7 @@ async def test_an_asynchronous_call_answers_at_once_and_its_result_is_pushed_wit
         assert "asyncUserData" not in next(push for push in heard if push["type"] == 7)
 
 
-async def test_group_changes_are_told_once_that_is_switched_on() -> None:
+async def test_group_changes_are_pushed_once_that_is_switched_on() -> None:
     heard: list[Any] = []
     async with receiver(heard) as port, phone() as call:
         await call(1001, protocol=2, url=f"http://127.0.0.1:{port}/x")

@@ -275,7 +275,7 @@ async def test_files_out_of_range_are_refused_before_anything_is_stored(
     assert 0 == len(sandbox.requests())
 
 
-async def test_the_key_stands_in_no_log_and_no_repr(sandbox: RunningSandbox, engine: Engine) -> None:
+async def test_the_key_is_in_no_log_and_no_repr(sandbox: RunningSandbox, engine: Engine) -> None:
     await engine.send(ME, "hi", File(pdf(), "a.pdf"))
 
     assert KEY not in str(sandbox.requests())

@@ -161,7 +161,7 @@ async def test_a_recorded_client_gets_every_field_that_it_got(replay: Replay, sc
     assert [] == [e.endpoint for e in replay.served.exchanges if e.note == "handler failed"]
 
 
-async def test_every_recorded_upload_opens_to_what_was_sent(replay: Replay) -> None:
+async def test_every_recorded_upload_deciphers_to_the_sent_file(replay: Replay) -> None:
     plain = {
         asset(name) for name in ("photo.png", "report.pdf", "clip.mp4", "voice.silk", "unicode-name.txt", "thumb.jpg")
     }

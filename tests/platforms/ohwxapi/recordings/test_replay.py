@@ -305,7 +305,7 @@ def test_mentions_are_composed_as_recorded() -> None:
 
 
 @pytest.mark.parametrize("name", ["cmd222_file_from_upload", "cmd222_file_from_upload_second_recipient"])
-def test_the_answer_of_an_upload_is_handed_on_as_recorded(name: str) -> None:
+def test_the_answer_of_an_upload_is_passed_on_as_recorded(name: str) -> None:
     md5 = ASSETS["plan.txt"][4]
     media = Media("a" * 64, md5, 0, 7777, "file", "text/plain", "txt", name="meeting plan.txt")
     handle = Handle(ALL["cdnupload_file"]["response"]["body"]["ResponseData"], "account")

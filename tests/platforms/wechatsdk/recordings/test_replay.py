@@ -262,7 +262,7 @@ NONCE = "8800000000000000001_0_20_2_1_1721550000000000_a0b1c2d3"
         ("type10011_sticker", (Sticker(media("sticker.gif", "image", "gif")),), "path"),
     ],
 )
-def test_our_client_says_what_was_recorded(name: str, segments: Any, upload: str) -> None:
+def test_our_client_sends_the_recorded_requests(name: str, segments: Any, upload: str) -> None:
     recorded = dict(ALL[name]["request"]["body"])
     kind = "group" if recorded["userName"].endswith("@chatroom") else "user"
     (part,) = convert.compose(Message(segments), Target("wechatsdk.main", kind, recorded["userName"]), PLATFORM.rules())
@@ -324,7 +324,7 @@ _EVENTS: dict[str, tuple[EventKind, str | None, str]] = {
 }
 
 
-def test_recorded_cards_read_as_what_they_are() -> None:
+def test_recorded_cards_are_parsed_by_their_type() -> None:
     def segments(name: str) -> Any:
         (event,) = convert.parse(ALL[name]["request"]["body"], "wechatsdk.main", 1.0)
         message = event.message
