@@ -154,7 +154,7 @@ class BlockingContacts:
         self._loop, self._inner = loop, inner
 
     def put(self, name: str, targets: str | Target | Iterable[str | Target]) -> None:
-        """Give `name` to `targets`, in place of what it named before: one for `@alice`, any number for `#staff`."""
+        """Give `name` to `targets`, replacing its earlier ones: one target for `@alice`, any number for `#staff`."""
         return self._loop.run(self._inner.put(name, targets))
 
     def get(self, name: str) -> list[str]:
@@ -162,7 +162,7 @@ class BlockingContacts:
         return self._loop.run(self._inner.get(name))
 
     def remove(self, name: str) -> None:
-        """Forget a name; nobody is removed anywhere."""
+        """Remove a name; no person or group is removed."""
         return self._loop.run(self._inner.remove(name))
 
     def all(self) -> dict[str, list[str]]:
@@ -293,15 +293,15 @@ class Blocking(BlockingStore[Engine]):
         return self._loop.run(self._inner.recent_events(account, limit))
 
     def forget_reader(self, reader: str) -> bool:
-        """Forget how far `reader` is, once it will not come back: events it has not read are kept for it."""
+        """Forget the position of `reader`, so that unread events are no longer kept for it; False if it never read."""
         return self._loop.run(self._inner.forget_reader(reader))
 
     def listen(self, accounts: str | Iterable[str] | None = None) -> None:
-        """Begin to take in events of `accounts` in the background: windows open, held sends go on."""
+        """Begin to receive events of `accounts` in the background: windows open, and held deliveries are sent."""
         return self._loop.run(self._inner.listen(accounts))
 
     def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """Take in an event that a platform pushed to this program's own address; returns status and JSON of the …"""
+        """Store an event that a platform pushed to this program's own address; return status and JSON of the answer."""
         return self._loop.run(self._inner.receive_webhook(account, headers, body))
 
     def save(
@@ -321,7 +321,7 @@ class Blocking(BlockingStore[Engine]):
 
     @property
     def recovered(self) -> tuple[int, int]:
-        """How many deliveries a crash left in the middle: resent under the same key, and unknown."""
+        """Numbers of deliveries that a crash interrupted: resent under the same key, and unknown."""
         return self._loop.call(lambda: self._inner.recovered)
 
     def add_account(self, name: str, **settings: Any) -> None:
@@ -341,7 +341,7 @@ class Blocking(BlockingStore[Engine]):
         return self._loop.run(self._inner.login(account, show))
 
     def check(self, account: str) -> Sequence[Finding]:
-        """Look for what would keep `account` from sending."""
+        """Return the problems that keep `account` from sending, and the checks that passed."""
         return self._loop.run(self._inner.check(account))
 
     def adapter(self, account: str) -> Adapter:
@@ -356,7 +356,7 @@ class Blocking(BlockingStore[Engine]):
         to: Targets | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Media:
-        """Take a path, an address, bytes, a file object or an async stream into the library, to be sent many times."""
+        """Add a path, an address, bytes, a file object or an async stream to the library, to be sent many times."""
         return self._loop.run(self._inner.upload(source, name, to=to, progress=progress))
 
     def share(self, media: Media, seconds: float = 600.0) -> str:
@@ -406,7 +406,7 @@ class Blocking(BlockingStore[Engine]):
         expires_in: float | None = None,
         at: Moment | None = None,
     ) -> list[Receipt]:
-        """Store one delivery per target in one commit and return their receipts; sending goes on by itself."""
+        """Store one delivery per target in one commit and return their receipts; they are sent in the background."""
         return self._loop.run(
             self._inner.submit(to, *content, reply=reply, key=key, priority=priority, expires_in=expires_in, at=at)
         )

@@ -91,7 +91,7 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
 
     @property
     def recovered(self) -> tuple[int, int]:
-        """How many deliveries a crash left in the middle: resent under the same key, and unknown."""
+        """Numbers of deliveries that a crash interrupted: resent under the same key, and unknown."""
         return self.supervisor.worker.recovered
 
     # --- accounts ---
@@ -121,7 +121,7 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         return await self.supervisor.login(account, show)
 
     async def check(self, account: str) -> Sequence[Finding]:
-        """Look for what would keep `account` from sending."""
+        """Return the problems that keep `account` from sending, and the checks that passed."""
         return await (await self.adapter(account)).check()
 
     async def adapter(self, account: str) -> Adapter:
@@ -142,10 +142,10 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         to: Targets | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Media:
-        """Take a path, an address, bytes, a file object or an async stream into the library, to be sent many times.
+        """Add a path, an address, bytes, a file object or an async stream to the library, to be sent many times.
 
-        `to`: also place it at the platforms of those targets now, so that the sends need not. `progress`: called with
-        the number of bytes taken in since the last call.
+        `to`: also upload it to the platforms of those targets now, so that the sends need not. `progress`: called with
+        the number of bytes read since the last call.
 
         Raises:
             MediaFormat: empty or unreadable.
@@ -196,11 +196,11 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         """Send to one target and return its receipt once it is sent, or held for a window or for its time.
 
         `key`: the same call with the same key finds the first call's delivery. `timeout`: seconds of real time to wait;
-        when it runs out, the receipt says where the delivery stands, and it goes on. `at`: a datetime, or seconds since
-        the epoch, before which it does not leave. `expires_in`: seconds, from `at` on, after which it is not begun.
+        then the receipt has the state so far, and the delivery continues. `at`: a datetime, or seconds since the epoch,
+        before which it does not leave. `expires_in`: seconds, from `at` on, after which it is not begun.
 
         Raises:
-            Refused: it cannot be sent as it stands; nothing was stored.
+            Refused: the message cannot be sent; nothing was stored.
             LoginNeeded: the account must log in first; the delivery waits for that.
             DeliveryFailed: it failed, or whether it arrived is unknown; holds the receipt.
         """
@@ -235,12 +235,12 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
         expires_in: float | None = None,
         at: Moment | None = None,
     ) -> list[Receipt]:
-        """Store one delivery per target in one commit and return their receipts; sending goes on by itself.
+        """Store one delivery per target in one commit and return their receipts; they are sent in the background.
 
         `key`, `expires_in`, `at` as in `send`.
 
         Raises:
-            Refused: it cannot be sent as it stands; nothing was stored.
+            Refused: the message cannot be sent; nothing was stored.
         """
         message = message_of(*content, reply=reply)
         submitted = await self.supervisor.submit(to, message, key=key, priority=priority, expires_in=expires_in, at=at)
@@ -259,13 +259,13 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
     ) -> Broadcast:
         """Start a broadcast: one message to many targets, on any accounts; every media is uploaded once per scope.
 
-        `to`: targets, `@aliases`, `#tags`, or `Recipient` values with what `{placeholders}` stand for. `key`: the same
+        `to`: targets, `@aliases`, `#tags`, or `Recipient` values with the values of `{placeholders}`. `key`: the same
         call with the same key finds the first call's broadcast. `at`: a datetime, or seconds since the epoch, when it
         starts. `expires_in`: seconds after the start in which a delivery must have begun. `refused`: "skip" leaves out
         targets that it cannot be sent to, with the reason in the report; "fail" raises.
 
         Raises:
-            Refused: it cannot be sent to one of them as it stands; nothing was stored.
+            Refused: it cannot be sent to one of them; nothing was stored.
         """
         start_at, expires_in = await self.supervisor.acceptance.checked_times(key, at, expires_in)
         options = options or BroadcastOptions()
@@ -286,7 +286,7 @@ class Engine(DeliveryCalls, EventCalls, StreamCalls):
 
     @property
     def broadcasts(self) -> Broadcasts:
-        """All broadcasts of the store: drafts, those under way, and those that ended."""
+        """All broadcasts of the store: drafts, running and ended ones."""
         return Broadcasts(self.supervisor.broadcast_actions)
 
     async def plan(

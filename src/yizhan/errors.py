@@ -8,7 +8,7 @@ YizhanError
 │   ├── Rejected           final: NotAllowed · TargetGone · ContentRefused · HandleExpired · Duplicate
 │   │                      NotAsAnnounced
 │   ├── WindowClosed       opens_at, if known
-│   ├── Throttled          retry_after, and whom it concerns: account or target
+│   ├── Throttled          retry_after, for the account or the target
 │   ├── Unavailable        nothing was sent
 │   ├── OutcomeUnknown     sent, no answer read
 │   ├── LoginNeeded
@@ -62,7 +62,7 @@ class ConfigError(YizhanError):
 
 
 class Refused(YizhanError):
-    """Nothing was stored and nothing was sent: the request cannot be carried out as it stands."""
+    """The request cannot be carried out; nothing was stored and nothing was sent."""
 
 
 class Unsupported(Refused):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.02
-"""Pause between two portions, so that sends go in between."""
+"""Pause between two portions, in which sends are stored."""
 GRACE_SECONDS = 3600.0
-"""Media used this recently stay whatever `[keep]` says: they may be about to be sent."""
+"""Media used this recently stay in spite of `[keep]`: they may be about to be sent."""
 
 
 class Retention:
@@ -36,7 +36,7 @@ class Retention:
         self._clock = clock
 
     async def prune(self) -> dict[str, int]:
-        """Remove what is older than `keep` allows, and return how much of each."""
+        """Remove rows that are older than `keep` allows, and return their numbers by kind."""
         removed = {
             "broadcasts": await self._drop(self.keep.deliveries, self._deliveries.drop_broadcasts),
             "deliveries": await self._drop(

@@ -395,7 +395,7 @@ class Supervisor:
         self._revision = revision
 
     def _lead_if_first(self) -> None:
-        """Tidy and run the broadcasts where this process sends; the one that takes over goes on."""
+        """Tidy and run the broadcasts if this process sends; a process that takes over does the same."""
         if self.worker.leading:
             tidying = Tidying(self.library, self.handles, self.retention, self.clock)
             self._tasks.append(asyncio.create_task(tidying.run(), name="yizhan tidying"))

@@ -147,7 +147,7 @@ def test_a_failed_test_shows_the_requests_to_the_sandbox(pytester: pytest.Pytest
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*What the sandbox was asked*", "GET /jslogin * 200"])
+    result.stdout.fnmatch_lines(["*Requests to the sandbox*", "GET /jslogin * 200"])
 
 
 def test_every_test_has_a_sandbox_of_its_own(pytester: pytest.Pytester) -> None:

@@ -17,7 +17,7 @@ class Contacts:
         self._table = table
 
     async def put(self, name: str, targets: str | Target | Iterable[str | Target]) -> None:
-        """Give `name` to `targets`, in place of what it named before: one for `@alice`, any number for `#staff`.
+        """Give `name` to `targets`, replacing its earlier ones: one target for `@alice`, any number for `#staff`.
 
         Raises:
             UnknownTarget: the name or a target is malformed.
@@ -46,7 +46,7 @@ class Contacts:
         return found
 
     async def remove(self, name: str) -> None:
-        """Forget a name; nobody is removed anywhere.
+        """Remove a name; no person or group is removed.
 
         Raises:
             UnknownTarget: there is none of that name; the text names close ones.

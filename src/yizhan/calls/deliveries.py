@@ -33,7 +33,7 @@ class DeliveryCalls:
 
         Raises:
             DeliveryFailed: one of them failed, expired, was cancelled or is unknown.
-            LoginNeeded: an account must log in before they can go on.
+            LoginNeeded: an account must log in before they can be sent.
         """
         if isinstance(which, Broadcast):
             await which.wait(timeout, until_held=until_held)

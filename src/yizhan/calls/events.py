@@ -21,10 +21,10 @@ class EventCalls:
     ) -> AsyncGenerator[Event, None]:
         """Yield events of `accounts` (None: all, also those added later) from this call on, each once.
 
-        Event streams that break are opened again, with patience; when a login is lost, an event says so. `reader`: a
-        name of at most 30 characters under which it is kept how far this reader is; the next time it goes on there, so
-        that nothing is lost between two runs. An event is done with when the next one is asked for, and is kept for
-        thirty days, or longer where a reader has not read it yet.
+        Event streams that break are opened again after a pause; a lost login is an event. `reader`: a name of at most
+        30 characters, under which the position is stored; the next run continues there, so that no event is lost
+        between two runs. An event counts as read when the next one is requested. Events are kept for thirty days, or
+        longer where a reader has not read them yet.
         """
         return self.supervisor.readers.read(_names(accounts), self.supervisor.listeners.latest, checked_reader(reader))
 
@@ -33,16 +33,13 @@ class EventCalls:
         return await self.supervisor.event_table.recent(account, limit)
 
     async def forget_reader(self, reader: str) -> bool:
-        """Forget how far `reader` is, once it will not come back: events it has not read are kept for it.
-
-        False if it never read.
-        """
+        """Forget the position of `reader`, so that unread events are no longer kept for it; False if it never read."""
         return await self.supervisor.event_table.forget(reader)
 
     async def listen(self, accounts: str | Iterable[str] | None = None) -> None:
-        """Begin to take in events of `accounts` in the background: windows open, held sends go on.
+        """Begin to receive events of `accounts` in the background: windows open, and held deliveries are sent.
 
-        None: of all, also of those that are added later.
+        None: of all, also of accounts that are added later.
 
         Raises:
             UnknownAccount: one that is named does not exist.
@@ -50,7 +47,7 @@ class EventCalls:
         await self.supervisor.listeners.listen_to(_names(accounts))
 
     async def receive_webhook(self, account: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        """Take in an event that a platform pushed to this program's own address; returns status and JSON of the answer.
+        """Store an event that a platform pushed to this program's own address; return status and JSON of the answer.
 
         The event is stored before this returns. An error means that it was not: answer with 500, and the platform
         pushes again.

@@ -42,7 +42,7 @@ class KeepSettings(Struct, frozen=True):
 
 class MediaSettings(Struct, frozen=True):
     allow: tuple[str, ...] = ()
-    """Hosts, addresses and networks that are not public and may be downloaded from all the same."""
+    """Hosts, addresses and networks that are not public but may be downloaded from."""
     folders: tuple[Path, ...] | None = None
     """Folders below which files may be read; all if this is not set."""
     max_bytes: Size | None = None

@@ -22,7 +22,7 @@ class Span(float):
         """Return the span that `raw` writes.
 
         Raises:
-            ValueError: it is none; the text says what is expected.
+            ValueError: the text is malformed; the error says what is expected.
         """
         text = str(raw).strip()
         if text == "forever":
@@ -52,7 +52,7 @@ class Size(int):
         """Return the size that `raw` writes.
 
         Raises:
-            ValueError: it is none; the text says what is expected.
+            ValueError: the text is malformed; the error says what is expected.
         """
         text = str(raw).strip()
         if text.isdecimal():
@@ -67,7 +67,7 @@ def read_value(hint: Any, raw: object) -> Any:
     """Return `raw`, a value of a TOML file or the text of a variable, as the type `hint` names.
 
     Raises:
-        ValueError: it is none; the text says what is expected.
+        ValueError: the text is malformed; the error says what is expected.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:

@@ -222,7 +222,7 @@ class Caller:
     async def _body(
         self, endpoint: Endpoint[Any, Any], content: aiohttp.StreamReader, deadline: AnswerDeadline
     ) -> bytes:
-        # One read returns what has arrived so far, which is not all of a large answer.
+        # One read returns the bytes that have arrived so far, which may be a part of a large answer.
         data = bytearray()
         async for piece in content.iter_any():
             data += piece

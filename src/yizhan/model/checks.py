@@ -40,7 +40,7 @@ def check_segment(segment: Struct) -> None:
     """
     tag = segment.__struct_config__.tag or type(segment).__name__
     for name in segment.__struct_fields__:
-        # A path may hold surrogates: they stand for bytes of a file name in another encoding.
+        # A path may have surrogates, which represent bytes of a file name in another encoding.
         if name != "media":
             _check_value(getattr(segment, name), f"The field '{name}' of the {tag}")
     if tag == "text":

@@ -152,7 +152,7 @@ class CardLine(Struct, frozen=True, omit_defaults=True):
 class Card(Struct, frozen=True, tag="card", omit_defaults=True):
     """A card that no other segment describes: a chat record, a song, a place, an invitation.
 
-    Goes on unchanged where the wire takes `xml`; elsewhere its words go as text, and the receipt says so.
+    Sent unchanged where the wire takes `xml`; elsewhere its words go as text, with a note on the receipt.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""The client end of a platform: the adapter, what it is given, and the values that pass through it."""
+"""The client end of a platform: the adapter, its context, and the values that pass through it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Adapter(ABC):
         raise OutcomeUnknown.
 
         Raises:
-            PlatformError: the class says what to do; nothing else counts as success.
+            PlatformError: the class decides what happens next. A return always means success.
         """
 
     def session(self) -> str:
@@ -127,7 +127,7 @@ class Adapter(ABC):
         return limits_of(message, self.context.rules)
 
     def media_rule(self, segment: Segment, target: Target) -> MediaRule | None:
-        """Return what this platform takes of a segment's media, by the account's rules and the kind of target alone.
+        """Return the rule for a segment's media, by the account's rules and the kind of target alone.
 
         `compose` then sees media that fit. None takes anything as it is. Default: by `KIND.formats`, `KIND.max_bytes`
         and so on of the rules (`kit.media_rules`).
@@ -135,7 +135,7 @@ class Adapter(ABC):
         return rule_of(segment, self.context.rules)
 
     async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
-        """Carry out any call of this platform, past queue, limits and records; its errors are those of sending.
+        """Carry out any call of this platform, without queue, limits and records; its errors are those of sending.
 
         Raises:
             Unsupported: this adapter has no wire of its own.
@@ -174,9 +174,9 @@ class Adapter(ABC):
         raise Unsupported(f"{target}: {self.title} has no read marks.")
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, for as long as the account is open; reconnects by itself.
+        """Yield received events, for as long as the account is open; reconnects by itself.
 
-        Default: nothing ever comes in.
+        Default: there are none.
         """
         await asyncio.Event().wait()
         nothing: tuple[Event, ...] = ()
@@ -187,13 +187,13 @@ class Adapter(ABC):
         """Yield the bytes of received media, by the `reference` of its `Forward` segment. An async generator.
 
         Raises:
-            Unsupported: what comes in has no media on this wire.
+            Unsupported: received messages have no media on this wire.
             PlatformError: the platform no longer has them, or could not be reached.
         """
         raise Unsupported(f"{self.context.name}: {self.title} brings in no media, so there is nothing to save.")
 
     def read_webhook(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, Event | None]:
-        """Read what the platform pushed: status and body of the answer, and the event in it.
+        """Read a push of the platform: return status and body of the answer, and the event in it.
 
         Raises:
             Unsupported: that platform pushes nothing over HTTP.
@@ -213,7 +213,7 @@ class Adapter(ABC):
         return self.context.name
 
     async def check(self) -> Sequence[Finding]:
-        """Look for what would keep this account from sending, cheaply and without sending anything."""
+        """Return the problems that keep this account from sending, without sending anything."""
         return ()
 
     async def close(self) -> None:  # noqa: B027 - an adapter without connections has nothing to close
@@ -257,12 +257,12 @@ class LoginStep:
     text: str = ""
     qr: str = ""
     answer: Callable[[str], None] | None = None
-    """On `code`: hand over what the person typed, at once or later; the login waits for it."""
+    """On `code`: takes the digits that the person typed, at once or later; the login waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result of a check: what was looked at, whether it is fine, and what to do if not."""
+    """One result of a check: the subject, whether it is fine, and the remedy if not."""
 
     what: str
     ok: bool
@@ -271,7 +271,7 @@ class Finding:
 
 
 class StateStore(Protocol):
-    """A small durable place for what an account must not lose: tokens, sessions, cursors. Encrypted at rest."""
+    """A small durable store of an account: tokens, sessions, cursors. Encrypted at rest."""
 
     def get(self, name: str) -> bytes | None: ...
     async def put(self, name: str, value: bytes | None) -> None:
@@ -280,7 +280,7 @@ class StateStore(Protocol):
 
 @dataclass(slots=True)
 class AccountContext:
-    """The account of an adapter, and what it may use."""
+    """The account of an adapter, and the services that it may use."""
 
     name: str
     """`platform.name`"""

@@ -1,4 +1,4 @@
-"""The serving end of a platform: what the sandbox asks of it."""
+"""The serving end of a platform, as the sandbox uses it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SaidMedia:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedEvent:
-    """An act of a simulated person, by the names of `EventKind`; `raw` pushes `body` as it is."""
+    """An act of a simulated person, by the names of `EventKind`; `raw` pushes `body` unchanged."""
 
     event: str
     sender: str
@@ -82,7 +82,7 @@ class Server(Protocol):
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
-        """A simulated person says something to the account (`to="bot"`) or in a group; returns the platform's own id.
+        """Let a simulated person write to the account (`to="bot"`) or in a group; return the platform's own id.
 
         Raises:
             LookupError: there is no such person or group; the text names close ones.
@@ -98,7 +98,7 @@ class Server(Protocol):
         """Push this platform's events to `url`, signed as the platform signs. LookupError where it has no webhooks."""
 
     def reset(self) -> None:
-        """Forget everything but what stands in the world by default."""
+        """Forget everything but the default world."""
 
     async def close(self) -> None:
         """End sockets and long polls."""

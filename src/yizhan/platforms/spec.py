@@ -112,7 +112,7 @@ class Platform:
     needs_login: bool = False
     """Whether a person must scan a code before the account can be used."""
     listens: bool = False
-    """Whether what may be sent depends on what comes in, so that an account listens as soon as it sends."""
+    """Whether received messages open windows for sending, so that an account listens as soon as it sends."""
     calls: str = ""
     """`module` whose Endpoint values are all of this platform's calls."""
     sandbox_settings: Mapping[str, str] = field(default_factory=dict)

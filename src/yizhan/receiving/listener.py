@@ -29,9 +29,9 @@ LONGEST_PAUSE = 300.0
 STEADY_SECONDS = 60.0
 """An event stream that held this long was a good one; after it ends, the first pause is the shortest."""
 CATCH_UP_SECONDS = 2.0
-"""Within this time after the first listening, events from before it come in."""
+"""Time after the first listening in which earlier events arrive."""
 LOOK_SECONDS = 0.5
-"""How often the store is looked at for events that another process stored."""
+"""Interval at which the store is read for events of other processes."""
 
 OPENS = frozenset({EventKind.MESSAGE, EventKind.FRIEND_ADDED, EventKind.GROUP_ADDED, EventKind.ACTIVE_ALLOWED})
 """Acts of the other side that may open its window again; so may any other event that can be answered."""
@@ -77,7 +77,7 @@ class Listeners:
         notifier.lane_opened.subscribe(self._lane_opened)
 
     async def start(self) -> None:
-        """Follow the events that other processes of this store take in, as far as sending needs them."""
+        """Follow the events that other processes of this store receive, as far as sending needs them."""
         self.latest = await self._table.latest()
         self._following = asyncio.create_task(self._follow(self.latest), name="events stored")
 
@@ -94,7 +94,7 @@ class Listeners:
     # --- listening ---
 
     async def listen_to(self, accounts: Collection[str] | None) -> None:
-        """Begin to take in events of `accounts`; None: of all, also of those that are added later.
+        """Begin to receive events of `accounts`; None: of all, also of accounts that are added later.
 
         Raises:
             UnknownAccount: one that is named does not exist.
@@ -113,7 +113,7 @@ class Listeners:
             self._listen([name])
 
     def catching_up(self, name: str) -> float:
-        """Return for how many seconds events from before the first listening may still come in; 0 if they have."""
+        """Return the seconds in which events from before the first listening may still arrive; 0 once they have."""
         began = self._began.get(name)
         if name not in self._tasks or began is None:
             return CATCH_UP_SECONDS if name in self._tasks else 0.0

@@ -20,7 +20,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` to its end on a loop of its own."""
+    """Run `main` on a loop of its own, and return its result."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 

@@ -29,7 +29,7 @@ Line = MutableMapping[str, Any]
 def set_up_log(level: str, form: str, stream: IO[str] | None = None) -> None:
     """Write our lines from `level` on to `stream` (standard error if None); `form` is `text` or `json`.
 
-    Other libraries' lines are written from `warning` on: at `debug` some of them write what they send.
+    Other libraries' lines are written from `warning` on: at `debug` some of them write their requests.
     """
     stop_log()
     handler = LineHandler(stream)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def restored_handlers(*numbers: signal.Signals) -> Iterator[None]:
-    """Restore the handlers of `numbers` at the end, whatever an event loop put in their place.
+    """Restore the handlers of `numbers` at the end, which an event loop may have replaced.
 
     uvloop leaves its own handlers when a loop ends, and the program then ignores the signal.
     """
@@ -23,6 +23,6 @@ def restored_handlers(*numbers: signal.Signals) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # None stands for a handler that was not set from Python; it cannot be set from Python either.
+            # None is a handler that was not set from Python; it cannot be set from Python either.
             if handler is not None:
                 signal.signal(number, handler)

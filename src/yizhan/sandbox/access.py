@@ -17,7 +17,7 @@ _PRIVATE = (".localhost", ".local", ".internal", ".test", ".home.arpa")
 def refusal(http: HttpRequest, listening_on: str) -> tuple[str, str] | None:
     """Return why a control call is refused and what would work, or None if it is allowed.
 
-    `listening_on`: the name or address that the sandbox was told to listen on.
+    `listening_on`: the name or address that the sandbox listens on.
     """
     host, origin = http.header("host").lower(), http.header("origin").lower()
     if origin and origin != f"http://{host}":

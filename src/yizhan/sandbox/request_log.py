@@ -176,7 +176,7 @@ def _fits(value: str, wanted: str) -> bool:
 
 
 def _bound_head(exchange: Exchange) -> int:
-    """Cut whatever is too long in the heads of request and answer; return roughly how many bytes they keep."""
+    """Cut long fields in the heads of request and answer; return roughly the bytes that remain."""
     http, response = exchange.http, exchange.response
     queries = list(http.query)
     headers = list(http.headers.items())
@@ -237,7 +237,7 @@ def _body(body: bytes | Iterable[Piece], content_type: str) -> Any:
 
 
 def _readable(data: bytes, content_type: str) -> Any:
-    """Return JSON decoded, forms as pairs, other text as it is, and other bytes by their number."""
+    """Return JSON decoded, forms as pairs, other text unchanged, and other bytes by their number."""
     if not data:
         return None
     try:

@@ -148,7 +148,7 @@ class SandboxState:
     ) -> Rules:
         """Change a platform's rules, in force from the next request on; return them.
 
-        `profile` begins anew from that profile; without one, `changes` go on top of what is in force.
+        `profile` starts from that profile; without one, `changes` are added to the rules in force.
 
         Raises:
             LookupError: the platform is not served.

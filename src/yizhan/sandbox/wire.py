@@ -79,7 +79,7 @@ def _json(status: int, value: Any) -> HttpResponse:
 
 
 def expected_of(endpoint: Endpoint[Any, Any] | None) -> str:
-    """Return in words what a call takes, for the `expected` of a refusal."""
+    """Return the fields of a call in words, for the `expected` of a refusal."""
     if endpoint is None:
         return "one of: " + ", ".join(f"{e.method} {e.path}" for e in CALLS)
     fields = {f.encode_name: f.required for f in msgspec.structs.fields(endpoint.request)}
@@ -161,7 +161,7 @@ class Say(Struct, omit_defaults=True):
     to: str = "bot"
     text: str = ""
     media: SaidMedia | str | None = None
-    """A text stands for `{"data": text}`, or `{"sha256": text}` when it is one."""
+    """A text means `{"data": text}`, or `{"sha256": text}` if it is a digest."""
     kind: Kind | None = None
     name: str = ""
 

@@ -61,7 +61,7 @@ class Waiting:
 
         Raises:
             Refused: there is no such delivery.
-            LoginNeeded: an account must log in before they can go on.
+            LoginNeeded: an account must log in before they can be sent.
             UnknownAccount, ConfigError: the account cannot be opened.
         """
         receipts: list[Receipt] = []

@@ -62,11 +62,11 @@ class HealthServer:
             self._runner = None
 
     async def _health(self, _request: web.Request) -> web.Response:
-        """Say that the process lives."""
+        """Report that the process lives."""
         return web.json_response({"status": "ok"})
 
     async def _readiness(self, _request: web.Request) -> web.Response:
-        """Say whether the store can be read and this process sends or stands by, and which accounts do not send."""
+        """Report whether the store can be read, whether this process sends, and the accounts that do not send."""
         supervisor = self._engine.supervisor
         try:
             await self._engine.accounts()

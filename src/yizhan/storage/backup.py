@@ -218,7 +218,7 @@ def _blobs(store: Path) -> list[Path]:
 
 
 def _extract(file: Path, folder: Path) -> Backup:
-    """Write the members below `folder` and hold them against the list."""
+    """Write the members below `folder` and compare them with the list."""
     found: dict[str, dict[str, Any]] = {}
     contents: dict[str, Any] | None = None
     try:

@@ -1,4 +1,4 @@
-"""Writes the skeleton of a new platform: a package with both ends, which passes the conformance suite as it is.
+"""Writes the skeleton of a new platform: a package with both ends, which passes the conformance suite unchanged.
 
 python -m yizhan.testing.new_platform NAME [--title TITLE] [--into FOLDER]
 """

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `sandbox`, the marker that says how it starts, and what it saw beside a failure."""
+"""The pytest plugin: the fixture `sandbox`, the marker with its options, and its requests beside a failure."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show beside a failure what the sandbox was asked: the bot's half of the story."""
+    """Show the requests to the sandbox beside a failure."""
     report = yield
     seen = getattr(getattr(item, "funcargs", {}).get("sandbox"), "seen", None)
     if seen is not None and report.when == "call" and report.failed:
-        report.sections.append(("What the sandbox was asked", seen()))
+        report.sections.append(("Requests to the sandbox", seen()))
     return report
 
 

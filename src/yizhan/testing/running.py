@@ -26,7 +26,7 @@ T = TypeVar("T")
 class RunningSandbox:
     """Made as `RunningSandbox(**options)`, with the options of `Sandbox`; ends with `close()` or its `with` block.
 
-    Its methods wait until the sandbox has done what they ask. Where a test's own event loop has to answer meanwhile
+    Its methods wait until the sandbox has finished. Where a test's own event loop has to answer meanwhile
     (a webhook that lives in the test), call them through `asyncio.to_thread`.
     """
 
@@ -68,7 +68,7 @@ class RunningSandbox:
         """Turned by `clock.advance(seconds)` and `clock.set(seconds since the epoch)`, from any thread."""
         return self.sandbox.clock
 
-    # --- what was asked and what arrived ------------------------------------------------------------------------------
+    # --- requests and posts -------------------------------------------------------------------------------------------
 
     def calls(self, endpoint: str = "", **more: Any) -> int:
         """Return how often `endpoint` (a name, or a glob) was called; `more`: platform, target, status, since."""
@@ -93,16 +93,16 @@ class RunningSandbox:
     def wait_for(self, question: Callable[[], T], timeout: float = 30.0) -> T:
         """Ask until the answer is true (not empty, not 0), and return it: `wait_for(lambda: sandbox.posts(USER))`.
 
-        For what a bot does in its own time. In an async test that runs the bot on its own loop, call it through
+        For the actions of a bot in the background. In an async test that runs the bot on its own loop, call it through
         `asyncio.to_thread`. `timeout`: seconds, which only count when something is broken.
 
         Raises:
-            AssertionError: it did not become true; the text tells what was asked of the sandbox.
+            AssertionError: it did not become true; the text has the requests to the sandbox.
         """
         end = time.monotonic() + timeout
         while not (answer := question()):
             if time.monotonic() > end:
-                raise AssertionError(f"It did not happen within {timeout:g} s. The sandbox was asked:\n{self.seen()}")
+                raise AssertionError(f"It did not become true within {timeout:g} s. Requests:\n{self.seen()}")
             time.sleep(0.01)
         return answer
 
@@ -125,7 +125,7 @@ class RunningSandbox:
             raise LookupError(f"no bytes with the SHA-256 '{sha256}' have arrived")
         return found.read()
 
-    # --- what a person does -------------------------------------------------------------------------------------------
+    # --- people -------------------------------------------------------------------------------------------------------
 
     def users(self, count: int, account: str = "qqbot.main") -> list[str]:
         """Make people who know `account`; return the targets by which it reaches them."""
@@ -146,7 +146,7 @@ class RunningSandbox:
         kind: Kind = "file",
         name: str = "",
     ) -> str:
-        """Let somebody say something to the account, or in the group `to`; return the platform's own id of it."""
+        """Let a person write to the account, or in the group `to`; return the platform's own id of the message."""
         said = self.sandbox.say(
             platform, _split(sender)[1], _split(to)[1], text=text, media=media, kind=kind, name=name
         )
@@ -155,7 +155,7 @@ class RunningSandbox:
     def event(
         self, platform: str, event: str, sender: str | Target = "", *, to: str | Target = "bot", **fields: Any
     ) -> str:
-        """Let somebody do something other than writing text; return the platform's own id of it.
+        """Let a person do something other than writing text; return the platform's own id of the event.
 
         `event`: a kind of event such as `button_pressed`, or `raw`. `fields`: those of `POST /_sandbox/event`; media as
         `SaidMedia` with bytes in place of a blob.

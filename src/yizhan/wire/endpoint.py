@@ -31,7 +31,7 @@ Res = TypeVar("Res")
 
 
 class Envelope(Protocol):
-    """Ten lines per platform. `yizhan.wire.outcome` judges by HTTP status; an envelope looks at the body alone."""
+    """Ten lines per platform. `yizhan.wire.outcome` reads the HTTP status; an envelope reads the body alone."""
 
     @property
     def faults(self) -> FaultTable: ...

@@ -1,8 +1,8 @@
-"""Masks secrets in what is logged, recorded or shown.
+"""Masks secrets in logs, recordings and errors.
 
 A platform marks its secret fields (`Annotated[str, Secret()]`, `Query(secret=True)`); every endpoint that is declared
-adds those of its request and response. `declare_secrets` adds names that stand in no endpoint's struct: cookies,
-attributes of XML, fields of what is pushed.
+adds those of its request and response. `declare_secrets` adds names that no endpoint's struct has: cookies,
+attributes of XML, fields of pushed events.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def declare_secrets_of(*types: Any) -> None:
 
 
 def declare_secret_shape(pattern: str) -> None:
-    """Mask whatever matches `pattern` after its first group, for secrets that are recognizable wherever they stand."""
+    """Mask text that matches `pattern`, except its first group, for secrets that are recognized by their form."""
     _SECRETS.add_shape(pattern)
 
 

@@ -44,7 +44,7 @@ def field_of(error: msgspec.ValidationError) -> str:
 
 
 def explain(error: msgspec.ValidationError) -> str:
-    """Return what is wrong with a value: the field, and what it should be."""
+    """Return the mistake in a value: the field, and the expected type."""
     text, field = str(error), field_of(error)
     if _MISSING.search(text):
         return f"the field '{field}' is missing"

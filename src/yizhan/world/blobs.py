@@ -1,4 +1,4 @@
-"""Bytes that arrived: kept in a folder by SHA-256, taken in as they stream."""
+"""Bytes that arrived: kept in a folder by SHA-256, written as they stream."""
 
 from __future__ import annotations
 

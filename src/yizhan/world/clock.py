@@ -9,7 +9,7 @@ from typing import Any
 
 
 class TurnableClock:
-    """Real time plus an offset that tests and the sandbox turn; whoever sleeps on it wakes when it is turned past."""
+    """Real time plus an offset that tests and the sandbox turn; sleeps end when the clock is turned past their end."""
 
     def __init__(self, offset: float = 0.0) -> None:
         self._offset = offset
@@ -24,7 +24,7 @@ class TurnableClock:
         return self._offset
 
     def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
-        """Sleep from this call on, also where the clock is turned before what is returned is first awaited."""
+        """Sleep from this call on, also if the clock is turned before the returned coroutine is awaited."""
         return self._sleep_until(self.now() + seconds)
 
     async def _sleep_until(self, until: float) -> None:
@@ -42,11 +42,11 @@ class TurnableClock:
                 continue
             finally:
                 self._sleepers.discard(turned)
-        # Give others their turn even when there was nothing to wait for.
+        # Let other tasks run even if there was nothing to wait for.
         await asyncio.sleep(0)
 
     def advance(self, seconds: float) -> None:
-        """Turn the clock by `seconds` (negative turns it back) and wake whoever may be due."""
+        """Turn the clock by `seconds` (negative turns it back) and wake sleepers that may be due."""
         self._offset += seconds
         for sleeper in list(self._sleepers):
             loop = sleeper.get_loop()

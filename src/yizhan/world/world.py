@@ -51,9 +51,9 @@ class Post:
     number: int
     network: str
     platform: str
-    """By which platform it came in (or was made to be heard)."""
+    """The platform that received it (or on which a person said it)."""
     call: str
-    """By which call; `say` when a simulated person said it."""
+    """The call that sent it; `say` if a simulated person said it."""
     account: str
     """The platform's account it passed through, by the platform's id."""
     sender: str
@@ -138,7 +138,7 @@ class World:
         return self.networks[name]
 
     def post(self, **fields: Any) -> Post:
-        """Keep a message and tell whoever listens. Fields as in `Post`, without `number` and `at`."""
+        """Keep a message and call the listeners. Fields as in `Post`, without `number` and `at`."""
         fields.setdefault("at", self.now())
         post = Post(number=len(self.posts) + 1, **fields)
         self.posts.append(post)

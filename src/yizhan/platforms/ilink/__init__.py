@@ -2,7 +2,7 @@
 
 wire/     every call, struct and fault, by the chapters of the official package; how media are enciphered
 convert/  message → items and limits; received messages → events
-client/   `Calls` (the raw calls) and `Adapter` (what the engine drives)
+client/   `Calls` (the raw calls) and `Adapter` (for the engine)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
 """

@@ -77,7 +77,7 @@ class Composer(ABC):
     whole: ClassVar[re.Pattern[str] | None] = None
     """Text that is never cut, such as a written mention."""
     remedies: ClassVar[Mapping[str, str]] = {}
-    """By kind of segment: what to do instead, where `REMEDIES` does not suit."""
+    """Remedies by kind of segment, where `REMEDIES` does not suit."""
     notes: ClassVar[Mapping[str, str]] = {}
     """By kind of segment: the note on one that went as text, where the usual one does not suit."""
 
@@ -108,7 +108,7 @@ class Composer(ABC):
         return parts
 
     def takes(self, kind: str) -> bool:
-        """Return whether segments of `kind` go as what they are. Default: if there is a method for them.
+        """Return whether segments of `kind` are sent as such. Default: if there is a method for them.
 
         An override may look at the rules, for cards, Markdown and buttons.
         """
@@ -167,7 +167,7 @@ class Composer(ABC):
         return words.pieces(self.number("text.max_chars"), self.number("text.max_bytes"), self.whole)
 
     def answer(self, quote: Quote, words: Words) -> Iterator[Part]:
-        """Yield a quote with the text that answers it; text that is too long goes on without the quote."""
+        """Yield a quote with the text that answers it; the rest of a long text follows without the quote."""
         if not self.takes("quote"):
             self.refuse(quote)
         pieces = self.pieces(words)
@@ -198,7 +198,7 @@ class Composer(ABC):
         """Return the message of one piece of text."""
 
     def mention(self, mention: Mention) -> str:
-        """Return a mention as it stands in the text."""
+        """Return a mention as text."""
         self.refuse(mention)
 
     def quote(self, quote: Quote, piece: Piece) -> Part:
@@ -260,7 +260,7 @@ class Composer(ABC):
         return int(self.rules.get(name, 0)) if self.rules.limited else 0
 
     def refuse(self, segment: Segment, why: str = "", remedy: str = "") -> NoReturn:
-        """Raise Unsupported for `segment`, with the reason and what to do instead."""
+        """Raise Unsupported for `segment`, with the reason and the remedy."""
         kind = _kind(segment)
         reason = why or f"{self.title} has no such message"
         remedy = remedy or self.remedies.get(kind) or REMEDIES.get(kind, "Send its content as text.")
@@ -279,7 +279,7 @@ class Composer(ABC):
         return calls[native.call]
 
     def native_request(self, native: Native, request: type[Request], **fixed: Any) -> Request:
-        """Return the body of a native segment as `request`; `fixed` stands where the body says nothing else.
+        """Return the body of a native segment as `request`; `fixed` fills fields that the body lacks.
 
         Raises:
             Unsupported: the body does not fit; the text names the field and the fields that there are.

@@ -26,9 +26,9 @@ from yizhan.wire import (
 class JsonEnvelope:
     """`{"errcode": 0, "errmsg": "ok", …}`: `code` and `message` name the two fields.
 
-    `success` stands in every good answer; with `code` among it, an answer without a code is no answer of the platform.
-    Rows of `faults` that share a number are told apart by their words. `unreadable` answers malformed requests,
-    `too_large` bodies over the limit (`unreadable` if None).
+    Every successful answer has the fields of `success`; if `code` is one of them, an answer without it is not the
+    platform's. Rows of `faults` that share a number are distinguished by their words. `unreadable` answers
+    malformed requests, `too_large` bodies over the limit (`unreadable` if None).
     """
 
     faults: FaultTable

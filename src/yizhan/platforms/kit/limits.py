@@ -19,11 +19,11 @@ KINDS = frozenset({"text", "image", "video", "voice", "file", "sticker"})
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many sends are allowed, counted by whom, over which time. From `rules.toml`; data, not code.
+    """A number of sends that are allowed in some time. From `rules.toml`; data, not code.
 
-    `scope`: what is counted together: all of the account's sends of this `group`, those to one target, or the answers
-    to one message. `per_seconds`: a sliding window; None counts from `since` on. `until`: after that moment nothing may
-    be sent under this limit at all. All times in seconds since the epoch.
+    `scope` says which sends are counted together: all of the account's in this `group`, those to one target, or the
+    answers to one message. `per_seconds`: a sliding window; None counts from `since` on. `until`: after that
+    moment nothing may be sent under this limit at all. All times in seconds since the epoch.
     """
 
     name: str
@@ -60,7 +60,7 @@ def _kinds(message: Message) -> Iterator[str]:
 
 
 class SlidingWindows:
-    """The serving end of the limits: counts what was accepted, by name of the limit and by account or target."""
+    """The serving end of the limits: counts accepted calls by name of the limit and by account or target."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

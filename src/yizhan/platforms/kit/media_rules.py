@@ -1,6 +1,6 @@
-"""The conversion that media need before a platform takes them, chosen from what is known about the bytes. Pure.
+"""The conversion that media need before a platform takes them, chosen by the properties of the bytes. Pure.
 
-A recipe is a short text, so that it can stand in a `MediaNeed`, a stored handle and a table of variants:
+A recipe is a short text, which `MediaNeed`, stored handles and the table of variants contain:
 
     image;formats=jpeg+png;bytes=10485760;side=4096     a picture in one of these formats, at most this large
     image;formats=jpeg;animated=gif                     the same, but animations become a GIF
@@ -180,7 +180,7 @@ def choose(media: Media, rule: MediaRule) -> Choice:
 
 
 def check_of(rule: MediaRule) -> str:
-    """Return the recipe for a picture or a sound that goes as it is: the same checks as before a conversion."""
+    """Return the recipe for a picture or a sound that goes unchanged: the same checks as before a conversion."""
     return recipe("check", bytes=rule.bytes, seconds=rule.max_seconds)
 
 

@@ -98,7 +98,7 @@ class SandboxServer:
         """Return the id of a new person or group."""
         return f"{kind}_{self.world.hex(12)}"
 
-    # --- what the sandbox asks for ---
+    # --- the sandbox's interface ---
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
@@ -132,7 +132,7 @@ class SandboxServer:
         )
 
     def heard(self, post: Post) -> None:
-        """Push what a person said to the platform's clients. Default: nobody is told."""
+        """Push a person's message to the platform's clients. Default: nothing is pushed."""
 
     def people(self, kind: Literal["user", "group"], count: int) -> list[str]:
         """Create people or groups, and return the ids by which this platform addresses them."""

@@ -1,8 +1,8 @@
 """ohwxapi ("OH WX API", MagicCgi): a gateway that holds WeChat accounts and takes numbered commands over HTTP.
 
 wire/     every command, struct and fault, by the chapters of the vendor's table of contents
-convert/  message → commands and limits; what is pushed → events
-client/   `Adapter` (what the engine drives; its `run` gives any command)
+convert/  message → commands and limits; pushes → events
+client/   `Adapter` (for the engine; its `run` gives any command)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
 """

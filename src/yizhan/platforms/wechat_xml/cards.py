@@ -28,7 +28,7 @@ def compose_card(card: Card, items: Sequence[RecordItem] = ()) -> str:
         ("url", card.url),
         *([("dataurl", card.url)] if type_ == SONG else []),
         ("appattach", [("totallen", "0"), ("attachid", ""), ("fileext", "")]),
-        # As text, since the inner document stands escaped in the outer one.
+        # As text, since the inner document is escaped in the outer one.
         *([("recorditem", _record(card, items))] if items else []),
     ]
     return f'<appmsg appid="" sdkver="0">{write(nodes)}</appmsg>'

@@ -156,7 +156,7 @@ def compose_channel_video(video: ChannelVideo, dialect: Dialect = WECHATSDK) -> 
         ("url", CData(video.url)),
         ("thumbUrl", CData(video.thumb_url)),
         ("coverUrl", CData(video.cover_url)),
-        # What is not known is left out: as 0 it would be shown.
+        # Unknown values are left out: a 0 would be shown.
         *([("width", f"{video.width}.0"), ("height", f"{video.height}.0")] if video.width and video.height else []),
         *([("videoPlayDuration", str(video.duration_seconds))] if video.duration_seconds else []),
     ]

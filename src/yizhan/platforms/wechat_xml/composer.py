@@ -32,7 +32,7 @@ class WeChatComposer(Composer):
         """Return `compose(card)`.
 
         Raises:
-            Unsupported: a field of the card cannot stand in XML, or is missing.
+            Unsupported: a field of the card cannot be written as XML, or is missing.
         """
         try:
             return compose(card)

@@ -117,7 +117,7 @@ EMOJI = {
 }
 """Words by code."""
 
-# A code of letters ends where no letter or digit follows, so that `/:version` in a route stays as it is.
+# A code of letters ends where no letter or digit follows, so that `/:version` in a route is not replaced.
 _CODE = re.compile(
     "|".join(
         re.escape(code) + ("(?![A-Za-z0-9])" if re.fullmatch("/:[a-zA-Z]+", code) else "")

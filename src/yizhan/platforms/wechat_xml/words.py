@@ -26,7 +26,7 @@ def at_users(mentioned: Sequence[str]) -> list[str]:
 
 
 def mentioned_ids(source: str) -> list[str]:
-    """Return the ids in `atuserlist` of `<msgsource>`; `all` stands for everybody."""
+    """Return the ids in `atuserlist` of `<msgsource>`; `all` is everyone."""
     found = _AT_USERS.search(source)
     names = [name.strip() for name in (found[1] if found else "").split(",")]
     return ["all" if name == EVERYONE else name for name in names if name]

@@ -1,8 +1,8 @@
-"""WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls told apart by a number.
+"""WeChatSDK: a local HTTP API inside a running Windows WeChat client, one path, calls distinguished by a number.
 
 wire/     every call, struct and fault, by the vendor's chapters
 convert/  messages to calls, pushes to events
-client/   `Adapter` (what the engine drives; its `call` makes any call)
+client/   `Adapter` (for the engine; its `call` makes any call)
 server/   the same wire over a world, for the sandbox
 rules.toml  the limits, by date
 """

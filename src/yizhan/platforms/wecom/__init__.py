@@ -24,7 +24,7 @@ class Settings(ProxiedSettings, frozen=True, kw_only=True):
     """One robot, which is in one group. Its target is always `wecom.NAME/group/me`."""
 
     key: Annotated[str, Secret()]
-    """The part of the robot's address behind `key=`. Anybody who has it can post to the group."""
+    """The part of the robot's address behind `key=`. Anyone who has it can post to the group."""
     base_url: str = "https://qyapi.weixin.qq.com"
     """Scheme and host of the robot's address."""
 

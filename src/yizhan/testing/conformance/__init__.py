@@ -3,7 +3,7 @@
     python -m pytest --pyargs yizhan.testing.conformance --conform pigeon
 
 `--conform` names registered platforms, several with commas; without it all of them are tested. The tests want the extra
-`yizhan[testing]`. They need no network: what they send goes to a sandbox on the loopback interface.
+`yizhan[testing]`. They need no network: messages go to a sandbox on the loopback interface.
 
 * `test_wire`: each call reads back what it wrote, is served, names its source; each fault arrives as its meaning.
 * `test_compose`: a segment composes where the capabilities name it; limits can be lifted; settings are documented.

@@ -1,6 +1,6 @@
-"""The client end of one bot: `Adapter` is what the engine drives, `Calls` the raw calls.
+"""The client end of one bot: `Adapter` for the engine, `Calls` for raw calls.
 
-login (a code is scanned) · poll (what comes in)
+login (a code is scanned) · poll (receiving) · window
 """
 
 from yizhan.platforms.ilink.client.adapter import Adapter

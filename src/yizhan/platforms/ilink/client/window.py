@@ -1,4 +1,4 @@
-"""The window of each conversation, as far as it is known here: when the person wrote, and what the platform said."""
+"""The window of each conversation, by the person's last message and the platform's refusals."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def parse(raw: Any, account: str, now: float) -> Event:
 
 
 def _names(message: wire.WeixinMessage, bot: str | None) -> bool:
-    """Return whether an item mentions `bot`; the list is empty in all live messages so far, for want of groups."""
+    """Return whether an item mentions `bot`; without groups, the list is empty in all live messages so far."""
     return bool(bot) and any(bot in (item.at_bot_username_list or ()) for item in message.item_list or ())
 
 

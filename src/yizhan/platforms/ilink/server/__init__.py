@@ -1,7 +1,7 @@
 """The serving end: a simulated iLink with its CDN on the same origin.
 
-bots (sessions and people) · logins (codes, and the phone that scans them) · messages, with outbound (checks of what
-bots send) and inbound (what people send) · cdn · cursor (the inside of the polls' cursor) · state
+bots (sessions and people) · logins (codes, and the phone that scans them) · messages, with outbound (checks of bots'
+messages) and inbound (messages of people) · cdn · cursor (the inside of the polls' cursor) · state
 
 Every answer follows the rules of that moment. A terse refusal carries its reason in the header `x-sandbox-why`.
 """
@@ -66,7 +66,7 @@ class Server(SandboxServer):
             # Clients that join a base with a slash at its end to a path with one at its beginning are served, too.
             self.router.add(replace(endpoint, path="/" + endpoint.path), handler)
 
-    # --- what the sandbox asks for ---
+    # --- the sandbox's interface ---
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""

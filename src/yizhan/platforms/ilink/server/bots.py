@@ -36,7 +36,7 @@ class Bots:
         """Return the id of a new message."""
         return next(self._ids)
 
-    # --- who asks, and for whom ---
+    # --- bots and chats of requests ---
 
     def asking(self, call: Call[Any]) -> Bot:
         """Return the bot whose token a request carries.

@@ -114,6 +114,6 @@ class Logins:
         self.codes.clear()
 
     def wake_all(self) -> None:
-        """Answer held status requests with the state as it is."""
+        """Answer held status requests with the current state."""
         for state in self.codes.values():
             state.bell.ring()

@@ -1,4 +1,4 @@
-"""Messages both ways, and what goes with a conversation: its configuration, typing, presence."""
+"""Messages both ways, and the configuration, typing and presence of conversations."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Messages:
         return items
 
     def deliver_raw(self, bot: Bot, message: wire.WeixinMessage) -> str:
-        """Deliver `message` to the bot as it is, with an id if it has none; return the id."""
+        """Deliver `message` to the bot unchanged, with an id if it has none; return the id."""
         id = message.message_id or self._bots.next_id()
         bot.inbox.append(msgspec.structs.replace(message, seq=len(bot.inbox) + 1, message_id=id))
         bot.bell.ring()

@@ -33,7 +33,7 @@ class OutboundChecks:
     def posts_of(self, message: wire.WeixinMessage, bot: Bot, chat: Chat) -> list[dict[str, Any]]:
         """Return the posts that `message` becomes, as fields of `Post`.
 
-        `extra["shown"]` says what the phone does with it: `yes`, `no`, `grey` (a picture that cannot be opened) or
+        `extra["shown"]` says how the phone shows it: `yes`, `no`, `grey` (a picture that cannot be opened) or
         `failed`; thread Lingtai-AI/lingtai#82 has the ladder.
 
         Raises:

@@ -33,7 +33,7 @@ def media_key(secret: str, sha256: str) -> bytes:
     """Return the key for some bytes: one per account and content.
 
     The same content always becomes the same ciphertext, so a CDN that merges equal uploads cannot hand out a blob that
-    another key made; nobody without `secret` can tell whether two accounts sent the same bytes.
+    another key made; without `secret` it cannot be told whether two accounts sent the same bytes.
     """
     return hmac.digest(secret.encode(), f"media {sha256}".encode(), "sha256")[:KEY_BYTES]
 

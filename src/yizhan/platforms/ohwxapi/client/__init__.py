@@ -1,4 +1,4 @@
-"""The client end of one account behind a gateway: `Adapter` is what the engine drives; its `run` gives any command.
+"""The client end of one account behind a gateway: `Adapter`, for the engine; its `run` gives any command.
 
 line (the WebSocket: pushes, and commands where a gateway takes them there only) · download (bytes inside of an answer)
 """

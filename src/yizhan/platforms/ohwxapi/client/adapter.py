@@ -132,7 +132,7 @@ class Adapter(HttpAdapter):
     # --- receiving ---
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in over the WebSocket, and what comes back of one's own as `sent`."""
+        """Yield events of the WebSocket; echoes of the account's own messages are `sent`."""
         async for text in self.line.pushes():
             push = wire.read_push(text)
             if push is None and '"CurrentPacket"' in text:
@@ -146,7 +146,7 @@ class Adapter(HttpAdapter):
                 yield change
 
     async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """Yield the bytes of what an event refers to.
+        """Yield the bytes of received media.
 
         Raises:
             Unsupported: it names nothing that can be fetched, or the gateway keeps the file on its own machine.
@@ -220,7 +220,7 @@ class Adapter(HttpAdapter):
         page = f"{self.caller.base('api')}/v2/login/getqrcode?isIPad=2&wxid={self.wxid}"
         answer = await self.caller.exchange(wire.GET_LOGIN_QR_CODE, wire.GetLoginQrCode(wxid=self.wxid, json="1"))
         self.caller.read(wire.GET_LOGIN_QR_CODE, answer)
-        # The gateway shows a page with a picture; only our own sandbox also says what stands in it.
+        # The gateway shows a page with a picture; only our own sandbox also gives its text.
         text = ""
         if answer.content_type == "application/json":
             text = msgspec.json.decode(answer.data)["ResponseData"].get("QrCodeText", "")

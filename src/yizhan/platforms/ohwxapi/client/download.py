@@ -13,7 +13,7 @@ _ESCAPE = re.compile(rb"\\u([0-9a-fA-F]{4})|\\(.)")
 
 
 class Base64Field:
-    """`bytes_in` yields the field's bytes; `rest` is what is left, or all when there is no such field."""
+    """`bytes_in` yields the field's bytes; `rest` has the other fields, or all when there is no such field."""
 
     def __init__(self) -> None:
         self.rest = b""

@@ -186,7 +186,7 @@ class Line:
 
 
 async def _inlined(parameters: Struct, max_bytes: int) -> Struct:
-    """Media in a frame is text like everything else; what cannot fit is not read."""
+    """Media in a frame is text like everything else; media that cannot fit is not read."""
     changes: dict[str, Any] = {}
     for name in parameters.__struct_fields__:
         value = getattr(parameters, name)

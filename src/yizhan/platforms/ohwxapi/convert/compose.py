@@ -76,7 +76,7 @@ def compose(message: Message, target: Target, rules: Rules, *, over_socket: bool
     `over_socket`: commands travel over the WebSocket, so that media must fit into a frame.
 
     Raises:
-        Refused: something in it has no way to travel; the text says what would work.
+        Refused: a segment cannot be sent; the text says what would work.
     """
     return CommandComposer(target, rules, over_socket=over_socket).compose(message)
 

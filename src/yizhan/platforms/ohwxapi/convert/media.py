@@ -1,4 +1,4 @@
-"""The media that the gateway takes, from the rules: other media are made to fit before compose sees them. Pure."""
+"""The media that the gateway accepts, by the rules: others are converted before `compose` sees them. Pure."""
 
 from __future__ import annotations
 

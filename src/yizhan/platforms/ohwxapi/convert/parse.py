@@ -30,7 +30,7 @@ ACCEPT = 3
 
 
 def parse(push: wire.Push, raw: Mapping[str, Any], account: str, wxid: str, now: float) -> Event:
-    """Return what a push says. Media stand as `Forward`, so that it can be fetched or sent on."""
+    """Return the message of a push. Media are `Forward` segments, which can be downloaded or sent on."""
     data = push.CurrentPacket.Data
     if data.EventName == EventName.MSG_NEW and data.AddMsg is not None:
         return _message(data.AddMsg, raw, account, wxid)

@@ -56,7 +56,7 @@ def _measured(kind: str, reference: dict[str, Any], media: MediaXml) -> Forward:
 
 
 def download_of(reference: Mapping[str, Any]) -> wire.CdnDownload:
-    """Return the download of what an event refers to.
+    """Return the download of received media.
 
     Raises:
         Unsupported: it names nothing that the CDN holds.

@@ -54,7 +54,7 @@ class Server(SandboxServer):
         self._player = EventPlayer(self.accounts, self.messages, self.contacts, self.cdn)
         self._serve_all()
 
-    # --- what the sandbox asks for ---
+    # --- the sandbox's interface ---
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""

@@ -82,7 +82,7 @@ class Accounts:
     # --- whom it can reach ---
 
     def kind_of(self, account: Account, id: str) -> Literal["user", "group"]:
-        """Return what the recipient is; a Fault if the account cannot write to it."""
+        """Return the kind of a recipient; a Fault if the account cannot write to it."""
         if id.endswith("@chatroom"):
             self.group(account, id)
             return "group"
@@ -118,7 +118,7 @@ class Accounts:
     # --- logging in ---
 
     def start_login(self, wxid: str) -> Login:
-        """Return a new code; it confirms by itself unless logins are played by hand."""
+        """Return a new code; it confirms by itself unless logins are manual."""
         login = Login(self.world.hex(20), wxid, self.world.now() + float(self.server.rules["login.seconds"]))
         self.logins[login.uuid] = login
         if not self.manual:

@@ -216,7 +216,7 @@ class Messages:
         return Draft("say", MsgType.APP, as_received(xml, sender), "file", text, name, media, extra={"xml": xml})
 
     def _with_names(self, draft: Draft, group: Group) -> Draft:
-        """Add mentions of the accounts whose `@name` stands in the text."""
+        """Add mentions of the accounts whose `@name` is in the text."""
         called = tuple(a.wxid for a in self.accounts.in_group(group) if f"@{a.name}" in draft.text)
         if not called:
             return draft

@@ -160,7 +160,7 @@ def _number(value: Any) -> int:
 
 
 async def _with_id(answer: HttpResponse, request_id: Any) -> str:
-    """The answer as a frame: the id stands between the two others, never last."""
+    """Return the answer as a frame: the id is between the two others, never last."""
     parts = msgspec.json.decode(await _whole(answer), type=_Answer)
     frame = wire.SocketAnswer(
         CgiBaseResponse=parts.CgiBaseResponse,

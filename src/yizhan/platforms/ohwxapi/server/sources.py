@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Bytes that were taken in, and what the source called them."""
+    """Bytes that were read, and their name at the source."""
 
     blob: Blob
     name: str = ""

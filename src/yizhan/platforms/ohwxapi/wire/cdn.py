@@ -1,4 +1,4 @@
-"""The CDN: upload once, send the answer to many; download what a message names. Both are called with `CgiCmd` 0.
+"""The CDN: upload once, send the answer to many; download the media of a message. Both are called with `CgiCmd` 0.
 
 Sources: page "upload CDN file" (its head), WeChatAgents_go: struct/assembleMessage.go, AssistantX: common/wechat.py.
 """
@@ -43,7 +43,7 @@ class CdnUpload(Struct, kw_only=True, omit_defaults=True):
 
 
 class CdnDownload(Struct, kw_only=True, omit_defaults=True):
-    """Fetch what a received message names: by `FileId` and `AesKey`, or a voice by its whole XML.
+    """Download the media of a received message: by `FileId` and `AesKey`, or a voice by its whole XML.
 
     With `FileName` the file is written on the gateway's machine; without it the bytes come back too.
     """

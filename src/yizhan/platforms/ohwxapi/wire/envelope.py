@@ -50,8 +50,8 @@ CLIENT_G = "yitiaoaishuijiaodexianyu/WeChatAgents_go: struct/assembleMessage.go"
 CLIENT_T = "turbolisten/turbo-bot-service: WxBotApi.java"
 NATIVE = "contents of the vendor's site; number of WeChat's own command; parameters proposed"
 
-# Every failure but one is -2: a client waits for ever when it sees anything besides 0 and -2. The cases are told apart
-# by their text. Source: WeChatAgents_go: wxRobot/controller.go; the texts are proposals.
+# Every failure but one is -2: a client waits for ever when it sees anything besides 0 and -2. Their text tells the
+# cases apart. Source: WeChatAgents_go: wxRobot/controller.go; the texts are proposals.
 FAILED = FaultCode(-2, "failed", means=Rejected)
 TRANSPORT = FaultCode(-1, "transport error", means=OutcomeUnknown)
 UNKNOWN_COMMAND = FaultCode(-2, "CgiCmd not support")
@@ -207,7 +207,7 @@ def command(
 ) -> Command[Parameters, Result]:
     """Return the endpoint of one `CgiCmd`.
 
-    `funcname` and `timeout` stand in the query and are not looked at; the upload is called without them.
+    `funcname` and `timeout` are in the query and are not read; the upload is called without them.
     """
     CODEC.learn(parameters)
     usual: list[Any] = [("timeout", Annotated[str, Query()], "10"), ("funcname", Annotated[str, Query()], "MagicCgi")]

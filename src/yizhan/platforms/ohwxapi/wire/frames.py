@@ -137,7 +137,7 @@ def read_push(text: str) -> Push | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     try:
-        # What a gateway does not know it may write as null.
+        # A gateway may write unknown values as null.
         return msgspec.convert(_without_nulls(_any.decode(text)), Push, strict=False)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError, RecursionError):
         return None

@@ -37,13 +37,13 @@ class SendAppMsg(Struct, kw_only=True, omit_defaults=True):
     AppMsgXml: str = ""
     """Begins at the `appmsg` node; siblings may follow it."""
     MsgType: int
-    """49 whatever the card is; the first generation also used 57 for quotes, and 42 is a contact card."""
+    """49 for every card; the first generation also used 57 for quotes, and 42 is a contact card."""
     Content: str = ""
     """The first generation's name of `AppMsgXml`."""
 
 
 class SendMsg(Struct, kw_only=True, omit_defaults=True):
-    """522: text (`MsgType` 1), or a contact card (42) whose XML stands in `Content`."""
+    """522: text (`MsgType` 1), or a contact card (42) whose XML is in `Content`."""
 
     ToUserName: str
     Content: str
@@ -52,7 +52,7 @@ class SendMsg(Struct, kw_only=True, omit_defaults=True):
     AtUsers: str | list[str] | UnsetType = UNSET
     """Mentioned members' wxids, joined by commas; `""` for none, `notify@all` for everyone. A list is read too.
 
-    The visible `@nick` must stand in `Content`; the gateway does not add it.
+    The visible `@nick` must be in `Content`; the gateway does not add it.
     """
 
 

@@ -4,7 +4,7 @@ async with Bot("102000001", secret) as bot:
     uploaded = await bot.group.files(group_openid, file_type=1, url="https://…/a.png")
     await bot.group.post_message(group_openid, media=uploaded)
 
-The names of the vendor's Node SDK stand beside the Python names: `bot.groupApi.postMessage(group_openid, {…})`.
+The names of the vendor's Node SDK exist beside the Python names: `bot.groupApi.postMessage(group_openid, {…})`.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class Sender:
 
 
 def naming_the_rule(error: ContentRefused, rules: Rules) -> ContentRefused:
-    """Return a refusal for length with the rule that cures it; any other refusal as it is."""
+    """Return a refusal for length with the rule that avoids it; any other refusal unchanged."""
     if error.fault is None or error.fault.row not in LENGTH_FAULTS:
         return error
     limit = rules.number("text.max_chars")

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_CONCURRENCY = 8
-"""Parts sent side by side, whatever the platform allows."""
+"""Parts sent side by side at most, also if the platform allows more."""
 MAX_RETRY_SECONDS = 600.0
 MAX_FAILURES = 3
 """Failures of one step before the upload fails; the outbox then tries the whole upload again."""

@@ -12,7 +12,7 @@ from yizhan.platforms.qqbot.wire.messages import SendMessage
 
 @dataclass(frozen=True, slots=True)
 class NativeBody:
-    """A body of the caller's own making, sent as it is."""
+    """A body of the caller's own, sent unchanged."""
 
     call: str
     fields: dict[str, Any]

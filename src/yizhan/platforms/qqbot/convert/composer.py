@@ -38,7 +38,7 @@ from yizhan.platforms.qqbot.wire.messages import MessageReference
 from yizhan.platforms.rules import Rules
 
 MARKUP = re.compile(r"<qqbot-at-[^>]*>|&\w+;")
-"""Text that stands for one thing and is not cut: mentions, and characters that are written as names."""
+"""Text that is never cut: mentions, and emoji that are written as names."""
 _SPECIAL = re.compile(rf"({MARKUP.pattern})|([\\`*_~\[\]#>|]|(?m:^)[-+](?=\s)|(?<=\d)\.(?=\s))")
 
 

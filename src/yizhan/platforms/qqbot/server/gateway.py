@@ -135,7 +135,7 @@ class Gateway:
     async def _handle(self, frame: Frame, session: Session | None, http: HttpRequest, socket: Socket) -> Session | None:
         match frame.op:
             case Op.HEARTBEAT:
-                # Clients differ in the pace, and in where the number stands: `d`, `s`, or nowhere.
+                # Clients differ in the pace, and in the place of the number: `d`, `s`, or nowhere.
                 await socket.send(encode_frame(Frame(Op.HEARTBEAT_ACK)))
                 return session
             case Op.IDENTIFY:

@@ -30,7 +30,7 @@ class Tokens:
         self.current = ""
 
     async def issue(self, call: Call[AppSecret]) -> AccessToken:
-        """Return the current token; in its last minute a new one, beside which the old one stays valid to its end."""
+        """Return the current token; in its last minute a new one, and the old one stays valid until it expires."""
         if not call.http.header("content-type").lower().startswith("application/json"):
             raise Fault(faults.APPID_INVALID)
         if call.request.appId != self.state.app_id:

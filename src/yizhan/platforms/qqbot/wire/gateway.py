@@ -93,7 +93,7 @@ class Intents(IntFlag):
 
 
 class CloseCode(Struct, frozen=True):
-    """A close code, and the ways in which a client may go on."""
+    """A close code, and the ways in which a client may continue."""
 
     code: int
     meaning: str

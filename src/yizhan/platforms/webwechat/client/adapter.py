@@ -239,7 +239,7 @@ class Adapter(BaseAdapter):
         return f"{session.nick or session.me} (uin {session.uin})"
 
     async def _resume(self) -> None:
-        """Check that the stored session is still valid, and store what has changed."""
+        """Check that the stored session is still valid, and store its changes."""
         session = self.webwx.ready
         inited = await self.webwx.webwxinit()
         self._contacts.book.add(inited.ContactList)

@@ -28,7 +28,7 @@ MAX_REFUSED_SYNCS = 5
 
 
 class Position(Struct):
-    """The position in the stream of one login, as it is stored."""
+    """The stored position in the stream of one login."""
 
     scope: str
     key: SyncKeys

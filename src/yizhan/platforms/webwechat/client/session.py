@@ -1,4 +1,4 @@
-"""A logged-in session, as it is stored over restarts."""
+"""A logged-in session, which is stored over restarts."""
 
 from __future__ import annotations
 

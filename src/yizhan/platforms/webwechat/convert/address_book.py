@@ -58,7 +58,7 @@ class AddressBook:
     def find(self, kind: str, id: str) -> str | None:
         """Return the UserName of a target's id, or None if there is no such contact.
 
-        A UserName of this login or a built-in one stands for itself; else remarks are searched before nicknames.
+        A UserName of this login or a built-in one is used directly; else remarks are searched before nicknames.
 
         Raises:
             UnknownTarget: several contacts have that name; the text lists them.
@@ -109,7 +109,7 @@ class AddressBook:
         return display_name(contact.RemarkName or contact.NickName) if contact is not None else ""
 
     def member(self, room: str, name: str) -> str | None:
-        """Return the UserName of the member of `room` called `name`; a UserName stands for itself."""
+        """Return the UserName of the member of `room` called `name`; a UserName is returned unchanged."""
         if name.startswith("@"):
             return name
         found = [m.UserName for m in self._members(room) if name in _names_of(m)]

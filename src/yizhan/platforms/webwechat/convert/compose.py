@@ -98,7 +98,7 @@ class WebComposer(WeChatComposer):
         return self.texts(words.prefixed(self._quoted_text(quote)), QUOTE_NOTE)
 
     def _quoted_text(self, quote: Quote) -> str:
-        """Return the quoted text in the form of clients without quote cards, to stand above an answer."""
+        """Return the quoted text in the form of clients without quote cards, to be put above an answer."""
         if not quote.text.strip():
             self.refuse(quote, "web WeChat sends a quote as text, and this one has none", "Give Quote(text=…).")
         name = quote.sender_name or ("" if quote.sender.startswith("@") else quote.sender)

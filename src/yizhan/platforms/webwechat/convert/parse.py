@@ -214,5 +214,5 @@ def recalled_id(added: AddMsg) -> str:
         return ""
     if revoked is None:
         return ""
-    # 0 stands for "the last own message" and identifies none.
+    # 0 means "the last own message" and identifies none.
     return next((id for id in (revoked.local_id, revoked.message_id) if id not in ("", "0")), "")

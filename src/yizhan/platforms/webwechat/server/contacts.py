@@ -164,7 +164,7 @@ class ContactCalls(ServerState):
         if recipient is None:
             raise Fault(BAD_PARAMETER)
         person = self.network.people.get(recipient.id) if recipient.sort == "person" else None
-        # Pinning without RemarkName erases the remark: the field counts whatever CmdId says.
+        # Pinning without RemarkName erases the remark: the field counts for every CmdId.
         if person is not None and person.remark != call.request.RemarkName:
             person.remark = call.request.RemarkName[:100]
             push_changed(self, person)

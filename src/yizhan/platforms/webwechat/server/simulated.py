@@ -246,7 +246,7 @@ class SimulatedPeople(ServerState):
         return id
 
     async def _play_leave(self, event: SimulatedEvent) -> str:
-        """Let a person leave. The room's list of members changes; nobody is told, as in WeChat."""
+        """Let a person leave. The room's list of members changes without a notice, as in WeChat."""
         person, group = self._person(event.sender), find_group(self.network, event.to)
         group.members[:] = [member for member in group.members if member != person.id]
         push_changed(self, group)
@@ -270,7 +270,7 @@ class SimulatedPeople(ServerState):
         return event.event
 
     async def _push_raw(self, event: SimulatedEvent) -> str:
-        """Push `body` as an entry of AddMsgList, from the person `from` where it names nobody."""
+        """Push `body` as an entry of AddMsgList, from the person `from` if it names no sender."""
         try:
             message = msgspec.convert(dict(event.body), AddMsg)
         except msgspec.ValidationError as error:

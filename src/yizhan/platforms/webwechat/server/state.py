@@ -1,4 +1,4 @@
-"""The state behind all calls: accounts, sessions, messages, files; who asks, and who is told."""
+"""The state behind all calls: accounts, sessions, messages, files, and the sessions that are notified."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ServerState(SandboxServer):
         return session
 
     def shown_target(self, http: HttpRequest, user_name: str) -> str:
-        """Return the stable name of a request's UserName; the UserName itself if nobody has it."""
+        """Return the stable name of a request's UserName; the UserName itself if it is unknown."""
         asking = self.sessions.get(http.cookies().get("wxsid", ""))
         for session in [asking] if asking is not None else list(self.sessions.values()):
             recipient = session.names.recipient(user_name)

@@ -44,7 +44,7 @@ def unescape_content(content: str) -> str:
 
 
 def display_name(name: str) -> str:
-    """Return a NickName or RemarkName as it is displayed."""
+    """Return a NickName or RemarkName as displayed."""
     return html.unescape(_EMOJI.sub(_emoji, name))
 
 

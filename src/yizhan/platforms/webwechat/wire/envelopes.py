@@ -1,6 +1,6 @@
 """The shapes of a response: JSON with a BaseResponse, JavaScript assignments, XML in a redirect, raw bytes.
 
-Every envelope is stateless; one instance of each stands at the end of the module.
+Every envelope is stateless; one instance of each is at the end of the module.
 """
 
 from __future__ import annotations

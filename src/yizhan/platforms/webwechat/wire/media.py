@@ -20,7 +20,7 @@ RECEIVE_DOC = "iKuiki/wwdk: doc/protocol/receive.md"
 PICTURE, MOVIE, DOCUMENT = "pic", "video", "doc"
 """The form field `mediatype`. A gif must be a `doc`: uploaded as `pic`, another picture arrives."""
 ATTACHMENT = 4
-"""MediaType of every upload, whatever its kind."""
+"""MediaType of uploads of every kind."""
 UPLOAD_TYPE = 2
 CHECK_FILE_TYPE = 7
 

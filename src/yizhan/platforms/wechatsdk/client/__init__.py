@@ -1,4 +1,4 @@
-"""The client end of one account behind a local API: `Adapter` is what the engine drives; its `call` makes any call.
+"""The client end of one account behind a local API: `Adapter`, for the engine; its `call` makes any call.
 
 folder (files that both machines see) · listen, tcp (listeners for pushes)
 """

@@ -121,7 +121,7 @@ class Adapter(HttpAdapter):
     # --- receiving ---
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in. A listener is opened and registered with the client, unless events are `off`."""
+        """Yield received events. A listener is opened and registered with the client, unless events are `off`."""
         if self.settings.events == "off":
             while True:
                 yield await self._events.get()
@@ -134,7 +134,7 @@ class Adapter(HttpAdapter):
     def receive_push(self, body: bytes | str | Mapping[str, Any]) -> None:
         """Take a push that came another way, such as over a handler that another program registered.
 
-        What does not have the documented shape is logged and left out.
+        Events without the documented shape are logged and left out.
         """
         try:
             raw: Any = body if isinstance(body, Mapping) else msgspec.json.decode(body)
@@ -158,7 +158,7 @@ class Adapter(HttpAdapter):
         self._put(Event(f"login_lost:{int(now)}", EventKind.LOGIN_LOST, self.name, now, raw={"reason": why}))
 
     async def open_reference(self, reference: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        """Yield the bytes of what an event refers to: the client fetches them into the shared folder.
+        """Yield the bytes of received media: the client downloads them into the shared folder.
 
         Raises:
             Unsupported: it names nothing that can be fetched, or the file did not appear on this side.

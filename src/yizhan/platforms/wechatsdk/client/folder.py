@@ -105,7 +105,7 @@ class SharedFolder:
             self._own = None
 
     def explain(self, theirs: str) -> str:
-        """Say why the client may not see a file, and what to set."""
+        """Return why the client may not see a file, and the setting to change."""
         return (
             f"Media goes by path on the machine of the WeChat client, which was told {theirs!r}. When it runs on "
             "another, set shared_folder to a folder that both see, and client_folder to its path over there."

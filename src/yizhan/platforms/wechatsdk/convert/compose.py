@@ -52,7 +52,7 @@ def compose(message: Message, target: Target, rules: Rules) -> Sequence[Part]:
     """Return the parts of `message`. Text and mentions side by side share one; a quote takes the text after it.
 
     Raises:
-        Refused: something in it has no way to travel; the text says what would work.
+        Refused: a segment cannot be sent; the text says what would work.
     """
     return CallComposer(target, rules).compose(message)
 

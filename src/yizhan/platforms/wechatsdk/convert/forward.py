@@ -1,4 +1,4 @@
-"""Sending on what came in, by the reference that its event has: no download, no upload."""
+"""Sending received media on, by the reference of their event: no download, no upload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_CHECK_VALUE = "Sent on by the reference that came in, which lacks the CDN's 
 
 
 def sent_on(forward: Forward, to: str) -> tuple[Draft, str]:
-    """Return the call that sends on what was received, and what the receipt should say about it.
+    """Return the call that sends received media on, and the note for the receipt.
 
     A file goes as its card, and voice with all that its forward wants. No message has the check values that forwards of
     pictures (`filecrc`) and of videos (`encryptfilemd5` as well) want: they go as 0 or empty.

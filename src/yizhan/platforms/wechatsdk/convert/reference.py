@@ -12,7 +12,7 @@ from yizhan.platforms.wechatsdk import wire
 from yizhan.wire.filename import safe_name
 
 _LARGE_FROM = 25 << 20
-"""From here on a received file is of another type; the vendor's own border, whatever the rules say."""
+"""From here on a received file is of another type; the vendor's own limit, which the rules do not change."""
 
 
 def forward_of(message_type: int, content: str) -> Forward | None:

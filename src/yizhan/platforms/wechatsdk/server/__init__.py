@@ -1,8 +1,8 @@
 """The serving end: one logged-in WeChat client with its local API, over a world.
 
 By the vendor's chapters: account · sending · contacts · groups · labels · cdn. `saying` plays people, `pushes` tells
-who registered, `book` is the account's view of the world; `paths` and `sql` fence in what callers name; `calls` is what
-a chapter hands over.
+registered handlers, `book` is the account's view of the world; `paths` and `sql` bound the callers' paths and SQL;
+`calls` is the interface of a chapter.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Server(SandboxServer):
         for endpoint, answerer in (*self.account.calls_before_login, *self.pushes.calls_before_login):
             self._serve(endpoint, answerer, before_login=True)
 
-    # --- what the sandbox asks of every platform ---
+    # --- the sandbox's interface ---
 
     async def say(
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
@@ -129,7 +129,7 @@ class Server(SandboxServer):
         await self.pushes.close()
         self.folders.close()
 
-    # --- what stands around every call ---
+    # --- around every call ---
 
     def _serve(self, endpoint: Endpoint[Any, Any], handler: Answerer, *, before_login: bool = False) -> None:
         """Serve one interface under both spellings of the path, in answers that name the account."""

@@ -195,7 +195,7 @@ class Account:
         }
 
     def _scan_event(self, uuid: str, state: int, words: str, more: dict[str, Any] | None = None) -> None:
-        # A client recognises the event by the word "scan" in the text.
+        # A client recognizes the event by the word "scan" in the text.
         self.push(wire.PUSH_LOGIN, {"step": 0, "state": state, "uuid": uuid, "desc": words, **(more or {})})
 
 

@@ -13,5 +13,5 @@ Calls: TypeAlias = list[tuple[Endpoint[Any, Any], Answerer]]
 
 
 def refused(row: FaultCode, why: str) -> Fault:
-    """Return the fault of a row with what was wrong behind the row's own words."""
+    """Return the fault of a row, with the mistake behind the row's own words."""
     return Fault(row, f"{row.message}: {why}")

@@ -27,7 +27,7 @@ _BLOCK = 1 << 20
 _THUMBNAIL_BYTES = 3120
 """Size that is told for a thumbnail; the sandbox makes none."""
 _LONGEST_VOICE = 3600 * 50
-"""Packets that are counted: an hour. What claims to hold more is not read to its end."""
+"""Packets that are counted: an hour. Files that claim more are not read further."""
 
 
 @dataclass(frozen=True, slots=True)

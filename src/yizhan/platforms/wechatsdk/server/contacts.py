@@ -1,4 +1,4 @@
-"""Contacts as calls: profiles, search, friends, remarks, and the SQL that clients send for want of a friend list."""
+"""Contacts as calls: profiles, search, friends, remarks, and the SQL that clients send for the list of friends."""
 
 from __future__ import annotations
 

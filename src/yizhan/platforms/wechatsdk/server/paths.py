@@ -69,7 +69,7 @@ class Folders:
             raise not_allowed
         try:
             path = self._located(text)
-            # What a link points to counts, not where it stands.
+            # The target of a link counts, not its own place.
             found = path.resolve() if path is not None else None
         except (OSError, RuntimeError, ValueError) as error:
             raise not_allowed from error

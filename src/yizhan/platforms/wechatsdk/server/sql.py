@@ -1,4 +1,4 @@
-"""The client's local database: clients send SQL for want of a friend list. Read only, bounded, on a copy in memory."""
+"""The client's local database: clients send SQL, since there is no list of friends. Read only, on a copy in memory."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Upload(AsyncRequest, kw_only=True, omit_defaults=True):
     filePath: str
     """On the machine of the WeChat client."""
     aeskey: Annotated[str, Secret()]
-    """Any 32 hex digits; by convention the file's md5, which lets the CDN recognise bytes that it has."""
+    """Any 32 hex digits; by convention the file's md5, which lets the CDN recognize bytes that it has."""
     fileType: int
     chatType: int = 0
     """0 private, 1 group (release note 2024-06-12)."""

@@ -1,7 +1,7 @@
 """One path, a number that names the call, and an envelope with three places where a "no" may stand.
 
 `{"error_code":10000,"description":"","type":N,"robot":{…},"data":{"status":0,"desc":"",…}}`, always HTTP 200. Success
-is 10000 *and* `data.status` 0. Payload fields stand beside `status`, or one level deeper in `data.data`.
+is 10000 *and* `data.status` 0. Payload fields are beside `status`, or one level deeper in `data.data`.
 Source: every page's "返回参数" table; pages "错误代码"; dchaofei/puppet-win: winapi/scheme.go (`robot`, `type`).
 """
 
@@ -119,7 +119,7 @@ class Done(Struct):
 
 
 class SdkCodec(JsonCodec):
-    """JSON whatever the Content-Type; `type` must be an integer."""
+    """JSON with any Content-Type; `type` must be an integer."""
 
     def decode(self, http: HttpRequest) -> Mapping[str, Any]:
         if not any(isinstance(piece, bytes) and piece.strip() for piece in http.body):

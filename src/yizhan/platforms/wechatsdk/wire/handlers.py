@@ -62,7 +62,7 @@ ANTI_REVOKE = interface(10095, "anti_revoke", Switch, Done, "WeChatAPIs/WechatBo
 
 
 def tcp_frame(body: bytes) -> bytes:
-    """Return what a TCP handler is sent: four bytes of length, then the text. Source: page "处理消息/TCP处理器"."""
+    """Return the message to a TCP handler: four bytes of length, then the text. Source: page "处理消息/TCP处理器"."""
     return len(body).to_bytes(4, "little") + body
 
 
@@ -79,7 +79,7 @@ def tcp_length(head: bytes, limit: int) -> int:
     raise ValueError(f"a frame announces {readings[0]} bytes, the limit is {limit}")
 
 
-# --- what is pushed ---------------------------------------------------------------------------------------------------
+# --- pushes -----------------------------------------------------------------------------------------------------------
 
 PUSH_ASYNC, PUSH_MESSAGE, PUSH_LOGIN, PUSH_LOGOUT, PUSH_OWN, PUSH_GROUP = range(6)
 """Values of `pushType`. Source: page "处理消息/消息类型"."""

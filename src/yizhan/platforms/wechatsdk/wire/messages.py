@@ -1,4 +1,4 @@
-"""Chapter 发送消息: what is said, what is forwarded without its source, what is taken back."""
+"""Chapter 发送消息: messages, forwards without their source, recalls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from yizhan.platforms.wechatsdk.wire.envelope import AsyncRequest, Digits, Done,
 
 
 class Sent(Struct, omit_defaults=True):
-    """Answer to every send; the id stands beside `status`.
+    """Answer to every send; the id is beside `status`.
 
     Source: release note 2024-07-01 (`szMsgSvrID`); WeChatAPIs/WechatBotCMD, dchaofei/puppet-win, yzqzy.
     """
@@ -138,7 +138,7 @@ class ForwardFile(AsyncRequest, kw_only=True, omit_defaults=True):
     aeskey: Annotated[str, Secret()]
     filecrc: Digits
     fileType: int = 5
-    """7 for files of 25 MB and above; must be what the upload used."""
+    """7 for files of 25 MB and above; must be that of the upload."""
 
 
 class ForwardVideo(AsyncRequest, kw_only=True, omit_defaults=True):

@@ -77,7 +77,7 @@ class SnsAddComment(Struct, omit_defaults=True):
 
 
 class SnsSync(Struct):
-    """214: what is new."""
+    """214: new posts."""
 
 
 class SnsOperate(Struct):

@@ -1,4 +1,4 @@
-"""Chapters 通讯录 and 数据库: people, official accounts, and the SQL that stands in for a friend list."""
+"""Chapters 通讯录 and 数据库: people, official accounts, and the SQL that replaces a list of friends."""
 
 from __future__ import annotations
 

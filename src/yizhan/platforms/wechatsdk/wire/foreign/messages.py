@@ -30,7 +30,7 @@ class SendLocation(AsyncRequest, kw_only=True):
 
 class Pat(AsyncRequest, kw_only=True, omit_defaults=True):
     userName: str
-    """The one who is patted."""
+    """The patted person."""
     chatroomUserName: str = ""
 
 
@@ -45,7 +45,7 @@ class EndCall(Request, kw_only=True, omit_defaults=True):
 
 
 class ForwardVoiceLegacy(AsyncRequest, kw_only=True):
-    """The older form of the same; its example still stands on the English page."""
+    """The older form of the same; its example is still on the English page."""
 
     userName: str
     fileSize: Digits
