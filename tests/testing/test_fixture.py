@@ -181,3 +181,11 @@ def test_the_plugin_costs_a_run_without_sandboxes_nothing(pytester: pytest.Pytes
     result = pytester.run(sys.executable, "-c", script)
 
     result.stdout.fnmatch_lines(["*1 passed*", "[[][]]"])
+
+
+def test_a_message_that_never_arrived_cannot_be_sent_on() -> None:
+    with RunningSandbox(platforms=["qqbot"]) as sandbox:
+        (user,) = sandbox.users(1)
+
+        with pytest.raises(LookupError, match="no message 'x' on qqbot to send on"):
+            sandbox.event("qqbot", "message", user, forward="x")

@@ -57,6 +57,10 @@ class SimulatedEvent:
     card: Card | None = None
     lines: Sequence[SimulatedEvent] = ()
     """The lines of a chat record."""
+    forward: str = ""
+    """Id of a message of this platform that the person sends on, as phones do; the sandbox fills in its content."""
+    xml: str = ""
+    """A card in the wire's own words, on the platforms of WeChat; set by `forward`."""
     body: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -157,7 +157,8 @@ class Control:
                 )
                 for line in request.lines
             ],
-            request.body,
+            forward=request.forward,
+            body=request.body,
         )
         return wire.Played(await self.sandbox.event(request.platform, event))
 

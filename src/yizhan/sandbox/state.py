@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from yizhan.errors import ConfigError, did_you_mean
 from yizhan.model import Kind
 from yizhan.platforms.rules import Rules
-from yizhan.platforms.server import PlaysEvents, Server, ServerOptions, SimulatedEvent
+from yizhan.platforms.server import PlaysEvents, SaidMedia, Server, ServerOptions, SimulatedEvent
 from yizhan.platforms.spec import Platform, platforms
 from yizhan.sandbox.chaos import Chaos
 from yizhan.sandbox.request_log import MAX_KEPT, RequestLog
@@ -18,6 +19,8 @@ from yizhan.wire import Endpoint
 from yizhan.world import Blob, TurnableClock, World, populate
 
 log = logging.getLogger(__name__)
+
+_MEDIA: Mapping[str, Kind] = {"image": "image", "video": "video", "voice": "voice", "file": "file", "sticker": "image"}
 
 
 class ExchangeObserver:
@@ -118,7 +121,29 @@ class SandboxState:
         server = self.server(platform)
         if not isinstance(server, PlaysEvents):
             raise LookupError(f"'{platform}' plays no events but messages; use POST /_sandbox/say")
-        return await server.event(event)
+        return await server.event(self._sent_on(platform, event) if event.forward else event)
+
+    def _sent_on(self, platform: str, event: SimulatedEvent) -> SimulatedEvent:
+        """Return `event` with the content of the message that it sends on.
+
+        Raises:
+            LookupError: there is no such message, or its bytes never arrived.
+        """
+        post = self.world.find_post(platform, event.forward)
+        if post is None:
+            raise LookupError(f"there is no message '{event.forward}' on {platform} to send on")
+        changed = replace(event, addressed=False)
+        if "quoted" in post.extra:
+            return replace(changed, text=post.text, quote=str(post.extra["quoted"]))
+        if "xml" in post.extra and post.kind not in _MEDIA:
+            return replace(changed, xml=str(post.extra["xml"]))
+        if post.kind not in _MEDIA:
+            return replace(changed, text=post.text)
+        if post.blob is None:
+            raise LookupError(f"the {post.kind} '{event.forward}' has no bytes to send on")
+        sticker = post.kind == "sticker"
+        media = SaidMedia(post.blob, "image" if sticker else _MEDIA[post.kind], post.name)
+        return replace(changed, media=[media], data="sticker" if sticker else "")
 
     def people(self, platform: str, kind: Literal["user", "group"], count: int) -> list[str]:
         """Make people or groups who know the account; return the ids by which the platform addresses them."""

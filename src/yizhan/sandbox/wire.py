@@ -211,6 +211,8 @@ class PlayEvent(Struct, omit_defaults=True):
     card: EventCard | None = None
     lines: list[EventLine] = []
     """The lines of a chat record."""
+    forward: str = ""
+    """Id of a message that the person sends on."""
     body: dict[str, Any] = {}
     """For `raw`: the platform's own payload."""
 

@@ -10,4 +10,5 @@
 * `test_rules`: each dated profile has the same names.
 * `test_delivery`: over a sandbox, each segment arrives, each file is uploaded once, a key is sent once, a lost answer
   is never called failed, and long text arrives whole and in order.
+* `test_walk`: each segment is seen where it arrives, and is the same when a person there sends it on to the account.
 """

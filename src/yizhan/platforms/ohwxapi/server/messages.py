@@ -349,7 +349,14 @@ def _contact(call: str, xml: str, parameter: str) -> Draft:
         card = parse_contact(xml)
     except ValueError as error:
         raise Fault(wire.PARAMETER, f"param error: {parameter}") from error
-    return Draft(call, MsgType.CARD, card.xml, "contact_card", text=card.nickname, extra={"username": card.username})
+    return Draft(
+        call,
+        MsgType.CARD,
+        card.xml,
+        "contact_card",
+        text=card.nickname,
+        extra={"username": card.username, "xml": card.xml},
+    )
 
 
 def sticker_xml(sender: str, to: str, md5: str, length: int) -> str:

@@ -16,7 +16,7 @@ from yizhan.platforms.ohwxapi.server.contacts import Contacts
 from yizhan.platforms.ohwxapi.server.messages import Draft, Messages, sticker_xml
 from yizhan.platforms.ohwxapi.wire import EventName, FileType, MsgType
 from yizhan.platforms.server import SaidMedia, SimulatedEvent
-from yizhan.platforms.wechat_xml import EVERYONE, MENTION_END, as_received, compose_card, compose_quote
+from yizhan.platforms.wechat_xml import EVERYONE, MENTION_END, as_received, compose_card, compose_quote, parse_card
 from yizhan.platforms.wechat_xml.cards import DATATYPES
 from yizhan.platforms.wechat_xml.record import RecordItem
 from yizhan.platforms.wechat_xml.xml import escape
@@ -66,6 +66,8 @@ class EventPlayer:
         drafts = [self._media(media, said) for media in said.media]
         if said.card is not None or said.lines:
             drafts.append(self._card(said))
+        if said.xml:
+            drafts.append(self._own_words(said))
         if said.quote:
             drafts.append(self._quote(said, group))
         drafts = drafts or [self._text(said, group)]
@@ -97,6 +99,13 @@ class EventPlayer:
         card = said.card or Card("聊天记录")
         xml = compose_card(card, [self._item(line) for line in said.lines])
         return Draft("say", MsgType.APP, as_received(xml, said.sender), "card", card.title, extra={"xml": xml})
+
+    def _own_words(self, said: SimulatedEvent) -> Draft:
+        """Return a card as its XML has it: an `<appmsg>`, or the `<msg>` of a contact card."""
+        if said.xml.lstrip().startswith("<appmsg"):
+            xml, card = said.xml, parse_card(said.xml)
+            return Draft("say", MsgType.APP, as_received(xml, said.sender), card.kind, card.title, extra={"xml": xml})
+        return Draft("say", MsgType.CARD, said.xml, "contact_card", extra={"xml": said.xml})
 
     def _item(self, line: SimulatedEvent) -> RecordItem:
         words = CardLine(line.text, self._accounts.name_of(line.sender), self._messages.world.now())

@@ -155,7 +155,9 @@ class EventSource:
         person = self.state.network.person(id)
         return events.Mentioned(person.id, person.id, person.name)
 
-    def _quoted(self, message_id: str) -> events.Element:
+    def _quoted(self, quoted: str) -> events.Element:
+        """Return a quoted message, by its id or by its reference index."""
+        message_id = next((id for id, index in self._references.items() if index == quoted), quoted)
         post = self.state.world.find_post("qqbot", message_id)
         if post is None:
             raise LookupError(f"there is no message '{message_id}' to quote")

@@ -221,7 +221,7 @@ class Messages:
                 raise Fault(faults.GROUP_TYPE_INVALID if scene == "group" else faults.CONTENT_INVALID)
         self.check_text(shown.text)
         if request.message_reference is not None:
-            shown.extra["quotes"] = request.message_reference.message_id
+            shown.extra["quoted"] = request.message_reference.message_id
         if request.keyboard is not None:
             shown.extra["keyboard"] = request.keyboard
         return shown

@@ -98,6 +98,8 @@ class SimulatedPeople(ServerState):
         messages += [self._with_media(person, group, media, said) for media in said.media]
         if said.card is not None or said.lines:
             messages.append(self._card(person, group, said))
+        if said.xml:
+            messages.append(self._as_card(person, group, said.xml))
         if said.quote:
             messages.append(self._quote(person, group, said))
         if not messages:
@@ -190,6 +192,10 @@ class SimulatedPeople(ServerState):
         return video_xml(reference, quoted.blob.size, seconds, quoted.sender[1], quoted.thumb_size)
 
     def _as_card(self, person: Person, group: Group | None, xml: str) -> SandboxMessage:
+        if not xml.lstrip().startswith("<appmsg"):
+            message = self._new_message(person, group, "contact_card")
+            message.xml = xml
+            return message
         card = summarize_card(xml)
         message = self._new_message(person, group, card.kind)
         message.xml, message.text, message.name = xml, card.title, card.title

@@ -78,6 +78,8 @@ class EventSource:
         contents = [await self._media(media, said) for media in said.media]
         if said.card is not None or said.lines:
             contents.append(await self._card(said))
+        if said.xml:
+            contents.append(_own_words(said))
         if said.quote:
             contents.append(await self._quote(said, group))
         return [self._send(said.sender, group, content) for content in contents or [self._text(said, group)]][-1]
@@ -263,6 +265,13 @@ class EventSource:
         if group is not None:
             data["chatroomMemberInfo"] = self._book.speaker(sender, group)
         self._pushes.push(wire.PUSH_MESSAGE, data)
+
+
+def _own_words(said: SimulatedEvent) -> Content:
+    """Return a card as its XML has it: an `<appmsg>`, or the `<msg>` of a contact card."""
+    if said.xml.lstrip().startswith("<appmsg"):
+        return Content(wire.TYPE_CARD, as_received(said.xml, said.sender), "card", said.xml, extra={"xml": said.xml})
+    return Content(wire.TYPE_CONTACT, said.xml, "contact_card", extra={"xml": said.xml})
 
 
 def _source(group: Group | None, mentioned: Sequence[str]) -> str:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from yizhan.http.router import Call
+from yizhan.model import ChannelVideo, ContactCard
 from yizhan.platforms.kit.server import SandboxServer
-from yizhan.platforms.wechat_xml import EVERYONE, FileCard, parse_card
+from yizhan.platforms.wechat_xml import (
+    EVERYONE,
+    OBJECT_ID,
+    FileCard,
+    compose_channel_video,
+    compose_contact,
+    parse_card,
+)
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.server.account import Account
 from yizhan.platforms.wechatsdk.server.book import AddressBook
@@ -124,6 +132,9 @@ class Sending:
         if not request.objectId or not request.objectNonceId:
             raise refused(wire.MISSING, "objectId, objectNonceId")
         extra = {"objectId": request.objectId, "objectNonceId": request.objectNonceId}
+        if OBJECT_ID.fullmatch(request.objectId):
+            # The client knows the rest of the card by these ids; the sandbox has no more than them.
+            extra["xml"] = compose_channel_video(ChannelVideo(request.objectId, request.objectNonceId))
         return self._post(call, "channel_video", extra=extra)
 
     async def location(self, call: Call[wire.SendLocation]) -> wire.Sent:
@@ -258,7 +269,8 @@ class Sending:
     def _contact(self, call: Call[Any], shared: str, name: str = "") -> wire.Sent:
         if not shared:
             raise refused(wire.MISSING, "whose card")
-        return self._post(call, "contact_card", text=name, extra={"username": shared})
+        xml = compose_contact(ContactCard(shared, name))
+        return self._post(call, "contact_card", text=name, extra={"username": shared, "xml": xml})
 
     def _xml(self, call: Call[wire.SendLink] | Call[wire.SendXml], content: str) -> wire.Sent:
         if not content:
