@@ -1,4 +1,4 @@
-"""What the measurements share: a server process, a raw baseline, and rows of the table."""
+"""Shared parts of the measurements: a server process, a raw baseline, and rows of the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT = {"app_id": "102000001", "secret": "DG5g3B4j9X2KOErG", "receive": "off"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table: a ratio and what it is held against."""
+    """One line of the table: a ratio and its target."""
 
     what: str
     ratio: float
@@ -55,7 +55,7 @@ async def engine(path: Path, base: str, **rules: Any) -> AsyncIterator[Any]:
     from yizhan.engine import Engine
 
     opened = await Engine.open(path, concurrency=CONCURRENCY)
-    # What stands at the start is never garbage: a full run of the collector would stop the loop for 30 to 60 ms.
+    # Objects of the start are never garbage: a full collection would stop the loop for 30 to 60 ms.
     gc.collect()
     gc.freeze()
     rules = {"limits": False, **rules}

@@ -22,7 +22,7 @@ async def fan_out(targets: int, size: int, rounds: int = 3) -> list[Row]:
     with server("yizhan.sandbox", "--port", "0") as base, folder() as path:
         people = await _people(base, 1 + targets * 2 * rounds + ONE_BY_ONE)
         async with engine(path, base) as yz:
-            # Token, connections and imports are not what is measured.
+            # Token, connections and imports are not measured.
             await yz.send(people.pop(), "hello")
             pairs = []
             for number in range(rounds):

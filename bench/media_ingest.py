@@ -1,4 +1,4 @@
-"""How fast media are taken in, against the slower of its hashes alone, and how much memory that takes.
+"""The rate of adding media, against the slower of its hashes alone, and the memory that it takes.
 
 python bench/media_ingest.py [MiB]
 """
@@ -20,7 +20,7 @@ MIB = 1 << 20
 TARGET = 0.7
 """Least (time of the slower hash alone ÷ time of the intake)."""
 MOST_MEMORY = 150
-"""MiB of peak resident memory of a process that takes in one file."""
+"""MiB of peak resident memory of a process that adds one file."""
 
 
 def run(mebibytes: int = 256, rounds: int = 3) -> list[dict[str, Any]]:

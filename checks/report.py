@@ -1,4 +1,4 @@
-"""Violations by room, held against the list of finished rooms."""
+"""Violations by room, compared with the list of finished rooms."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from yizhan import EventKind, Forward, Link, Mention, Quote, Target, Text, Yizha
 
 
 def told(event):
-    """What came in, as any platform can carry it: who spoke, then words and media; the rest is put into words."""
+    """Return an event as any platform can carry it: the sender's name, then text and media; other segments as text."""
     yield Text(f"{event.sender_name or event.sender}: ")
     for segment in event.segments:
         match segment:

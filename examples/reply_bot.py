@@ -1,4 +1,4 @@
-"""Answer whoever writes, and give back what they send: python reply_bot.py STORE ACCOUNT [ACCOUNT …]."""
+"""Answer every message with its own content: python reply_bot.py STORE ACCOUNT [ACCOUNT …]."""
 
 import asyncio
 import sys

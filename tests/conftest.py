@@ -1,7 +1,7 @@
 """Marks the fast tests: those of pure code, without sockets and processes. `make quick` runs them alone.
 
 A test is fast unless its folder, its module's imports or its marks say otherwise. In a run of the fast ones, a test
-that opens a socket or starts a process all the same is skipped at that point.
+that opens a socket or starts a process anyway is skipped at that point.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ async def serve(
 def context(
     platform: Platform, served: Served, settings: Mapping[str, Any], *, name: str = "main", **more: Any
 ) -> AccountContext:
-    """Return what an adapter is given, on the world's clock and with a state_store in memory."""
+    """Return the context of an adapter, on the world's clock and with a state store in memory."""
     import msgspec
 
     media: dict[str, bytes] = more.pop("media", {})

@@ -1,4 +1,4 @@
-"""The store is opened by `async with`; anything else says so."""
+"""The store is opened by `async with`; any other use is a clear error."""
 
 from __future__ import annotations
 

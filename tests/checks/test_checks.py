@@ -1,4 +1,4 @@
-"""The checks of the source tree find the faults they are for, and the tree as it stands passes them."""
+"""The checks of the source tree find their faults, and today's tree passes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine of the end-to-end tests, for commands that are held against it."""
+"""The engine of the end-to-end tests, which commands are compared with."""
 
 from tests.end_to_end.conftest import engine
 

@@ -1,4 +1,4 @@
-"""`yizhan broadcast`: what was sent to many, looked at and acted on from the shell."""
+"""`yizhan broadcast`: broadcasts are shown and changed from the shell."""
 
 from __future__ import annotations
 

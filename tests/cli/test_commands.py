@@ -34,7 +34,7 @@ BOT = ["--set", "app_id=102000001", "--set", "secret=DG5g3B4j9X2KOErG", "--set",
 
 @dataclass
 class Said:
-    """What a command said, and how it ended."""
+    """The output of a command, and its exit code."""
 
     code: int
     out: str
@@ -79,7 +79,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @contextmanager
 def talking(sandbox: Sandbox) -> Iterator[None]:
-    """Talk to the QQ bot again and again, since nobody hears it before the socket is open."""
+    """Write to the QQ bot repeatedly, since messages are lost before the socket is open."""
     body = {"platform": "qqbot", "from": USER.rpartition("/")[2], "text": "hello bot"}
     said = urllib.request.Request(
         f"{sandbox.url}/_sandbox/say", json.dumps(body).encode(), {"Content-Type": "application/json"}

@@ -123,7 +123,7 @@ async def test_a_message_that_a_killed_sender_left_on_the_line_arrives_once_on_i
     first = Sender(order)
     await first.start()
     people = sandbox.users(3, crowd.account)
-    # The first message of everybody is taken in, but the platform acts on it only when the sender is long dead.
+    # The first message of every account is accepted, but the platform acts on it only after the sender is dead.
     gate = Gate(sandbox.sandbox.server("ilink"), "sendmessage", times=3)
     await first.submit(people)
 
@@ -168,11 +168,11 @@ def test_a_sandbox_that_is_kept_answers_after_the_demo(tmp_path: Path) -> None:
     assert (tmp_path / "store" / "yizhan.db").exists()
 
 
-# --- what it leaves behind ---
+# --- leftovers ---
 
 
 def processes_with(words: str) -> list[str]:
-    """Return the command lines that have `words` in them, of whatever runs on this machine."""
+    """Return the command lines of this machine's processes that have `words` in them."""
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     return [line for line in found.stdout.splitlines() if words in line]
 
@@ -307,7 +307,7 @@ def test_the_pdf_has_the_objects_of_its_table() -> None:
 
 
 class Books:
-    """What a sandbox would answer, with something wrong in it."""
+    """The answers of a sandbox, with an error in them."""
 
     def __init__(self, posts: list[PostView], digests: tuple[str, ...]) -> None:
         self._posts = posts

@@ -32,7 +32,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def same(shown: str, got: str) -> bool:
-    """Whether an output is as the page shows it; `…` stands for anything, and blanks only divide columns."""
+    """Return whether an output is as the page shows it; `…` matches anything, and blanks only divide columns."""
     words = " ".join(shown.split())
     pattern = ".*".join(re.escape(piece) for piece in words.split("…"))
     return re.fullmatch(pattern, " ".join(got.split()), re.DOTALL) is not None

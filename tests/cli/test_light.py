@@ -69,7 +69,7 @@ def test_a_public_name_is_loaded_when_it_is_used() -> None:
 
 
 def test_importing_the_package_takes_no_time_worth_speaking_of() -> None:
-    # Ten times what was measured, in the processor's time, so that a busy machine does not fail it.
+    # Ten times the measured time, in the processor's time, so that a busy machine does not fail it.
     code = "import time; t=time.process_time(); import yizhan; print(time.process_time()-t)"
     took = min(
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

@@ -1,4 +1,4 @@
-"""Whatever a person names on the command line becomes media: paths, `@` paths, standard input, addresses."""
+"""Words of the command line become media: paths, `@` paths, standard input, addresses."""
 
 from __future__ import annotations
 

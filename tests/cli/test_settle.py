@@ -1,4 +1,4 @@
-"""What the command line rests on in the engine: looking without sending, and settling what is unknown."""
+"""The command line's use of the engine: looking without sending, and settling unknown deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line makes of words, files and receipts. Pure but for the files that are read."""
+"""Words, files and receipts on the command line. Pure but for the files that are read."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def test_settings_that_are_missing_or_unknown_are_named(words: list[str], words_
         settings_for(PLATFORM, words)
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- output and errors ------------------------------------------------------------------------------------------------
 
 
 def _receipt(error: str, detail: str, state: State = State.FAILED) -> Receipt:

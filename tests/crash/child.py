@@ -1,6 +1,6 @@
-"""A program that sends a broadcast to its end, or kills itself on the way; the plan says when.
+"""A program that sends a whole broadcast, or kills itself on the way; the plan says when.
 
-Nobody who watches it from outside could kill it as exactly: on a busy machine it would long be done.
+It kills itself, since a watching process could not do so as exactly: on a busy machine it would come too late.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ async def main(folder: Path, end: End | None) -> None:
         await engine.login(name, lambda step: None)
     from yizhan import File
 
-    # The same key every time: whatever was stored before is found again.
+    # The same key every time, so that the stored broadcast is found again.
     broadcast = await engine.broadcast(plan["targets"], File(folder / "paper.pdf", "paper.pdf"), key="news")
     if end is not None:
         clockwork = Clockwork(end)

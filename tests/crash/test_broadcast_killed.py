@@ -1,4 +1,4 @@
-"""A broadcast, killed at any commit while it is stored, fed, paused and recalled: nobody is lost or gets it twice."""
+"""A broadcast, killed at any commit while it is stored, fed, paused and recalled, reaches everyone at most once."""
 
 from __future__ import annotations
 

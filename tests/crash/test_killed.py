@@ -48,7 +48,7 @@ async def test_a_broadcast_to_2000_targets_survives_being_killed_again_and_again
         target = Target.parse(receipt.target)
         times = arrived[target.platform, target.id]
         if target.platform == "webwechat":
-            # The wire recognises a repeat under the same key: exactly once, and known.
+            # The wire recognizes a repeat under the same key: exactly once, and known.
             assert (receipt.state, times) == (State.SENT, 1), receipt
         elif receipt.state is State.SENT:
             assert times == 1, receipt

@@ -1,4 +1,4 @@
-"""A program killed in the middle of a large upload goes on from the parts that are done."""
+"""A program killed in the middle of a large upload continues after the finished parts."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_an_upload_killed_twice_resends_only_the_parts_in_flight(sandbox: 
     assert post.blob is not None
     assert paper == post.blob.read()
     assert 1 == sandbox.calls("prepareForUser")
-    # Again goes only what was on its way at each kill.
+    # Only parts that were in flight at a kill are sent again.
     assert parts <= sandbox.calls("putPart") <= parts + 2 * AT_ONCE
 
 

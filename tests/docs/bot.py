@@ -1,4 +1,4 @@
-"""Somebody's bot, for the test that the front page shows: a few lines that know nothing of yizhan."""
+"""A bot without yizhan, for the test that the front page shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder in which somebody who reads the pages sits: with the files that the pages speak of."""
+"""The folder of a reader, with the files that the pages name."""
 
 from __future__ import annotations
 

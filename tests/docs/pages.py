@@ -25,7 +25,7 @@ from yizhan.testing import RunningSandbox
 
 ROOT = Path(__file__).parents[2]
 ADDRESSES = re.compile(r"http://127\.0\.0\.1:(?:8791|8888|8898)|https://api\.bot\.qq\.com")
-"""Where pages say that a platform or the sandbox is; put in its place is the sandbox that the test runs."""
+"""Addresses of platforms and the sandbox on the pages; the address of the test's sandbox replaces them."""
 OWN_TESTS = {"docs/sandbox.md", "docs/cli.md", "docs/platforms/ilink.md", "docs/platforms/webwechat.md"}
 """Pages whose examples are run by tests of their own."""
 
@@ -86,7 +86,7 @@ def has_examples(page: Path) -> bool:
 class Reader:
     """Types a page's examples in order into one program and one shell, and compares the output with the page's.
 
-    A `text` block behind a Python block is its output; `…` in it stands for anything. Of a `console` block the `yizhan`
+    A `text` block behind a Python block is its output; `…` in it matches anything. Of a `console` block the `yizhan`
     and `python` commands are run. A block that begins with a comment naming a file (`# pigeon/wire.py`) becomes that
     file; a file of tests is run by pytest. The files that pages mention lie in the current folder.
     """
@@ -238,7 +238,7 @@ def _run_module(*words: str) -> str:
 
 
 def run_tests(*words: str) -> str:
-    """Run pytest in a process of its own, with the current folder's packages; returns what it says if a test fails."""
+    """Run pytest in a process of its own, with the current folder's packages; return its output if a test fails."""
     command = [
         sys.executable,
         "-m",
@@ -268,7 +268,7 @@ def install(project: Mapping[str, Any]) -> None:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Take a console block apart: each command, and what it says."""
+    """Return the commands of a console block, each with its output."""
     found = []
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, output = part.replace("\\\n", " ").partition("\n")
@@ -277,7 +277,7 @@ def commands(text: str) -> list[tuple[str, str]]:
 
 
 def is_as_shown(shown: str, got: str) -> bool:
-    """Whether an output is as a page shows it. `…` stands for anything within its line; alone on one, for lines."""
+    """Return whether an output is as a page shows it. `…` matches anything in its line; alone, any lines."""
     pattern = ""
     for line in shown.strip().splitlines():
         if line.strip() == "…":

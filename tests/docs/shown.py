@@ -1,6 +1,6 @@
 """Outputs that pages show as they were in one run: `python -m tests.docs.shown --write [demo] [ratios]`.
 
-The tests hold the structure of what is shown against a run of their own, never the numbers.
+The tests compare the structure of the shown outputs with a run of their own, never the numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ MEASURED = ("client", "pipeline", "import")
 """The measurements that the front page shows; the longer ones are left to `make bench`."""
 
 SOMETIMES = re.compile(r"asked again under|are `unknown`|unknown, the sandbox says|They are settled:")
-"""Lines of the demo that depend on what was in flight when the process was killed."""
+"""Lines of the demo that depend on the deliveries in flight when the process was killed."""
 
 
 def demo(*arguments: str) -> str:
-    """Run the demo and return what it says."""
+    """Run the demo and return its output."""
     command = [sys.executable, "-m", "yizhan.cli", "demo", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=5 * PATIENCE, check=True, cwd=ROOT)
     return done.stdout.strip()
@@ -63,7 +63,7 @@ def ratios() -> str:
 
 
 def ratio(line: str) -> tuple[str, str, str] | None:
-    """What a line of the measurements says, without absolute figures; None for a line that is none."""
+    """Return a line of the measurements without absolute figures; None for another line."""
     match = re.match(r"(.{66}) +([\d.]+)  (.{14}) (?:yes|NO)", line)
     if match is None:
         return None

@@ -1,6 +1,6 @@
 """The tables of the pages, made from the code: `python -m tests.docs.tables --write` puts them in place.
 
-What the code cannot say (what a reader should do about a code, the Chinese words) stands in `words.toml`.
+Texts that the code does not have (remedies for codes, Chinese words) are in `words.toml`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def media_table() -> str:
 def _taken(rule: MediaRule) -> tuple[str, str, str]:
     limits = [_megabytes(rule.bytes)] if rule.bytes else []
     limits += [f"{rule.max_seconds} s"] if rule.max_seconds else []
-    # What is over the hard limit goes in no way.
+    # Media over the hard limit cannot be sent at all.
     room = 0 < rule.soft_bytes < rule.max_bytes or rule.max_seconds
     then = ["made smaller"] if rule.kind in ("image", "video") else []
     then += ["a file"] if rule.as_file and room else []
@@ -222,7 +222,7 @@ def policy_table() -> str:
 
 
 def limit_table() -> str:
-    """What the default rules allow, and for how long a message can be taken back."""
+    """Return the limits of the default rules, and the time in which a message can be recalled."""
     allowed = words("limits", _ours())
     rows = []
     for name, platform in _ours().items():
@@ -288,7 +288,7 @@ _CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def decided(error: Exception, *, without: Iterable[str] = ()) -> str:
-    """What the runner does about `error`, in words, from the very table by which it decides."""
+    """Return the runner's decision about `error` in words, from the table by which it decides."""
     usual, *others = [
         (case, _decision(decide(error, FailedAttempt(**{**_TRY, **more}), Policy(), random.Random(1)), error))
         for case, more in _CASES
@@ -340,7 +340,7 @@ def code_table() -> str:
         row = _faults(name)[code]
         also = f" / `{row.also}`" if row.also else ""
         shown = f"`{'ret ' if name == 'ilink' else ''}{row.code}`{also}"
-        # What a repeat's refusal does is said once, beside the table; it matters here for duplicates alone.
+        # The effect of a refused repeat is explained once, beside the table; it matters here for duplicates alone.
         without = WITHOUT.get(name, WITHOUT.get(code, ())) + (() if row.means is errors.Duplicate else ("in_doubt",))
         does = decided(Fault(row).error(name, "x"), without=without)
         rows.append((shown, f"`{name}`", row.message, f"`{row.means.__name__}`", does, remark))

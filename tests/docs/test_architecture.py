@@ -1,4 +1,4 @@
-"""What pages say about the code's own shape is so: files exist, layers and names are those of the code."""
+"""Claims of pages about the code are true: files exist, layers and names are those of the code."""
 
 from __future__ import annotations
 

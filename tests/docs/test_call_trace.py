@@ -44,7 +44,7 @@ class Trace:
 
 @contextmanager
 def profiled(trace: Trace) -> Iterator[None]:
-    """Have this thread, and those that start in the block, report their calls."""
+    """Record the calls of this thread and of threads that start in the block."""
     threading.setprofile(trace.record)
     sys.setprofile(trace.record)
     try:

@@ -1,4 +1,4 @@
-"""What the pages show is what happens: their Python is run in order, against a sandbox, and so are their commands."""
+"""The pages' examples work: their Python and their commands are run in order, against a sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the pages are those of the code; what stands beside them fits."""
+"""The tables of the pages are those of the code, and the texts beside them fit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yizhan.platforms.spec import platforms
 
 BLOCKS = [pytest.param(block, id=f"{name_of(block.page)}-{block.name}") for block in marked("made")]
 SEARCHED = {413, 850026, 40054005, 40034102, 40034105, 40034100, 40093002, 11298, 11255, 304023, -2, -14, 1203}
-"""What people type into a search engine."""
+"""Codes that people type into a search engine."""
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -29,7 +29,7 @@ async def page(
     request_headers: dict[str, str], request_body: bytes, run_my_bot: Any,
 ) -> None:
 """
-"""What a reader has at the beginning of a page."""
+"""The names that a reader has at the beginning of a page."""
 
 
 def program_of(page: Path) -> str:

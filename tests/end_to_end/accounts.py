@@ -26,7 +26,7 @@ async def add_accounts(
 
 
 async def person_of(engine: Engine, platform: str) -> str:
-    """Return somebody whom the platform's account can write to, as a target; for iLink whoever scanned the code."""
+    """Return a person whom the account can write to, as a target; for iLink the person who scanned the code."""
     if platform == "ilink":
         adapter: Any = await engine.adapter(ALL[platform])
         return f"{ALL[platform]}/user/{adapter.calls.session.user_id}"

@@ -1,4 +1,4 @@
-"""Whoever listens to an engine in a test: what came in, and waiting for what will."""
+"""A listener to an engine in a test: received events, and waiting for further ones."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def listening(engine: Engine, *platforms: str) -> AsyncIterator[Ear]:
 
 
 async def connected(engine: Engine, account: str) -> None:
-    """Wait until pushes reach the account; the other platforms keep what comes until somebody asks."""
+    """Wait until pushes reach the account; the other platforms keep events until they are polled."""
     adapter: Any = await engine.adapter(account)
     async with asyncio.timeout(PATIENCE):
         match account.partition(".")[0]:

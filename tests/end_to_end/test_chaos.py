@@ -1,4 +1,4 @@
-"""Twenty per cent of everything goes wrong; what the receipts say is true all the same."""
+"""Twenty per cent of all exchanges fail, and the receipts are still true."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_5000_deliveries_through_chaos_all_end_in_a_true_state(sandbox: Ru
         if not truth:
             lies.append((receipt.target, receipt.state, times, receipt.detail))
     assert [] == lies[:5]
-    # Where the wire recognises a repeat, nothing is left open.
+    # Where the wire recognizes a repeat, no outcome is unknown.
     states = Counter(r.state for r in await engine.records.receipts(account=NAMES["webwechat"], limit=10_000))
     assert states[State.UNKNOWN] <= EACH // 100
     assert 0.85 * 2 * EACH <= counts[State.SENT]

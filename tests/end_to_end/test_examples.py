@@ -50,7 +50,7 @@ async def running(example: str, *words: object) -> AsyncIterator[asyncio.subproc
 
 
 async def ran(example: str, *words: object) -> list[str]:
-    """Run an example to its end and return what it printed."""
+    """Run an example and return its output."""
     async with running(example, *words) as process:
         out, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert 0 == process.returncode, errors.decode()
@@ -65,7 +65,7 @@ async def until(holds: Callable[[], bool], process: asyncio.subprocess.Process) 
 
 
 def listens(sandbox: RunningSandbox, platform: str) -> bool:
-    """Whether a push would reach somebody; the other platforms keep what is said until they are asked."""
+    """Return whether a push would be received; the other platforms keep messages until they are polled."""
     server: Any = sandbox.sandbox.server(platform)
     match platform:
         case "wechatsdk":

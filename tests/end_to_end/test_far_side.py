@@ -69,7 +69,7 @@ async def engine(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFacto
 
 @dataclass(frozen=True)
 class Sent:
-    """`platforms`: those that this is sent to; each has other formats."""
+    """`platforms`: the platforms that it is sent to; each has other formats."""
 
     name: str
     made: Callable[[], bytes]

@@ -1,4 +1,4 @@
-"""One message, five wires: what arrives is what was sent; what a wire cannot carry is refused and nothing leaves."""
+"""One message, five wires: it arrives unchanged, or is refused where a wire cannot carry it, and nothing leaves."""
 
 from __future__ import annotations
 

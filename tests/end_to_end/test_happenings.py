@@ -23,7 +23,7 @@ from yizhan.platforms.wechatsdk.wire import PUSH_GROUP
 from yizhan.testing import RunningSandbox
 
 Act = Callable[[Any], Any]
-"""What is done to the serving end of a platform, on its own loop; a coroutine is awaited."""
+"""An action on the serving end of a platform, on its own loop; a coroutine is awaited."""
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_relations_that_begin_or_end_are_events_of_their_kind(
 ) -> None:
     async with listening(engine, platform) as ear:
         if platform == "webwechat":
-            # Whoever is known already is not new: the address book is read before.
+            # Known people are not new, so the address book is read first.
             said = await asyncio.to_thread(sandbox.say, platform, "Alice", "hi")
             await ear.message(said)
         await act(sandbox, platform, what)
@@ -204,7 +204,7 @@ async def _end_login(sandbox: RunningSandbox, engine: Engine, platform: str) -> 
 
 
 async def _heard_again(sandbox: RunningSandbox, ear: Ear, platform: str, person: str) -> None:
-    """Speak until it is heard: what is pushed is lost while no line is open."""
+    """Write until it is received: pushes are lost while no connection is open."""
     while True:
         said = await asyncio.to_thread(sandbox.say, platform, Target.parse(person).id, "there?")
         for _ in range(50):

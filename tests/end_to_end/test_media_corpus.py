@@ -1,4 +1,4 @@
-"""Whatever is handed over arrives playable on every platform, or is refused with the right class and nothing leaves.
+"""Any media arrives playable on every platform, or is refused with the right class and nothing leaves.
 
 The far side is looked at with decoders of its own: pictures are compared, sounds measured by length and pitch, films by
 length and streams. Files and names arrive as they were given.
@@ -55,11 +55,11 @@ async def engine(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFacto
     await engine.close()
 
 
-# --- what the far side sees -------------------------------------------------------------------------------------------
+# --- the receiver's view ----------------------------------------------------------------------------------------------
 
 
 def plain(data: bytes) -> Pillow.Image:
-    """A picture as it is looked at: upright, on white."""
+    """A picture as people see it: upright, on white."""
     from PIL import ImageOps
 
     picture = Pillow.open(io.BytesIO(data))
@@ -121,7 +121,7 @@ def seen(data: bytes) -> Film:
 
 @dataclass(frozen=True)
 class Case:
-    """`made`: the bytes. `name`: what they are called. `seconds`: how long they play."""
+    """`made`: the bytes. `name`: their file name. `seconds`: their duration."""
 
     made: Callable[[], bytes]
     name: str
@@ -221,7 +221,7 @@ def each(cases: list[Case]) -> Any:
 
 
 async def arrived(sandbox: RunningSandbox, engine: Engine, platform: str, segment: Any) -> tuple[Post, Receipt]:
-    """Send one segment to somebody on `platform`, and return how it got there."""
+    """Send one segment to a person on `platform`, and return the post and the receipt."""
     target = await person_of(engine, platform)
     before = len(sandbox.posts(target))
     receipt = await engine.send(target, segment)
@@ -321,7 +321,7 @@ async def test_a_file_arrives_byte_for_byte_under_its_name(
     assert case.name[-4:] == post.name[-4:] or "<" in case.name
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------------------
 
 
 def png_bomb(width: int, height: int) -> bytes:
@@ -509,7 +509,7 @@ async def test_a_received_voice_is_saved_as_one_that_plays_anywhere(
 
 
 async def _said(engine: Engine, sandbox: RunningSandbox, platform: str, voice: bytes) -> Event:
-    """Let somebody say something to the account, and return it once it is in."""
+    """Let a person write to the account, and return the event once it is received."""
     target = Target.parse(await person_of(engine, platform))
 
     async def first() -> Event:
@@ -524,7 +524,7 @@ async def _said(engine: Engine, sandbox: RunningSandbox, platform: str, voice: b
     async with asyncio.timeout(30):
         if platform == "wechatsdk":
             await adapter.registration.done.wait()
-        # This gateway keeps nothing for whoever is not there yet; the others do.
+        # This gateway keeps nothing for clients that are not connected; the others do.
         while platform == "ohwxapi" and adapter.line._socket is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await asyncio.to_thread(sandbox.say, platform, target.id, media=voice, kind="voice", name="voice.silk")

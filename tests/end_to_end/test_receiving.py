@@ -1,4 +1,4 @@
-"""What people say and do reaches the program, on all five platforms, over real sockets."""
+"""Messages and acts of people reach the program, on all five platforms, over real sockets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def engine(sandbox: RunningSandbox, tmp_path: Path) -> AsyncIterator[Engin
 
 
 async def place_of(engine: Engine, platform: str, kind: str) -> tuple[Target, str]:
-    """Return the conversation, and `to` for what a person says in it."""
+    """Return the conversation, and `to` for messages of people in it."""
     person = Target.parse(await person_of(engine, platform))
     group = group_of(platform)
     return (person, "bot") if kind == "user" else (Target.parse(group), Target.parse(group).id)
@@ -167,7 +167,7 @@ async def test_the_eleventh_message_on_ilink_waits_and_leaves_first_once_the_per
 ) -> None:
     monkeypatch.setattr(listener, "CATCH_UP_SECONDS", 0.0)
     person = await person_of(engine, "ilink")
-    # Nobody asks for events: an account whose windows open by what comes in listens while it sends.
+    # No events are requested: an account whose windows open by received messages listens while it sends.
     await engine.supervisor.worker.wake(ALL["ilink"])
     await until(lambda: engine.supervisor.listeners.latest)
     for number in range(1, 11):

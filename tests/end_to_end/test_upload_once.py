@@ -182,10 +182,10 @@ async def _lift(engine: Engine, sandbox: RunningSandbox) -> None:
 
 
 async def _hear(engine: Engine, sandbox: RunningSandbox, text: str) -> Event:
-    """Let somebody write to the bot, and return the event once it is in."""
+    """Let a person write to the bot, and return the event once it is received."""
     stream = engine.events(["qqbot.main"])
     first = asyncio.ensure_future(anext(stream))
-    # What comes before the socket is open is kept for it by the platform; there is nothing to wait for.
+    # The platform keeps messages until the socket is open, so there is nothing to wait for.
     await asyncio.to_thread(sandbox.say, "qqbot", QQ_USER, text)
     event = await asyncio.wait_for(first, PATIENCE)
     await stream.aclose()

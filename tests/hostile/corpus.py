@@ -22,7 +22,7 @@ class Recorded:
 
     method: str
     target: str
-    """Path and query as they stand in the request line."""
+    """Path and query as in the request line."""
     headers: tuple[tuple[str, str], ...]
     body: Any
     content_type: str

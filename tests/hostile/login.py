@@ -1,4 +1,4 @@
-"""Logging in to a sandbox over its socket, and putting what a login gave into recorded requests."""
+"""Logging in to a sandbox over its socket, and putting the login's values into recorded requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.hostile.corpus import Recorded
 
 @dataclass
 class Credentials:
-    """What a logged-in client of one platform adds to its requests."""
+    """The values that a logged-in client of one platform adds to its requests."""
 
     platform: str
     headers: dict[str, str] = field(default_factory=dict)

@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 Spoil = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-"""Given the sandbox's true answer (empty where it was not asked), writes what the client gets instead."""
+"""Given the sandbox's true answer (empty where it was not called), writes the client's answer instead."""
 
 HTML = b"<html><head><title>Welcome</title></head><body>nothing to see</body></html>"
 ENDLESS_SECONDS = 30.0
-"""An endless answer ends by itself then, should the client never hang up."""
+"""Seconds after which an endless answer ends, if the client never hangs up."""
 
 
 def status(line: str, body: bytes = HTML, *headers: str) -> Spoil:

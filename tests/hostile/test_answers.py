@@ -1,4 +1,4 @@
-"""Spoiled answers to sends, on every platform: what a receipt says is what stands in the sandbox's books."""
+"""Spoiled answers to sends, on every platform: receipts agree with the sandbox's posts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from yizhan.wire import Endpoint, FaultTable, HttpResponse, RawAnswer
 
 
 class Bytes:
-    """Answers are what they are."""
+    """Answers are read by their content."""
 
     faults = FaultTable([])
 

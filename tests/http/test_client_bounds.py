@@ -1,4 +1,4 @@
-"""Bounds on answers: time, size and addresses, whatever the other end does."""
+"""Bounds on answers: time, size and addresses, for any behavior of the server."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_a_connection_that_never_opens_has_a_known_outcome(monkeypatch: py
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         for _ in range(4):
-            # Nobody accepts: the queue is full, and the kernel drops what comes after.
+            # No connection is accepted: the queue is full, and the kernel drops further ones.
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())

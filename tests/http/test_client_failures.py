@@ -1,4 +1,4 @@
-"""What the caller makes of connections that fail: what surely did not happen is told from what may have."""
+"""Failing connections: requests that surely did not arrive are distinguished from those that may have."""
 
 from __future__ import annotations
 

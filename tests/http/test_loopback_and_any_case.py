@@ -1,4 +1,4 @@
-"""What the serving ends share: a fenced fetch, paths in any case, requests that come over a socket."""
+"""Shared parts of the serving ends: bounded downloads, paths in any case, requests over a socket."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ async def test_an_invalid_frame_ends_its_own_connection_only(
     peer = await session.ws_connect(f"{line.door.url}/ws")
     transport = peer._writer.transport
     assert transport is not None
-    # Masked with zeros, so that the payload stands as it is written.
+    # Masked with zeros, so that the payload is unchanged.
     masked = bytes([frame[0], frame[1] | 0x80]) + frame[2:]
     head = {0x7E: 4, 0x7F: 10}.get(frame[1], 2)
     transport.write(masked[:head] + b"\0\0\0\0" + masked[head:])

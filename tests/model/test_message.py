@@ -1,4 +1,4 @@
-"""Messages as values: what they read as, and what survives the store."""
+"""Messages as values: their text, and their form in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A third-party platform as small as can be: letters and parcels by pigeon, and a socket that repeats what it hears."""
+"""A minimal third-party platform: letters and parcels by pigeon, and a socket that echoes."""
 
 from __future__ import annotations
 

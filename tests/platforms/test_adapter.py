@@ -1,4 +1,4 @@
-"""The base classes of adapters and account settings: what a platform has without a line of its own."""
+"""The base classes of adapters and account settings: the defaults of a platform."""
 
 from __future__ import annotations
 

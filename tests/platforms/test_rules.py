@@ -1,4 +1,4 @@
-"""Limits as dated data: profiles, what they inherit, overrides, and what a wrong name is told."""
+"""Limits as dated data: profiles, inheritance, overrides, and the error for a wrong name."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def said(id: str, at: float = START) -> Event:
 
 
 async def keep(table: EventTable, *ids: str, day: float = 0, at: float = START) -> None:
-    # All at once share a commit; they are stored in the order in which they are handed over.
+    # Concurrent events share a commit; they are stored in the order of the calls.
     await asyncio.gather(*(table.keep(said(id, at), START + day * DAY) for id in ids))
 
 

@@ -1,4 +1,4 @@
-"""Control calls are for programs: what a browser carries here for a page of somebody else is refused."""
+"""Control calls are for programs: requests that a browser sends for a page of another site are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox as a whole: what it serves, where, and what it answers to requests that nobody takes."""
+"""The sandbox as a whole: its platforms, its address, and its answers to unknown requests."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ async def test_a_socket_that_is_being_opened_can_be_refused_or_cut(loft: Loft) -
             assert "coo" == await socket.receive_str()
 
     statuses = [entry.status for entry in loft.sandbox.request_log.select(endpoint="socket")]
-    # The client tries once more by itself when the line breaks before an answer.
+    # The client tries once more when the connection breaks before an answer.
     assert [503, 0, 0, 0, 101] == statuses
 
 

@@ -1,4 +1,4 @@
-"""The control calls over HTTP: what each does, its exact shape, and what a wrong one is told."""
+"""The control calls over HTTP: their effects, their exact form, and the errors for wrong ones."""
 
 from __future__ import annotations
 

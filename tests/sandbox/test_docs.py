@@ -64,7 +64,7 @@ class Shell:
 
 
 def _same(shown: Any, got: Any) -> bool:
-    """Whether an answer is as the page shows it: `…` stands for anything, floats differ from run to run."""
+    """Return whether an answer is as the page shows it: `…` matches anything, floats differ from run to run."""
     match shown:
         case "…":
             return True

@@ -1,4 +1,4 @@
-"""Every route of every platform, given what no client should send: always an answer, never a 500, never the end."""
+"""Every route of every platform, with hostile requests: always an answer, never a 500, never a crash."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _filled(path: str, value: str) -> str:
 
 
 async def _refused(sandbox: Sandbox, session: aiohttp.ClientSession, platform: str, work: list[object]) -> list[str]:
-    """Send everything in `work`, some at once; return what the sandbox failed at, or did not answer."""
+    """Send everything in `work`, some at once; return the requests that failed or had no answer."""
     wrong: list[str] = []
     turns = asyncio.Semaphore(20)
 
@@ -155,7 +155,7 @@ PLACES = {"/groups/": "B2C3D4E5F6A1B2C3D4E5F6A1B2C3D4E5", "/channels/": "1000001
 
 
 class Badge:
-    """What a logged-in client of one platform adds to its requests."""
+    """The values that a logged-in client of one platform adds to its requests."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -276,7 +276,7 @@ async def test_no_call_of_any_platform_fails_over_a_field(
     assert ({}, set()) == (failures, wrong)
 
 
-# --- what a logged-in client's secrets leave behind -------------------------------------------------------------------
+# --- secrets in logs --------------------------------------------------------------------------------------------------
 
 
 def _secrets(badge: Badge) -> set[str]:

@@ -1,4 +1,4 @@
-"""A platform that lives in memory and does what a test tells it: for the durable path alone, without any wire."""
+"""A platform in memory, controlled by the test: for the durable path alone, without a wire."""
 
 from __future__ import annotations
 

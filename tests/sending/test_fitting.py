@@ -1,4 +1,4 @@
-"""A stored message is fitted to a platform once, at whatever moment its deliveries ask."""
+"""A stored message is fitted to a platform once, for all its deliveries."""
 
 from __future__ import annotations
 

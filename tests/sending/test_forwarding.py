@@ -27,7 +27,7 @@ PICTURE = Forward("image", {"id": "1"}, "a.png", account=HERE.account)
 
 
 class FakeAccounts:
-    """Accounts whose wires send every reference on but those of the kinds in `kept_back`; and what was fetched."""
+    """Accounts whose wires send every reference on but those of the kinds in `kept_back`; and the downloads."""
 
     def __init__(self, *kept_back: str, kind: Kind = "image", error: YizhanError | None = None) -> None:
         self.kept_back = kept_back

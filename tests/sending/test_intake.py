@@ -1,4 +1,4 @@
-"""A message that is refused copies no file, and what it had taken in is removed again."""
+"""A refused message copies no file, and the files that it had added are removed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of past sends held against limits."""
+"""Counts of past sends, compared with limits."""
 
 from __future__ import annotations
 

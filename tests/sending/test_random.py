@@ -54,7 +54,7 @@ STEPS = 90
 
 
 class Trial:
-    """One seeded run: what was submitted, and what the platform saw."""
+    """One seeded run: the submitted deliveries, and the platform's calls."""
 
     def __init__(self, seed: int, network: Network, clock: TurnableClock, folder: Path) -> None:
         self.chance = random.Random(seed)
@@ -86,7 +86,7 @@ class Trial:
         network.delay = 0.001
         network.limits = self.limits
 
-    # --- what the platform does ---
+    # --- the platform -------------
 
     def before(self, target: Target, number: int) -> Exception | None:
         if self.calm or self.chance.random() > 0.25:
@@ -131,7 +131,7 @@ class Trial:
             return [PER_TARGET, PER_ACCOUNT]
         return [PER_TARGET, PER_ACCOUNT, Limit(WHEN_ASKED, "target", "asked", 3, since=self.wrote[target])]
 
-    # --- what people and processes do ---
+    # --- people and processes -----------
 
     async def step(self, engine: Engine, other: Engine) -> None:
         match self.chance.choices(range(8), (10, 2, 3, 3, 1, 2, 3, 4))[0]:
@@ -291,7 +291,7 @@ class Trial:
         by_target: defaultdict[Target, list[str]] = defaultdict(list)
         for _, target, text in self.arrivals:
             by_target[target].append(text)
-        # The rest of what waits until the other side writes does not keep what is allowed from going.
+        # Deliveries that wait until the other side writes do not block allowed ones.
         for target, texts in [(target, texts) for target, texts in by_target.items() if str(target) not in ASKED]:
             units = [list(unit) for _, unit in groupby(texts, lambda text: text.split(".")[0])]
             names = [unit[0].split(".")[0] for unit in units]
@@ -354,7 +354,7 @@ async def test_whatever_happens_every_receipt_is_true(
 
 
 async def finish(engine: Engine, trial: Trial) -> list[Receipt]:
-    """Bring every delivery to its end on a platform that works."""
+    """Let every delivery end on a platform that works."""
     for key, (to, text, _) in trial.sends.items():
         # Stored, or lost with the process that was to store it; then it is now.
         (receipt,) = await engine.submit(to, text, key=key)

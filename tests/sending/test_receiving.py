@@ -1,4 +1,4 @@
-"""The effects of events, whatever platform they come from."""
+"""The effects of events of every platform."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ async def test_an_event_stored_by_another_process_is_seen_and_opens_windows_here
     network.script = lambda target, number: WindowClosed("closed", opens_at=None) if number == 1 else None
     held = await engine.send(ALICE, "when you write")
     assert State.HELD is held.state
-    # A second engine stands for a second process: it does not send, and it was the first to listen.
+    # The second engine is like a second process: it does not send, and it was the first to listen.
     other = await Engine.open(tmp_path / "store", clock=clock, sending=False)
     await other.listen(["fake.me"])
     await until(lambda: network.listened)

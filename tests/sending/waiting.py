@@ -1,4 +1,4 @@
-"""Waits for what the durable path does, and never for a time."""
+"""Waits for conditions of the durable path, and never for a time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def waits(engine: Engine, receipt: Receipt) -> None:
 
 
 def answers_of(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]:
-    """Return a list of what the async method `name` of `owner` answers from now on."""
+    """Return a list of the results of the async method `name` of `owner` from now on."""
     method, answers = getattr(owner, name), []
 
     async def noted(*args: Any, **kwargs: Any) -> Any:

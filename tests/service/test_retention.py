@@ -1,4 +1,4 @@
-"""Retention: old rows go, some at a time; those that are waited for or counted stay."""
+"""Retention: old rows are removed, some at a time; waiting and counted ones stay."""
 
 from __future__ import annotations
 

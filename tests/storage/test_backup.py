@@ -33,7 +33,7 @@ async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def state_of(folder: Path) -> tuple[int, list[str], list[str]]:
-    """Return what a store holds: deliveries, accounts and media."""
+    """Return the deliveries, accounts and media of a store."""
     async with await Engine.open(folder, sending=False) as engine:
         counts = await engine.records.counts()
         media = [one.media.name for one in await engine.library.index.all()]

@@ -49,7 +49,7 @@ async def values_in(ledger: Ledger) -> dict[str, int]:
 
 
 class Slow:
-    """Work that blocks the writer until it is told to go on."""
+    """Work that blocks the writer until it is released."""
 
     def __init__(self) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()

@@ -136,7 +136,7 @@ async def test_calls_with_several_targets_become_broadcasts(tmp_path: Path) -> N
     )
     # One target twice in a call is one recipient and two deliveries, as it was sent.
     assert [("e", 1)] == rows("SELECT target, ord FROM recipients WHERE broadcast = 16")
-    # The numbers of what comes next go on behind these.
+    # The next numbers continue behind these.
     assert [(16,)] == rows("SELECT value FROM counters WHERE name = 'broadcast'")
     connection.close()
 

@@ -70,7 +70,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> None:
 
 
 class Driver:
-    """A running driver: what it reports, line by line."""
+    """A running driver, and its reports line by line."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -78,7 +78,7 @@ class Driver:
         self._other: list[str] = []
 
     async def report(self, name: str, seconds: float = 90) -> Any:
-        """Return what the driver reported under `name`, waiting for it."""
+        """Wait for the driver's report under `name`, and return it."""
         try:
             async with asyncio.timeout(seconds):
                 while name not in self.reports:

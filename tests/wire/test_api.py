@@ -1,4 +1,4 @@
-"""Endpoints that share what they have in common, secrets by mark, and the wording of wrong fields."""
+"""Endpoints with shared fields, secrets by mark, and the wording of wrong fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire kernel: what one end writes, the other reads; over a real socket too."""
+"""The wire kernel: each end reads the other's writing; over a real socket too."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def _post(world: World, id: str = "m1", **more: Any) -> Post:
     return world.post(**{**fields, "target_kind": "user", "kind": "text", "message_id": id, **more})
 
 
-# --- who is there -----------------------------------------------------------------------------------------------------
+# --- people and groups ------------------------------------------------------------------------------------------------
 
 
 def test_the_default_world_has_the_documented_identities(world: World) -> None:
@@ -176,7 +176,7 @@ async def test_who_sleeps_has_begun_to_when_the_clock_is_turned_right_after() ->
 
 async def test_a_turn_in_another_thread_while_a_sleep_begins_is_not_missed() -> None:
     class TurnedMeanwhile(TurnableClock):
-        """Is turned, once, right after somebody has read it."""
+        """A clock that is turned, once, right after it was read."""
 
         def now(self) -> float:
             at = super().now()

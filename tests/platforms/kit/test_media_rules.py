@@ -1,4 +1,4 @@
-"""What must be done to media, chosen purely from what is known about them."""
+"""The conversion of media, chosen by their properties. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages to commands and pushes to events: what is pure."""
+"""Messages to commands and pushes to events: the pure parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The serving end: what callers of the gateway rely on, and what it refuses."""
+"""The serving end: the behavior that callers rely on, and its refusals."""
 
 from __future__ import annotations
 

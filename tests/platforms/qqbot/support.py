@@ -82,7 +82,7 @@ def stop_clock(served: Served) -> None:
 
 
 class Plain:
-    """Plain requests, also those that our client would never make."""
+    """Plain requests, also some that our client would never make."""
 
     def __init__(self, served: Served, session: aiohttp.ClientSession) -> None:
         self.served = served

@@ -39,7 +39,7 @@ async def test_the_same_token_is_returned_until_its_last_minute() -> None:
         assert first == again != second
         assert ("7200", "7200") == (life, new_life)
         assert left in ("199", "200")
-        # The old one goes on to its own end, and no further.
+        # The old one stays valid until it expires.
         assert served.server.tokens.is_valid(first)  # type: ignore[attr-defined]
         served.world.clock.advance(60)
         assert not served.server.tokens.is_valid(first)  # type: ignore[attr-defined]

@@ -137,7 +137,7 @@ async def test_a_stranger_s_friend_request_arrives_and_can_be_accepted() -> None
 
 
 async def far_room(me: Account) -> str:
-    """A room that stands in the address book only, without its members; one of them is no contact."""
+    """A room that is in the address book only, without its members; one of them is no contact."""
     network = me.served.world.network("wechat")
     network.add_person("wxid_far", "Farah", friends=False)
     me.server.people("group", 30)

@@ -38,7 +38,7 @@ async def bytes_of(me: Account, segment: Segment) -> bytes:
 
 
 async def known(me: Account) -> None:
-    """Have the account read its address book: until then, nobody in it is new."""
+    """Let the account read its address book: until then, none of its people is new."""
     await heard(me, "message", text="hi")
 
 

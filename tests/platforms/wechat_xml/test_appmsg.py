@@ -428,7 +428,7 @@ def test_file_names_never_leave_their_folder(name: str, safe: str) -> None:
     assert safe == safe_name(name)
 
 
-# --- whatever people type --------------------------------------------------------------------------------------------
+# --- any text --------------------------------------------------------------------------------------------------------
 
 typed = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

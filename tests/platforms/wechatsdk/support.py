@@ -59,7 +59,7 @@ async def listening(adapter: Adapter) -> AsyncIterator[AsyncIterator[Event]]:
 
 
 async def send(adapter: Adapter, message: Message, target: Target, handles: dict[Any, Any]) -> str:
-    """What the engine does, in small: compose, place once, send."""
+    """A small engine: compose, upload once, send."""
     id = ""
     for part in adapter.compose(message, target):
         for need in part.needs:

@@ -1,4 +1,4 @@
-"""The client end against the sandbox: what is placed, sent, taken back; how events are kept coming."""
+"""The client end against the sandbox: uploads, sends, recalls, and the stream of events."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ async def test_names_of_media_cannot_leave_the_folder(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-# --- what comes in ----------------------------------------------------------------------------------------------------
+# --- receiving --------------------------------------------------------------------------------------------------------
 
 
 async def test_text_mentions_and_withdrawals_arrive_as_events() -> None:

@@ -157,7 +157,7 @@ async def test_no_value_of_any_field_is_a_server_error() -> None:
             call.server.account.logged_in, call.server.account.secret = True, ""
 
 
-# --- who may be written to --------------------------------------------------------------------------------------------
+# --- targets ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -626,7 +626,7 @@ async def test_a_group_is_made_filled_led_and_left() -> None:
 
 @asynccontextmanager
 async def receiver(heard: list[Any]) -> AsyncIterator[str]:
-    """A program that is told what comes in: HTTP and WebSocket at one address; the port."""
+    """A program that receives pushes, over HTTP and WebSocket at one address; the port."""
 
     async def take(request: web.Request) -> web.StreamResponse:
         if request.method == "POST":

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.wild, pytest.mark.timeout(900), pytest.mark.xdist_grou
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """What the clients send, under the names that they are told."""
+    """The files that the clients send, by name."""
     folder = tmp_path / "files"
     folder.mkdir()
     for name, source in (("picture.png", "photo.png"), ("clip.mp4", "clip.mp4"), ("说明 文件.txt", "unicode-name.txt")):

@@ -34,7 +34,7 @@ class Replay:
         self.values = Substitutes()
         self.last_code = ""
         self.keys: dict[str, bytes] = {}
-        """AES keys of media that came in, by download parameter."""
+        """AES keys of received media, by download parameter."""
 
     @property
     def server(self) -> Server:
@@ -124,7 +124,7 @@ def missing(recorded: Any, ours: Any, where: str = "") -> list[str]:
     return [] if type(recorded) is type(ours) else [f"{where}: {type(ours).__name__}"]
 
 
-# What depends on the person: whether they quote something, whether WeChat understood what they said.
+# Fields that depend on the person: a quote, WeChat's transcription.
 OPTIONAL = {".msgs.item_list.ref_msg", ".msgs.item_list.voice_item.text"}
 
 

@@ -1,4 +1,4 @@
-"""What living clients of the gateway put on the wire, fed to our server; and our client's words held against theirs."""
+"""Recorded requests of real clients of the gateway, replayed against our server and compared with our client's."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ async def test_a_recorded_command_over_the_socket_is_answered_as_recorded(
 
 
 async def provoke(name: str, served: Served) -> None:
-    """Bring about what the recorded push is about."""
+    """Play the act that the recorded push reports."""
     server, world = served.server, served.world
     assert isinstance(server, Server)
     match name:

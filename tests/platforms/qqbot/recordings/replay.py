@@ -1,7 +1,7 @@
 """Reads recorded requests of real clients, and sends them to another server.
 
-An operation is one file, or several numbered ones. What the recorded server made up (ids, tokens, links) is replaced in
-later requests by what ours made up in the same place; what came from elsewhere is put into the world beforehand.
+An operation is one file, or several numbered ones. Values that the recorded server generated (ids, tokens, links) are
+replaced in later requests by ours from the same place; other values are put into the world beforehand.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class Replay:
     session: aiohttp.ClientSession
     picture_url: str
     changed: dict[str, str] = field(default_factory=dict)
-    """Text of the recording -> text that stands for it here."""
+    """Text of the recording -> text of this run."""
 
     def prepare(self, operation: Operation) -> None:
-        """Put into the world what the recording takes for granted."""
+        """Put the people, groups and messages of the recording into the world."""
         server = self.served.server
         now = self.served.world.now()
         server.tokens.ends[TOKEN] = now + 7200  # type: ignore[attr-defined]

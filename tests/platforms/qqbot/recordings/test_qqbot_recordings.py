@@ -286,7 +286,7 @@ async def test_request_bodies_have_the_recorded_fields_and_types(ours: dict[str,
         recorded = [r["body"] for r in recorded_requests(name) if isinstance(r["body"], dict)]
         if name in ("putPart", "sendToChannel") or not recorded:
             continue
-        # Both scenes take the same fields, though nobody recorded all of them in both.
+        # Both scenes take the same fields, though not all of them were recorded in both.
         sister = name.replace("ToUser", "ToGroup") if "ToUser" in name else name.replace("ToGroup", "ToUser")
         kinds = _kinds(recorded + [r["body"] for r in recorded_requests(sister) if isinstance(r["body"], dict)])
         always = set.intersection(*({key for key, value in body.items() if value is not None} for body in recorded))

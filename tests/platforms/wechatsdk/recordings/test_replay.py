@@ -1,4 +1,4 @@
-"""What the vendor's pages and living clients put on the wire, fed to our server; our client's words against theirs."""
+"""Requests of the vendor's pages and of real clients, replayed against our server and compared with our client's."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ UPLOADED = {
     "3057020100044b30490201000204fc56718f": ("atlas.zip", wire.CDN_LARGE_FILE),
     "3057020100044b3049020100020486681d98": ("voice.silk", wire.CDN_VOICE),
 }
-"""What the recorded ids stand for, by how they begin."""
+"""The kinds of recorded ids, by their beginning."""
 
 
 def asset(name: str) -> bytes:
@@ -92,7 +92,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def prepare(name: str, body: Any, served: Served) -> None:
-    """Make stand what the recorded call takes for granted: files, uploads, an earlier message, a key, a state."""
+    """Prepare the state that the recorded call needs: files, uploads, an earlier message, a key, a state."""
     server = served.server
     assert isinstance(server, Server)
     if not isinstance(body, dict):
@@ -342,7 +342,7 @@ def test_recorded_cards_are_parsed_by_their_type() -> None:
 
 @pytest.fixture
 async def heard() -> AsyncIterator[tuple[str, list[Any]]]:
-    """A receiver of pushes over HTTP, and what it heard."""
+    """A receiver of pushes over HTTP, and the pushes."""
     pushes: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
