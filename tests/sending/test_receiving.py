@@ -308,7 +308,24 @@ async def test_a_quote_of_which_the_wire_gives_only_the_id_has_the_content_of_th
     assert Quote("q", "look", "alice", "Alice", 1.0, (kept,)) == event.message.segments[0]
 
 
-@pytest.mark.parametrize("quote", [Quote("unknown"), Quote("", "words"), Quote("q", "the wire's own words")])
+async def test_a_quote_of_which_the_wire_gives_only_the_time_has_the_content_of_the_message_of_that_time(
+    engine: Engine, network: Network
+) -> None:
+    stream = engine.events()
+    bob = Target("fake.me", "user", "bob")
+    other = Event("p", EventKind.MESSAGE, "fake.me", 1.001, bob, "bob", "", Message((Text("elsewhere"),)))
+    quoted = Event("q", EventKind.MESSAGE, "fake.me", 1.0, ALICE, "alice", "Alice", Message((Text("look"),)))
+    for event in (other, quoted, said("later", id="r", at=1.02), quoting(Quote(at=1.001))):
+        network.inbox.put_nowait(event)
+    events = [await first(stream) for _ in range(4)]
+
+    assert events[3].message is not None
+    assert Quote("q", "look", "alice", "Alice", 1.001) == events[3].message.segments[0]
+
+
+@pytest.mark.parametrize(
+    "quote", [Quote("unknown"), Quote(at=9.0), Quote("", "words"), Quote("q", "the wire's own words")]
+)
 async def test_other_quotes_stay_as_the_wire_gives_them(engine: Engine, network: Network, quote: Quote) -> None:
     stream = engine.events()
     network.inbox.put_nowait(said("stored", id="q"))

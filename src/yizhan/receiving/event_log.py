@@ -17,6 +17,10 @@ from yizhan.storage.vault import Vault
 KEEP_DAYS = 30
 """Days that an event is kept: one that a platform delivers again must still be known."""
 DAY = 86400.0
+QUOTED_AMONG = 2000
+"""Messages of an account among which a quoted one is looked for by its time."""
+APART = 0.01
+"""Seconds by which the time in a quote may differ from that of the message; wires give milliseconds."""
 AT_ONCE = 500
 """Events dropped in one transaction, so that other writes do not wait long behind them."""
 
@@ -46,6 +50,15 @@ _RECENT = Statement(
     """,
 )
 _FIND = Statement("find event", sqlite="SELECT body FROM events WHERE account = :account AND event_id = :event_id")
+_FIND_AT = Statement(
+    "find message by its time",
+    sqlite="""
+    SELECT body FROM (
+        SELECT body, at FROM events WHERE account = :account AND kind = 'message' ORDER BY seq DESC LIMIT :limit
+    )
+    WHERE at BETWEEN :at - :apart AND :at + :apart ORDER BY abs(at - :at)
+    """,
+)
 _NEWEST = Statement("newest event", sqlite="SELECT max(seq) FROM events")
 _AFTER = Statement("events after", sqlite="SELECT seq, body FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit")
 _PLACE = Statement("place of reader", sqlite="SELECT value FROM counters WHERE name = :name")
@@ -121,6 +134,12 @@ class EventTable:
         values = {"account": account, "event_id": event_id}
         body = await self._ledger.read(lambda connection: connection.value(_FIND, values))
         return self._read(body) if body is not None else None
+
+    async def find_at(self, target: Target, at: float) -> Event | None:
+        """Return the message of a conversation that was written at `at`, if it is among the newest ones."""
+        values = {"account": target.account, "at": at, "apart": APART, "limit": QUOTED_AMONG}
+        bodies = await self._ledger.read(lambda connection: connection.column(_FIND_AT, values))
+        return next((event for event in map(self._read, bodies) if event.target == target), None)
 
     async def recent(self, account: str | None = None, limit: int = 100) -> list[Event]:
         """Return the newest events, oldest of them first."""

@@ -310,6 +310,16 @@ def test_a_quote_holds_the_quoted_media_and_the_time() -> None:
     assert ("file", "报告.pdf", 12) == (media.kind, media.name, media.reference["size"])
 
 
+@pytest.mark.parametrize("kind", [{}, {"type": 8}])
+def test_a_quote_that_tells_its_time_alone_is_a_quote(kind: dict[str, int]) -> None:
+    quoted = {**kind, "create_time_ms": 1795288547993}
+    item = {"type": 1, "text_item": {"text": "and this?"}, "ref_msg": {"message_item": quoted}}
+    event = parse(inbound(item), "ilink.main", 5.0)
+
+    assert event.message is not None
+    assert (Quote(at=1795288547.993), Text("and this?")) == event.message.segments
+
+
 def test_a_quoted_voice_has_its_transcription() -> None:
     quoted = {"type": 3, "voice_item": {"media": {"encrypt_query_param": "p"}, "text": "five o'clock"}}
     item = {"type": 1, "text_item": {"text": "too late"}, "ref_msg": {"message_item": quoted}}

@@ -52,8 +52,8 @@ def _other_id(raw: Any) -> str:
 
 def _segments(message: wire.WeixinMessage) -> Iterator[Segment]:
     for item in message.item_list or ():
-        if item.ref_msg is not None and (quote := _quote(item.ref_msg)) is not None:
-            yield quote
+        if item.ref_msg is not None:
+            yield _quote(item.ref_msg)
         yield from _item_segments(item)
 
 
@@ -115,7 +115,8 @@ def _read_or_none(text: str | None) -> str | None:
         return None
 
 
-def _quote(reference: wire.RefMessage) -> Quote | None:
+def _quote(reference: wire.RefMessage) -> Quote:
+    """Return the quote; of a picture, a file or a message of the bot, live ones tell the time alone."""
     quoted = reference.message_item
     id = str((quoted.msg_id if quoted else None) or reference.svr_id or "")
     text = quoted.text_item.text if quoted and quoted.text_item else None
@@ -124,4 +125,4 @@ def _quote(reference: wire.RefMessage) -> Quote | None:
     media = tuple(segment for segment in found if isinstance(segment, Forward))
     text = text or next((segment.text for segment in found if isinstance(segment, Text)), "")
     at = (quoted.create_time_ms or 0) / 1000 if quoted else 0.0
-    return Quote(id, text, at=at, media=media) if id or text or media else None
+    return Quote(id, text, at=at, media=media)
