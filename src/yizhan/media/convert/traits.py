@@ -109,18 +109,17 @@ def result_traits(file: Path) -> Traits:
     return replace(traits, frames=len(times), times_ms=times if len(times) > 1 else (), clear=ON_OR_OFF)
 
 
-def film_traits(container: Any, size: tuple[int, int], duration_ms: int) -> Traits:
-    """Return the traits of an opened film that is shown at `size`; its frames are left out."""
-    video = next(iter(container.streams.video), None)
+def film_traits(container: Any, video: Any, size: tuple[int, int], duration_ms: int) -> Traits:
+    """Return the traits of an opened film whose stream `video` is shown at `size`; its frames are left out."""
     audio = next((one for one in container.streams.audio if one.codec_context is not None), None)
-    context = video.codec_context if video is not None else None
+    context = video.codec_context
     return Traits(
         width=size[0],
         height=size[1],
         duration_ms=duration_ms,
-        colors=_PRIMARIES.get(int(context.color_primaries), "") if context is not None else "",
-        transfer=_TRANSFERS.get(int(context.color_trc), "") if context is not None else "",
-        depth=_film_depth(context),
+        colors=_PRIMARIES.get(int(context.color_primaries), ""),
+        transfer=_TRANSFERS.get(int(context.color_trc), ""),
+        depth=max((component.bits for component in context.format.components), default=0) if context.format else 0,
         sounds=len(container.streams.audio),
         channels=audio.codec_context.channels if audio is not None else 0,
         rate=audio.codec_context.sample_rate if audio is not None else 0,
@@ -194,12 +193,6 @@ def _depth(picture: Any) -> int:
     layout = tiles[0][3] if tiles else ""
     raw = layout if isinstance(layout, str) else layout[0] if isinstance(layout, tuple) and layout else ""
     return 16 if isinstance(raw, str) and ";16" in raw else 8
-
-
-def _film_depth(context: Any) -> int:
-    if context is None or context.format is None:
-        return 0
-    return max((component.bits for component in context.format.components), default=0)
 
 
 def _sample_bits(context: Any) -> int:

@@ -77,7 +77,7 @@ def _result_traits(result: Path, *, shown: bool) -> Traits:
     with av.open(str(result), format="mp4") as made:
         video = made.streams.video[0]
         size = (video.width, video.height) if shown else (0, 0)
-        traits = film_traits(made, size, int((made.duration or 0) * 1000 // av.time_base))
+        traits = film_traits(made, video, size, int((made.duration or 0) * 1000 // av.time_base))
         return replace(traits, format="mp4", frames=video.frames)
 
 
@@ -341,7 +341,7 @@ class _Transcoder:
         if self._look is not None:
             wide, high = self._look.shown_size
             size = (high, wide) if self._look.quarter else (wide, high)
-        traits = film_traits(self._film, size, self._about.duration_ms)
+        traits = film_traits(self._film, self._about.video, size, self._about.duration_ms)
         return replace(traits, format=self._about.format, frames=self._seen)
 
     def _shaped(self, frame: Any) -> Iterator[Any]:

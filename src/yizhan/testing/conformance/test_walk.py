@@ -97,7 +97,7 @@ class Walk:
     sandbox: RunningSandbox
     target: Target
     person: str
-    """Somebody of the conversation; empty where nobody in it writes."""
+    """A person of the conversation; empty where nobody in it writes."""
     heard: list[Event] = field(default_factory=list)
     rung: asyncio.Event = field(default_factory=asyncio.Event)
 
