@@ -315,7 +315,7 @@ def _decision(decision: Decision, error: Exception) -> str:
         case Hold():
             return "held"
         case Pause():
-            return "queued; the account rests until somebody logs in"
+            return "queued; the account waits for a login"
         case Arrived():
             return "sent, since an earlier try had arrived"
         case GiveUp(state):
