@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from yizhan.errors import Unsupported
 from yizhan.model import Mention, Message, Reply, Target, Text
-from yizhan.model.split import joined, spans, split_text
+from yizhan.model.split import head, joined, spans, split_text
 from yizhan.platforms.spec import platform_named
 from yizhan.testing.conformance.samples import adapter_of
 
@@ -132,3 +132,18 @@ async def test_an_answer_that_needs_more_messages_than_are_allowed_is_refused() 
     with pytest.raises(Unsupported, match=r"at most 4 messages \(rule passive.user.count.*needs 12"):
         adapter.compose(message, Target("qqbot.main", "user", "someone"))
     await adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("abc", 3, "abc"),
+        ("abc", 0, ""),
+        ("报告", 5, "报"),
+        ("a👨‍👩‍👧b", 18, "a"),
+        ("a🇨🇳🇩🇪", 12, "a🇨🇳"),
+        ("cafe\u0301", 4, "caf"),
+    ],
+)
+def test_a_head_is_cut_between_graphemes(text: str, most: int, kept: str) -> None:
+    assert kept == head(text, most)

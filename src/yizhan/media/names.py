@@ -7,7 +7,7 @@ import unicodedata
 from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
-from yizhan.model.split import joined
+from yizhan.model.split import head
 
 MAX_NAME_BYTES = 255
 """UTF-8 bytes; the limit of common file systems, and more than any wire takes."""
@@ -75,12 +75,4 @@ def cut_name(name: str, limit: int) -> str:
     found = _EXTENSION.search(name)
     extension = found[0] if found and len(found[0].encode()) < limit else ""
     stem = name[: len(name) - len(extension)]
-    return cut_text(stem, limit - len(extension.encode())) + extension
-
-
-def cut_text(text: str, limit: int) -> str:
-    """Return the longest beginning of `text` in at most `limit` UTF-8 bytes, cut between graphemes."""
-    kept = len(text.encode()[: max(limit, 0)].decode("utf-8", "ignore"))
-    while 0 < kept < len(text) and joined(text, kept):
-        kept -= 1
-    return _HANGING.sub("", text[:kept])
+    return _HANGING.sub("", head(stem, limit - len(extension.encode()))) + extension

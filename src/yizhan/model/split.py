@@ -106,6 +106,14 @@ def _may_cut(text: str, at: int, kept: Sequence[tuple[int, int]]) -> bool:
     return at >= len(text) or not joined(text, at)
 
 
+def head(text: str, max_bytes: int) -> str:
+    """Return the longest beginning of `text` in at most `max_bytes` bytes of UTF-8, cut between graphemes."""
+    kept = len(text.encode()[: max(max_bytes, 0)].decode("utf-8", "ignore"))
+    while 0 < kept < len(text) and joined(text, kept):
+        kept -= 1
+    return text[:kept]
+
+
 def joined(text: str, at: int) -> bool:
     """Whether the characters around `at` belong to one grapheme (after UAX #29)."""
     before, after = text[at - 1], text[at]

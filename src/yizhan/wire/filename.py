@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from yizhan.model.split import joined
+from yizhan.model.split import head
 
 MAX_NAME_BYTES = 200
 
@@ -35,10 +35,7 @@ def _cut(name: str) -> str:
     if not dot or len(extension.encode()) > 20:
         stem, dot, extension = name, "", ""
     room = MAX_NAME_BYTES - len((dot + extension).encode())
-    kept = len(stem.encode()[:room].decode("utf-8", "ignore"))
-    while 0 < kept < len(stem) and joined(stem, kept):
-        kept -= 1
-    return stem[:kept].rstrip(". ") + dot + extension
+    return head(stem, room).rstrip(". ") + dot + extension
 
 
 def changed_name_note(given: str, sent: str) -> str:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from yizhan.errors import UnknownTarget
 from yizhan.model import File, Image, Link, Media, Mention, Native, Target, Video, Voice
+from yizhan.model.split import head
 from yizhan.platforms.adapter import MediaNeed, Part
 from yizhan.platforms.kit.composer import Composer, amount, carried_name
 from yizhan.platforms.kit.words import Piece
@@ -101,7 +102,6 @@ class RobotComposer(Composer):
 
 def _cut(text: str, most: int) -> str:
     """Return `text` in at most `most` bytes of UTF-8 (0: no limit), with an ellipsis where it was cut."""
-    data = text.encode()
-    if not most or len(data) <= most:
+    if not most or len(text.encode()) <= most:
         return text
-    return data[: most - len("…".encode())].decode("utf-8", "ignore") + "…"
+    return head(text, most - len("…".encode())) + "…"

@@ -24,6 +24,7 @@ from yizhan.model import (
     Video,
     Voice,
 )
+from yizhan.model.split import split_text
 from yizhan.platforms.adapter import MediaNeed, Part
 from yizhan.platforms.kit.composer import amount, carried_name, name_of
 from yizhan.platforms.kit.words import Piece, Words
@@ -102,7 +103,8 @@ class WebComposer(WeChatComposer):
         if not quote.text.strip():
             self.refuse(quote, "web WeChat sends a quote as text, and this one has none", "Give Quote(text=…).")
         name = quote.sender_name or ("" if quote.sender.startswith("@") else quote.sender)
-        text = quote.text if len(quote.text) <= MAX_QUOTED_CHARS else quote.text[:MAX_QUOTED_CHARS] + "…"
+        shown = split_text(quote.text, MAX_QUOTED_CHARS)
+        text = shown[0] if len(shown) == 1 else shown[0] + "…"
         return f"「{name}{'：' if name else ''}{text}」\n{QUOTE_RULE}\n"
 
     # --- media ---
