@@ -186,6 +186,6 @@ def test_boxes_nested_without_end_are_left_alone() -> None:
     "flags", ["frag_keyframe+empty_moov", "frag_every_frame+empty_moov", "frag_keyframe+empty_moov+default_base_moof"]
 )
 def test_a_film_written_while_it_was_recorded_is_as_long_as_its_fragments(flags: str) -> None:
-    data = film(quarters(), count=250, options={"movflags": flags})
+    data = film(quarters(), times=range(250), options={"movflags": flags})
 
     assert abs(probe(io.BytesIO(data), len(data)).duration_ms - 10_000) <= 40
