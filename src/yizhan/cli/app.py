@@ -43,7 +43,8 @@ from yizhan.errors import YizhanError
 if TYPE_CHECKING:
     from yizhan.config.settings import LogSettings
 
-INTERRUPTED, TERMINATED = 130, 143
+TERMINATED = 143
+"""Exit code after SIGTERM; Ctrl-C ends with 130, as Python does it."""
 
 app = typer.Typer(
     name="yizhan",

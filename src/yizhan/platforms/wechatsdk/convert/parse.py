@@ -14,9 +14,6 @@ from yizhan.platforms.wechat_xml import Revoked, parse_friend_request, parse_rev
 from yizhan.platforms.wechatsdk import wire
 from yizhan.platforms.wechatsdk.convert.content import addresses, segments_of
 
-STRANGERS = "fmessage"
-"""The chat from which friend requests come."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
