@@ -149,7 +149,6 @@ async def test_words_written_on_the_phone_are_seen_as_sent() -> None:
         ("friend_requested", {"text": "it's me"}, EventKind.FRIEND_REQUESTED, None),
         ("friend_removed", {}, EventKind.FRIEND_REMOVED, target("Alice")),
         ("group_removed", {"to": ROOM}, EventKind.GROUP_REMOVED, target(ROOM, "group")),
-        ("member_joined", {"to": ROOM}, EventKind.OTHER, target(ROOM, "group")),
         ("raw", {"body": {"MsgType": 10000, "Content": "a notice"}}, EventKind.OTHER, target("Alice")),
     ],
 )
@@ -175,16 +174,17 @@ async def test_a_stranger_and_a_room_are_added() -> None:
         assert (EventKind.GROUP_ADDED, target(ROOM, "group")) == (room.kind, room.target)
 
 
-async def test_members_come_and_go_in_the_list_of_a_room() -> None:
+async def test_members_who_come_and_go_are_events() -> None:
     async with account() as me:
-        group = next(g for g in me.served.world.network("wechat").groups.values() if g.name == ROOM)
-        members = list(group.members)
-        await play(me, "member_left", to=ROOM)
-        left = list(group.members)
-        await play(me, "member_joined", to=ROOM)
+        # A message in the room has the account read its members: a change is told from then on.
+        await heard(me, "message", to=ROOM, text="hi")
+        left = await heard(me, "member_left", "Bob", to=ROOM)
+        joined = await heard(me, "member_joined", "Bob", to=ROOM)
 
-        assert set(members) - {"wxid_alice"} == set(left)
-        assert set(members) == set(group.members)
+        room = target(ROOM, "group")
+        assert (EventKind.MEMBER_LEFT, room, "Bob", "Bob") == (left.kind, left.target, left.person, left.person_name)
+        assert (EventKind.MEMBER_JOINED, room, "Bob") == (joined.kind, joined.target, joined.person)
+        assert EventKind.OTHER is (await me.next()).kind
 
 
 async def test_a_login_that_is_lost_is_an_event() -> None:

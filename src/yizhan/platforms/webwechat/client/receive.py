@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ from yizhan.platforms.webwechat.client.contacts import Contacts
 from yizhan.platforms.webwechat.client.session import dump_session
 from yizhan.platforms.webwechat.convert import Reader, parse, recalled_id, target_of
 from yizhan.platforms.webwechat.wire.contacts import Contact
+from yizhan.platforms.webwechat.wire.content import display_name
 from yizhan.platforms.webwechat.wire.session import ModContact, SyncKeys, SyncResponse
 
 log = logging.getLogger(__name__)
@@ -150,12 +151,38 @@ class Receiver:
 
     def _contact_events(self, synced: SyncResponse, reader: Reader) -> list[Event]:
         book = reader.book
-        events = [self._contact_event(contact, reader, added=True) for contact in book.add(synced.ModContactList)]
+        events = [event for contact in synced.ModContactList for event in self._member_events(contact, reader)]
+        events += [self._contact_event(contact, reader, added=True) for contact in book.add(synced.ModContactList)]
         for deleted in synced.DelContactList:
             if book.knows(deleted.UserName):
                 events.append(self._contact_event(ModContact(UserName=deleted.UserName), reader, added=False))
                 book.remove(deleted.UserName)
         return events
+
+    def _member_events(self, room: ModContact, reader: Reader) -> Iterator[Event]:
+        """Yield who came into a changed room and who left it; nothing while its members are not known."""
+        before = reader.book.members_of(room.UserName)
+        after = {member.UserName: display_name(member.DisplayName or member.NickName) for member in room.MemberList}
+        if not before or not after:
+            return
+        for user in [*sorted(after.keys() - before.keys()), *sorted(before.keys() - after.keys())]:
+            joined = user in after
+            kind, name = (
+                EventKind.MEMBER_JOINED if joined else EventKind.MEMBER_LEFT,
+                (after if joined else before)[user],
+            )
+            person, at = reader.book.id_of(user), self._webwx.clock.now()
+            yield Event(
+                id=f"{kind}:{room.UserName}:{user}:{at:.0f}",
+                kind=kind,
+                account=reader.account,
+                at=at,
+                target=target_of(room.UserName, reader),
+                sender=person,
+                sender_name=name,
+                person=person,
+                person_name=name,
+            )
 
     def _contact_event(self, contact: Contact | ModContact, reader: Reader, *, added: bool) -> Event:
         name, at = contact.UserName, self._webwx.clock.now()

@@ -115,6 +115,10 @@ class AddressBook:
         found = [m.UserName for m in self._members(room) if name in _names_of(m)]
         return found[0] if len(found) == 1 else self._unambiguous("user", name)
 
+    def members_of(self, room: str) -> dict[str, str]:
+        """Return the displayed names of a room's members by UserName; empty while its members are not known."""
+        return {m.UserName: display_name(m.DisplayName or m.NickName) for m in self._members(room)}
+
     def _unambiguous(self, kind: str, id: str) -> str | None:
         try:
             return self.find(kind, id)
