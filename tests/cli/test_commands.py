@@ -487,7 +487,7 @@ def test_a_stopped_broadcast_shows_its_progress_and_the_command_that_continues_i
 
     (line,) = said.splitlines()
     assert code == sending.returncode
-    assert " of 200 sent so far. The rest goes on with: yizhan wait d" in line
+    assert " of 200 sent so far. Continue with: yizhan wait d" in line
     assert ("Stopped" == json.loads(line)["class"]) if as_json else line.startswith("yizhan: Stopped; ")
 
 

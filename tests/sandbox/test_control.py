@@ -238,7 +238,7 @@ async def test_reset_brings_everything_back_to_the_start(call: Control) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "words"),
     [
-        ("POST", "say", {"platform": "pigeon", "from": "NOBODY", "text": "x"}, 404, "nobody called 'NOBODY'"),
+        ("POST", "say", {"platform": "pigeon", "from": "NOBODY", "text": "x"}, 404, "no one called 'NOBODY'"),
         ("POST", "say", {"platform": "pigon", "from": TESTER, "text": "x"}, 404, "Did you mean pigeon?"),
         ("POST", "say", {"platform": "pigeon", "from": TESTER}, 400, "needs text or media"),
         ("POST", "say", {"platform": "pigeon", "text": "x"}, 400, "the field 'from' is missing"),

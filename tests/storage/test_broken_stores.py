@@ -108,7 +108,7 @@ async def test_a_damaged_delivery_is_named_with_the_store_and_the_remedy(tmp_pat
     connection.close()
 
     async with await Engine.open(store, sending=False) as engine:
-        with pytest.raises(StorageError, match=r"yizhan\.db is damaged: delivery d7 cannot be read.*Bring back a copy"):
+        with pytest.raises(StorageError, match=r"yizhan\.db is damaged: delivery d7 cannot be read.*Restore a copy"):
             await engine.records.receipts()
 
 

@@ -229,7 +229,7 @@ async def test_a_store_with_a_senseless_revision_is_reported_as_damaged(tmp_path
         connection.execute(break_it)
     connection.close()
 
-    with pytest.raises(StorageError, match=r"a\.db is damaged: .*Bring back a copy"):
+    with pytest.raises(StorageError, match=r"a\.db is damaged: .*Restore a copy"):
         await Ledger.open(file)
 
 

@@ -41,7 +41,7 @@ async def test_a_store_with_a_missing_key_is_refused_and_gets_no_new_one(
         pass
     key = (tmp_path / "store" / "key").rename(tmp_path / "elsewhere")
 
-    with pytest.raises(StorageError, match=r"is missing.* Bring the file back or set YIZHAN_KEY"):
+    with pytest.raises(StorageError, match=r"is missing.* Restore the file or set YIZHAN_KEY"):
         await Engine.open(tmp_path / "store")
 
     assert not (tmp_path / "store" / "key").exists()

@@ -46,7 +46,7 @@ def test_the_default_world_has_the_documented_identities(world: World) -> None:
 
 
 def test_an_unknown_person_is_reported_with_close_names(world: World) -> None:
-    with pytest.raises(LookupError, match=r"nobody called 'wxid_alise'.*Did you mean wxid_alice"):
+    with pytest.raises(LookupError, match=r"no one called 'wxid_alise'.*Did you mean wxid_alice"):
         world.network("wechat").person("wxid_alise")
     with pytest.raises(LookupError, match=r"no group '10002@chatroom'.*Did you mean 10001@chatroom"):
         world.network("wechat").group("10002@chatroom")

@@ -71,7 +71,7 @@ class AccountStatuses:
         """Return the error that keeps the deliveries of `account` waiting; None when it is active."""
         match self.of(account):
             case Paused(why) | LoginLost(why):
-                return LoginNeeded(f"{why} The delivery waits; log in and it goes on.")
+                return LoginNeeded(f"{why} The delivery waits until the account is logged in.")
             case CannotOpen(error):
                 return error
         return None

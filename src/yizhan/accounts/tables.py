@@ -89,7 +89,7 @@ class AccountTable:
         try:
             settings: dict[str, Any] = msgspec.json.decode(self._vault.unlock(locked, f"account {name}"))
         except msgspec.DecodeError as error:
-            raise StorageError(f"the settings of {name} cannot be read: {error}. Add the account anew.") from error
+            raise StorageError(f"the settings of {name} cannot be read: {error}. Add the account again.") from error
         return settings
 
     async def state_store(self, account: str) -> AccountState:

@@ -55,7 +55,7 @@ _REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
     ),
     (TargetGone, "Check the target; the receiver may have to add the account (again) first."),
     (ContentRefused, "Send other content: the platform refuses this."),
-    (HandleExpired, "Send it again; it will be uploaded anew."),
+    (HandleExpired, "Send it again; it will be uploaded again."),
     (WindowClosed, "Send it again once the receiver has written, or when the window opens."),
     (Throttled, "Send it again later, and fewer at once."),
     (Unavailable, "Check whether the address is right and answers: yizhan doctor."),
@@ -143,7 +143,7 @@ async def explained_when_stopped(
         _say(
             "stopped",
             "Stopped",
-            f"{text} The rest goes on with: {wait_for(left)}" if left else text,
+            f"{text} Continue with: {wait_for(left)}" if left else text,
             as_json=as_json,
             remedy="",
         )

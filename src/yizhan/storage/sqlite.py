@@ -80,7 +80,7 @@ class SqliteDriver(Driver):
         return StorageError(f"the store {self.file} can only be read. {_NO_RIGHT}")
 
     def damaged(self, what: str) -> StorageError:
-        return StorageError(f"the store {self.file} is damaged: {what}. {_BRING_BACK}")
+        return StorageError(f"the store {self.file} is damaged: {what}. {_RESTORE}")
 
     @property
     def place(self) -> str:
@@ -178,8 +178,8 @@ class SqliteConnection(Connection):
         self._raw.close()
 
 
-_BRING_BACK = "Bring back a copy of it, or begin anew in another folder."
-_DAMAGED = f"It is damaged, or no store. {_BRING_BACK}"
+_RESTORE = "Restore a copy of it, or start with a new store in another folder."
+_DAMAGED = f"It is damaged, or no store. {_RESTORE}"
 _NO_RIGHT = "Give this user the right to write to its folder and files, or name another folder."
 _REMEDIES = {
     "readonly": _NO_RIGHT,

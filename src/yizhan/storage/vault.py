@@ -37,7 +37,7 @@ class Vault:
             if not file.exists() and not make:
                 raise StorageError(
                     f"the key of this store, {file}, is missing; its accounts and logins cannot be read without it. "
-                    f"Bring the file back or set {KEY_VARIABLE}, or begin anew in another folder."
+                    f"Restore the file or set {KEY_VARIABLE}, or start with a new store in another folder."
                 )
             text = _read_key(file)
         try:
@@ -68,8 +68,8 @@ class Vault:
             return self._cipher.decrypt(value[:12], value[12:], what.encode())
         except (InvalidTag, ValueError, TypeError) as error:
             raise StorageError(
-                f"{what} cannot be decrypted: the store was written under another key. Bring back its key file "
-                f"or set {KEY_VARIABLE}; failing that, add the account anew."
+                f"{what} cannot be decrypted: the store was written under another key. Restore its key file "
+                f"or set {KEY_VARIABLE}; failing that, add the account again."
             ) from error
 
 

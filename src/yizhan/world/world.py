@@ -87,7 +87,7 @@ class Network:
             LookupError: there is none; the text names close ones.
         """
         if id not in self.people:
-            raise LookupError(f"nobody called '{id}' on the {self.name} network.{_close(id, self.people)}")
+            raise LookupError(f"no one called '{id}' on the {self.name} network.{_close(id, self.people)}")
         return self.people[id]
 
     def group(self, id: str) -> Group:

@@ -103,7 +103,7 @@ def fit_and_compose(message: Message, target: Target) -> None:
         ((Native("send_text", {"msgContnt": "x"}),), BOB, Unsupported, "Did you mean msgContent"),
         ((Native("send_text", {"msgContent": 5}),), BOB, Unsupported, "does not take"),
         ((Native("send_text", {"msgContent": "x", "bAsync": True}),), BOB, Unsupported, "bAsync"),
-        ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "only what came in"),
+        ((Forward("image", {"platform": "ohwxapi"}),), BOB, Unsupported, "only media received"),
         ((Forward("image", {"platform": "wechatsdk", "type": 3}),), BOB, Unsupported, "cannot be read"),
         ((Forward("x", {"platform": "wechatsdk", "type": "y"}),), BOB, Unsupported, "cannot be read"),
         ((Image(media_of(b"x", "file", "pdf")),), BOB, MediaFormat, "image.formats"),

@@ -234,7 +234,7 @@ async def test_a_wrong_key_asks_for_a_login_and_the_delivery_waits(sandbox: Runn
         await engine.login("wecom.wrong", lambda step: None)
     (finding,) = await engine.check("wecom.wrong")
     assert not finding.ok
-    assert "Copy the address" in finding.remedy
+    assert "Copy the robot's address" in finding.remedy
 
 
 async def test_a_login_posts_nothing(sandbox: RunningSandbox, engine: Engine) -> None:

@@ -56,7 +56,7 @@ class Adapter(HttpAdapter):
         try:
             await self._check_key()
         except LoginNeeded as error:
-            return [Finding("key", False, str(error), "Copy the address of the robot anew from its group.")]
+            return [Finding("key", False, str(error), "Copy the robot's address from its group again.")]
         return [Finding("key", True)]
 
     async def _check_key(self) -> None:

@@ -274,7 +274,7 @@ class Adapter(BaseAdapter):
             return [Finding("platform", False, str(error), "Look at the address and the network.")]
         who = _identity(self.calls.session)
         if not alive:
-            return [Finding("login", False, f"{who}: the token is no longer good", "Log in again by scanning a code.")]
+            return [Finding("login", False, f"{who}: the token has expired", "Log in again by scanning a code.")]
         return [Finding("login", True, who)]
 
     async def close(self) -> None:

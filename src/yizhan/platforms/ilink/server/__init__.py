@@ -72,7 +72,7 @@ class Server(SandboxServer):
         self, sender: str, to: str, *, text: str = "", media: Blob | None = None, kind: Kind = "file", name: str = ""
     ) -> str:
         if to != "bot":
-            raise LookupError(f"iLink has no groups, so nobody can write to '{to}'. Use \"bot\".")
+            raise LookupError(f"iLink has no groups, so no one can write to '{to}'. Use \"bot\".")
         bot = self.bots.living_bot_of(sender)
         thumb = await self.world.blobs.add(THUMB) if kind == "video" else None
         said = SaidMedia(media, kind, name) if media is not None else None

@@ -78,7 +78,7 @@ class Bots:
         known = [user for bot in self.by_token.values() if bot.alive for user in bot.chats]
         raise LookupError(
             f"'{user}' has no iLink bot to write to.{did_you_mean(user, known)} "
-            f"Only people who scanned a code have one: {', '.join(known[:5]) or 'nobody so far'}."
+            f"Only people who scanned a code have one: {', '.join(known[:5]) or 'no one so far'}."
         )
 
     # --- people and sessions ---

@@ -222,13 +222,13 @@ class CommandComposer(WeChatComposer):
         if reference.get("platform") != "ohwxapi" or not xml:
             self.refuse(
                 segment,
-                "only what came in over ohwxapi can be sent on by reference here",
+                "only media received over ohwxapi can be sent on by reference",
                 "Save it, and send it as media.",
             )
         try:
             part = self._sent_on(segment, kind, xml)
         except ValueError as error:
-            self.refuse(segment, f"the reference cannot be read: {error}", "Save the media and send it anew.")
+            self.refuse(segment, f"the reference cannot be read: {error}", "Save the media, and send the saved file.")
         if part is None:
             self.refuse(segment, f"ohwxapi cannot send on a {segment.kind} by reference")
         return part

@@ -229,7 +229,7 @@ class Adapter(BaseAdapter):
         for subject, check, remedy in (
             ("access token", self.bot.tokens.headers, "Compare AppID and AppSecret with the management console."),
             ("the bot itself", self.bot.me, "See whether the bot is online and this machine's address is allowed."),
-            ("event gateway", self.bot.gateway, "Without it no events arrive; sending works all the same."),
+            ("event gateway", self.bot.gateway, "Without it no events arrive; sending still works."),
         ):
             try:
                 await check()

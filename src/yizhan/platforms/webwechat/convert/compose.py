@@ -53,7 +53,7 @@ QUOTE_RULE = "- - - - - - - - - - - - - - -"
 """Separates quoted text from its answer."""
 MAX_QUOTED_CHARS = 200
 VOICE_NOTE = "Web WeChat cannot send voice messages; it was sent as a file."
-QUOTE_NOTE = "Web WeChat drops quotes; the quoted text stands above the answer."
+QUOTE_NOTE = "Web WeChat drops quotes; the quoted text is above the answer."
 CARD_NOTE = "Web WeChat drops cards that a client sends; its words were sent as text."
 GIF_NOTE = "Web WeChat sends an animated picture as a sticker."
 
@@ -186,7 +186,7 @@ class WebComposer(WeChatComposer):
             self.refuse(
                 segment,
                 f"this {segment.kind} was received in an earlier login, and its reference ended with that",
-                "Save the media and send it anew.",
+                "Save the media, and send the saved file.",
             )
         draft = forward_draft(segment.kind, reference)
         if draft is None:

@@ -324,5 +324,5 @@ class SimulatedPeople(ServerState):
         found = people.get(text) or next((p for p in people.values() if text in (p.name, p.remark)), None)
         if found is None:
             known = [*people, *(p.name for p in people.values())]
-            raise LookupError(f"nobody called '{text}' on the wechat network.{did_you_mean(text, known)}")
+            raise LookupError(f"no one called '{text}' on the wechat network.{did_you_mean(text, known)}")
         return found

@@ -173,12 +173,12 @@ class CallComposer(WeChatComposer):
 
     def forward(self, segment: Forward) -> Part:
         if segment.reference.get("platform") != "wechatsdk":
-            why = "only what came in over wechatsdk can be sent on by reference here"
+            why = "only media received over wechatsdk can be sent on by reference"
             self.refuse(segment, why, "Save it, and send it as media.")
         try:
             draft, note = sent_on(segment, self.to)
         except (KeyError, TypeError, ValueError) as error:
-            self.refuse(segment, f"the reference cannot be read ({error})", "Save the media and send it anew.")
+            self.refuse(segment, f"the reference cannot be read ({error})", "Save the media, and send the saved file.")
         return self.part(draft.endpoint.name, draft, f"forwarded {segment.kind}", note=note)
 
     def native(self, segment: Native) -> Part:
