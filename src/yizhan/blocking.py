@@ -30,6 +30,7 @@ from yizhan.platforms.adapter import Adapter, Finding, LoginStep
 from yizhan.runtime.blocking import BlockingStore, StoreLoop
 from yizhan.sending.accept import Moment, Targets
 from yizhan.sending.operations import Outcome
+from yizhan.sending.outbox.listing import DeliveryFilter, ListedDelivery
 from yizhan.sending.plan import Plan
 
 
@@ -265,16 +266,35 @@ class Blocking(BlockingStore[Engine]):
         account: str | None = None,
         target: str | Target | None = None,
         states: Sequence[State | str] = (),
+        key: str | None = None,
+        broadcast: str | None = None,
+        error: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 100,
         after: str | None = None,
         newest: bool = False,
     ) -> list[Receipt]:
-        """Return receipts, oldest first, that match everything given."""
+        """Return receipts, oldest first, of the deliveries that match everything given."""
         return self._loop.run(
             self._inner.deliveries(
-                account=account, target=target, states=states, limit=limit, after=after, newest=newest
+                account=account,
+                target=target,
+                states=states,
+                key=key,
+                broadcast=broadcast,
+                error=error,
+                since=since,
+                until=until,
+                limit=limit,
+                after=after,
+                newest=newest,
             )
         )
+
+    def deliveries_with_messages(self, wanted: DeliveryFilter) -> list[ListedDelivery]:
+        """Return deliveries, oldest first, each with its receipt, its key, and its message in short."""
+        return self._loop.run(self._inner.deliveries_with_messages(wanted))
 
     def on_settled(self, listener: Callable[[Target, State], None]) -> Callable[[], None]:
         """Call `listener` with target and state whenever a delivery of this process ends or waits."""

@@ -384,13 +384,89 @@ def test_a_wrong_secret_is_reported_when_the_account_is_added(run: Run, sandbox:
     words = "account", "add", "qqbot.main", "--set", "app_id=102000001", "--set", "secret=wrong"
 
     added = run(*words, "--set", f"base_url={sandbox.url}")
+    left = run("account", "list", "--json").objects
+    kept = run(*words, "--set", f"base_url={sandbox.url}", "--no-check")
     sent = run("send", USER, "hi", "--json")
 
     assert 1 == added.code
+    assert "It was not added: it cannot send with these. To keep them all the same: --no-check." in added.out
+    assert [] == left
+    assert 0 == kept.code
     assert "FAIL" in added.out
     assert "→" in added.out
     assert (1, "LoginNeeded") == (sent.code, sent.error["class"])
     assert ["queued"] == [one["state"] for one in sent.objects]
+
+
+def test_an_account_is_replaced_only_on_request(qq: Run, sandbox: Sandbox) -> None:
+    words = "account", "add", "qqbot.main", *BOT, "--set", f"base_url={sandbox.url}", "--set", "rules.limits=false"
+
+    refused = qq(*words, "--json")
+    before = qq("account", "show", "qqbot.main", "--json").objects[0]["settings"]
+    replaced = qq(*words, "--replace")
+    after = qq("account", "show", "qqbot.main", "--json").objects[0]["settings"]
+
+    assert (2, "Refused") == (refused.code, refused.error["class"])
+    assert "yizhan account set qqbot.main KEY=VALUE" in refused.error["detail"]
+    assert {} == before["rules"]
+    assert (0, {"limits": False}) == (replaced.code, after["rules"])
+
+
+def test_some_settings_are_changed_and_the_others_stay(qq: Run, sandbox: Sandbox) -> None:
+    first = qq("account", "set", "qqbot.main", "rules.limits=false", "rules.chunks.concurrency=3")
+    wrong = qq("account", "set", "qqbot.main", "secret=wrong", "--json")
+    second = qq("account", "set", "qqbot.main", "rules.limits=true")
+    settings = qq("account", "show", "qqbot.main", "--json").objects[0]["settings"]
+    sent = qq("send", USER, "hi")
+
+    assert (0, 0) == (first.code, second.code)
+    assert (1, False) == (wrong.code, wrong.objects[0]["kept"])
+    assert {"limits": True, "chunks.concurrency": 3} == settings["rules"]
+    assert ("102000001", sandbox.url, 0) == (settings["app_id"], settings["base_url"], sent.code)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "said"),
+    [
+        (["qqbot.mian", "secret=x"], "UnknownAccount", "Did you mean qqbot.main?"),
+        (["qqbot.main", "secrt=x"], "ConfigError", "Did you mean secret?"),
+        (["qqbot.main", "secret"], "ConfigError", "KEY=VALUE"),
+        (["qqbot.main", "rules.limts=false"], "ConfigError", "Did you mean limits?"),
+    ],
+)
+def test_settings_that_make_no_sense_change_nothing(qq: Run, words: list[str], error: str, said: str) -> None:
+    before = qq("account", "list", "--json").objects
+
+    refused = qq("account", "set", *words, "--json")
+
+    assert (2, error) == (refused.code, refused.error["class"])
+    assert said in refused.error["detail"]
+    assert before == qq("account", "list", "--json").objects
+
+
+def test_codes_errors_and_states_are_explained(run: Run) -> None:
+    code = run("explain", "304023", "--json").objects
+    throttled = run("explain", "throttled")
+    unknown = run("explain", "unknown")
+    elsewhere = run("explain", "22009", "--platform", "webwechat", "--json")
+    nothing = run("explain", "Throtled", "--json")
+
+    assert [("qqbot", "304023")] == [(one["platform"], one["name"]) for one in code]
+    assert code[0]["delivery"]
+    assert "waits and tries again" in throttled.out
+    assert "Throttled: an error of yizhan, exit code 1" in throttled.out
+    assert "yizhan deliveries settle ID --as arrived|lost|again" in unknown.out
+    assert (2, "Refused") == (elsewhere.code, elsewhere.error["class"])
+    assert "Did you mean Throttled?" in nothing.error["detail"]
+
+
+def test_every_code_of_every_platform_is_explained(run: Run) -> None:
+    from yizhan.cli.explain import _codes, _table
+    from yizhan.platforms.spec import platforms
+
+    for name, platform in platforms().items():
+        for row in _table(platform.calls).rows if platform.calls else ():
+            assert any(str(row.code) == one["name"] for one in _codes(str(row.code), name)), (name, row)
 
 
 def test_some_that_fail_make_exit_code_3(qq: Run) -> None:
@@ -547,6 +623,11 @@ def test_deliveries_are_listed_filtered_and_shown_with_their_tries(qq: Run, sand
     newest = qq("deliveries", "-n", "1", "--json").objects
     failed = qq("deliveries", "--state", "failed", "--json").objects
     to_group = qq("deliveries", "--target", GROUP, "--json").objects
+    listed = qq("deliveries", "list", "--json").objects
+    gone = qq("deliveries", "list", "--error", "TargetGone", "--json").objects
+    keyed = qq("deliveries", "list", "--key", "no such", "--json").objects
+    since = qq("deliveries", "list", "--since", "1h", "--json").objects
+    until = qq("deliveries", "list", "--until", "1h", "--json").objects
     shown = qq("deliveries", "show", "d2", "--json").objects
     in_words = qq("deliveries", "show", "d2")
 
@@ -554,6 +635,9 @@ def test_deliveries_are_listed_filtered_and_shown_with_their_tries(qq: Run, sand
     assert ["d3"] == [one["delivery"] for one in newest]
     assert ["d2"] == [one["delivery"] for one in failed]
     assert ["d3"] == [one["delivery"] for one in to_group]
+    assert listed == everything == since
+    assert (["d2"], [], []) == ([one["delivery"] for one in gone], keyed, until)
+    assert ["one", "two", "three"] == [one["excerpt"] for one in listed]
     assert "TargetGone" == shown[0]["tries"][0]["error"]
     assert "give up" in in_words.out
 
@@ -725,3 +809,32 @@ def test_tail_shows_received_events(run: Run, sandbox: Sandbox) -> None:
     assert "hello bot" == said.objects[0]["message"]["segments"][0]["text"]
     assert USER == said.objects[0]["target"]
     assert "hello bot" in past.out
+
+
+def test_deliveries_are_found_by_key_broadcast_and_account(both: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    both("send", USER, "hello\nthere", "--file", "a.txt", "--name", "报告.txt", "--key", "k")
+    both("send", GROUP, "webwechat.me/user/Alice", "to all")
+
+    (keyed,) = both("deliveries", "list", "--key", "k", "--json").objects
+    broadcast = both("deliveries", "list", "--broadcast", "b1", "--json").objects
+    account = both("deliveries", "list", "--account", "webwechat.me", "--json").objects
+    unknown = both("deliveries", "list", "--account", "webwechat.you", "--json")
+    shown = both("deliveries", "show", keyed["delivery"])
+
+    assert ("k", "", "hello there", ["报告.txt"], 2, 2) == (
+        keyed["key"], keyed["broadcast"], keyed["excerpt"], keyed["files"], keyed["parts"], keyed["parts_done"]
+    )  # fmt: skip
+    assert ["b1", "b1"] == [one["broadcast"] for one in broadcast]
+    assert ["webwechat.me/user/Alice"] == [one["target"] for one in account]
+    assert (2, "UnknownAccount") == (unknown.code, unknown.error["class"])
+    assert "hello there [报告.txt]" in shown.out
+    assert "2 of 2" in shown.out
+
+
+@pytest.mark.parametrize("words", [["--since", "soon"], ["--until", "25:00"], ["--broadcast", "d1"], ["--after", "b1"]])
+def test_filters_that_make_no_sense_are_refused(qq: Run, words: list[str]) -> None:
+    said = qq("deliveries", "list", *words, "--json")
+
+    assert (2, "Refused") == (said.code, said.error["class"])
+    assert words[1] in said.error["detail"]

@@ -266,7 +266,7 @@ def test_a_text_that_names_a_command_gets_no_remedy(capsys: pytest.CaptureFixtur
 
     told, other = capsys.readouterr().err.splitlines()
     assert "yizhan: LoginNeeded: it is logged out. Log in: yizhan login webwechat.me" == told
-    assert "correct its secret (yizhan account add" in other
+    assert "correct its secret (yizhan account set" in other
 
 
 def test_a_cause_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import random
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,23 +18,14 @@ import msgspec
 
 from tests.docs.pages import ROOT, fill, pages
 from yizhan import errors
-from yizhan.cli.exits import _WORDS as EXITS
+from yizhan.cli.exits import exit_code_of
 from yizhan.model import File, Image, Segment, State, Sticker, Target, Video, Voice
 from yizhan.platforms.kit.media_rules import MediaRule
 from yizhan.platforms.spec import Platform, platforms
 from yizhan.sending.decide import (
-    Arrived,
-    Decision,
-    FailedAttempt,
-    GiveUp,
-    Hold,
-    Pause,
     Policy,
-    RenewHandles,
-    ResendSameKey,
-    Retry,
-    decide,
 )
+from yizhan.sending.decide_in_words import decided, first_sentence
 from yizhan.sending.delivery import BROADCAST, REPLY, SINGLE
 from yizhan.testing.conformance.samples import adapter_of, media
 from yizhan.wire import Fault, FaultCode, FaultTable
@@ -253,74 +243,15 @@ def _classes(base: type[Exception], depth: int = 0) -> Iterator[tuple[int, type[
             yield from _classes(kind, depth + 1)
 
 
-def _first_sentence(kind: type) -> str:
-    text = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split()).replace("`", "")
-    return f"{text.partition('. ')[0].rstrip('.')}."
-
-
 def error_table() -> str:
     rows = []
     for depth, kind in _classes(errors.YizhanError):
         branch = "&nbsp;" * 4 * (depth - 1) + "└ " if depth else ""
-        code = next(code for base, _, code in EXITS if issubclass(kind, base))
+        code = exit_code_of(kind)
         is_platform = issubclass(kind, errors.PlatformError) and kind is not errors.PlatformError
         does = decided(kind("")) if is_platform else ""
-        rows.append((f"{branch}`{kind.__name__}`", _first_sentence(kind), does, str(code)))
+        rows.append((f"{branch}`{kind.__name__}`", first_sentence(kind), does, str(code)))
     return table(("error", "means", "what becomes of the delivery", "exit code"), rows)
-
-
-_TRY: dict[str, Any] = {
-    "number": 1,
-    "repeatable": False,
-    "in_doubt": False,
-    "renewed": False,
-    "answers": False,
-    "now": 0.0,
-}
-_CASES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("", {}),
-    ("while other targets are refused as well", {"others_throttled": 1}),
-    ("an answer", {"answers": True}),
-    ("where the wire knows a repeat", {"repeatable": True}),
-    ("after it was sent again", {"repeatable": True, "in_doubt": True}),
-    ("after a fresh upload", {"renewed": True}),
-)
-
-
-def decided(error: Exception, *, without: Iterable[str] = ()) -> str:
-    """Return the runner's decision about `error` in words, from the table by which it decides."""
-    usual, *others = [
-        (case, _decision(decide(error, FailedAttempt(**{**_TRY, **more}), Policy(), random.Random(1)), error))
-        for case, more in _CASES
-        if not set(more) & set(without)
-    ]
-    said = {usual[1]: usual[1]}
-    for case, text in others:
-        # A case that is answered as an earlier one needs no mention.
-        said.setdefault(text, f"{case}: {text}")
-    return "; ".join(said.values())
-
-
-def _decision(decision: Decision, error: Exception) -> str:
-    match decision:
-        case Retry(delay, slow_seconds, counts):
-            told = getattr(error, "retry_after", None)
-            wait = f"waits {delay:g} s" if told else "waits"
-            tries = f", {Policy().max_attempts} times in all" if counts else ""
-            return f"{'the whole account ' if slow_seconds else ''}{wait} and tries again{tries}"
-        case ResendSameKey():
-            return "sent again under the same key"
-        case RenewHandles():
-            return "uploads again, once, and sends"
-        case Hold():
-            return "held"
-        case Pause():
-            return "queued; the account waits for a login"
-        case Arrived():
-            return "sent, since an earlier try had arrived"
-        case GiveUp(state):
-            return state.value
-    raise AssertionError(decision)
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

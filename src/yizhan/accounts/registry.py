@@ -109,6 +109,17 @@ class Accounts:
     async def names(self) -> list[str]:
         return await self._table.names()
 
+    async def settings(self, name: str) -> dict[str, Any]:
+        """Return an account's settings as they are stored, secrets among them.
+
+        Raises:
+            UnknownAccount: there is none of that name.
+        """
+        settings = await self._table.get(name) if is_account_name(name) else None
+        if settings is None:
+            raise await self._unknown(name)
+        return dict(settings)
+
     async def shown(self) -> dict[str, dict[str, Any]]:
         """Return every account's settings by name, secrets masked."""
         shown: dict[str, dict[str, Any]] = {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from yizhan.broadcasts.broadcast import Broadcast
+from yizhan.broadcasts.rows import broadcast_id
 from yizhan.model import Receipt, State, Target
 from yizhan.sending.delivery import delivery_seq
 from yizhan.sending.operations import Outcome, checked_outcome
+from yizhan.sending.outbox.listing import DeliveryFilter, ListedDelivery
 from yizhan.sending.waiting import raise_if_failed
 from yizhan.supervisor import Supervisor
 
@@ -105,22 +107,42 @@ class DeliveryCalls:
         account: str | None = None,
         target: str | Target | None = None,
         states: Sequence[State | str] = (),
+        key: str | None = None,
+        broadcast: str | None = None,
+        error: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
         limit: int = 100,
         after: str | None = None,
         newest: bool = False,
     ) -> list[Receipt]:
-        """Return receipts, oldest first, that match everything given.
+        """Return receipts, oldest first, of the deliveries that match everything given.
 
-        At most `limit`: the first ones, or with `newest` the last ones.
+        `broadcast`: its id. `error`: the name of an error class, or the platform's own code. `since`, `until`: when
+        they were stored, in seconds since the epoch. At most `limit`: the first ones, or with `newest` the last ones.
+
+        Raises:
+            UnknownTarget: `target` is malformed.
+            Refused: `broadcast` or `after` is not an id.
         """
-        return await self.supervisor.records.receipts(
+        wanted = DeliveryFilter(
             account=account,
             target=None if target is None else Target.parse(target),
             states=[State(state) for state in states],
+            key=key,
+            broadcast=None if broadcast is None else broadcast_id(broadcast),
+            error=error,
+            since=since,
+            until=until,
             limit=limit,
             after=delivery_seq(after) if after else 0,
             newest=newest,
         )
+        return await self.supervisor.records.find(wanted)
+
+    async def deliveries_with_messages(self, wanted: DeliveryFilter) -> list[ListedDelivery]:
+        """Return deliveries, oldest first, each with its receipt, its key, and its message in short."""
+        return await self.supervisor.records.find_with_messages(wanted)
 
     def on_settled(self, listener: Callable[[Target, State], None]) -> Callable[[], None]:
         """Call `listener` with target and state whenever a delivery of this process ends or waits.

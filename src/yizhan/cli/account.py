@@ -1,4 +1,4 @@
-"""`yizhan account`: add, list, remove."""
+"""`yizhan account`: add, set, list, show, remove."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from yizhan.cli.findings import Findings
 from yizhan.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from yizhan.cli.output import Output
 from yizhan.cli.running import opened, run
-from yizhan.errors import ConfigError, UnknownAccount, did_you_mean
+from yizhan.errors import ConfigError, Refused, UnknownAccount, did_you_mean
 
 if TYPE_CHECKING:
+    from yizhan.engine import Engine
     from yizhan.platforms.spec import Platform
 
 app = typer.Typer(help="Accounts: the identities that send.", no_args_is_help=True)
@@ -33,23 +34,48 @@ Settings = Annotated[
 ]
 
 
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Check whether it can send.")]
+
+
 @app.command("add")
 def add(
     name: Name,
     settings: Settings = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Check whether it can send.")] = True,
+    check: Check = True,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace all settings of an account that is there.")
+    ] = False,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Add an account, or replace its settings.
+    """Add an account. Settings with which it cannot send are not kept.
 
     Settings without --set come from YIZHAN_PLATFORM_KEY (such as YIZHAN_QQBOT_SECRET). On a terminal, missing secrets
     are asked for, so that they need not be in the shell's history.
 
     Example: yizhan account add qqbot.main --set app_id=102000001 --set secret=@secret.txt
     """
-    return run(_add(store, name, settings or [], check, Output(as_json, quiet)))
+    return run(_add(store, name, settings or [], check, replace, Output(as_json, quiet)))
+
+
+@app.command("set")
+def set_some(
+    name: Name,
+    settings: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY=VALUE...", show_envvar=False, help="Settings to change; KEY=@FILE reads a file."),
+    ],
+    check: Check = True,
+    store: Store = DEFAULT_STORE,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Change some settings of an account; the others stay. Settings with which it cannot send are not kept.
+
+    Example: yizhan account set qqbot.main secret=@secret.txt rules.limits=false
+    """
+    return run(_set(store, name, settings, check, Output(as_json, quiet)))
 
 
 @app.command("list")
@@ -70,24 +96,66 @@ def remove(name: Name, store: Store = DEFAULT_STORE, as_json: Json = False, quie
     return run(_remove(store, name, Output(as_json, quiet)))
 
 
-async def _add(store: Path, name: str, given: Sequence[str], check: bool, out: Output) -> int:
+async def _add(store: Path, name: str, given: Sequence[str], check: bool, replace: bool, out: Output) -> int:
     from yizhan.model import check_account_name
     from yizhan.platforms.spec import platform_named
 
     platform = platform_named(check_account_name(name).partition(".")[0])
     settings = settings_for(platform, given, ask=sys.stdin.isatty() and out.for_people)
     async with opened(store, make=True) as engine:
-        await engine.add_account(name, **settings)
-        shown = (await engine.accounts())[name]
-        findings = [] if platform.needs_login or not check else list(await engine.check(name))
-    out.value({"account": name, "settings": shown, "checks": findings})
-    out.line(f"{name} added: {platform.title}.")
-    if platform.needs_login:
+        if name in await engine.accounts() and not replace:
+            raise Refused(
+                f"There is an account {name} already. Change some of its settings with `yizhan account set {name} "
+                "KEY=VALUE`, or replace all of them with --replace."
+            )
+        return await _kept(engine, platform, name, settings, check, "added", out)
+
+
+async def _set(store: Path, name: str, given: Sequence[str], check: bool, out: Output) -> int:
+    from yizhan.model import check_account_name
+    from yizhan.platforms.spec import platform_named
+
+    platform = platform_named(check_account_name(name).partition(".")[0])
+    async with opened(store) as engine:
+        if name not in (known := await engine.accounts()):
+            raise unknown_account(name, list(known))
+        settings = merged(await engine.supervisor.accounts.settings(name), read_settings(platform, given))
+        return await _kept(engine, platform, name, settings, check, "changed", out)
+
+
+async def _kept(
+    engine: Engine, platform: Platform, name: str, settings: dict[str, Any], check: bool, done: str, out: Output
+) -> int:
+    """Store settings and check them; settings with which the account cannot send give way to those of before."""
+    before = await engine.supervisor.accounts.settings(name) if name in await engine.accounts() else None
+    await engine.add_account(name, **settings)
+    shown = (await engine.accounts())[name]
+    findings = [] if platform.needs_login or not check else list(await engine.check(name))
+    checked, kept = Findings(out), not any(not finding.ok for finding in findings)
+    if not kept and before is None:
+        await engine.remove_account(name)
+    elif not kept and before is not None:
+        await engine.add_account(name, **before)
+    out.value({"account": name, "settings": shown, "kept": kept, "checks": findings})
+    if kept:
+        out.line(f"{name} {done}: {platform.title}.")
+    if kept and platform.needs_login:
         out.line(f"Next, log it in: yizhan login {name}")
-    checked = Findings(out)
     for finding in findings:
         checked.show(finding)
-    return FAILED if checked.wrong else SENT
+    if not kept:
+        what = "It was not added" if before is None else "Its settings stay as they were"
+        out.line(f"{what}: it cannot send with these. To keep them all the same: --no-check.")
+    return SENT if kept else FAILED
+
+
+def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `settings` with `changes`; of a table, such as `rules`, only the entries that are named change."""
+    found = dict(settings)
+    for key, value in changes.items():
+        old = found.get(key)
+        found[key] = {**old, **value} if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return found
 
 
 async def _list(store: Path, out: Output) -> int:
@@ -145,6 +213,26 @@ def settings_for(platform: Platform, given: Sequence[str], *, ask: bool = False)
     import msgspec
 
     fields = {field.encode_name: field for field in msgspec.structs.fields(platform.settings)}
+    settings = read_settings(platform, given)
+    for key, field in fields.items():
+        variable = f"YIZHAN_{platform.name}_{key}".upper()
+        if key not in settings and os.environ.get(variable):
+            settings[key] = os.environ[variable]
+        if key not in settings and field.required and ask:
+            settings[key] = typer.prompt(f"{platform.title}: {key}", hide_input=key in platform.secrets, err=True)
+    _check_required(platform, fields, settings)
+    return settings
+
+
+def read_settings(platform: Platform, given: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` words.
+
+    Raises:
+        ConfigError: a word is not KEY=VALUE, there is no such setting, or a file cannot be read.
+    """
+    import msgspec
+
+    fields = {field.encode_name for field in msgspec.structs.fields(platform.settings)}
     settings: dict[str, Any] = {}
     for word in given:
         key, value = _pair(word)
@@ -158,13 +246,6 @@ def settings_for(platform: Platform, given: Sequence[str], *, ask: bool = False)
             settings.setdefault(outer, {})[inner] = _number_or_text(value)
         else:
             settings[outer] = value
-    for key, field in fields.items():
-        variable = f"YIZHAN_{platform.name}_{key}".upper()
-        if key not in settings and os.environ.get(variable):
-            settings[key] = os.environ[variable]
-        if key not in settings and field.required and ask:
-            settings[key] = typer.prompt(f"{platform.title}: {key}", hide_input=key in platform.secrets, err=True)
-    _check_required(platform, fields, settings)
     return settings
 
 

@@ -23,6 +23,7 @@ from yizhan.cli import (
     deliveries,
     demo,
     doctor,
+    explain,
     library,
     login,
     platforms,
@@ -35,7 +36,8 @@ from yizhan.cli import (
     upload,
     wait,
 )
-from yizhan.cli.exits import FAILED, explain, usage
+from yizhan.cli.exits import FAILED, usage
+from yizhan.cli.exits import explain as explain_error
 from yizhan.cli.options import wants_json
 from yizhan.cli.output import write
 from yizhan.errors import YizhanError
@@ -113,6 +115,7 @@ app.add_typer(deliveries.app, name="deliveries", rich_help_panel=LOOKING)
 app.add_typer(broadcast.app, name="broadcast", rich_help_panel=LOOKING)
 app.command("tail", rich_help_panel=LOOKING)(tail.tail)
 app.add_typer(library.app, name="library", rich_help_panel=LOOKING)
+app.command("explain", rich_help_panel=LOOKING)(explain.explain)
 app.command("doctor", rich_help_panel=LOOKING)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=LOOKING)
 app.command("run", rich_help_panel=KEEPING)(run.run)
@@ -139,7 +142,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         # Without arguments the help has been shown already.
         return usage(text, hint, as_json=as_json) if text else error.exit_code
     except YizhanError as error:
-        return explain(error, as_json=as_json)
+        return explain_error(error, as_json=as_json)
     except typer.Abort:
         return FAILED
     except asyncio.CancelledError:

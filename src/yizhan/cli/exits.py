@@ -62,7 +62,7 @@ _REMEDIES: tuple[tuple[type[PlatformError], str], ...] = (
     (OutcomeUnknown, "Find out whether it arrived, and say so: yizhan deliveries settle ID --as …"),
     (
         LoginNeeded,
-        "Log it in (yizhan login PLATFORM.NAME), or correct its secret (yizhan account add PLATFORM.NAME …).",
+        "Log it in (yizhan login PLATFORM.NAME), or correct its secret (yizhan account set PLATFORM.NAME secret=…).",
     ),
     (WireMismatch, "Check whether base_url is the platform's address: yizhan account list."),
     (Rejected, "Sending it again unchanged would fail again; docs/codes.md explains the platform's codes."),
@@ -105,6 +105,11 @@ def code_of(receipts: Iterable[Receipt]) -> int:
     if "bad" in states:
         return FAILED if states == {"bad"} else PARTLY
     return UNKNOWN if "unknown" in states else UNFINISHED if "on" in states else SENT
+
+
+def exit_code_of(kind: type[YizhanError]) -> int:
+    """Return the exit code of a command that an error of the class `kind` ends."""
+    return next(code for base, _, code in _WORDS if issubclass(kind, base))
 
 
 def explain(error: YizhanError, *, as_json: bool) -> int:

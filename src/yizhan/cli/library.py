@@ -50,7 +50,7 @@ def prune(
         float, typer.Option("--unused-for", metavar="DAYS", min=0, help="Only media that were not used for so long.")
     ] = 30,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show the media that would be removed; remove nothing.")
+        bool, typer.Option("--dry-run", help="Show the media that would be removed; remove nothing.")
     ] = False,
     store: Store = DEFAULT_STORE,
     as_json: Json = False,

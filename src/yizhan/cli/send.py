@@ -121,7 +121,7 @@ def send(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", rich_help_panel=HOW, help="Show what would be sent, uploaded and held; send nothing."
+            "--dry-run", rich_help_panel=HOW, help="Show what would be sent, uploaded and held; send nothing."
         ),
     ] = False,
     max_messages: MaxMessages = None,

@@ -30,6 +30,22 @@ def time_at(text: str, now: datetime) -> datetime:
     return today if today > local else today + timedelta(days=1)
 
 
+def time_before(text: str, now: datetime, option: str) -> datetime:
+    """Read `2h` (so long before `now`), `09:00` (the last one before `now`), or `2026-12-01T09:00`.
+
+    Raises:
+        Refused: `text` is not a time; the error names `option`.
+    """
+    given = text.strip().lower()
+    if _SPAN.fullmatch(given):
+        return now - timedelta(seconds=seconds_in(given))
+    try:
+        at = time_at(text, now)
+    except Refused as error:
+        raise Refused(f"{option}: '{text}' is no time. Write 2h, 09:00 or 2026-12-01T09:00.") from error
+    return at - timedelta(days=1) if _CLOCK.fullmatch(given) and at > now else at
+
+
 def seconds_in(text: str) -> float:
     """Read `90s`, `30m`, `2h`, `1d` or a sum of them, `1h30m`, as seconds.
 

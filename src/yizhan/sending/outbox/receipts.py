@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from yizhan.errors import Refused
 from yizhan.model import Receipt, State, Target
 from yizhan.sending.delivery import delivery_id, receipt_of
+from yizhan.sending.outbox.listing import (
+    CONDITIONS,
+    DeliveryFilter,
+    ListedDelivery,
+    list_statement,
+    list_with_messages,
+    listed,
+)
 from yizhan.sending.outbox.shared import COLUMNS, read_delivery
 from yizhan.storage.ledger import Ledger
 from yizhan.storage.statement import Statement
@@ -33,16 +39,6 @@ _ATTEMPTS = Statement(
     "attempts of delivery",
     sqlite=f"SELECT {', '.join(_ATTEMPT_COLUMNS)} FROM attempts WHERE delivery = :seq ORDER BY id",
 )
-_IN_STATES = "state IN (SELECT value FROM json_each(:states))"
-_FILTERS = {
-    "broadcast": "broadcast = :broadcast",
-    "account": "account = :account",
-    "states": _IN_STATES,
-    "kind": "kind = :kind",
-    "target": "target = :target",
-    "seqs": "seq IN (SELECT value FROM json_each(:seqs))",
-}
-"""Conditions of a list, by the value that asks for each."""
 
 
 class Records:
@@ -89,19 +85,31 @@ class Records:
 
         At most `limit`: the first ones, or with `newest` the last ones.
         """
-        given = {
-            "broadcast": broadcast,
-            "account": account if target is None else target.account,
-            "states": _json(states) if states else None,
-            "kind": None if target is None else target.kind,
-            "target": None if target is None else target.id,
-            "seqs": None if seqs is None else _json(list(seqs)),
-        }
-        values = {**given, "after": after, "limit": limit}
-        statement = _list([name for name, value in given.items() if value is not None], newest=newest)
+        wanted = DeliveryFilter(
+            seqs=None if seqs is None else list(seqs),
+            broadcast=broadcast,
+            account=account,
+            states=states,
+            target=target,
+            limit=limit,
+            after=after,
+            newest=newest,
+        )
+        return await self.find(wanted)
+
+    async def find(self, wanted: DeliveryFilter) -> list[Receipt]:
+        """Return receipts, oldest first."""
+        statement, values = list_statement(COLUMNS, wanted)
         rows = await self._ledger.read(lambda connection: connection.rows(statement, values))
         found = [receipt_of(read_delivery(self._ledger, row)) for row in rows]
-        return found[::-1] if newest else found
+        return found[::-1] if wanted.newest else found
+
+    async def find_with_messages(self, wanted: DeliveryFilter) -> list[ListedDelivery]:
+        """Return deliveries with what a list shows of them, oldest first."""
+        statement, values = list_with_messages(wanted)
+        rows = await self._ledger.read(lambda connection: connection.rows(statement, values))
+        found = [listed(row, self._ledger) for row in rows]
+        return found[::-1] if wanted.newest else found
 
     async def receipt(self, seq: int) -> Receipt:
         """Return one delivery's receipt.
@@ -121,8 +129,9 @@ class Records:
     async def counts(self, broadcast: int | None = None, account: str | None = None) -> dict[State, int]:
         """Return how many deliveries are in each state."""
         given = {"broadcast": broadcast, "account": account}
-        where = _where([name for name, value in given.items() if value is not None])
-        statement = Statement("counts", sqlite=f"SELECT state, count(*) FROM deliveries {where} GROUP BY state")
+        conditions = [CONDITIONS[name] for name, value in given.items() if value is not None]
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        statement = Statement("counts", sqlite=f"SELECT state, count(*) FROM deliveries AS d {where} GROUP BY state")
         rows = await self._ledger.read(lambda connection: connection.rows(statement, given))
         return {State(state): count for state, count in rows}
 
@@ -130,19 +139,3 @@ class Records:
         """Return the failed attempts of a delivery, oldest first."""
         rows = await self._ledger.read(lambda connection: connection.rows(_ATTEMPTS, {"seq": seq}))
         return [dict(zip(_ATTEMPT_COLUMNS, row, strict=True)) for row in rows]
-
-
-def _list(names: Sequence[str], *, newest: bool) -> Statement:
-    order = "DESC" if newest else "ASC"
-    where = f"WHERE {' AND '.join(['seq > :after', *(_FILTERS[name] for name in names)])}"
-    return Statement(
-        "list deliveries", sqlite=f"SELECT {COLUMNS} FROM deliveries {where} ORDER BY seq {order} LIMIT :limit"
-    )
-
-
-def _where(names: Sequence[str]) -> str:
-    return f"WHERE {' AND '.join(_FILTERS[name] for name in names)}" if names else ""
-
-
-def _json(values: object) -> str:
-    return msgspec.json.encode(values).decode()

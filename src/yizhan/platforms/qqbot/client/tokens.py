@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 from msgspec import Struct
 
@@ -22,13 +24,19 @@ STATE_KEY = "token"
 
 
 class StoredToken(Struct):
-    """A token with its bot and host; it is not used for others."""
+    """A token with its bot, host and secret; it is not used for others."""
 
     app_id: str
     token: str
     ends: float
     """Seconds since the epoch."""
     base_url: str = ""
+    secret: str = ""
+    """A digest of the secret that it was issued for."""
+
+    def belongs_with(self, other: StoredToken) -> bool:
+        """Return whether both are of the same bot, host and secret."""
+        return (self.app_id, self.base_url, self.secret) == (other.app_id, other.base_url, other.secret)
 
 
 class Tokens:
@@ -89,19 +97,23 @@ class Tokens:
     async def _fetch(self) -> None:
         answer = await self._caller.call(GET_TOKEN, self._secret)
         ends = self._clock.now() + _seconds(answer.expires_in)
-        self._token = StoredToken(self._secret.appId, answer.access_token, ends, self._base_url)
+        self._token = self._stored(answer.access_token, ends)
         self._headers = _headers_of(self._token)
         if self._state_store is not None:
             await self._state_store.put(STATE_KEY, msgspec.json.encode(self._token))
 
     def _load(self) -> StoredToken:
-        none = StoredToken(self._secret.appId, "", 0.0, self._base_url)
+        none = self._stored("", 0.0)
         data = self._state_store.get(STATE_KEY) if self._state_store is not None else None
         try:
             stored = msgspec.json.decode(data, type=StoredToken) if data else none
         except (ValueError, RecursionError):
             return none
-        return stored if (stored.app_id, stored.base_url) == (none.app_id, none.base_url) else none
+        return stored if stored.belongs_with(none) else none
+
+    def _stored(self, token: str, ends: float) -> StoredToken:
+        digest = hashlib.blake2b(self._secret.clientSecret.encode(), digest_size=12).hexdigest()
+        return StoredToken(self._secret.appId, token, ends, self._base_url, digest)
 
 
 def _headers_of(token: StoredToken) -> dict[str, str]:
