@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yizhan.media.names import clean_name, cut_name
+from yizhan.media.names import clean_name, cut_name, named_as
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,20 @@ def test_no_name_comes_out_with_a_path_or_control_characters_or_too_long(name: s
     assert kept not in (".", "..")
     assert not [c for c in kept if unicodedata.category(c) == "Cc"]
     assert kept == clean_name(kept, limit)
+
+
+@pytest.mark.parametrize(
+    ("given_name", "form", "name"),
+    [
+        ("a.webp", "jpeg", "a.jpg"),
+        ("a.JPEG", "jpeg", "a.JPEG"),
+        ("a.tiff", "png", "a.png"),
+        ("a.png", "apng", "a.png"),
+        ("report v1.2 final", "jpeg", "report v1.2 final.jpg"),
+        ("no extension", "silk", "no extension.silk"),
+        ("", "jpeg", ""),
+        ("a.bin", "", "a.bin"),
+    ],
+)
+def test_a_converted_file_has_an_extension_of_its_format(given_name: str, form: str, name: str) -> None:
+    assert name == named_as(given_name, form)

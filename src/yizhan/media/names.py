@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
@@ -19,8 +20,17 @@ _EXTENSION = re.compile(r"\.[^.\s]{1,16}$")
 _LETTERED = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,9})$")
 _OF_PROGRAMS = ("php", "asp", "aspx", "ashx", "jsp", "jspx", "do", "action", "cgi", "pl", "py", "rb")
 """Extensions in addresses that name what makes the answer, and not the answer."""
-_NAMED_OTHERWISE = {"jpeg": "jpg", "apng": "png", "silk3": "silk", "tiff": "tif", "odf": "", "ole": ""}
-"""By our name of the format, the usual extension where it is another; empty for formats with several."""
+_EXTENSIONS: Mapping[str, tuple[str, ...]] = {
+    "jpeg": ("jpg", "jpeg", "jpe", "jfif"),
+    "tiff": ("tif", "tiff"),
+    "apng": ("png", "apng"),
+    "silk3": ("silk",),
+    "mp4": ("mp4", "m4v"),
+    "html": ("html", "htm"),
+    "odf": (),
+    "ole": (),
+}
+"""By our name of the format, its extensions, the usual one first, where they are others than that name."""
 
 
 def decoded_name(name: str) -> str:
@@ -45,13 +55,22 @@ def unquoted_name(text: str) -> str:
     return text
 
 
+def named_as(name: str, form: str) -> str:
+    """Return the name of a file that became one of format `form`; one with an extension of that format stays."""
+    fitting = _EXTENSIONS.get(form, (form,) if form else ())
+    stem, dot, last = name.rpartition(".")
+    if not name or not fitting or (dot and last.lower() in fitting):
+        return name
+    return f"{stem if dot and stem and len(last) <= 5 else name}.{fitting[0]}"
+
+
 def with_extension(name: str, form: str) -> str:
     """Return the name of a download with the extension of its format, where it has none or that of a program."""
-    extension = _NAMED_OTHERWISE.get(form, form)
+    fitting = _EXTENSIONS.get(form, (form,) if form else ())
     found = _LETTERED.search(name)
-    if not name or not extension or (found and found[1].lower() not in _OF_PROGRAMS):
+    if not name or not fitting or (found and found[1].lower() not in _OF_PROGRAMS):
         return name
-    return f"{name[: found.start()] if found else name}.{extension}"
+    return f"{name[: found.start()] if found else name}.{fitting[0]}"
 
 
 def clean_name(name: str, limit: int = MAX_NAME_BYTES) -> str:

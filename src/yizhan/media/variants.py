@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionPool
 from yizhan.media.library import Library
+from yizhan.media.names import named_as
 from yizhan.media.staging import staged
 from yizhan.model import File, Media, MediaSegment, Message, MiniProgram, Segment, Sticker, Variant
 from yizhan.platforms.kit.media_rules import MAX_RECIPE, MediaRule, Recipe, check_of, choose
@@ -22,7 +23,6 @@ Progress = Callable[[float], None]
 RuleOf = Callable[[Segment], MediaRule | None]
 """Returns the platform's rule for a segment's media; None if it takes them unchanged."""
 REFUSALS_KEPT = 1000
-_EXTENSIONS: Mapping[str, str] = {"jpeg": "jpg", "apng": "png", "silk3": "silk"}
 
 
 class Variants:
@@ -101,12 +101,11 @@ class Variants:
             return File(msgspec.structs.replace(media, kind="file"), shown), note
         if isinstance(segment, (Sticker, MiniProgram)):
             return msgspec.structs.replace(segment, media=made), note or _change_note(shown, media, variant, rule)
-        name = shown if made.sha256 == media.sha256 else _name(shown, made)
-        renamed = (f"name {shown} → {name}",) if name != shown else ()
-        changed = Variant(made, (*variant.changes, *renamed))
-        return msgspec.structs.replace(segment, media=made, name=name), note or _change_note(
-            shown, media, changed, rule
-        )
+        name = shown if made.sha256 == media.sha256 else named_as(shown, made.format)
+        if name != shown:
+            variant = Variant(made, (*variant.changes, f"name {shown} → {name}"))
+        fitted: Segment = msgspec.structs.replace(segment, media=made, name=name)
+        return fitted, note or _change_note(shown, media, variant, rule)
 
     async def _kept(self, sha256: str, recipe: str) -> Variant | None:
         kept = await self.library.index.variant(sha256, recipe)
@@ -173,16 +172,7 @@ def _measures(media: Media, shown: str = "") -> str:
 def _named(made: Variant, media: Media) -> Variant:
     if made.media.sha256 == media.sha256:
         return Variant(media, made.changes)
-    return Variant(msgspec.structs.replace(made.media, name=_name(media.name, made.media)), made.changes)
-
-
-def _name(shown: str, made: Media) -> str:
-    """Return the shown name with an extension that fits the variant."""
-    extension = _EXTENSIONS.get(made.format, made.format)
-    stem, dot, last = shown.rpartition(".")
-    if not shown or not extension:
-        return shown
-    return f"{stem if dot and stem and len(last) <= 5 else shown}.{extension}"
+    return Variant(msgspec.structs.replace(made.media, name=named_as(media.name, made.media.format)), made.changes)
 
 
 def _shown(media: Media) -> str:

@@ -40,7 +40,7 @@ class Conversion(Struct, frozen=True, omit_defaults=True):
     height: int = 0
     duration_ms: int = 0
     changes: tuple[str, ...] = ()
-    """Visible or audible changes besides the format, in words for the receipt."""
+    """The differences that a person may notice, each in a few words, for the receipt."""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
