@@ -389,7 +389,7 @@ def test_a_wrong_secret_is_reported_when_the_account_is_added(run: Run, sandbox:
     sent = run("send", USER, "hi", "--json")
 
     assert 1 == added.code
-    assert "It was not added: it cannot send with these. To keep them all the same: --no-check." in added.out
+    assert "It was not added: it cannot send with these settings. To keep them anyway: --no-check." in added.out
     assert [] == left
     assert 0 == kept.code
     assert "FAIL" in added.out

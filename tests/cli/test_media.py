@@ -103,7 +103,7 @@ def test_a_film_that_is_converted_has_a_bar(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "old.avi").write_bytes(film("avi", "mpeg4", seconds=4.0))
-    main(["account", "add", "wechatsdk.main", "--set", "base_url=http://127.0.0.1:9"])
+    main(["account", "add", "wechatsdk.main", "--set", "base_url=http://127.0.0.1:9", "--no-check"])
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert 0 == main(["send", "--dry-run", "wechatsdk.main/user/wxid_bob", "--video", "old.avi"])

@@ -144,8 +144,8 @@ async def _kept(
     for finding in findings:
         checked.show(finding)
     if not kept:
-        what = "It was not added" if before is None else "Its settings stay as they were"
-        out.line(f"{what}: it cannot send with these. To keep them all the same: --no-check.")
+        what = "It was not added" if before is None else "Its settings are unchanged"
+        out.line(f"{what}: it cannot send with these settings. To keep them anyway: --no-check.")
     return SENT if kept else FAILED
 
 
