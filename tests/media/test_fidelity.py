@@ -17,11 +17,11 @@ from tests.media.films import PATCHES, apart, corners, film, first_picture, ligh
 from yizhan.errors import MediaFormat, MediaTooLarge
 from yizhan.media.convert import ConversionPool
 from yizhan.media.convert.protocol import Conversion
+from yizhan.media.convert.tolerances import TOLERANCES
+from yizhan.media.convert.traits import Traits, differences, gif_times
 
 PngImagePlugin.MAX_TEXT_CHUNK = 64 << 20
-COLORS_APART = 12
-"""Of 255: what a lossy encoder may change."""
-GREY_APART = 4
+COLORS_APART, GREY_APART = TOLERANCES.color_levels, TOLERANCES.gray_levels
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -342,3 +342,49 @@ async def test_silk_that_needs_no_conversion_keeps_the_same_limits(
 async def test_silk_without_a_frame_is_refused(pool: ConversionPool, tmp_path: Path) -> None:
     with pytest.raises(MediaFormat, match="no SILK frames"):
         await convert(pool, tmp_path, "voice;format=silk", b"#!SILK_V3\xff\xff")
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (Traits(frames=12), Traits(frames=10), ["frames 12 → 10"]),
+        (Traits(frames=12), Traits(frames=0), []),
+        (Traits(frames=3), Traits(frames=1), ["frames 3 → 1 (a still picture)"]),
+        (Traits(duration_ms=61_000), Traits(duration_ms=60_000), ["length 61.0 s → 60.0 s"]),
+        (Traits(duration_ms=61_000), Traits(duration_ms=60_950), []),
+        (Traits(times_ms=(40, 60)), Traits(times_ms=(40, 90)), ["frame times differ by up to 30 ms"]),
+        (Traits(times_ms=(44, 60)), Traits(times_ms=(40, 60)), []),
+        (Traits(colors="Display P3"), Traits(colors="sRGB"), ["color space Display P3 → sRGB"]),
+        (Traits(colors="Display P3"), Traits(), []),
+        (Traits(transfer="HLG", colors="BT.2020"), Traits(colors="BT.709"), ["HLG tone-mapped to BT.709"]),
+        (Traits(width=1919, height=1081), Traits(width=1918, height=1080), []),
+        (
+            Traits(width=720, height=576),
+            Traits(width=1024, height=576),
+            ["720 x 576 → 1024 x 576 pixels", "shape 1.25 : 1 → 1.78 : 1"],
+        ),
+        (Traits(depth=16), Traits(depth=8), ["16 bits → 8 bits"]),
+        (Traits(depth=8), Traits(depth=16), []),
+        (Traits(clear=2), Traits(clear=1), ["graded transparency → on or off"]),
+        (Traits(sounds=1), Traits(sounds=0), ["sound dropped"]),
+        (Traits(channels=6), Traits(channels=2), ["sound channels 6 → 2"]),
+        (Traits(rate=44100), Traits(rate=48000), []),
+        (Traits(subtitles=1), Traits(), ["subtitles dropped"]),
+    ],
+)
+def test_differences_beyond_the_tolerances_are_told(before: Traits, after: Traits, told: list[str]) -> None:
+    assert told == list(differences(before, after))
+
+
+@pytest.mark.parametrize("damage", [b"", b"GIF89a", b"PNG", None])
+def test_the_frames_of_a_gif_are_counted_without_decoding(damage: bytes | None) -> None:
+    data = animation("GIF", loop=0)
+    if damage is not None:
+        with pytest.raises(ValueError, match="GIF"):
+            gif_times(damage + data[len(damage) : 40])
+        return
+
+    assert tuple(TIMES) == gif_times(data)
