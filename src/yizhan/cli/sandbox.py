@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,12 @@ from yizhan.cli.exits import SENT
 from yizhan.cli.options import Json, Quiet
 from yizhan.cli.output import Output, write
 
+if TYPE_CHECKING:
+    from yizhan.sandbox.welcome import Welcome
+
 PORT = 8791
+SHOWN = 3
+"""Targets of an account that are shown."""
 
 
 def sandbox(
@@ -42,15 +48,19 @@ def sandbox(
 ) -> int:
     """Serve WeChat and QQ offline: their own HTTP APIs on one local address, with their rules, for any client.
 
-    Prints one line when it takes requests; Ctrl-C ends it. Its control API is below /_sandbox/.
+    Prints its address, accounts and people when it takes requests; Ctrl-C ends it. Its control API is below /_sandbox/.
     """
     from yizhan.sandbox import serve
+    from yizhan.sandbox.welcome import welcome
 
     out = Output(as_json, quiet)
 
     def ready(line: str) -> None:
-        out.value({"ready": line.rpartition(" ")[2]})
+        known = welcome(line.rpartition(" ")[2], platform, world)
+        out.value({"ready": known.url, **{name: getattr(known, name) for name in ("accounts", "targets", "curl")}})
         out.line(line)
+        for text in _in_words(known):
+            out.line(text)
         write(flush=True)
 
     serve(
@@ -64,3 +74,18 @@ def sandbox(
         folder=folder,
     )
     return SENT
+
+
+def _in_words(known: Welcome) -> Iterator[str]:
+    yield ""
+    yield "Its accounts; yizhan account add NAME --set KEY=VALUE … adds one:"
+    width = max(map(len, known.accounts), default=0)
+    for name, settings in known.accounts.items():
+        login = "  then: yizhan login " + name if name in known.logins else ""
+        yield f"  {name:<{width}}  {' '.join(f'{key}={value}' for key, value in settings.items())}{login}"
+    yield "Some people and groups:"
+    for targets in known.targets.values():
+        yield f"  {'  '.join(targets[:SHOWN])}"
+    yield "A first call, and everything that was sent:"
+    yield f"  {known.curl}"
+    yield f"  curl {known.url}/_sandbox/posts"

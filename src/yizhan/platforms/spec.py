@@ -117,6 +117,8 @@ class Platform:
     """`module` whose Endpoint values are all of this platform's calls."""
     sandbox_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of an account that the sandbox knows from the start, apart from `base_url`."""
+    people_are: Literal["ids", "names", "known after login"] = "ids"
+    """How its targets call the people and groups of the sandbox's world."""
 
     def load_adapter(self) -> Callable[[AccountContext], Adapter]:
         return _load(self.adapter)  # type: ignore[no-any-return]

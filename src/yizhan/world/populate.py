@@ -51,10 +51,7 @@ def populate(world: World, file: Path | None = None) -> None:
         ConfigError: the file cannot be read or does not have the documented shape.
     """
     path = file or DEFAULT
-    try:
-        document = msgspec.convert(tomllib.loads(path.read_text("utf-8")), WorldFile)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not a world file: {error}. Compare it with the default: {DEFAULT.name}.") from error
+    document = read_world(path)
     for name, entry in (("qq", document.qq), ("wechat", document.wechat), ("wecom", document.wecom)):
         _check(path, name, entry)
         network = world.network(name)
@@ -62,6 +59,18 @@ def populate(world: World, file: Path | None = None) -> None:
             network.add_person(**msgspec.structs.asdict(person))
         for group in entry.groups:
             network.add_group(**msgspec.structs.asdict(group))
+
+
+def read_world(path: Path = DEFAULT) -> WorldFile:
+    """Read a world file.
+
+    Raises:
+        ConfigError: it cannot be read or does not have the documented shape.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), WorldFile)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a world file: {error}. Compare it with the default: {DEFAULT.name}.") from error
 
 
 def _check(path: Path, network: str, entry: NetworkEntry) -> None:

@@ -57,6 +57,7 @@ PLATFORM = Platform(
     server="yizhan.platforms.ilink.server:Server",
     folder=Path(__file__).parent,
     needs_login=True,
+    people_are="known after login",
     listens=True,
     calls="yizhan.platforms.ilink.wire",
 )

@@ -47,5 +47,6 @@ PLATFORM = Platform(
     server="yizhan.platforms.webwechat.server:Server",
     folder=Path(__file__).parent,
     needs_login=True,
+    people_are="names",
     calls="yizhan.platforms.webwechat.wire",
 )
