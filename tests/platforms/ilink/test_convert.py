@@ -94,7 +94,7 @@ def test_a_caption_goes_before_its_media(segments: Any, types: list[int]) -> Non
 
 
 def test_every_part_may_be_repeated_under_its_key() -> None:
-    parts = compose(Message((Text("x" * 9000), Image(media()))), USER, RULES)
+    parts = compose(Message((Text("x" * 5000), Image(media()))), USER, RULES)
 
     assert [True] * 4 == [part.repeatable for part in parts]
 
@@ -172,17 +172,17 @@ def test_split_text_loses_nothing_and_keeps_to_both_limits() -> None:
 
 
 def test_the_window_counts_from_the_last_inbound_message() -> None:
-    (limit,) = limits({"at": 1000.0, "context_token": "x", "bot": "b"}, "b", RULES)
+    (limit,) = limits({"at": 1000.0, "context_token": "x", "bot": "b"}, RULES)
 
     assert ("target", 10, 1000.0, 87400.0, "hold") == (limit.scope, limit.count, limit.since, limit.until, limit.ends)
 
 
 @pytest.mark.parametrize(
     ("context", "rules"),
-    [({}, RULES), ({"at": 1.0, "bot": "other"}, RULES), ({"at": 1.0}, PLATFORM.rules(None, {"limits": False}))],
+    [({}, RULES), ({"at": 1.0}, PLATFORM.rules(None, {"limits": False}))],
 )
 def test_without_a_known_message_the_platform_decides(context: Any, rules: Any) -> None:
-    assert () == limits(context, "b", rules)
+    assert () == limits(context, rules)
 
 
 def inbound(*item_list: Any, **more: Any) -> dict[str, Any]:

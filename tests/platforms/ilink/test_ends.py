@@ -435,6 +435,74 @@ async def test_a_foreign_cursor_is_dropped(bench: Bench) -> None:
     assert "hi" == (await bench.events(1))[0].message.text  # type: ignore[union-attr]
 
 
+async def test_a_cursor_of_another_login_is_not_used_after_a_restart(bench: Bench) -> None:
+    await bench.events(1)
+    kept = msgspec.json.decode(bench.state_store.get("cursor") or b"")
+    await bench.state_store.put("cursor", msgspec.json.encode({**kept, "session": "another"}))
+    restarted = make(bench.served, bench.state_store)
+    await bench.server.say(bench.user, "bot", text="second")
+    cursors = cursors_of(restarted)
+
+    assert "second" == (await restarted.events(1))[0].message.text  # type: ignore[union-attr]
+    assert "" == cursors[0]
+    await restarted.adapter.close()
+
+
+async def test_a_cursor_that_is_refused_repeatedly_is_given_up(bench: Bench) -> None:
+    await bench.events(1)
+    cursor = msgspec.json.decode(bench.state_store.get("cursor") or b"")["cursor"]
+    restarted = make(bench.served, bench.state_store, rules={"poll.long_pause_seconds": 0})
+    await bench.server.say(bench.user, "bot", text="second")
+    bench.answer_with("getupdates", fault(wire.INVALID_ARGUMENTS), times=5)
+    cursors = cursors_of(restarted)
+
+    assert "second" == (await restarted.events(1))[0].message.text  # type: ignore[union-attr]
+    assert ([cursor] * 5, "") == (cursors[:5], cursors[5])
+    await restarted.adapter.close()
+
+
+def cursors_of(bench: Bench) -> list[str]:
+    """Collect the cursors of all polls from now on."""
+    seen: list[str] = []
+    calls = bench.adapter.calls
+    get_updates = calls.get_updates
+
+    async def recorded(cursor: str, timeout: float) -> wire.Updates:
+        seen.append(cursor)
+        return await get_updates(cursor, timeout)
+
+    calls.get_updates = recorded  # type: ignore[method-assign]
+    return seen
+
+
+async def test_a_typing_ticket_that_is_refused_is_replaced(bench: Bench) -> None:
+    await bench.adapter.typing(bench.target)
+    bench.answer_with("sendtyping", fault(wire.INVALID_ARGUMENTS))
+    with pytest.raises(Rejected):
+        await bench.adapter.typing(bench.target)
+
+    await bench.adapter.typing(bench.target)
+
+    assert 2 == bench.served.calls("getconfig")
+
+
+@pytest.mark.parametrize(("text", "named"), [("x" * 1001, True), ("x" * 1000, False)])
+async def test_a_long_text_that_is_refused_names_the_rule_that_shortens_it(
+    bench: Bench, text: str, named: bool
+) -> None:
+    bench.answer_with("sendmessage", fault(wire.INVALID_ARGUMENTS))
+
+    with pytest.raises(Rejected) as caught:
+        await bench.send(Text(text))
+    assert named == ("text.max_chars" in str(caught.value))
+
+
+def test_a_text_is_cut_at_the_shortest_limit_that_clients_report(bench: Bench) -> None:
+    parts = bench.adapter.compose(Message((Text("一" * 4001),)), bench.target)
+
+    assert [2000, 2000, 1] == [len(part.body.item_list[0].text_item.text) for part in parts]
+
+
 async def test_a_lost_login_is_reported_once_and_a_new_one_continues(bench: Bench) -> None:
     await bench.events(1)
     stream = bench.adapter.events()
@@ -803,6 +871,28 @@ async def test_a_context_token_of_another_bot_is_not_sent(bench: Bench, monkeypa
         await bench.send(Text("hi"))
 
     assert [None, f"of {calls.session.bot_id}"] == tokens
+
+
+async def test_a_context_token_and_a_window_of_another_address_are_not_used(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, (event,) = bench.adapter.calls, await bench.events(1)
+    sent: list[wire.WeixinMessage] = []
+    send_message = calls.send_message
+
+    async def recorded(message: wire.WeixinMessage) -> wire.Sent:
+        sent.append(message)
+        return await send_message(message)
+
+    monkeypatch.setattr(calls, "send_message", recorded)
+    await bench.send(Text("here"))
+    bench.contexts[bench.target] = {**event.context, "at": event.at, "address": "http://127.0.0.1:9"}
+    await bench.send(Text("elsewhere"))
+
+    assert [event.context["context_token"], None] == [message.context_token for message in sent]
+    assert () == bench.adapter.limits(Message((Text("x"),)), bench.target)
+    bench.contexts[bench.target] = {**event.context, "at": event.at, "bot": "other@im.bot"}
+    assert () == bench.adapter.limits(Message((Text("x"),)), bench.target)
 
 
 async def test_a_cursor_of_another_address_is_not_sent_there(bench: Bench) -> None:
@@ -1197,7 +1287,7 @@ async def test_a_closing_server_answers_held_polls_and_ends_no_session(bench: Be
     await bench.events(1)
     bench.server.rules = PLATFORM.rules(None, {"getupdates.hold_seconds": 600})
     polls = bench.begun("getupdates")
-    cursor = (bench.state_store.get("cursor") or b"").decode()
+    cursor = msgspec.json.decode(bench.state_store.get("cursor") or b"")["cursor"]
     held = asyncio.ensure_future(bench.adapter.calls.get_updates(cursor, 30))
     await until(lambda: polls)
 

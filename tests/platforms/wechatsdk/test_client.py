@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.platforms.wechatsdk.support import adapter_of, listening, media_of, send
-from tests.support import MemoryStateStore, context, serve
+from tests.support import PATIENCE, MemoryStateStore, context, serve
 from yizhan.errors import (
     ConfigError,
     HandleExpired,
@@ -49,8 +49,10 @@ from yizhan.platforms.wechat_xml import parse_card
 from yizhan.platforms.wechatsdk import PLATFORM, Settings, wire
 from yizhan.platforms.wechatsdk.client import Adapter
 from yizhan.platforms.wechatsdk.client.folder import SharedFolder
+from yizhan.platforms.wechatsdk.client.listen import Listener, Registration
 from yizhan.platforms.wechatsdk.client.tcp import TcpListener
 from yizhan.platforms.wechatsdk.server import Server
+from yizhan.runtime.clock import SystemClock
 from yizhan.wire import Fault, HttpResponse, decode_response
 
 RULES = PLATFORM.rules()
@@ -371,6 +373,26 @@ async def test_a_listener_left_over_from_a_crash_is_removed() -> None:
         assert old not in urls
         assert 2 == len(urls)
         assert [other] == left
+
+
+async def test_a_left_over_handler_that_is_not_removed_keeps_no_events_away() -> None:
+    calls: list[str] = []
+    old = wire.Handler(protocol=wire.BY_HTTP, url="http://127.0.0.1:9/old", cookie="1")
+
+    async def call(endpoint: Any, request: Any) -> Any:
+        calls.append(endpoint.name)
+        if endpoint is wire.REMOVE_HANDLER:
+            raise Rejected("the client keeps it")
+        return wire.Handlers(data=[old]) if endpoint is wire.LIST_HANDLERS else None
+
+    state_store = MemoryStateStore()
+    await state_store.put("handler", b"http://api\nhttp://127.0.0.1:9/old")
+    registration = Registration(call, "http://api", state_store, SystemClock())
+    listener = Listener(Settings(), lambda push: None)
+    async with registration.of(listener, lambda why: None):
+        await asyncio.wait_for(registration.done.wait(), PATIENCE)
+
+    assert calls.index(wire.REMOVE_HANDLER.name) < calls.index(wire.ADD_HANDLER.name)
 
 
 async def test_a_handler_registered_at_another_api_is_left_alone() -> None:

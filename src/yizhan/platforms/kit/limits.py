@@ -53,6 +53,15 @@ def limits_of(message: Message, rules: Rules) -> list[Limit]:
     return [limit for name in names if (limit := limit_named(rules, name)) is not None]
 
 
+def length_remedy(rules: Rules) -> str:
+    """Return the rule that cures a refusal for length, in words for an error."""
+    cut = f"{rules.number('text.max_chars')} characters"
+    return (
+        f"Texts are cut at {cut} by the rule text.max_chars (profile {rules.profile}). If the text is too long for the "
+        "platform, set a smaller one for this account, rules={'text.max_chars': …}."
+    )
+
+
 def _kinds(message: Message) -> Iterator[str]:
     for segment in message.segments:
         # A forwarded picture counts as a picture.

@@ -32,6 +32,7 @@ from yizhan.platforms.ilink.client.poll import CURSOR, Poll
 from yizhan.platforms.ilink.client.window import Windows
 from yizhan.platforms.ilink.convert import Cover, Placed
 from yizhan.platforms.ilink.wire.crypt import Enciphered, media_key, padded_size
+from yizhan.platforms.kit.limits import length_remedy
 from yizhan.platforms.kit.media_rules import MediaRule, recipe
 from yizhan.wire import Endpoint
 
@@ -47,6 +48,8 @@ NOTIFY_STOP_SECONDS = 2.0
 """How long closing waits for notifystop: a program with many bots closes them one by one."""
 MAX_FRESH_UPLOADS = 10_000
 """Uploads that are remembered as new; forgetting some costs at most one more upload."""
+SHORT_CHARS = 1000
+"""Texts up to this length are not refused for it: the shortest limit that any published client keeps."""
 _USES = {"image": 1, "video": 2, "file": 3}
 """`MediaNeed.use` to the `media_type` of getuploadurl."""
 
@@ -65,7 +68,7 @@ class Adapter(BaseAdapter):
         self.poll = Poll(self.calls, context.clock, context.state_store, context.rules)
         self._fresh: dict[str, float] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
-        self._windows = Windows(context)
+        self._windows = Windows(context, self.calls)
 
     async def call(self, endpoint: Endpoint[Req, Res], request: Req) -> Res:
         return await self.calls.call(endpoint, request)
@@ -83,7 +86,7 @@ class Adapter(BaseAdapter):
         return convert.media_rule(segment, self.rules)
 
     def limits(self, message: Message, target: Target) -> Sequence[Limit]:
-        return convert.limits(self.context.context_of(target), self._bot_id, self.rules)
+        return convert.limits(self._windows.context_of(target), self.rules)
 
     async def upload(
         self, need: MediaNeed, content: Content, target: Target, progress: Progress | None = None
@@ -153,6 +156,8 @@ class Adapter(BaseAdapter):
             upload = placed[0] if placed else None
             by_reference = upload is None and _has_media(outgoing)
             raise self._diagnosed(error, target, upload=upload, by_reference=by_reference) from error
+        except Rejected as error:
+            raise self._naming_the_rule(error, outgoing) from error
         if not sent.message_id:
             raise OutcomeUnknown(
                 f"{target}: the platform accepted the message but named no message_id, as it does for messages that "
@@ -200,6 +205,13 @@ class Adapter(BaseAdapter):
                 return Rejected(f"{error} ({why})", **_known(error))
         return self._windows.record_closed(error, target)
 
+    def _naming_the_rule(self, error: Rejected, outgoing: wire.WeixinMessage) -> Rejected:
+        """Return a refused long text with the rule that shortens it; the platform has no own words for length."""
+        texts = [item.text_item.text or "" for item in outgoing.item_list or () if item.text_item is not None]
+        if error.fault is None or error.fault.row != wire.INVALID_ARGUMENTS or len("".join(texts)) <= SHORT_CHARS:
+            return error
+        return Rejected(f"{error} {length_remedy(self.rules)}", **_known(error))
+
     def _is_fresh(self, upload: Placed) -> bool:
         """Return whether an upload is younger than `handle.trusted_seconds`."""
         now, trusted = self.clock.now(), self.rules.number("handle.trusted_seconds")
@@ -207,11 +219,9 @@ class Adapter(BaseAdapter):
         return upload.param in self._fresh
 
     def _context_token(self, target: Target) -> str | None:
-        """Return the newest token of the conversation, unless an earlier bot of this account received it."""
-        context = self.context.context_of(target)
-        token = context.get("context_token")
-        ours = context.get("bot", self._bot_id) == self._bot_id
-        return token if ours and isinstance(token, str) and token else None
+        """Return the newest token of the conversation, unless an earlier bot or another address issued it."""
+        token = self._windows.context_of(target).get("context_token")
+        return token if isinstance(token, str) and token else None
 
     async def mark_read(self, target: Target) -> None:
         raise Unsupported(f"{target}: iLink has no read marks. Show that something is coming with `typing`.")
@@ -227,7 +237,12 @@ class Adapter(BaseAdapter):
                     f"{target}: getconfig gave no typing ticket. Try again later.", account=self.context.name
                 )
             self._tickets[target.id] = (ticket, self.clock.now() + TICKET_SECONDS)
-        await self.calls.send_typing(target.id, ticket, wire.TYPING if on else wire.TYPING_STOP)
+        try:
+            await self.calls.send_typing(target.id, ticket, wire.TYPING if on else wire.TYPING_STOP)
+        except Rejected:
+            # The next call asks for another ticket.
+            del self._tickets[target.id]
+            raise
 
     # --- receiving ---
 
@@ -312,10 +327,6 @@ class Adapter(BaseAdapter):
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         return session if session.begun_at == self.context.settings.api_base else None
-
-    @property
-    def _bot_id(self) -> str:
-        return self.calls.session.bot_id if self.calls.session else ""
 
 
 def _known(error: PlatformError) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from yizhan.errors import LoginNeeded, PlatformError
+import msgspec
+from msgspec import Struct
+
+from yizhan.errors import LoginNeeded, PlatformError, Rejected, WireMismatch
 from yizhan.model import Clock, Event, EventKind
 from yizhan.platforms.adapter import StateStore
 from yizhan.platforms.ilink import wire
-from yizhan.platforms.ilink.client.calls import Calls
+from yizhan.platforms.ilink.client.calls import Calls, Session
 from yizhan.platforms.ilink.convert import parse
 from yizhan.platforms.rules import Rules
 
@@ -22,6 +25,16 @@ AT_ONCE = 0.5
 """Seconds; an answer within them was not held."""
 LONGEST_HOLD = 300.0
 """Seconds of one poll at most, also if the platform names more: a connection may break unnoticed."""
+MAX_REFUSED_POLLS = 5
+"""After so many refusals in a row the cursor is given up, and receiving starts without one."""
+
+
+class StoredCursor(Struct, frozen=True):
+    """The cursor with the login that it belongs to; it is not used for another."""
+
+    session: str
+    """`Session.identity`"""
+    cursor: str
 
 
 class Poll:
@@ -38,6 +51,7 @@ class Poll:
         self._rules = rules
         self._logged_in = asyncio.Event()
         self._failures = 0
+        self._refused = 0
         self._lapses = 0
         self._lost = False
         self._at_once = False
@@ -47,7 +61,7 @@ class Poll:
 
     def logged_in(self) -> None:
         """Continue at once with a new session; everything about the old one is forgotten."""
-        self._failures = self._lapses = 0
+        self._failures = self._refused = self._lapses = 0
         self._heard_at = 0.0
         self._lost = self.announced = False
         self._logged_in.set()
@@ -87,7 +101,7 @@ class Poll:
                 continue
             lost = self._read_health(answer) if self._calls.session is session else []
             for raw in answer.msgs or ():
-                yield parse(raw, self._calls.account, self._clock.now())
+                yield _of_address(parse(raw, self._calls.account, self._clock.now()), session)
             for event in lost:
                 yield event
             if self._calls.session is session:
@@ -98,7 +112,7 @@ class Poll:
 
     async def _ask(self) -> wire.Updates | None:
         """Return the answer; None if there was none within our own time limit, which is no failure."""
-        cursor = (self._state_store.get(CURSOR) or b"").decode()
+        cursor = self._cursor()
         asked_at = self._clock.now()
         try:
             answer = await self._calls.get_updates(cursor, self._patience)
@@ -112,7 +126,7 @@ class Poll:
 
     def _read_health(self, answer: wire.Updates) -> list[Event]:
         """Update the login's state by an answer; return the event of a lost login, if it is lost now."""
-        self._failures = 0
+        self._failures = self._refused = 0
         if answer.longpolling_timeout_ms and answer.longpolling_timeout_ms > 0:
             self._hint = min(answer.longpolling_timeout_ms / 1000, LONGEST_HOLD)
         if answer.msgs is not None or answer.get_updates_buf:
@@ -126,9 +140,19 @@ class Poll:
         return self._login_lost("the platform answers polls with empty bodies, as it does for lapsed logins")
 
     async def _advance(self, answer: wire.Updates) -> None:
-        cursor = (answer.get_updates_buf or "").encode()
-        if cursor and cursor != self._state_store.get(CURSOR):
-            await self._state_store.put(CURSOR, cursor)
+        cursor, session = answer.get_updates_buf or "", self._calls.session
+        if cursor and session is not None and cursor != self._cursor():
+            await self._state_store.put(CURSOR, msgspec.json.encode(StoredCursor(session.identity, cursor)))
+
+    def _cursor(self) -> str:
+        """Return the stored cursor; empty if there is none or it is another login's."""
+        data, session = self._state_store.get(CURSOR), self._calls.session
+        try:
+            stored = msgspec.json.decode(data, type=StoredCursor) if data else None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return ""
+        ours = stored is not None and session is not None and stored.session == session.identity
+        return stored.cursor if stored is not None and ours else ""
 
     def _login_lost(self, why: str) -> list[Event]:
         """Return the event of a lost login, once per session."""
@@ -140,8 +164,11 @@ class Poll:
         return [Event(id, EventKind.LOGIN_LOST, account, now, raw={"reason": why})]
 
     async def _failed(self, error: PlatformError) -> None:
-        if error.fault is not None and error.fault.row.code == wire.BAD_CURSOR.code and self._state_store.get(CURSOR):
+        self._refused += isinstance(error, (Rejected, WireMismatch))
+        named = error.fault is not None and error.fault.row.code == wire.BAD_CURSOR.code
+        if self._cursor() and (named or self._refused >= MAX_REFUSED_POLLS):
             log.warning("cursor refused; starting without one", extra={"account": self._calls.account})
+            self._refused = 0
             await self._state_store.put(CURSOR, None)
             return
         self._failures += 1
@@ -172,3 +199,10 @@ class Poll:
 
     def _seconds(self, name: str) -> float:
         return float(self._rules[name])
+
+
+def _of_address(event: Event, session: Session) -> Event:
+    """Add the login's address to the context: a sandbox's token is none for the vendor, whatever the bot's name."""
+    if not event.context:
+        return event
+    return msgspec.structs.replace(event, context={**event.context, "address": session.begun_at})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from yizhan.errors import WindowClosed
 from yizhan.model import Target
 from yizhan.platforms.adapter import AccountContext
+from yizhan.platforms.ilink.client.calls import Calls
 
 
 class Windows:
@@ -14,8 +18,9 @@ class Windows:
     the window closed for longer (thread chenhg5/cc-connect#1643).
     """
 
-    def __init__(self, context: AccountContext) -> None:
+    def __init__(self, context: AccountContext, calls: Calls) -> None:
         self._context = context
+        self._calls = calls
         self._closed: dict[Target, tuple[float | None, float]] = {}
         """By conversation: when the person had last written, and when to ask the platform again."""
 
@@ -38,10 +43,18 @@ class Windows:
         at = self._wrote_at(target)
         return at is not None and self._context.clock.now() < at + self._context.rules.number("window.seconds")
 
+    def context_of(self, target: Target) -> Mapping[str, Any]:
+        """Return what the person's last message left; empty where an earlier bot or another address received it."""
+        context, session = self._context.context_of(target), self._calls.session
+        if session is None:
+            return context
+        ours = context.get("bot", session.bot_id), context.get("address", session.begun_at)
+        return context if ours == (session.bot_id, session.begun_at) else {}
+
     def clear(self) -> None:
         self._closed.clear()
 
     def _wrote_at(self, target: Target) -> float | None:
         """Return when the person last wrote, if that is known."""
-        at = self._context.context_of(target).get("at")
+        at = self.context_of(target).get("at")
         return at if isinstance(at, (int, float)) else None

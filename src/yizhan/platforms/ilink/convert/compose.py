@@ -137,14 +137,13 @@ def _native(call: str, body: Mapping[str, Any], target: Target) -> Part:
     return Part("sendmessage", message, repeatable=True, summary="native message")
 
 
-def limits(context: Mapping[str, Any], bot_id: str, rules: Rules) -> Sequence[Limit]:
+def limits(context: Mapping[str, Any], rules: Rules) -> Sequence[Limit]:
     """Return the limit of the window that the person's last message opened.
 
-    None if no message is known (the person may have written while nothing was received: the platform decides), or if
-    it was written to an earlier bot of this account.
+    None if no message is known: the person may have written while nothing was received, and the platform decides.
     """
     at = context.get("at")
-    if not rules.limited or not isinstance(at, (int, float)) or context.get("bot", bot_id) != bot_id:
+    if not rules.limited or not isinstance(at, (int, float)):
         return ()
     count, seconds = rules.number("window.count"), rules.number("window.seconds")
     return (Limit("messages after the person last wrote", "target", "message", count, since=at, until=at + seconds),)

@@ -10,6 +10,7 @@ import msgspec
 
 from yizhan.errors import ContentRefused, HandleExpired, NotAllowed, OutcomeUnknown
 from yizhan.model import Content, Handle, Reply, SendKey, Target
+from yizhan.platforms.kit.limits import length_remedy
 from yizhan.platforms.qqbot import wire
 from yizhan.platforms.qqbot.client.bot import Bot
 from yizhan.platforms.qqbot.client.calls import SceneCalls, picture_part
@@ -146,10 +147,8 @@ def naming_the_rule(error: ContentRefused, rules: Rules) -> ContentRefused:
     """Return a refusal for length with the rule that avoids it; any other refusal unchanged."""
     if error.fault is None or error.fault.row not in LENGTH_FAULTS:
         return error
-    limit = rules.number("text.max_chars")
     return ContentRefused(
-        f"{error} The text is longer than this platform takes. It is cut at {limit} characters by the rule "
-        f"text.max_chars (profile {rules.profile}): set a smaller one for this account, rules={{'text.max_chars': …}}.",
+        f"{error} {length_remedy(rules)}",
         fault=error.fault,
         account=error.account,
         endpoint=error.endpoint,

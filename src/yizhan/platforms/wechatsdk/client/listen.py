@@ -146,7 +146,8 @@ class Registration:
         base, _, last = (self._state_store.get(STATE) or b"").decode("utf-8", "replace").partition("\n")
         # Left over from a run that crashed. At another API the same address may be another program's.
         if base == self._api_base and last and last != _address(handler):
-            await self._remove(last)
+            with suppress(Rejected):
+                await self._remove(last)
         await self._call(wire.ADD_HANDLER, handler)
         await self._state_store.put(STATE, f"{self._api_base}\n{_address(handler)}".encode())
         # Joining and leaving members are told only on request; older versions have no such call.
