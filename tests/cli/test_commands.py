@@ -838,3 +838,21 @@ def test_filters_that_make_no_sense_are_refused(qq: Run, words: list[str]) -> No
 
     assert (2, "Refused") == (said.code, said.error["class"])
     assert words[1] in said.error["detail"]
+
+
+def test_a_plan_says_how_many_go_now_and_until_when_the_rest(run: Run, sandbox: Sandbox) -> None:
+    pace = "rules.limit.send.count=3", "rules.limit.send.seconds=3600"
+    words = [word for one in pace for word in ("--set", one)]
+    assert 0 == run("account", "add", "wechatsdk.me", "--no-check", *words).code
+    targets = [f"wechatsdk.me/user/wxid_{n}" for n in range(5)]
+
+    said = run("send", "-t", targets[0], "--text", "hi", "--dry-run", "--at", "2h")
+    many = run("send", *targets, "hi", "--dry-run")
+    each = run("send", *targets, "hi", "--dry-run", "--json").objects
+
+    assert (2, True) == (said.code, "no time" in said.err)
+    assert 0 == many.code, many.err
+    assert "5 targets on wechatsdk.me (3 now, the rest until " in many.out
+    assert "Nothing was sent." in many.out
+    assert [None, None, None] == [one["opens_at"] for one in each[:3]]
+    assert each[3]["opens_at"] == each[4]["opens_at"] > 0

@@ -29,6 +29,14 @@ def test_sends_under_a_pace_begin_as_its_window_has_room() -> None:
     assert [0.0] * 20 + [60.0] * 20 + [120.0] * 5 == begins(Forecast(Budget(), 0.0), [MINUTE], people(45))
 
 
+def test_every_message_that_waits_names_the_limit() -> None:
+    forecast = Forecast(Budget(), 0.0)
+
+    found = [forecast.next([MINUTE], target, None, 1) for target in people(25)]
+
+    assert [None] * 20 + [MINUTE] * 5 == [one.limit for one in found]
+
+
 def test_a_message_of_several_parts_begins_when_there_is_room_for_all_of_them() -> None:
     assert [0.0] * 6 + [60.0] * 6 == begins(Forecast(Budget(), 0.0), [MINUTE], people(12), parts=3)
 

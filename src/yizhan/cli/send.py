@@ -341,15 +341,37 @@ def _rows(plan: Plan) -> list[tuple[str, str, str, str]]:
 
 
 def _sum(plans: Sequence[Plan]) -> str:
-    """Return the totals; equal uploads are made once."""
+    """Return the totals, by account where there are several; equal uploads are made once."""
+    accounts = sorted({plan.target.account for plan in plans})
+    lines = [_sum_of(plans, ", ".join(accounts)) + ". Nothing was sent."]
+    if len(accounts) > 1 and any(plan.budget for plan in plans):
+        lines += ["  " + _sum_of([plan for plan in plans if plan.target.account == one], one) for one in accounts]
+    return "\n".join(lines)
+
+
+def _sum_of(plans: Sequence[Plan], accounts: str) -> str:
     parts = [part for plan in plans for part in plan.parts]
     uploads = {key for part in parts for key in part.upload_keys}
     sizes = {part.upload_keys: part.upload_bytes for part in parts}
-    accounts = ", ".join(sorted({plan.target.account for plan in plans}))
-    waits = sum(1 for plan in plans if plan.budget)
     words = [
-        f"{many(len(plans), 'target')} on {accounts}",
+        f"{many(len(plans), 'target')} on {accounts}{_times(plans)}",
         many(len(parts), "part"),
         f"{many(len(uploads), 'upload')} ({size(sum(sizes.values()))})" if uploads else "nothing to upload",
     ]
-    return ", ".join([*words, f"{waits:,} would wait"] if waits else words) + ". Nothing was sent."
+    return ", ".join(words)
+
+
+def _times(plans: Sequence[Plan]) -> str:
+    """Return ` (30 now, the rest until 03:27:07)`, or nothing if all may go now."""
+    timed = [plan.opens_at for plan in plans if plan.opens_at is not None]
+    never = sum(1 for plan in plans if plan.budget and plan.opens_at is None)
+    now = len(plans) - len(timed) - never
+    if now == len(plans):
+        return ""
+    words = [f"{now:,} now"] if now else []
+    if timed:
+        who = "the rest" if now and not never else f"{len(timed):,}"
+        words.append(f"{who} until {moment(max(timed))}")
+    if never:
+        words.append(f"{never:,} when the other side writes")
+    return f" ({', '.join(words)})"

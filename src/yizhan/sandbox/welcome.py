@@ -17,7 +17,7 @@ ACCOUNT = "me"
 
 
 class Welcome(Struct, frozen=True):
-    """What a stranger needs to send the first message."""
+    """The things that a stranger needs to send the first message."""
 
     url: str
     accounts: Mapping[str, Mapping[str, str]]

@@ -38,6 +38,7 @@ class Forecast:
         self._last: dict[Target, float] = {}
         """When the last message to a target began: counts are made in order of time."""
         self._hours = hours
+        self._line_limit: Limit | None = None
 
     def next(self, limits: Sequence[Limit], target: Target, reply: Reply | None, parts: int) -> Foretold:
         """Return when a message of `parts` parts begins, and count it."""
@@ -51,10 +52,12 @@ class Forecast:
         if own.at is None:
             return own
         self._line, self._last[target] = line.at, own.at
+        # Behind others that wait for a limit, a message waits for the same one.
+        self._line_limit = line.limit or self._line_limit
         for _ in range(parts):
             self._budget.spend(of_account, target, reply, line.at)
             self._budget.spend(others, target, reply, own.at)
-        return own if own.at > line.at else line
+        return own if own.at > line.at else Foretold(line.at, self._line_limit)
 
     def pass_over(self, limits: Sequence[Limit], target: Target, parts: int) -> None:
         """Count `parts` sends that go before the next one; one by one at first, then by the pace of the limits."""
