@@ -141,7 +141,7 @@ class MediaRule:
             as_file,
             f"rules {rules.profile}",
             min_bytes=least,
-            name=name,
+            name="" if name == kind else name,
         )
 
     @property
