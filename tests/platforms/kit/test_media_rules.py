@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yizhan.errors import MediaFormat, MediaTooLarge, Refused, Unsupported
-from yizhan.model import File, Image, Media, Sticker, Text, Video, Voice
+from yizhan.model import File, Image, Media, MiniProgram, Sticker, Text, Video, Voice
 from yizhan.platforms.kit.media_rules import MAX_RECIPE, Choice, MediaRule, Recipe, choose, recipe, rule_of
 from yizhan.platforms.rules import Rules
 
@@ -112,12 +112,22 @@ def test_the_rule_of_a_segment_is_named_by_its_kind_and_larger_media_may_go_as_a
 
     image = Image(media("image", "png"))
     assert MediaRule("image", ("png",), 9, 20, as_file=True, source=source) == rule_of(image, rules)
-    assert MediaRule("image", ("gif",), 0, 20, as_file=True, source=source) == rule_of(Sticker(), rules)
+    sticker = MediaRule("image", ("gif",), 0, 20, as_file=True, source=source, name="sticker")
+    assert sticker == rule_of(Sticker(), rules)
     assert MediaRule("voice", (), 0, 20, as_file=True, source=source, min_bytes=6) == rule_of(Voice("x"), rules)
     assert MediaRule("file", (), 0, 20, source=source) == rule_of(File("x"), rules)
     assert MediaRule("image", ("png",), as_file=True, source=source) == rule_of(image, lifted)
     assert rule_of(Video("x"), rules) is None
     assert rule_of(Text("x"), rules) is None
+
+
+def test_a_cover_of_another_kind_is_refused_by_its_own_rule_and_never_goes_as_a_file() -> None:
+    rules = Rules("x", "2026", {"cover.formats": ["jpeg"], "file.max_bytes": 20})
+    rule = rule_of(MiniProgram("wx1", "gh_1", "t"), rules)
+
+    assert rule is not None
+    with pytest.raises(MediaFormat, match=r"cannot go as cover; taken are jpeg \(cover\.formats, rules 2026\)"):
+        choose(media("file", "pdf", size=9), rule)
 
 
 def test_media_below_the_least_size_are_refused_also_as_a_file() -> None:
